@@ -1,0 +1,14 @@
+"""`loss`: what the model thinks of a batch; nothing changes."""
+
+from signatures.spec import Signature, TrainableModel, mean_loss
+
+
+def loss_signature(model: TrainableModel) -> Signature:
+    """The signature `loss`: the batch in; `loss` [], the mean over the utterances, and `losses` [batch] out."""
+    batch_inputs = model.batch_inputs()
+
+    def loss(**batch):
+        mean, losses = mean_loss(model, [batch[spec.name] for spec in batch_inputs])
+        return {"loss": mean, "losses": losses}
+
+    return Signature("loss", loss, batch_inputs, reads=tuple(group.name for group in model.all_groups))

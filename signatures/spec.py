@@ -1,0 +1,78 @@
+"""What a signature is, and what a model must offer to be given some."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One entry point of the exported file."""
+
+    name: str  # how the host calls it
+    function: Callable[..., dict[str, tf.Tensor]]  # keyword arguments named as the inputs -> named outputs
+    inputs: tuple[tf.TensorSpec, ...]  # fixed shapes; TFLite plans its memory for them
+    reads: tuple[str, ...] = ()  # layer groups whose weights it uses
+    writes: tuple[str, ...] = ()  # layer groups whose weights it changes
+
+    def concrete(self) -> tf.types.experimental.ConcreteFunction:
+        """The traced function."""
+        names = [spec.name for spec in self.inputs]
+        function = tf.function(lambda *values: self.function(**dict(zip(names, values))), autograph=False)
+        return function.get_concrete_function(*self.inputs)
+
+
+class LayerGroup(Protocol):
+    """The unit of everything: splitting, freezing, exits, sub-models."""
+
+    name: str
+    weights: Sequence[tf.Variable]
+
+    def activation_elements(self, steps: int) -> int:
+        """How many float32 values it keeps for its backward pass, per utterance of `steps` input steps."""
+        ...
+
+
+class TrainableModel(Protocol):
+    """A model of layer groups with a loss."""
+
+    all_groups: Sequence[LayerGroup]  # in the order of the forward pass, heads last
+
+    def named_weights(self) -> dict[str, tf.Variable]:
+        """Every weight by its tree path `group/...`."""
+        ...
+
+    def batch_inputs(self) -> tuple[tf.TensorSpec, ...]:
+        """Names, shapes and dtypes of a batch: the arguments of `loss`."""
+        ...
+
+    def loss(self, *batch: tf.Tensor) -> tf.Tensor:
+        """Loss of each utterance [batch]; an empty row counts 0 and has no gradient."""
+        ...
+
+    def row_weights(self, *batch: tf.Tensor) -> tf.Tensor:
+        """[batch] float32: 1 for an utterance, 0 for an empty row."""
+        ...
+
+    def group_steps(self) -> Sequence[int]:
+        """Input steps of each group of `all_groups`, for an utterance of the largest size."""
+        ...
+
+
+def scalar(name: str) -> tf.TensorSpec:
+    """A float32 input without dimensions."""
+    return tf.TensorSpec([], tf.float32, name=name)
+
+
+def group_of(weight_name: str) -> str:
+    """The group a tree path belongs to: `encoder_0/kernel` -> `encoder_0`."""
+    return weight_name.split("/", 1)[0]
+
+
+def mean_loss(model: TrainableModel, batch: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean loss over the batch's utterances [] and the loss of each [batch]."""
+    losses = model.loss(*batch)
+    utterances = tf.maximum(tf.reduce_sum(model.row_weights(*batch)), 1.0)
+    return tf.reduce_sum(losses) / utterances, losses

@@ -1,0 +1,86 @@
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from tflite_asr.errors import InputError
+from tflite_asr.runtime import memory
+from tflite_asr.runtime.memory import MemoryProbe, process_memory_mb
+
+ALLOCATED_MB = 64
+
+
+def test_a_passing_allocation_is_in_the_peaks_and_gone_at_the_end():
+    with MemoryProbe(interval_seconds=0.01) as probe:
+        block = np.ones(ALLOCATED_MB * 1_000_000, np.uint8)  # written, so resident and private
+        time.sleep(0.1)
+        del block
+        time.sleep(0.1)
+    first, last = probe.samples[0], probe.samples[-1]
+    for figure, peak in (("rss_mb", probe.peak_rss_mb), ("private_mb", probe.peak_private_mb)):
+        assert peak - first[figure] > 0.95 * ALLOCATED_MB
+        assert peak - last[figure] > 0.9 * ALLOCATED_MB
+
+
+def test_what_was_freed_before_the_block_is_not_counted():
+    block = np.ones(ALLOCATED_MB * 1_000_000, np.uint8)
+    with_block_mb, _ = process_memory_mb()
+    del block
+    with MemoryProbe(interval_seconds=0.01) as probe:
+        time.sleep(0.05)
+    assert probe.peak_rss_mb < with_block_mb - 0.9 * ALLOCATED_MB
+
+
+def test_resident_is_what_psutil_says_and_private_no_more():
+    rss_mb, private_mb = process_memory_mb()
+    assert rss_mb == pytest.approx(psutil.Process().memory_info().rss / 1e6, rel=0.05, abs=2)
+    assert 0 < private_mb <= rss_mb
+
+
+def test_psutil_stands_in_where_the_kernel_has_no_sum(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "SMAPS_ROLLUP", tmp_path / "absent")
+    rss_mb, private_mb = process_memory_mb()
+    assert 0 < private_mb <= rss_mb
+
+
+def test_long_runs_are_thinned_without_losing_either_peak():
+    probe = MemoryProbe()
+    for index in range(12_345):
+        probe._add(
+            {
+                "seconds": float(index),
+                "rss_mb": 999.0 if index == 777 else 100.0,
+                "private_mb": 888.0 if index == 12_001 else 50.0,
+            }
+        )
+        assert len(probe.samples) <= MemoryProbe.MAX_SAMPLES
+    seconds = [sample["seconds"] for sample in probe.samples]
+    assert len(seconds) > MemoryProbe.MAX_SAMPLES / 2
+    assert np.ptp(np.diff(seconds)) == 0
+    assert (probe.peak_rss_mb, probe.peak_private_mb) == (999.0, 888.0)
+    assert abs(max(probe.samples, key=lambda sample: sample["rss_mb"])["seconds"] - 777) < seconds[1]
+
+
+def test_the_thread_ends_with_the_block_also_by_an_error():
+    with pytest.raises(RuntimeError, match="inside"):
+        with MemoryProbe():
+            raise RuntimeError("inside")
+    assert "memory-probe" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_times_rise_from_zero():
+    with MemoryProbe(interval_seconds=0.01) as probe:
+        time.sleep(0.1)
+    seconds = [sample["seconds"] for sample in probe.samples]
+    assert 0 <= seconds[0] < 0.1
+    assert seconds == sorted(seconds)
+    assert 0.1 <= seconds[-1] < 10
+    assert len(seconds) >= 3  # of some 11: the machine may be busy
+
+
+@pytest.mark.parametrize("interval_seconds", [0, -1, float("nan")])
+def test_an_interval_that_is_none_is_refused(interval_seconds):
+    with pytest.raises(InputError, match="over 0 seconds"):
+        MemoryProbe(interval_seconds)

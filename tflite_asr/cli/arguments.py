@@ -1,0 +1,71 @@
+"""Arguments that several commands share, and what they mean."""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+
+from tflite_asr.audio.reading import Notices
+from tflite_asr.config import ModelConfig
+from tflite_asr.data.connect import Clip, connect
+from tflite_asr.data.corpus import Corpus
+from tflite_asr.data.manifest import Utterance, read_manifest
+from tflite_asr.errors import InputError
+
+
+def add_connect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--connect",
+        type=int,
+        default=1,
+        metavar="N",
+        help="join clips of one speaker into strings of up to N (default %(default)s: as they are)",
+    )
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random (default %(default)s)")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the interpreter (default %(default)s)")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
+
+
+def read_manifests(manifests: Sequence[str], wheres: Sequence[str]) -> list[Utterance]:
+    """Utterances of several manifests; `wheres` is empty, one for all, or one for each ("" keeps all)."""
+    if len(wheres) not in (0, 1, len(manifests)):
+        raise InputError(f"expected no --where, one, or one for each --manifest ({len(manifests)}), got {len(wheres)}")
+    filters = list(wheres) * len(manifests) if len(wheres) == 1 else list(wheres) or [""] * len(manifests)
+    return [utterance for path, where in zip(manifests, filters) for utterance in read_manifest(path, where or None)]
+
+
+def keep_vocabulary(utterances: Sequence[Utterance], words: str) -> list[Utterance]:
+    """Those that have only these words (comma-separated; any case)."""
+    allowed = {word.strip().upper() for word in words.split(",")}
+    kept = [utterance for utterance in utterances if set(utterance.text.upper().split()) <= allowed]
+    if not kept:
+        raise InputError(f"--words {words}: none of the {len(utterances)} utterances has only these words")
+    return kept
+
+
+def limited(utterances: Sequence[Utterance], limit: int | None, seed: int) -> list[Utterance]:
+    """`limit` of them, drawn by seed, in their order; all when None."""
+    if limit is None:
+        return list(utterances)
+    if limit < 1:
+        raise InputError(f"--limit: expected 1 or more, got {limit}")
+    chosen = np.random.default_rng(seed).permutation(len(utterances))[:limit]
+    return [utterances[index] for index in sorted(chosen.tolist())]
+
+
+def load_clips(
+    utterances: Sequence[Utterance], config: ModelConfig, connect_up_to: int, seed: int
+) -> tuple[Corpus, list[Clip]]:
+    """The audio of the utterances and clips of up to `connect_up_to` of them; notices go to standard error."""
+    with Notices() as notices:
+        corpus = Corpus(utterances, config, notices)
+    return corpus, connect(utterances, connect_up_to, seed, config.max_seconds)

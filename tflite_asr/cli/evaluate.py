@@ -1,0 +1,48 @@
+"""Measure the word error rate of a model on a manifest.
+
+    tflite-asr evaluate commands --manifest speech/manifest.jsonl --where split=base_test,corpus=fsdd --connect 5
+"""
+
+import argparse
+
+from tflite_asr.cli.arguments import add_connect, add_model, add_seed, add_threads
+
+SUMMARY = "measure the word error rate on a manifest"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument("--manifest", required=True, metavar="M", help="JSON Lines: audio, text, speaker, ...")
+    parser.add_argument("--where", metavar="F=V", help="rows to keep, such as speaker=ann|bob,split=test")
+    parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
+    parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
+    parser.add_argument("--beam", action="store_true", help="beam search in place of greedy decoding")
+    add_connect(parser)
+    add_seed(parser)
+    add_threads(parser)
+
+
+def run(args: argparse.Namespace) -> dict:
+    import dataclasses
+
+    from tflite_asr.cli.arguments import keep_vocabulary, load_clips
+    from tflite_asr.data.manifest import read_manifest
+    from tflite_asr.runtime.evaluation import evaluate, examples_of
+    from tflite_asr.runtime.recognizer import Recognizer
+
+    recognizer = Recognizer.load(args.model, threads=args.threads)
+    if args.checkpoint:
+        recognizer.restore(args.checkpoint)
+    utterances = read_manifest(args.manifest, args.where)
+    if args.words:
+        utterances = keep_vocabulary(utterances, args.words)
+    corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
+    result = evaluate(recognizer, examples_of(recognizer, corpus, clips), beam=args.beam)
+    return {"model": str(recognizer.artifact.path), "checkpoint": args.checkpoint, **dataclasses.asdict(result.rates)}
+
+
+def describe(result: dict) -> str:
+    return (
+        f"WER {result['wer']:.2%}, CER {result['cer']:.2%} on {result['utterances']} utterances, {result['words']} words "
+        f"({result['substitutions']} substituted, {result['deletions']} deleted, {result['insertions']} inserted)"
+    )

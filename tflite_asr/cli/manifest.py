@@ -1,0 +1,64 @@
+"""Write the manifest of a public corpus as it was unpacked: one JSON object a line with audio, text, speaker,
+duration and what else the corpus tells; `split` is among it, to filter by.
+
+    tflite-asr manifest librispeech LibriSpeech/dev-clean
+    tflite-asr manifest commonvoice cv-corpus-17.0/en --split validated --out validated.jsonl
+
+LibriSpeech's texts stay as they are. Common Voice's are put in upper case without punctuation, but for the
+apostrophe inside a word; a clip of whose sentence nothing is left is skipped.
+"""
+
+import argparse
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tflite_asr.errors import InputError
+
+SUMMARY = "write the manifest of LibriSpeech or Common Voice"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("corpus", choices=("librispeech", "commonvoice"), help="the layout of DIR")
+    parser.add_argument("folder", metavar="DIR", help="the corpus or a subset; of Common Voice, one language")
+    parser.add_argument("--split", help="table of Common Voice to read (default train)")
+    parser.add_argument("--out", metavar="FILE", help="the manifest (default DIR/manifest.jsonl or DIR/SPLIT.jsonl)")
+
+
+def run(args: argparse.Namespace) -> dict:
+    from tqdm import tqdm
+
+    from tflite_asr.data.corpora import common_voice_rows, librispeech_rows
+    from tflite_asr.data.manifest import write_manifest
+
+    if args.corpus == "librispeech":
+        if args.split is not None:
+            raise InputError("--split is of Common Voice alone; of LibriSpeech, give the folder of the subset")
+        rows, name = librispeech_rows(args.folder), "manifest.jsonl"
+    else:
+        split = args.split or "train"
+        rows, name = common_voice_rows(args.folder, split), f"{split}.jsonl"
+    manifest = Path(args.out) if args.out else Path(args.folder) / name
+    found = list(tqdm(rows, desc=args.corpus, unit="clip", disable=None))
+    kept = [row for row in found if row["text"]]
+    if not kept:
+        raise InputError(f"{args.folder}: expected clips with a transcript, got none")
+    write_manifest(manifest, _relative(kept, manifest.parent))
+    return {
+        "manifest": str(manifest),
+        "utterances": len(kept),
+        "skipped": len(found) - len(kept),
+        "speakers": len({row["speaker"] for row in kept}),
+        "hours": round(sum(row["duration"] for row in kept) / 3600, 4),
+    }
+
+
+def describe(result: dict) -> str:
+    line = "{manifest}: {utterances} utterances of {speakers} speakers, {hours} h".format(**result)
+    return f"{line}; {result['skipped']} without words skipped" if result["skipped"] else line
+
+
+def _relative(rows: Iterable[dict], folder: Path) -> Iterator[dict]:
+    """The rows with their audio paths relative to the manifest's folder."""
+    for row in rows:
+        yield {**row, "audio": Path(os.path.relpath(row["audio"], folder)).as_posix()}

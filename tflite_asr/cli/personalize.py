@@ -1,0 +1,118 @@
+"""Adapt a recogniser to one voice, through the TFLite interpreter, and measure what it gained.
+
+    tflite-asr personalize commands --adapt speech/manifest.jsonl --where speaker=ann,split=adapt \\
+        --test speech/manifest.jsonl --test-where speaker=ann,split=test --connect 5 --out runs/ann
+
+Writes checkpoint.safetensors (for `transcribe` and `evaluate --checkpoint`), result.json, report.html and plots.
+"""
+
+import argparse
+from pathlib import Path
+
+from tflite_asr.cli.arguments import add_connect, add_model, add_seed, add_threads
+
+SUMMARY = "adapt a recogniser to a voice"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument("--adapt", required=True, metavar="M", help="manifest of the speech to learn from")
+    parser.add_argument("--where", metavar="F=V", help="its rows to keep, such as speaker=ann,split=adapt")
+    parser.add_argument("--test", required=True, metavar="M", help="manifest of the speech to measure on")
+    parser.add_argument("--test-where", metavar="F=V", help="its rows to keep")
+    parser.add_argument("--limit", type=int, metavar="N", help="learn from N clips only, drawn by seed")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where results are written")
+    parser.add_argument("--checkpoint", metavar="C", help="go on from what an earlier run learned")
+    add_connect(parser)
+    add_settings(parser)
+    add_seed(parser)
+    add_threads(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """How to train; the defaults are those of `Settings`."""
+    from tflite_asr.personalization.settings import Settings
+
+    default = Settings()
+    group = parser.add_argument_group("training")
+    group.add_argument("--epochs", type=int, default=default.epochs, help="at most (default %(default)s)")
+    group.add_argument("--learning-rate", type=float, default=default.learning_rate, help="at first (default %(default)s)")
+    group.add_argument("--patience", type=int, default=default.patience, help="epochs without a gain (default %(default)s)")
+    group.add_argument("--pull", type=float, default=default.pull, help="towards the shipped weights (default %(default)s)")
+    group.add_argument(
+        "--replay", type=int, default=default.replay, help="shipped utterances in each batch (default %(default)s)"
+    )
+    group.add_argument("--freeze", default="", metavar="G,G,...", help="layer groups to leave alone, such as joint")
+    group.add_argument("--no-augment", action="store_true", help="train on the recordings exactly as they are")
+
+
+def settings_of(args: argparse.Namespace, connect: int):
+    """The `Settings` that the arguments ask for."""
+    from tflite_asr.errors import InputError
+    from tflite_asr.personalization.settings import Settings
+
+    for option, value, least in (
+        ("--epochs", args.epochs, 1),
+        ("--patience", args.patience, 1),
+        ("--pull", args.pull, 0),
+        ("--replay", args.replay, 0),
+    ):
+        if value < least:
+            raise InputError(f"{option}: expected {least} or more, got {value}")
+    if not 0 < args.learning_rate < 1:
+        raise InputError(f"--learning-rate: expected more than 0 and less than 1, got {args.learning_rate}")
+    return Settings(
+        epochs=args.epochs,
+        learning_rate=args.learning_rate,
+        patience=args.patience,
+        pull=args.pull,
+        replay=args.replay,
+        group_rates={name: 0.0 for name in args.freeze.split(",") if name},
+        augment=not args.no_augment,
+        connect=connect,
+        seed=args.seed,
+    )
+
+
+def run(args: argparse.Namespace) -> dict:
+    from tflite_asr.audio.reading import Notices
+    from tflite_asr.cli.arguments import limited
+    from tflite_asr.data.corpus import Corpus
+    from tflite_asr.data.manifest import read_manifest
+    from tflite_asr.personalization.session import run_session
+    from tflite_asr.runtime.recognizer import Recognizer
+
+    settings = settings_of(args, args.connect)
+    adapt = limited(read_manifest(args.adapt, args.where), args.limit, args.seed)
+    test = read_manifest(args.test, args.test_where)
+    recognizer = Recognizer.load(args.model, threads=args.threads)
+    if args.checkpoint:
+        recognizer.restore(args.checkpoint)
+    with Notices() as notices:
+        adapt_corpus = Corpus(adapt, recognizer.config, notices)
+        test_corpus = Corpus(test, recognizer.config, notices)
+    return run_session(
+        recognizer,
+        (adapt_corpus, adapt),
+        (test_corpus, test),
+        settings,
+        Path(args.out),
+        voice=args.where or args.adapt,
+    )
+
+
+def describe(result: dict) -> str:
+    return "\n".join(
+        [
+            f"{'':<26}{'before':>9}{'after':>9}",
+            f"{'word error rate':<26}{result['wer_before']:>9.1%}{result['wer_after']:>9.1%}",
+            f"{'character error rate':<26}{result['cer_before']:>9.1%}{result['cer_after']:>9.1%}",
+            f"relative WER reduction    {result['relative_wer_reduction']:>9.0%}",
+            f"steps                     {result['steps']:>9}",
+            f"seconds of training       {result['seconds']:>9.0f}",
+            f"peak memory, MB           {result['peak_rss_mb']:>9.0f}",
+            f"stopped: {result['stopped_because']}",
+            f"checkpoint: {result['checkpoint']}",
+            f"report: {result['report']}",
+        ]
+    )

@@ -1,0 +1,105 @@
+"""Make a corpus of synthetic speech with eSpeak NG: DIR/audio/SPEAKER/NNNN.flac and DIR/manifest.jsonl.
+
+Every speaker says every line of --text, or every word of --words or --digits; with --strings, each speaker says
+random strings of one to five of the words instead. Same arguments, same files.
+
+    tflite-asr synthesize --digits --strings 40 --speakers 20 --out digits
+
+Needs the package `espeakng_loader`: pip install tflite_asr[voices]
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tflite_asr.errors import InputError
+
+SUMMARY = "make a corpus of synthetic speech"
+
+DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
+LONGEST_STRING = 5  # words
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--text", metavar="FILE", help="say the lines of this file")
+    source.add_argument("--words", metavar="WORD,WORD,...", help="say these words")
+    source.add_argument("--digits", action="store_true", help="say the words ZERO to NINE")
+    parser.add_argument("--strings", type=int, metavar="N", help="each speaker says N random strings of the words")
+    parser.add_argument("--speakers", type=int, default=10, metavar="N", help="how many speakers (default %(default)s)")
+    parser.add_argument("--takes", type=int, default=1, metavar="K", help="takes of each text (default %(default)s)")
+    parser.add_argument("--sample-rate", type=int, default=16000, metavar="HZ", help="of the files (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of speakers, strings and takes (default %(default)s)")
+    parser.add_argument("--out", required=True, metavar="DIR", help="a new or empty folder")
+
+
+def run(args: argparse.Namespace) -> dict:
+    from tqdm import tqdm
+
+    from tflite_asr.data.synthetic import SyntheticSpeaker, draw_speakers, write_corpus
+
+    texts = _texts(args)
+    if args.strings is not None and args.text is not None:
+        raise InputError("--strings joins words: give --words or --digits in place of --text")
+    for option, value, lowest in (
+        ("--strings", args.strings, 1),
+        ("--takes", args.takes, 1),
+        ("--sample-rate", args.sample_rate, 8000),
+        ("--seed", args.seed, 0),
+    ):
+        if value is not None and value < lowest:
+            raise InputError(f"{option}: expected {lowest} or more, got {value}")
+    speakers = draw_speakers(args.speakers, args.seed)
+
+    def said_by(speaker: SyntheticSpeaker) -> Iterator[str]:
+        own = texts if args.strings is None else _strings(texts, args.strings, [args.seed, *speaker.id.encode()])
+        for text in own:
+            yield from [text] * args.takes
+
+    rows = write_corpus(
+        args.out,
+        speakers,
+        said_by,
+        args.sample_rate,
+        args.seed,
+        progress=lambda speakers: tqdm(speakers, desc="synthesize", unit="speaker", disable=None),
+    )
+    return {
+        "manifest": str(Path(args.out) / "manifest.jsonl"),
+        "utterances": len(rows),
+        "speakers": len(speakers),
+        "hours": round(sum(row["duration"] for row in rows) / 3600, 4),
+    }
+
+
+def describe(result: dict) -> str:
+    return "{manifest}: {utterances} utterances of {speakers} synthetic speakers, {hours} h".format(**result)
+
+
+def _texts(args: argparse.Namespace) -> list[str]:
+    """The lines or words to say."""
+    if args.digits:
+        return list(DIGITS)
+    if args.words is not None:
+        source, parts = "--words", args.words.split(",")
+    else:
+        source = args.text
+        try:
+            parts = Path(args.text).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise InputError(f"{source}: expected a text file, cannot read it: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{source}: expected a text file in UTF-8, byte {error.start} is not") from error
+    texts = [part.strip() for part in parts if part.strip()]
+    if not texts:
+        raise InputError(f"{source}: expected something to say, got nothing")
+    return texts
+
+
+def _strings(words: list[str], count: int, seed: list[int]) -> list[str]:
+    """Random strings of 1 to `LONGEST_STRING` words; a word can come again."""
+    random = np.random.default_rng(seed)
+    lengths = random.integers(1, LONGEST_STRING, count, endpoint=True)
+    return [" ".join(random.choice(words, length)) for length in lengths]

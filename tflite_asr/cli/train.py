@@ -1,0 +1,70 @@
+"""Train a base model on a server or laptop; an interrupted run goes on when the command is given again.
+
+    tflite-asr train commands --manifest speech/manifest.jsonl --where split=base_train \\
+        --development speech/manifest.jsonl --development-where split=base_dev --connect 5 --out runs/commands
+
+Writes config.json, weights.safetensors (the average of the last weights, the best on the development speech),
+history.jsonl and tensorboard/ into the folder. `tflite-asr export` makes a .tflite of it. Needs the extra `train`.
+"""
+
+import argparse
+from pathlib import Path
+
+from tflite_asr.cli.arguments import add_connect, add_seed
+
+SUMMARY = "train a base model"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("preset", metavar="PRESET", help="which model: tiny, commands")
+    parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
+    parser.add_argument(
+        "--where", action="append", default=[], metavar="F=V", help="rows to keep: one for all manifests or one for each"
+    )
+    parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
+    parser.add_argument("--development", action="append", default=[], metavar="M", help="speech to choose the best weights by")
+    parser.add_argument("--development-where", action="append", default=[], metavar="F=V", help="its rows to keep")
+    add_connect(parser)
+    parser.add_argument("--epochs", type=int, default=45, help="default %(default)s")
+    parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
+    parser.add_argument("--batch", type=int, default=32, help="utterances a step (default %(default)s)")
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest (default %(default)s)")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
+    add_seed(parser)
+
+
+def run(args: argparse.Namespace) -> dict:
+    from tflite_asr.audio.reading import Notices
+    from tflite_asr.cli.arguments import keep_vocabulary, read_manifests
+    from tflite_asr.config import preset
+    from tflite_asr.data.corpus import Corpus
+
+    config = preset(args.preset)
+    training = read_manifests(args.manifest, args.where)
+    development = read_manifests(args.development, args.development_where)
+    if args.words:
+        training = keep_vocabulary(training, args.words)
+        development = keep_vocabulary(development, args.words) if development else []
+    from tflite_asr.training.fit import fit
+
+    with Notices() as notices:
+        corpus = Corpus(training, config, notices)
+        held_out = Corpus(development, config, notices) if development else None
+    last = fit(
+        config,
+        corpus,
+        held_out,
+        Path(args.out),
+        connect_up_to=args.connect,
+        batch=args.batch,
+        epochs=args.epochs,
+        steps_per_epoch=args.steps,
+        learning_rate=args.learning_rate,
+        seed=args.seed,
+    )
+    return {"model": args.out, "utterances": len(training), **last}
+
+
+def describe(result: dict) -> str:
+    wer = f", development WER {result['development_wer']:.1%}" if "development_wer" in result else ""
+    return f"{result['model']}: epoch {result['epoch']}, loss {result['loss_per_token']:.3f} a token{wer}"

@@ -1,0 +1,45 @@
+"""Write down what is said in audio files.
+
+    tflite-asr transcribe commands turn_left.wav [--checkpoint mine.safetensors] [--stream]
+"""
+
+import argparse
+from pathlib import Path
+
+from tflite_asr.cli.arguments import add_model, add_threads
+
+SUMMARY = "write down what is said in audio files"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument("audio", nargs="+", metavar="FILE", help="WAV, FLAC, Ogg or MP3")
+    parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--beam", action="store_true", help="beam search in place of greedy decoding")
+    how.add_argument("--stream", action="store_true", help="by chunks, as a microphone would give them")
+    add_threads(parser)
+
+
+def run(args: argparse.Namespace) -> dict:
+    from tflite_asr.audio.reading import Notices, read_audio
+    from tflite_asr.runtime.recognizer import Recognizer
+
+    recognizer = Recognizer.load(args.model, threads=args.threads)
+    if args.checkpoint:
+        recognizer.restore(args.checkpoint)
+    rate, most = recognizer.config.features.sample_rate, recognizer.config.max_seconds
+    transcripts = []
+    with Notices() as notices:
+        for path in args.audio:
+            frames = recognizer.features(read_audio(Path(path), rate, max_seconds=most, notify=notices))
+            if args.stream:
+                *_, text = recognizer.stream([frames])
+            else:
+                text = recognizer.transcribe_frames(frames, beam=args.beam)
+            transcripts.append({"audio": path, "text": text})
+    return {"transcripts": transcripts}
+
+
+def describe(result: dict) -> str:
+    return "\n".join(f"{row['audio']}: {row['text']}" for row in result["transcripts"])

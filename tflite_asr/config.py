@@ -1,0 +1,137 @@
+"""What a recogniser is made of: frozen dataclasses, one per part, and the named presets."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from tflite_asr.errors import InputError
+
+LETTERS = " ABCDEFGHIJKLMNOPQRSTUVWXYZ'"
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """Log-mel frames. The band ends at 3.8 kHz so that 8 kHz recordings sound like 16 kHz ones."""
+
+    sample_rate: int = 16_000  # Hz
+    window_samples: int = 400  # 25 ms
+    hop_samples: int = 160  # 10 ms
+    fft_size: int = 512
+    mel_bands: int = 40
+    min_hz: float = 60.0
+    max_hz: float = 3_800.0
+    log_floor: float = 1e-7  # mel power; a little above the rounding noise of 16 bits
+    mean: float = -7.5  # of log-mel over speech, and
+    deviation: float = 3.5  # its standard deviation: brings frames near zero mean and unit variance
+
+    def samples_of(self, frames: int) -> int:
+        """How many samples make `frames` frames."""
+        return self.window_samples + (frames - 1) * self.hop_samples
+
+    def frames_of(self, samples: int) -> int:
+        """How many whole frames are in `samples` samples (0 when shorter than a window)."""
+        return max(0, (samples - self.window_samples) // self.hop_samples + 1)
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Unidirectional LSTM layers, one layer group each (Sim et al. 2019, section 2)."""
+
+    layers: int
+    units: int
+    stack_frames: int = 3  # three 10 ms frames make one 30 ms input: a third of the steps
+    reduce_after: int = 2  # after this many layers, two steps become one of 60 ms
+    reduction: int = 2
+    dropout: float = 0.1  # between layers, while training the base model only
+
+    @property
+    def frames_per_step(self) -> int:
+        """Feature frames in one step of the encoder's output."""
+        return self.stack_frames * self.reduction
+
+
+@dataclass(frozen=True)
+class PredictionConfig:
+    """Prediction network: the label history, one LSTM layer."""
+
+    embedding: int
+    units: int
+    dropout: float = 0.2  # a small vocabulary of words is soon learnt by heart
+
+
+@dataclass(frozen=True)
+class SizeConfig:
+    """Fixed sizes of an export: TFLite plans its memory for them."""
+
+    batch: int
+    max_frames: int  # of 10 ms
+    max_tokens: int
+    stream_frames: int  # frames in one call of `stream`; a multiple of the encoder's frames_per_step
+    max_symbols_per_step: int = 4  # bound on labels emitted at one encoder step, so decoding always ends
+    beam: int = 8  # rows of one `predict` or `join` call
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A streaming transducer: everything needed to build it again."""
+
+    name: str
+    encoder: EncoderConfig
+    prediction: PredictionConfig
+    joint_units: int
+    sizes: SizeConfig
+    characters: str = LETTERS
+    tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Labels of the joint network: blank (0) and the characters."""
+        return 1 + len(self.characters)
+
+    @property
+    def max_seconds(self) -> float:
+        """Longest utterance that the fixed sizes hold."""
+        return self.features.samples_of(self.sizes.max_frames) / self.features.sample_rate
+
+    def to_json(self) -> dict:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict) -> "ModelConfig":
+        parts = {
+            "encoder": EncoderConfig,
+            "prediction": PredictionConfig,
+            "sizes": SizeConfig,
+            "features": FeatureConfig,
+        }
+        try:
+            return cls(**{key: parts[key](**value) if key in parts else value for key, value in values.items()})
+        except (TypeError, AttributeError) as error:
+            raise InputError(f"model configuration: {error}; was it written by another version?") from None
+
+
+PRESETS = {
+    # for tests: every part is there, a step takes milliseconds
+    "tiny": ModelConfig(
+        name="tiny",
+        encoder=EncoderConfig(layers=3, units=24, reduce_after=1),
+        prediction=PredictionConfig(embedding=8, units=16),
+        joint_units=16,
+        sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24),
+    ),
+    # words and strings of words: 1.4 M parameters, up to six seconds
+    "commands": ModelConfig(
+        name="commands",
+        encoder=EncoderConfig(layers=4, units=192, dropout=0.2),
+        prediction=PredictionConfig(embedding=64, units=128),
+        joint_units=128,
+        sizes=SizeConfig(batch=4, max_frames=600, max_tokens=48, stream_frames=24),
+    ),
+}
+
+
+def preset(name: str) -> ModelConfig:
+    """The named preset; InputError lists the names there are."""
+    if name not in PRESETS:
+        raise InputError(f"no preset named {name!r}; there are: {', '.join(PRESETS)}")
+    return PRESETS[name]

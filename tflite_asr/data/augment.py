@@ -1,0 +1,35 @@
+"""What training does to speech so that few speakers stand for many: speed, level, noise, pauses.
+
+All of it is NumPy on waveforms, cheap enough for a phone that trains on what its owner said.
+"""
+
+import numpy as np
+
+SPEEDS = (0.82, 0.88, 0.94, 1.0, 1.06, 1.12, 1.2)  # resampling: tempo, pitch and vocal tract length at once
+EDGE_SECONDS = 0.3  # most silence before and after
+LEVELS_DB = (-50, -12)  # root mean square from full scale: real recordings are as quiet as that
+
+
+def vary_speed(samples: np.ndarray, speed: float, sample_rate: int) -> np.ndarray:
+    """[n] -> [n / speed] float32, played faster by `speed`, pitch and formants moving with it."""
+    if speed == 1.0:
+        return samples
+    import librosa
+
+    return librosa.resample(samples, orig_sr=round(sample_rate * speed), target_sr=sample_rate, res_type="soxr_mq")
+
+
+def vary_recording(samples: np.ndarray, sample_rate: int, random: np.random.Generator) -> np.ndarray:
+    """[n] -> [n + up to 2 edges] float32: silence around, another level, white or pinkish noise under it."""
+    before, after = (random.uniform(0, EDGE_SECONDS, 2) * sample_rate).astype(int)
+    samples = np.pad(samples, (before, after))
+    speech = np.sqrt(np.mean(samples**2)) + 1e-6
+    samples = samples * (10 ** (random.uniform(*LEVELS_DB) / 20) / speech)
+    if random.random() < 0.7:
+        noise = random.standard_normal(len(samples), dtype=np.float32)
+        if random.random() < 0.5:  # a one-pole low pass by a short exponential kernel
+            pole = random.uniform(0.7, 0.97)
+            noise = np.convolve(noise, pole ** np.arange(64), mode="same") * np.sqrt(1 - pole * pole)
+        rms = np.sqrt(np.mean(samples**2))
+        samples = samples + noise * rms * 10 ** (random.uniform(-45, -12) / 20)
+    return np.clip(samples, -1, 1).astype(np.float32)

@@ -1,0 +1,66 @@
+"""Speech held in memory, checked when it is loaded, and clips of it put together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tflite_asr.audio.reading import Notify, read_audio
+from tflite_asr.config import ModelConfig
+from tflite_asr.data.augment import SPEEDS, vary_recording, vary_speed
+from tflite_asr.data.connect import Clip
+from tflite_asr.data.manifest import Utterance
+from tflite_asr.errors import InputError
+from tflite_asr.text.tokenizer import CharacterTokenizer
+
+
+class Corpus:
+    """Utterances held in memory as 16-bit samples, checked when they are loaded.
+
+    Args:
+        utterances: what to load; their transcripts must fit the model's vocabulary and sizes.
+        config: of the model.
+        notify: told of what was done to the audio.
+    """
+
+    def __init__(self, utterances: Sequence[Utterance], config: ModelConfig, notify: Notify | None = None):
+        self.config = config
+        self.utterances = list(utterances)
+        self.tokenizer = CharacterTokenizer(config.characters)
+        rate = config.features.sample_rate
+        self._samples: dict[tuple[str, float], np.ndarray] = {}
+        from tqdm import tqdm
+
+        for utterance in tqdm(self.utterances, desc="reading", unit="file", disable=None, leave=False):
+            tokens = self.tokenizer.encode(utterance.text, where=utterance.where)
+            if len(tokens) > config.sizes.max_tokens:
+                raise InputError(
+                    f"{utterance.where}: expected at most {config.sizes.max_tokens} tokens, the transcript has {len(tokens)}"
+                )
+            samples = read_audio(
+                utterance.audio, rate, where=utterance.where, max_seconds=config.max_seconds, notify=notify
+            )
+            self._samples[utterance.where, 1.0] = _to_int16(samples)
+
+    def samples(self, utterance: Utterance, speed: float = 1.0) -> np.ndarray:
+        """[n] float32; a speed that was asked for once is kept."""
+        key = utterance.where, speed
+        if key not in self._samples:
+            original = self.samples(utterance)
+            self._samples[key] = _to_int16(vary_speed(original, speed, self.config.features.sample_rate))
+        return self._samples[key].astype(np.float32) / 32767
+
+    def assemble(self, clip: Clip, random: np.random.Generator | None = None) -> np.ndarray:
+        """[n] float32: the clip's parts and gaps; with `random`, at a random speed, level, noise and with pauses."""
+        rate = self.config.features.sample_rate
+        speed = float(random.choice(SPEEDS)) if random else 1.0
+        pieces = [self.samples(clip.parts[0], speed)]
+        for part, gap in zip(clip.parts[1:], clip.gaps_seconds):
+            pieces += [np.zeros(int(gap * rate), np.float32), self.samples(part, speed)]
+        if random:
+            pieces = [piece * 10 ** (random.uniform(-6, 6) / 20) for piece in pieces]
+        samples = np.concatenate(pieces)
+        return vary_recording(samples, rate, random) if random else samples
+
+
+def _to_int16(samples: np.ndarray) -> np.ndarray:
+    return np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)

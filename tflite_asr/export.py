@@ -1,0 +1,172 @@
+"""A trained model to NAME.tflite and NAME.json. The only file that knows TFLiteConverter."""
+
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from signatures.inference import inference_signatures
+from signatures.loss import loss_signature
+from signatures.optimizers import OPTIMIZERS, State
+from signatures.parameters import group_figures, parameters_signature
+from signatures.spec import Signature, group_of
+from signatures.training import train_signature
+from signatures.weights import tensor_key, weights_signatures
+from tflite_asr.compact import compact
+from tflite_asr.errors import InputError
+from tflite_asr.models.transducer import Transducer
+from tflite_asr.runtime.artifact import Artifact, sha256
+from tflite_asr.runtime.flatbuffer import read_contents
+from tflite_asr.text.tokenizer import CharacterTokenizer
+
+# what to write instead of the ops that are met most; the rest is told to look here
+INSTEAD = {
+    "StridedSliceGrad": "tf.split, tf.unstack or tf.slice in place of indexing",
+    "Conv2DBackpropFilter": "shifted slices times unstacked taps",
+    "DepthwiseConv2dNativeBackpropFilter": "shifted slices times unstacked taps",
+    "ReluGrad": "tflite_asr.ops.elementary.relu",
+    "TanhGrad": "tflite_asr.ops.elementary.tanh",
+    "SigmoidGrad": "tflite_asr.ops.elementary.sigmoid",
+    "LogSoftmax": "tflite_asr.ops.elementary.log_softmax",
+    "UnsortedSegmentSum": "a product with tf.one_hot in place of tf.gather",
+    "TensorListReserve": "a custom gradient with tflite_asr.ops.rows in place of a loop's own gradient",
+}
+
+
+def export(model: Transducer, out: Path, *, optimizer: str = "adam", allow_flex: bool = False) -> Artifact:
+    """Write `out` (NAME.tflite) and its NAME.json; both appear together or the former ones stay.
+
+    Args:
+        model: built and trained.
+        out: ends in .tflite; its stem is the artifact's name.
+        optimizer: sgd, momentum or adam; its slots travel in the file as variables.
+        allow_flex: lets ops through that need the TensorFlow library on the device.
+    """
+    if out.suffix != ".tflite":
+        raise InputError(f"{out}: expected a name that ends in .tflite")
+    if optimizer not in OPTIMIZERS:
+        raise InputError(f"no optimizer named {optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
+    state = State(model.named_weights(), OPTIMIZERS[optimizer])
+    signatures = all_signatures(model, state)
+    functions = {signature.name: signature.concrete() for signature in signatures}
+    content = convert(functions, state, allow_flex=allow_flex)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.tmp")
+    temporary.write_bytes(content)
+    artifact = _describe(model, state, signatures, functions, temporary, out, allow_flex)
+    description = out.with_name(f".{out.stem}.json.tmp")
+    description.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
+    temporary.replace(out)
+    description.replace(out.with_suffix(".json"))
+    return artifact
+
+
+def all_signatures(model: Transducer, state: State) -> list[Signature]:
+    """Every signature of an export, in the order of docs/signatures.md."""
+    config, sizes = model.config, model.config.sizes
+    return [
+        *inference_signatures(
+            model,
+            mel_bands=config.features.mel_bands,
+            max_samples=config.features.samples_of(sizes.max_frames),
+            max_frames=sizes.max_frames,
+            max_tokens=sizes.max_tokens,
+            stream_frames=sizes.stream_frames,
+            stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
+            beam=sizes.beam,
+        ),
+        loss_signature(model),
+        parameters_signature(model, state, sizes.batch),
+        train_signature(model, state),
+        *weights_signatures(model, state),
+    ]
+
+
+def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes:
+    """The .tflite of traced functions by signature name; InputError lists the ops that TFLite lacks, by signature."""
+    try:
+        return _convert(functions, state, allow_flex)
+    except Exception as error:
+        if "some ops" not in str(error).lower() and "not supported" not in str(error).lower():
+            raise
+    lines = []
+    for name, function in functions.items():  # which of them, and what in it: the converter tells only the sum
+        try:
+            _convert({name: function}, state, allow_flex)
+        except Exception as error:
+            ops = sorted(set(re.findall(r"\btf\.(\w+)", str(error))))
+            advice = "; ".join(f"for {op} use {INSTEAD[op]}" for op in ops if op in INSTEAD)
+            lines.append(f"signature {name}: {', '.join(ops)}" + (f" ({advice})" if advice else ""))
+    raise InputError(
+        "ops that TFLite has no builtin for: " + " | ".join(lines) + "; write them from builtins or pass --allow-flex"
+    )
+
+
+def _convert(functions: dict, state: State, allow_flex: bool) -> bytes:
+    module = tf.Module()
+    module.variables_of_state = list(state.variables().values())
+    module.functions = list(functions.values())
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=functions)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
+        converter.experimental_enable_resource_variables = True
+        ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.target_spec.supported_ops = [*ops, tf.lite.OpsSet.SELECT_TF_OPS] if allow_flex else ops
+        return compact(converter.convert())
+
+
+def _describe(
+    model: Transducer,
+    state: State,
+    signatures: Sequence[Signature],
+    functions: dict,
+    written: Path,
+    out: Path,
+    allow_flex: bool,
+) -> Artifact:
+    contents = read_contents(written)
+
+    def tensor(spec: tf.TensorSpec) -> dict:
+        return {"name": spec.name, "shape": spec.shape.as_list(), "dtype": spec.dtype.name}
+
+    return Artifact(
+        name=out.stem,
+        tflite_sha256=sha256(written),
+        bytes=written.stat().st_size,
+        min_runtime=contents.min_runtime,
+        allow_flex=allow_flex,
+        model=model.config.to_json(),
+        tokenizer=CharacterTokenizer(model.config.characters).to_json(),
+        optimizer=state.optimizer.name,
+        groups=group_figures(model, model.config.sizes.batch),
+        parameters=[
+            {
+                "name": path,
+                "tensor": tensor_key(path),
+                "shape": weight.shape.as_list(),
+                "dtype": weight.dtype.name,
+                "group": group_of(path),
+                "trainable": True,
+            }
+            for path, weight in state.weights.items()
+        ],
+        state=[
+            {"tensor": tensor_key(path), "shape": variable.shape.as_list(), "dtype": variable.dtype.name}
+            for path, variable in state.variables().items()
+        ],
+        exits=[{"name": "final", "group": model.groups[-1].name}],
+        signatures={
+            signature.name: {
+                "inputs": [tensor(spec) for spec in signature.inputs],
+                "outputs": sorted(functions[signature.name].structured_outputs),
+                "reads": list(signature.reads),
+                "writes": list(signature.writes),
+            }
+            for signature in signatures
+        },
+        plans={"train": [{"signature": "train"}]},
+        path=out,
+    )

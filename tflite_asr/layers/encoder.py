@@ -1,0 +1,61 @@
+"""The encoder's pieces: the front end, the LSTM layer group, time reduction."""
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tflite_asr.ops.elementary import layer_norm, length_mask
+from tflite_asr.ops.lstm import lstm
+
+
+def stack_frames(x: tf.Tensor, lengths: tf.Tensor, factor: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Join `factor` neighbouring frames into one: [batch, time, d] -> [batch, time // factor, factor d].
+
+    What does not fill a whole new frame is dropped, so that a stream and a whole utterance agree. What stands
+    past a row's length, NaN too, becomes zero.
+    """
+    batch, time, width = x.shape
+    x = tf.where(tf.expand_dims(length_mask(lengths, time), 2), x, tf.zeros_like(x))
+    steps = time // factor
+    x = tf.reshape(tf.slice(x, [0, 0, 0], [-1, steps * factor, -1]), [batch, steps, factor * width])
+    return x, lengths // factor
+
+
+class LSTMGroup(keras.layers.Layer):
+    """A layer group: an LSTM layer, layer normalisation and, before it, time reduction where it is due.
+
+    Its state for streaming is (hidden, cell), each [batch, units].
+    """
+
+    def __init__(self, units: int, reduction: int = 1, dropout: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.reduction = reduction
+        self.dropout = keras.layers.Dropout(dropout)
+
+    def build(self, input_shape):
+        width = input_shape[-1] * self.reduction
+        units = self.units
+        self.kernel = self.add_weight("kernel", [width, 4 * units], initializer="glorot_uniform")
+        self.recurrent_kernel = self.add_weight("recurrent_kernel", [units, 4 * units], initializer="orthogonal")
+        self.bias = self.add_weight("bias", [4 * units], initializer=_forget_bias)
+        self.gain = self.add_weight("gain", [units], initializer="ones")
+        self.shift = self.add_weight("shift", [units], initializer="zeros")
+
+    def call(self, x, lengths, state=None, training=False):
+        """x [batch, time, d], lengths [batch] -> [batch, time // reduction, units], lengths, state."""
+        if self.reduction > 1:
+            x, lengths = stack_frames(x, lengths, self.reduction)
+        if training:
+            x = self.dropout(x, training=True)
+        x, state = lstm(x, lengths, self.kernel, self.recurrent_kernel, self.bias, state)
+        return layer_norm(x, self.gain, self.shift), lengths, state
+
+    def activation_elements(self, steps: int) -> int:
+        """Kept for backward, per utterance of `steps` input steps: input, four gates, cell, output, normalised output."""
+        return steps // self.reduction * (self.kernel.shape[0] + 7 * self.units)
+
+
+def _forget_bias(shape, dtype=None):
+    """Zero but for the forget gate's 1, so that memory is kept when training starts (Jozefowicz et al. 2015)."""
+    units = shape[0] // 4
+    return tf.concat([tf.zeros([units]), tf.ones([units]), tf.zeros([2 * units])], axis=0)

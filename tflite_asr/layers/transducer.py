@@ -1,0 +1,68 @@
+"""The transducer's head: prediction network and joint network."""
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tflite_asr.layers.encoder import LSTMGroup
+from tflite_asr.ops.elementary import tanh
+
+
+class PredictionNetwork(keras.layers.Layer):
+    """The label history: embedding and one LSTM layer. Label 0 (blank) stands for the start."""
+
+    def __init__(self, vocabulary_size: int, embedding: int, units: int, dropout: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.embedding_size = embedding
+        self.dropout = keras.layers.Dropout(dropout)
+        self.recurrent = LSTMGroup(units, dropout=dropout, name="recurrent")
+
+    def build(self, input_shape):
+        shape = [self.vocabulary_size, self.embedding_size]
+        self.embedding = self.add_weight("embedding", shape, initializer="glorot_uniform")
+        super().build(input_shape)
+
+    def call(self, tokens, lengths, state=None, training=False):
+        """tokens [batch, n] int32, lengths [batch] -> [batch, n, units] and the state after them."""
+        # a matrix product, since a gather has no gradient in TFLite
+        embedded = tf.matmul(tf.one_hot(tokens, self.vocabulary_size), self.embedding)
+        outputs, _, state = self.recurrent(embedded, lengths, state, training=training)
+        if training:
+            outputs = self.dropout(outputs, training=True)
+        return outputs, state
+
+    def activation_elements(self, steps: int) -> int:
+        """Kept for backward, per utterance of `steps` labels: the one-hot labels and the recurrent layer's."""
+        return steps * self.vocabulary_size + self.recurrent.activation_elements(steps)
+
+
+class JointNetwork(keras.layers.Layer):
+    """tanh(W_e encoder + W_p prediction + b) projected to the labels (Graves 2012, equation 14 with a hidden layer)."""
+
+    def __init__(self, vocabulary_size: int, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.units = units
+
+    def build(self, input_shape):
+        encoder_shape, prediction_shape = input_shape
+        add, glorot = self.add_weight, "glorot_uniform"
+        self.encoder_kernel = add("encoder_kernel", [encoder_shape[-1], self.units], initializer=glorot)
+        self.prediction_kernel = add("prediction_kernel", [prediction_shape[-1], self.units], initializer=glorot)
+        self.bias = add("bias", [self.units], initializer="zeros")
+        self.output_kernel = add("output_kernel", [self.units, self.vocabulary_size], initializer=glorot)
+        self.output_bias = add("output_bias", [self.vocabulary_size], initializer="zeros")
+
+    def call(self, inputs):
+        """(encoder [..., e], prediction [..., p]), shapes that broadcast -> logits [..., vocabulary]."""
+        encoder, prediction = inputs
+        hidden = tf.matmul(encoder, self.encoder_kernel) + (tf.matmul(prediction, self.prediction_kernel) + self.bias)
+        return tf.matmul(tanh(hidden), self.output_kernel) + self.output_bias
+
+    def lattice(self, encoder, prediction):
+        """encoder [batch, T, e], prediction [batch, U+1, p] -> logits [batch, T, U+1, vocabulary]."""
+        return self((tf.expand_dims(encoder, 2), tf.expand_dims(prediction, 1)))
+
+    def activation_elements(self, steps: int) -> int:
+        """Kept for backward, per utterance of `steps` lattice nodes: hidden values and log probabilities."""
+        return steps * (self.units + self.vocabulary_size)

@@ -1,0 +1,92 @@
+"""Word and character error rates of transcripts, and what was wrong in each."""
+
+from dataclasses import dataclass
+
+from tflite_asr.errors import InputError
+
+
+@dataclass(frozen=True)
+class ErrorRates:
+    """Errors pooled over utterances: all errors by all reference words, not the mean of the utterances' rates."""
+
+    wer: float  # word error rate as a fraction; over 1 if there are more errors than reference words
+    cer: float  # character error rate as a fraction; the space between words is a character
+    substitutions: int  # words
+    deletions: int  # words
+    insertions: int  # words
+    words: int  # in the references
+    utterances: int
+
+
+def error_rates(references: list[str], hypotheses: list[str]) -> ErrorRates:
+    """Error rates of transcripts, compared as they are but for white space.
+
+    Args:
+        references: [utterances] what was said; none may be empty.
+        hypotheses: [utterances] what was recognised; may be empty, then every reference word is deleted.
+    """
+    import jiwer
+
+    if len(references) != len(hypotheses):
+        raise InputError(
+            f"expected one hypothesis for each reference, got {len(references)} references "
+            f"and {len(hypotheses)} hypotheses"
+        )
+    if not references:
+        raise InputError("expected at least one reference to count errors against, got none")
+    references = [_folded(text) for text in references]
+    hypotheses = [_folded(text) for text in hypotheses]
+    if "" in references:
+        raise InputError(
+            f"reference {references.index('') + 1} of {len(references)} is empty; "
+            "an error rate needs words to count against, so leave the utterance out"
+        )
+    words = jiwer.process_words(references, hypotheses)
+    return ErrorRates(
+        wer=words.wer,
+        cer=jiwer.process_characters(references, hypotheses).cer,
+        substitutions=words.substitutions,
+        deletions=words.deletions,
+        insertions=words.insertions,
+        words=words.hits + words.substitutions + words.deletions,
+        utterances=len(references),
+    )
+
+
+def relative_reduction(before: float, after: float) -> float:
+    """By which fraction of `before` the error rate fell; negative if it rose.
+
+    Where there was no error before, the fraction is not defined and JSON has no infinity: 0.0 if there is
+    none after either, -1.0 if there is.
+    """
+    if before == 0:
+        return 0.0 if after == 0 else -1.0
+    return (before - after) / before
+
+
+def aligned_words(reference: str, hypothesis: str) -> list[tuple[str, str, str]]:
+    """Words of an utterance beside each other with the fewest errors.
+
+    Returns:
+        (kind, reference word, hypothesis word) in the order of speaking; kind is "equal", "substitute",
+        "delete" (the hypothesis word is "") or "insert" (the reference word is "").
+    """
+    import jiwer
+
+    reference, hypothesis = _folded(reference), _folded(hypothesis)
+    if not reference:
+        raise InputError("expected a reference to align with, got an empty one")
+    output = jiwer.process_words([reference], [hypothesis])
+    said, heard = output.references[0], output.hypotheses[0]
+    aligned = []
+    for chunk in output.alignments[0]:
+        left = said[chunk.ref_start_idx : chunk.ref_end_idx]
+        right = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        # A chunk of deletions has no hypothesis words and one of insertions no reference words.
+        for index in range(max(len(left), len(right))):
+            aligned.append((chunk.type, left[index] if left else "", right[index] if right else ""))
+    return aligned
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,43 @@
+"""A trained model's folder: config.json and weights.safetensors."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from tflite_asr.config import ModelConfig
+from tflite_asr.errors import InputError
+from tflite_asr.models.transducer import Transducer
+
+
+def save_model(folder: Path, config: ModelConfig, weights: dict[str, np.ndarray]) -> None:
+    """Write the folder; each file is whole or the former one stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / "weights.safetensors", safetensors.numpy.save(weights))
+    _replace(folder / "config.json", json.dumps(config.to_json(), indent=1).encode())
+
+
+def load_model(folder: Path) -> Transducer:
+    """The model of a folder that `save_model` wrote."""
+    try:
+        config = ModelConfig.from_json(json.loads((folder / "config.json").read_text()))
+        values = safetensors.numpy.load_file(folder / "weights.safetensors")
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise InputError(
+            f"{folder}: expected a folder that `tflite-asr train` wrote (config.json, weights.safetensors): {error}"
+        ) from None
+    model = Transducer(config)
+    weights = model.named_weights()
+    if {k: tuple(v.shape) for k, v in weights.items()} != {k: v.shape for k, v in values.items()}:
+        raise InputError(f"{folder}: weights.safetensors does not fit config.json; train again or restore its pair")
+    for name, variable in weights.items():
+        variable.assign(values[name])
+    return model
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)

@@ -1,0 +1,64 @@
+"""Activations and normalisation whose forward *and* backward are TFLite builtins.
+
+TensorFlow's own gradients of these are single ops that TFLite does not have (TanhGrad, SigmoidGrad,
+ReluGrad, ...), so each is given its gradient in elementary arithmetic.
+"""
+
+import tensorflow as tf
+
+
+@tf.custom_gradient
+def tanh(x: tf.Tensor):
+    """tanh(x), any shape; dx = dy (1 - y^2)."""
+    y = tf.tanh(x)
+    return y, lambda dy: dy * (1.0 - y * y)
+
+
+@tf.custom_gradient
+def sigmoid(x: tf.Tensor):
+    """1 / (1 + exp(-x)), any shape; dx = dy y (1 - y)."""
+    y = tf.sigmoid(x)
+    return y, lambda dy: dy * y * (1.0 - y)
+
+
+@tf.custom_gradient
+def relu(x: tf.Tensor):
+    """max(x, 0), any shape; dx = dy where x > 0."""
+    return tf.nn.relu(x), lambda dy: tf.where(x > 0.0, dy, tf.zeros_like(dy))
+
+
+@tf.custom_gradient
+def log_softmax(x: tf.Tensor):
+    """log softmax over the last axis; dx = dy - softmax(x) sum(dy)."""
+    y = tf.nn.log_softmax(x)
+    return y, lambda dy: dy - tf.exp(y) * tf.reduce_sum(dy, axis=-1, keepdims=True)
+
+
+@tf.custom_gradient
+def _normalize(x: tf.Tensor):
+    centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+    scale = tf.math.rsqrt(tf.reduce_mean(centered * centered, axis=-1, keepdims=True) + 1e-5)
+    y = centered * scale
+
+    def gradient(dy):
+        mean_dy = tf.reduce_mean(dy, axis=-1, keepdims=True)
+        mean_dy_y = tf.reduce_mean(dy * y, axis=-1, keepdims=True)
+        return scale * (dy - mean_dy - y * mean_dy_y)
+
+    return y, gradient
+
+
+def layer_norm(x: tf.Tensor, gain: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """Layer normalisation over the last axis (Ba et al. 2016), variance floor 1e-5.
+
+    Args:
+        x: [..., units] float32.
+        gain: [units].
+        bias: [units].
+    """
+    return _normalize(x) * gain + bias
+
+
+def length_mask(lengths: tf.Tensor, size: int) -> tf.Tensor:
+    """[batch, size] bool, true where the position is below the row's length."""
+    return tf.expand_dims(tf.range(size), 0) < tf.expand_dims(lengths, 1)

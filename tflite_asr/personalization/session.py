@@ -1,0 +1,135 @@
+"""One personalisation from speech to report: measure, train, measure again, write everything down."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tflite_asr.data.connect import connect
+from tflite_asr.data.corpus import Corpus
+from tflite_asr.data.manifest import Utterance
+from tflite_asr.errors import InputError
+from tflite_asr.metrics import relative_reduction
+from tflite_asr.personalization.replay import read_replay
+from tflite_asr.personalization.settings import Settings
+from tflite_asr.personalization.trainer import Epoch, personalize, split
+from tflite_asr.report import write_report
+from tflite_asr.runtime.evaluation import evaluate, examples_of
+from tflite_asr.runtime.memory import MemoryProbe
+from tflite_asr.runtime.recognizer import Recognizer
+
+
+def run_session(
+    recognizer: Recognizer,
+    adapt: tuple[Corpus, Sequence[Utterance]],
+    test: tuple[Corpus, Sequence[Utterance]],
+    settings: Settings,
+    folder: Path,
+    *,
+    voice: str,
+) -> dict:
+    """Personalise and write `checkpoint.safetensors`, `result.json`, `report.html` and plots into `folder`.
+
+    Args:
+        recognizer: trained in place.
+        adapt: the speech to learn from and which of its utterances.
+        test: the speech to measure on; joined by `settings.connect` as the training speech is.
+        settings: how to train.
+        folder: made if need be; a checkpoint of an earlier run in it is replaced when a better one is there.
+        voice: whose speech it is, for the report.
+
+    Returns:
+        what result.json holds.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: expected a folder to write into: {error.strerror}") from None
+    checkpoint = folder / "checkpoint.safetensors"
+    corpus, utterances = test
+    clips = connect(utterances, settings.connect, settings.seed, recognizer.config.max_seconds)
+    examples = examples_of(recognizer, corpus, clips)
+    with MemoryProbe() as probe:
+        before = evaluate(recognizer, examples, title="before")
+        print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
+        with _Progress(recognizer, checkpoint, settings.epochs) as progress:
+            outcome = personalize(
+                recognizer,
+                *adapt,
+                settings,
+                replay=read_replay(recognizer.artifact),
+                on_epoch=progress.epoch,
+                on_step=progress.step,
+            )
+        after = evaluate(recognizer, examples, title="after")
+    recognizer.save(checkpoint)
+    training, held_out = split(adapt[1], settings.validation_share, settings.seed)
+    result = {
+        "model": str(recognizer.artifact.path),
+        "checkpoint": str(checkpoint),
+        "voice": voice,
+        "wer_before": before.rates.wer,
+        "wer_after": after.rates.wer,
+        "cer_before": before.rates.cer,
+        "cer_after": after.rates.cer,
+        "relative_wer_reduction": relative_reduction(before.rates.wer, after.rates.wer),
+        "steps": outcome.steps,
+        "epochs": len(outcome.history) - 1,
+        "seconds": outcome.seconds,
+        "peak_rss_mb": probe.peak_rss_mb,
+        "peak_private_mb": probe.peak_private_mb,
+        "skipped_updates": recognizer.skipped_updates,
+        "adapt_utterances": len(training),
+        "validation_utterances": len(held_out),
+        "test_utterances": len(examples),
+        "settings": dataclasses.asdict(settings),
+        "stopped_because": outcome.stopped_because,
+        "history": [dataclasses.asdict(row) for row in outcome.history],
+        "memory": probe.samples,
+        "pairs": [
+            {"reference": reference, "before": old, "after": new}
+            for reference, old, new in zip(before.references, before.hypotheses, after.hypotheses)
+        ],
+    }
+    result["report"] = str(write_report(folder, result))
+    temporary = folder / ".result.json.tmp"
+    temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(folder / "result.json")
+    return result
+
+
+class _Progress:
+    """A progress bar on a terminal, a line an epoch elsewhere; the best weights go to disk as soon as they are."""
+
+    def __init__(self, recognizer: Recognizer, checkpoint: Path, epochs: int):
+        from tqdm import tqdm
+
+        self.recognizer, self.checkpoint, self.epochs = recognizer, checkpoint, epochs
+        self.terminal = sys.stderr.isatty()
+        self.bar = tqdm(total=1, unit="step", disable=not self.terminal)
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def step(self, number: int, steps: int, loss: float) -> None:
+        if number == 1:
+            self.bar.reset(steps)
+        self.bar.set_postfix(loss=f"{loss:.2f}")
+        self.bar.update()
+
+    def epoch(self, row: Epoch) -> None:
+        if row.best and row.epoch:
+            self.recognizer.save(self.checkpoint)
+        loss = "" if row.train_loss is None else f"loss {row.train_loss:.2f}, "
+        line = (
+            f"epoch {row.epoch}/{self.epochs}: {loss}validation loss {row.validation_loss:.2f}, "
+            f"WER {row.validation_wer:.1%}{' *' if row.best else ''}"
+        )
+        if self.terminal:
+            self.bar.set_description(line)
+        else:
+            print(line, file=sys.stderr, flush=True)

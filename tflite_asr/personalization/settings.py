@@ -1,0 +1,20 @@
+"""How a personalisation trains."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the defaults are what docs/results.md measured."""
+
+    epochs: int = 20
+    learning_rate: float = 1e-3  # at first; falls to a tenth by a cosine
+    clip_norm: float = 20.0  # of the gradient of the mean loss of an utterance
+    pull: float = 0.0  # towards the shipped weights, see `Recognizer.train_step`
+    patience: int = 6  # epochs without a better validation result before training stops
+    validation_share: float = 0.15
+    connect: int = 1  # most clips of one training string; strings are drawn anew every epoch
+    augment: bool = True  # speed, level, noise: fifty utterances go a longer way
+    replay: int = 1  # rows of each batch that hold shipped utterances instead of the owner's
+    group_rates: dict[str, float] = field(default_factory=dict)
+    seed: int = 0

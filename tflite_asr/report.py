@@ -1,0 +1,235 @@
+"""What a personalisation did, as one HTML file to look at and three plots."""
+
+import base64
+import io
+import math
+import os
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tflite_asr.errors import InputError
+from tflite_asr.metrics import aligned_words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MAX_ROWS = 200  # test utterances in the table; more make the page slow on a phone and nobody reads them
+
+# Blue and orange stay apart for the colour-blind, on white and on black.
+LIGHT = {"page": "#ffffff", "text": "#3c4250", "grid": "#e3e6eb", "first": "#1f6fb4", "second": "#d9730d"}
+DARK = {"page": "#1c2027", "text": "#c3c9d4", "grid": "#333a45", "first": "#6cb2f0", "second": "#f5a353"}
+
+STYLE = """
+:root { color-scheme: light dark; --page: #f4f5f7; --card: #ffffff; --text: #1d222b; --quiet: #5b6472;
+  --line: #dfe3e8; --wrong: #a8261c; --wrong-page: #fdebe8 }
+@media (prefers-color-scheme: dark) { :root { --page: #13161b; --card: #1c2027; --text: #e6e9ee; --quiet: #9aa4b2;
+  --line: #333a45; --wrong: #ff9d92; --wrong-page: #43231f } }
+* { box-sizing: border-box }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1rem 4rem; background: var(--page); color: var(--text);
+  font: 16px/1.5 system-ui, sans-serif }
+h1 { margin: 0; font-size: 1.6rem; overflow-wrap: anywhere } h2 { margin: 2.5rem 0 .75rem; font-size: 1.2rem }
+p { margin: .25rem 0 1rem; color: var(--quiet) }
+.figures, .plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(12.6rem, 100%), 1fr)) }
+.plots { margin-top: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)) }
+.figures div, figure, table { background: var(--card); border: 1px solid var(--line); border-radius: .6rem }
+.figures div { padding: .8rem 1rem } .figures b { display: block; font-size: 1.35rem }
+.figures span, .figures small { color: var(--quiet) }
+figure { margin: 0; padding: .5rem } img { display: block; width: 100%; height: auto }
+table { width: 100%; border-spacing: 0; overflow: hidden } th { text-align: left; color: var(--quiet) }
+th, td { padding: .45rem .8rem; vertical-align: top; border-top: 1px solid var(--line); overflow-wrap: anywhere }
+thead th, .settings tr:first-child > * { border-top: 0 }
+.utterances td { width: 33.3% } .settings th { width: 40%; font-weight: normal }
+mark, ins, del { color: var(--wrong); background: var(--wrong-page); border-radius: .2rem; padding: 0 .15rem }
+mark { text-decoration: underline wavy } ins { text-decoration: none; font-weight: 600 } ins::before { content: "+" }
+del { text-decoration: line-through }
+@media (max-width: 40rem) { .utterances thead { display: none } .utterances td { display: block; width: auto }
+  .utterances td + td { border-top: 0 } .utterances td::before { content: attr(data-label) ": "; color: var(--quiet) } }
+"""
+
+
+def write_report(folder: Path, result: dict) -> Path:
+    """Write `report.html`, `wer.png`, `loss.png` and `memory.png` into a folder, which is made if need be.
+
+    The page holds its plots, so it can be sent on alone, and loads nothing from anywhere.
+
+    Args:
+        folder: where the files go; those of an earlier report are replaced.
+        result: of a personalisation. Its rates are fractions, its history and its memory are drawn.
+
+    Returns:
+        The path of `report.html`.
+    """
+    plots = (
+        ("wer", "Word error rate of the validation utterances by epoch", _draw_wer, result["history"]),
+        ("loss", "Loss of the training and validation utterances by epoch", _draw_loss, result["history"]),
+        ("memory", "Memory of the process over time", _draw_memory, result["memory"]),
+    )
+    files, figures = {}, []
+    for name, caption, draw, points in plots:
+        light, dark = _plot(draw, points, LIGHT), _plot(draw, points, DARK)
+        files[f"{name}.png"] = light
+        figures.append(
+            f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{_data_url(dark)}">'
+            f'<img alt="{caption}" src="{_data_url(light)}"></picture></figure>'
+        )
+    files["report.html"] = _page(result, figures).encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            _write(folder / name, content)
+    except OSError as error:
+        raise InputError(f"{folder}: could not write the report ({error})") from error
+    return folder / "report.html"
+
+
+def _page(result: dict, plots: list[str]) -> str:
+    """The whole page; plots are `<figure>` elements."""
+    reduction = result["relative_wer_reduction"]
+    changed = f"{abs(reduction):.1%} {'fewer' if reduction >= 0 else 'more'} word errors"
+    skipped = f"{result['skipped_updates']} updates skipped"
+    figures = (
+        ("Word error rate", _before_after(result, "wer"), changed),
+        ("Character error rate", _before_after(result, "cer"), f"{result['test_utterances']} test utterances"),
+        ("Training", f"{result['steps']} steps", f"{result['epochs']} epochs, {skipped}"),
+        ("Time", f"{result['seconds']:.1f} s", f"stopped: {result['stopped_because']}"),
+        ("Peak memory", f"{result['peak_rss_mb']:.0f} MB", f"{result['peak_private_mb']:.0f} MB private"),
+    )
+    settings = {
+        "model": result["model"],
+        "checkpoint": result["checkpoint"],
+        "voice": result["voice"],
+        "utterances to adapt": result["adapt_utterances"],
+        "utterances to validate": result["validation_utterances"],
+        "utterances to test": result["test_utterances"],
+        **result["settings"],
+    }
+    return "\n".join(
+        (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>Personalisation of {_text(result['model'])}</title><style>{STYLE}</style></head><body>",
+            f"<h1>Personalisation of {_text(result['model'])}</h1><p>Voice: {_text(result['voice'])}</p>",
+            '<div class="figures">',
+            *(
+                f"<div><span>{label}</span><b>{_text(value)}</b><small>{_text(note)}</small></div>"
+                for label, value, note in figures
+            ),
+            '</div><div class="plots">',
+            *plots,
+            "</div>",
+            *_utterances(result["pairs"]),
+            '<h2>Settings</h2><table class="settings">',
+            *(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in settings.items()),
+            "</table></body></html>\n",
+        )
+    )
+
+
+def _utterances(pairs: list[dict]) -> list[str]:
+    """The test utterances, those that were wrong before training first."""
+    ordered = sorted(pairs, key=lambda pair: pair["before"].split() == pair["reference"].split())
+    cells = ("reference", "before", "after")
+    left_out = len(pairs) - MAX_ROWS
+    return [
+        "<h2>Test utterances</h2>",
+        "<p><mark>another word</mark> recognised, <del>word</del> left out, <ins>word</ins> that was not said.",
+        "Utterances that were wrong before training come first.</p>",
+        '<table class="utterances"><thead><tr>',
+        *(f"<th>{cell}</th>" for cell in cells),
+        "</tr></thead><tbody>",
+        *(
+            f'<tr><td data-label="reference">{_text(pair["reference"])}</td>'
+            + "".join(f'<td data-label="{cell}">{_marked(pair["reference"], pair[cell])}</td>' for cell in cells[1:])
+            + "</tr>"
+            for pair in ordered[:MAX_ROWS]
+        ),
+        "</tbody></table>",
+        f"<p>{left_out} more utterances are left out.</p>" if left_out > 0 else "",
+    ]
+
+
+def _marked(reference: str, hypothesis: str) -> str:
+    shapes = {
+        "equal": "{1}",
+        "substitute": '<mark title="instead of {0}">{1}</mark>',
+        "delete": "<del>{0}</del>",
+        "insert": "<ins>{1}</ins>",
+    }
+    words = aligned_words(reference, hypothesis)
+    return " ".join(shapes[kind].format(_text(said), _text(heard)) for kind, said, heard in words)
+
+
+def _draw_wer(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
+    _line(axes, history, "epoch", "validation_wer", 100, color=colours["first"], marker="o", label="validation")
+    kept = [entry for entry in history if entry["best"]][-1:]
+    star = {"marker": "*", "markersize": 17, "linestyle": "none", "label": "kept"}
+    _line(axes, kept, "epoch", "validation_wer", 100, color=colours["second"], **star)
+    axes.set(title="Word error rate, validation", xlabel="epoch (0: before training)", ylabel="word error rate (%)")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _draw_loss(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
+    _line(axes, history, "epoch", "train_loss", color=colours["second"], marker="s", linestyle="--", label="training")
+    _line(axes, history, "epoch", "validation_loss", color=colours["first"], marker="o", label="validation")
+    axes.set(title="Loss", xlabel="epoch (0: before training)", ylabel="loss (nats)")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _draw_memory(axes: "Axes", colours: dict[str, str], memory: list[dict]) -> None:
+    _line(axes, memory, "seconds", "rss_mb", color=colours["first"], label="resident")
+    _line(axes, memory, "seconds", "private_mb", color=colours["second"], label="private")
+    seconds, private_mb = axes.lines[-1].get_data()
+    axes.fill_between(seconds, private_mb, color=colours["second"], alpha=0.15, linewidth=0)
+    axes.set(title="Memory", xlabel="time (s)", ylabel="memory (MB)")
+
+
+def _line(axes: "Axes", points: list[dict], x: str, y: str, scale: float = 1, **style: object) -> None:
+    """Draw one figure of the points, leaving out those where it was not measured (None) or not finite."""
+    points = [point for point in points if point[y] is not None and math.isfinite(point[y])]
+    axes.plot([point[x] for point in points], [scale * point[y] for point in points], linewidth=2, **style)
+
+
+def _plot(draw: "Callable[[Axes, dict, list], None]", points: list[dict], colours: dict[str, str]) -> bytes:
+    """A drawing as PNG, its vertical axis from 0."""
+    from matplotlib.figure import Figure  # not pyplot: no display, no global state
+
+    figure = Figure(figsize=(6, 3.8), dpi=150, layout="constrained", facecolor=colours["page"])
+    axes = figure.add_subplot(facecolor=colours["page"])
+    draw(axes, colours, points)
+    highest = max((max(line.get_ydata(), default=0) for line in axes.lines), default=0)
+    axes.set_ylim(0, 1.1 * highest or 1)
+    axes.grid(axis="y", color=colours["grid"])
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(colours["grid"])
+    axes.tick_params(colors=colours["text"], length=0)
+    for label in (axes.title, axes.xaxis.label, axes.yaxis.label):
+        label.set_color(colours["text"])
+    axes.legend(frameon=False, labelcolor=colours["text"])
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)  # already gone by the rename, unless that failed
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _before_after(result: dict, rate: str) -> str:
+    return f"{result[f'{rate}_before']:.1%} → {result[f'{rate}_after']:.1%}"
+
+
+def _text(value: object) -> str:
+    return escape(str(value))

@@ -1,0 +1,89 @@
+"""The artifact: NAME.tflite and, beside it, NAME.json, which says all that a host needs to run it."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tflite_asr.config import ModelConfig
+from tflite_asr.errors import InputError
+from tflite_asr.text.tokenizer import CharacterTokenizer
+
+FORMAT = 1
+ASSETS = Path(__file__).parent.parent / "assets"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What NAME.json holds."""
+
+    name: str
+    tflite_sha256: str
+    bytes: int  # of the .tflite
+    min_runtime: str  # the oldest TFLite release that has every op version
+    allow_flex: bool
+    model: dict  # the ModelConfig: sizes, features, encoder, ...
+    tokenizer: dict
+    optimizer: str
+    groups: list[dict]  # name, parameters, bytes, activation_bytes; in the order of `group_rates`
+    parameters: list[dict]  # name, tensor, shape, dtype, group, trainable
+    state: list[dict]  # the tensors of get_weights and set_weights: tensor, shape, dtype
+    exits: list[dict]  # where the encoder can be left: name, group
+    signatures: dict[str, dict]  # inputs, outputs, reads, writes
+    plans: dict[str, list[dict]]  # the ordered signature calls of one training step
+    path: Path  # of the .tflite; not written
+
+    @property
+    def config(self) -> ModelConfig:
+        return ModelConfig.from_json(self.model)
+
+    def make_tokenizer(self) -> CharacterTokenizer:
+        return CharacterTokenizer.from_json(self.tokenizer)
+
+    def to_json(self) -> dict:
+        values = dataclasses.asdict(self)
+        del values["path"]
+        return {"format": FORMAT, **values}
+
+
+def find(model: str | Path) -> Path:
+    """The `.tflite` that `model` means: a path, or the name of an artifact shipped with the package."""
+    path = Path(model)
+    if path.suffix != ".tflite" and (ASSETS / f"{model}.tflite").is_file():
+        return ASSETS / f"{model}.tflite"
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.stem for p in ASSETS.glob("*.tflite"))) or "none"
+        raise InputError(f"{model}: no such .tflite file, nor a model shipped with the package ({shipped})")
+    return path
+
+
+def read_artifact(model: str | Path) -> Artifact:
+    """Read NAME.json and check that it belongs to NAME.tflite."""
+    path = find(model)
+    description = path.with_suffix(".json")
+    if not description.is_file():
+        raise InputError(f"{path}: expected its description {description.name} beside it; copy both files")
+    try:
+        values = json.loads(description.read_text(encoding="utf-8"))
+        found = values.pop("format")
+        if found != FORMAT:
+            raise InputError(f"{description}: expected format {FORMAT}, got {found}; export the model again")
+        artifact = Artifact(**values, path=path)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{description}: not the description of an exported model: {error}; export again") from None
+    digest = sha256(path)
+    if digest != artifact.tflite_sha256:
+        raise InputError(
+            f"{path}: its sha256 is {digest[:12]}..., {description.name} was written for "
+            f"{artifact.tflite_sha256[:12]}...; the two files are not a pair or one is damaged, copy both again"
+        )
+    return artifact
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

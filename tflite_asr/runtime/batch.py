@@ -1,0 +1,49 @@
+"""Utterances as features and tokens, and padded batches of them at the artifact's fixed sizes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflite_asr.config import ModelConfig
+from tflite_asr.errors import InputError
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance, ready to train on or to be measured."""
+
+    frames: np.ndarray  # [time, mel_bands] float32
+    tokens: np.ndarray  # [labels] int32
+    text: str  # what was said, as the tokenizer spells it
+    where: str = ""  # for error messages
+
+
+def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.ndarray]:
+    """The inputs of `train` and `loss`: rows past the examples are empty.
+
+    Returns:
+        frames [batch, max_frames, mel_bands] float32, frame_lengths [batch] int32, tokens [batch, max_tokens] int32,
+        token_lengths [batch] int32.
+    """
+    sizes = config.sizes
+    if not 1 <= len(examples) <= sizes.batch:
+        raise InputError(f"expected 1 to {sizes.batch} utterances a batch, got {len(examples)}")
+    batch = {
+        "frames": np.zeros([sizes.batch, sizes.max_frames, config.features.mel_bands], np.float32),
+        "frame_lengths": np.zeros([sizes.batch], np.int32),
+        "tokens": np.zeros([sizes.batch, sizes.max_tokens], np.int32),
+        "token_lengths": np.zeros([sizes.batch], np.int32),
+    }
+    for row, example in enumerate(examples):
+        for what, length, most in (
+            ("frames", len(example.frames), sizes.max_frames),
+            ("tokens", len(example.tokens), sizes.max_tokens),
+        ):
+            if not 1 <= length <= most:
+                raise InputError(f"{example.where or 'utterance'}: expected 1 to {most} {what}, got {length}")
+        batch["frames"][row, : len(example.frames)] = example.frames
+        batch["frame_lengths"][row] = len(example.frames)
+        batch["tokens"][row, : len(example.tokens)] = example.tokens
+        batch["token_lengths"][row] = len(example.tokens)
+    return batch

@@ -1,0 +1,120 @@
+"""Beam search over the signatures `encode`, `predict` and `join`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflite_asr.config import ModelConfig
+from tflite_asr.runtime.interpreter import SignatureModel
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A label sequence and log P(labels | frames), summed over the alignments that the beam kept."""
+
+    tokens: tuple[int, ...]
+    log_probability: float
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A hypothesis and the prediction network's state after it."""
+
+    tokens: tuple[int, ...]
+    log_probability: float
+    predicted: np.ndarray  # [units]
+    hidden: np.ndarray  # [units]
+    cell: np.ndarray  # [units]
+
+
+class BeamSearch:
+    """Time-synchronous beam search (Graves 2012, algorithm 1, with a bound on labels a step).
+
+    Equal label sequences are merged by adding their probabilities.
+
+    Args:
+        model: of a transducer's artifact.
+        config: its configuration; `sizes.beam` hypotheses are kept.
+    """
+
+    def __init__(self, model: SignatureModel, config: ModelConfig):
+        self.model = model
+        self.config = config
+        self.beam = config.sizes.beam
+
+    def start(self) -> dict[str, np.ndarray]:
+        """The prediction network before any label: predicted, hidden, cell, each [beam, units], rows alike."""
+        zeros = np.zeros([self.beam, self.config.prediction.units], np.float32)
+        return self.model.run("predict", {"tokens": np.zeros([self.beam], np.int32), "hidden": zeros, "cell": zeros})
+
+    def best(self, frames: np.ndarray) -> list[Hypothesis]:
+        """frames [time, mel_bands] -> the n-best, best first; n is at most the beam."""
+        sizes = self.config.sizes
+        padded = np.zeros([1, sizes.max_frames, self.config.features.mel_bands], np.float32)
+        padded[0, : len(frames)] = frames
+        result = self.model.run("encode", {"frames": padded, "frame_lengths": np.asarray([len(frames)], np.int32)})
+        start = self.start()
+        kept = [_Open((), 0.0, start["predicted"][0], start["hidden"][0], start["cell"][0])]
+        for step in range(int(result["encoded_lengths"][0])):
+            kept = self._advance(result["encoded"][0, step].copy(), kept)
+        ordered = sorted(kept, key=lambda hypothesis: -hypothesis.log_probability)
+        return [Hypothesis(hypothesis.tokens, hypothesis.log_probability) for hypothesis in ordered]
+
+    def _advance(self, encoded: np.ndarray, hypotheses: list[_Open]) -> list[_Open]:
+        """One encoder step [units]: from each hypothesis labels until blank."""
+        sizes = self.config.sizes
+        done: dict[tuple[int, ...], _Open] = {}
+        for emitted in range(sizes.max_symbols_per_step + 1):
+            log_probabilities = self._join(encoded, hypotheses)
+            for hypothesis, row in zip(hypotheses, log_probabilities):
+                _merge(done, hypothesis, hypothesis.log_probability + float(row[0]))
+            if emitted == sizes.max_symbols_per_step:
+                break
+            scores = np.asarray([h.log_probability for h in hypotheses])[:, None] + log_probabilities[:, 1:]
+            scores[[len(h.tokens) >= sizes.max_tokens for h in hypotheses]] = -np.inf
+            # only what may still get into the beam is worth another label
+            ended = sorted((h.log_probability for h in done.values()), reverse=True)
+            floor = ended[self.beam - 1] if len(ended) >= self.beam else -np.inf
+            order = np.argsort(-scores, axis=None)[: self.beam]
+            chosen = [divmod(int(i), scores.shape[1]) for i in order if scores.flat[i] > floor]
+            if not chosen:
+                break
+            hypotheses = self._extend(
+                [(hypotheses[row], label + 1, float(scores[row, label])) for row, label in chosen]
+            )
+        return sorted(done.values(), key=lambda hypothesis: -hypothesis.log_probability)[: self.beam]
+
+    def _join(self, encoded: np.ndarray, hypotheses: list[_Open]) -> np.ndarray:
+        """[hypotheses, vocabulary] log probabilities."""
+        predicted = np.zeros([self.beam, len(hypotheses[0].predicted)], np.float32)
+        predicted[: len(hypotheses)] = [hypothesis.predicted for hypothesis in hypotheses]
+        inputs = {"encoded": np.tile(encoded, [self.beam, 1]), "predicted": predicted}
+        return self.model.run("join", inputs)["log_probabilities"][: len(hypotheses)].astype(np.float64)
+
+    def _extend(self, extensions: list[tuple[_Open, int, float]]) -> list[_Open]:
+        """Each hypothesis with one more label and the score given."""
+        units = self.config.prediction.units
+        hidden, cell = np.zeros([2, self.beam, units], np.float32)
+        tokens = np.zeros([self.beam], np.int32)
+        for row, (hypothesis, label, _) in enumerate(extensions):
+            tokens[row], hidden[row], cell[row] = label, hypothesis.hidden, hypothesis.cell
+        result = self.model.run("predict", {"tokens": tokens, "hidden": hidden, "cell": cell})
+        return [
+            _Open(
+                (*hypothesis.tokens, label),
+                score,
+                result["predicted"][row].copy(),
+                result["hidden"][row].copy(),
+                result["cell"][row].copy(),
+            )
+            for row, (hypothesis, label, score) in enumerate(extensions)
+        ]
+
+
+def _merge(done: dict[tuple[int, ...], _Open], hypothesis: _Open, score: float) -> None:
+    known = done.get(hypothesis.tokens)
+    if known is not None:
+        score = float(np.logaddexp(known.log_probability, score))
+    done[hypothesis.tokens] = _Open(
+        hypothesis.tokens, score, hypothesis.predicted, hypothesis.hidden, hypothesis.cell
+    )

@@ -1,0 +1,38 @@
+"""Word error rate of a recogniser on clips."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tflite_asr.data.connect import Clip
+from tflite_asr.data.corpus import Corpus
+from tflite_asr.metrics import ErrorRates, error_rates
+from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.recognizer import Recognizer
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was said, what was heard, and how far they are apart."""
+
+    rates: ErrorRates
+    references: list[str]
+    hypotheses: list[str]
+
+
+def examples_of(recognizer: Recognizer, corpus: Corpus, clips: Iterable[Clip]) -> list[Example]:
+    """Features and tokens of clips as they were recorded."""
+    return [recognizer.example(corpus.assemble(clip), clip.text, clip.where) for clip in clips]
+
+
+def evaluate(
+    recognizer: Recognizer, examples: Sequence[Example], *, beam: bool = False, title: str = "recognising"
+) -> Evaluation:
+    """Transcribe every example, with a progress bar on a terminal."""
+    from tqdm import tqdm
+
+    references = [example.text for example in examples]
+    hypotheses = [
+        recognizer.transcribe_frames(example.frames, beam=beam)
+        for example in tqdm(examples, desc=title, unit="utterance", disable=None, leave=False)
+    ]
+    return Evaluation(error_rates(references, hypotheses), references, hypotheses)

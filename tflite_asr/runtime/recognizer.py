@@ -1,0 +1,195 @@
+"""A recogniser on the device: transcribes, trains, saves and restores what it learned. No TensorFlow."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tflite_asr.errors import InputError
+from tflite_asr.runtime.artifact import Artifact, read_artifact
+from tflite_asr.runtime.batch import Example, collate
+from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
+from tflite_asr.runtime.decoder import BeamSearch
+from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one training step reports."""
+
+    loss: float  # nats an utterance, before the update
+    gradient_norm: float  # before clipping
+    skipped: bool  # loss or gradient was not finite: nothing was changed
+
+
+class Recognizer:
+    """An artifact and its interpreter.
+
+    `Recognizer.load("commands")` loads a shipped artifact by name, `Recognizer.load("my.tflite")` a file.
+    """
+
+    def __init__(self, artifact: Artifact, model: SignatureModel):
+        self.artifact = artifact
+        self.model = model
+        self.config = artifact.config
+        self.tokenizer = artifact.make_tokenizer()
+        self.groups = [group["name"] for group in artifact.groups]
+        self.skipped_updates = 0
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, interpreter: InterpreterFactory | None = None, threads: int = 1
+    ) -> "Recognizer":
+        """Read NAME.tflite and NAME.json; InputError when one is missing, damaged or not the other's."""
+        artifact = read_artifact(path)
+        return cls(artifact, SignatureModel(artifact.path, interpreter, threads))
+
+    def features(self, samples: np.ndarray) -> np.ndarray:
+        """samples [n] float32 in [-1, 1] at the model's rate -> log-mel frames [time, mel_bands].
+
+        Some frames of silence are added at the end, so that the last word comes out; an utterance that fills the
+        model's longest gets none.
+        """
+        features, sizes = self.config.features, self.config.sizes
+        most = features.samples_of(sizes.max_frames)
+        if samples.ndim != 1:
+            raise InputError(f"expected samples of one channel [n], got shape {list(samples.shape)}")
+        if len(samples) > most:
+            raise InputError(
+                f"expected at most {most / features.sample_rate:.2f} s, got {len(samples) / features.sample_rate:.2f} s"
+            )
+        if not np.all(np.isfinite(samples)):
+            raise InputError("expected finite samples, some are NaN or infinite")
+        frames = min(features.frames_of(len(samples)) + self.config.tail_frames, sizes.max_frames)
+        padded = np.zeros([1, most], np.float32)
+        padded[0, : len(samples)] = samples
+        return self.model.run("features", {"samples": padded})["frames"][0, :frames].copy()
+
+    def example(self, samples: np.ndarray, text: str, where: str = "") -> Example:
+        """An utterance to train on: its features and its transcript's tokens."""
+        tokens = self.tokenizer.encode(text, where=where)
+        if len(tokens) > self.config.sizes.max_tokens:
+            raise InputError(
+                f"{where or 'transcript'}: expected at most {self.config.sizes.max_tokens} tokens, got {len(tokens)}"
+            )
+        return Example(self.features(samples), tokens, self.tokenizer.decode(tokens), where)
+
+    def transcribe(self, samples: np.ndarray, *, beam: bool = False) -> str:
+        """What is said in samples [n] float32: greedily, or by beam search."""
+        return self.transcribe_frames(self.features(samples), beam=beam)
+
+    def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False) -> str:
+        """The same for log-mel frames [time, mel_bands]."""
+        if beam:
+            return self.tokenizer.decode(BeamSearch(self.model, self.config).best(frames)[0].tokens)
+        result = self.model.run("infer", self._padded(frames, self.config.sizes.max_frames))
+        return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]])
+
+    def stream(self, chunks: Sequence[np.ndarray] | Iterator[np.ndarray]) -> Iterator[str]:
+        """Transcribe frames [any, mel_bands] as they come; yields the whole text so far after each model chunk."""
+        size = self.config.sizes.stream_frames
+        state = self._start_of_stream()
+        waiting = np.zeros([0, self.config.features.mel_bands], np.float32)
+        tokens: list[int] = []
+
+        def advance(frames: np.ndarray) -> str:
+            result = self.model.run("stream", {**self._padded(frames, size), **state})
+            state.update({key: result[key] for key in state})
+            tokens.extend(result["tokens"][0, : result["token_lengths"][0]])
+            return self.tokenizer.decode(tokens)
+
+        for chunk in chunks:
+            waiting = np.concatenate([waiting, chunk])
+            while len(waiting) >= size:
+                yield advance(waiting[:size])
+                waiting = waiting[size:]
+        if len(waiting):
+            yield advance(waiting)
+
+    def _start_of_stream(self) -> dict[str, np.ndarray]:
+        inputs = self.artifact.signatures["stream"]["inputs"]
+        state = {
+            tensor["name"]: np.zeros(tensor["shape"], np.float32)
+            for tensor in inputs
+            if tensor["name"] not in ("frames", "frame_lengths")
+        }
+        state.update({key: value[:1] for key, value in BeamSearch(self.model, self.config).start().items()})
+        return state
+
+    def _padded(self, frames: np.ndarray, size: int) -> dict[str, np.ndarray]:
+        padded = np.zeros([1, size, self.config.features.mel_bands], np.float32)
+        padded[0, : len(frames)] = frames
+        return {"frames": padded, "frame_lengths": np.asarray([len(frames)], np.int32)}
+
+    def loss(self, examples: Sequence[Example]) -> np.ndarray:
+        """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes."""
+        size = self.config.sizes.batch
+        losses = []
+        for first in range(0, len(examples), size):
+            some = examples[first : first + size]
+            losses.append(self.model.run("loss", collate(some, self.config))["losses"][: len(some)])
+        return np.concatenate(losses)
+
+    def train_step(
+        self,
+        examples: Sequence[Example],
+        *,
+        learning_rate: float = 1e-3,
+        clip_norm: float = 0.0,
+        pull: float = 0.0,
+        group_rates: dict[str, float] | None = None,
+    ) -> StepResult:
+        """One update on up to `batch` utterances.
+
+        Args:
+            examples: 1 to the artifact's batch size.
+            learning_rate: of the artifact's optimizer.
+            clip_norm: greatest global norm of the gradient; 0 does not clip.
+            pull: w -= learning_rate * pull * (w - shipped w) at every step; 0 does not.
+            group_rates: factors on the learning rate by group name, 1 where not named; 0 leaves a group alone.
+        """
+        rates = dict.fromkeys(self.groups, 1.0) | (group_rates or {})
+        if set(rates) != set(self.groups):
+            raise InputError(f"no such layer group: {sorted(set(rates) - set(self.groups))}; there are {self.groups}")
+        inputs = {
+            **collate(examples, self.config),
+            "learning_rate": np.float32(learning_rate),
+            "clip_norm": np.float32(clip_norm),
+            "pull": np.float32(pull),
+            "group_rates": np.asarray([rates[group] for group in self.groups], np.float32),
+        }
+        result: dict[str, np.ndarray] = {}
+        for call in self.artifact.plans["train"]:
+            result = self.model.run(call["signature"], inputs)
+        skipped = bool(result["skipped"])
+        self.skipped_updates += skipped
+        return StepResult(float(result["loss"]), float(result["gradient_norm"]), skipped)
+
+    def parameters(self) -> dict[str, dict[str, float]]:
+        """By layer group: parameters, bytes, activation_bytes, weight_norm, distance from the shipped weights."""
+        result = self.model.run("parameters")
+        return {
+            group: {key: values[index].item() for key, values in result.items()}
+            for index, group in enumerate(self.groups)
+        }
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of the weights, optimizer slots and step, by tensor name."""
+        return {key: value.copy() for key, value in self.model.run("get_weights").items()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Put back what `state` returned."""
+        self.model.run("set_weights", state)
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint; the former file stays until the new one is whole."""
+        state = self.state()
+        save_checkpoint(path, state, artifact_sha256=self.artifact.tflite_sha256, step=int(state["step"]))
+
+    def restore(self, path: str | Path) -> int:
+        """Read a checkpoint of this artifact; returns its step. Nothing changes when it is refused."""
+        expected = {t["tensor"]: (tuple(t["shape"]), t["dtype"]) for t in self.artifact.state}
+        tensors, step = load_checkpoint(path, artifact_sha256=self.artifact.tflite_sha256, expected=expected)
+        self.set_state(tensors)
+        return step

@@ -1,0 +1,95 @@
+"""Text to token ids and back, one token a character.
+
+Token 0 is the blank of the transducer and of CTC, and the padding of a batch; the characters follow from 1
+in the order in which they were given.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflite_asr.errors import InputError
+
+BLANK = 0
+
+
+@dataclass(frozen=True)
+class CharacterTokenizer:
+    """Characters of the vocabulary in the order of their ids, the space included, the blank not."""
+
+    characters: str
+
+    def __post_init__(self) -> None:
+        if not self.characters:
+            raise InputError("tokenizer: expected at least one character, got none")
+        repeated = sorted({c for c in self.characters if self.characters.count(c) > 1})
+        if repeated:
+            raise InputError(f"tokenizer: expected each character once, {_quoted(repeated)} came more than once")
+        unreachable = [c for c in self.characters if c != _normalized(c) and c != " "]
+        if unreachable:
+            raise InputError(
+                f"tokenizer: {_quoted(unreachable)} can never occur in a text, which is upper-cased and has "
+                "the space as its only white space; give upper-case characters"
+            )
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many token ids there are, the blank included."""
+        return len(self.characters) + 1
+
+    def encode(self, text: str, *, where: str = "") -> np.ndarray:
+        """Token ids of a text, upper-cased and with its runs of white space folded to one space.
+
+        Args:
+            text: what was said.
+            where: what an error names as the place of the text, such as `train.tsv:12`.
+
+        Returns:
+            [characters] int32, all of them from 1 to `vocabulary_size - 1`.
+        """
+        place = f"{where}: " if where else ""
+        normalized = _normalized(text)
+        if not normalized:
+            raise InputError(f"{place}expected a text, got an empty one; leave the utterance out")
+        ids = {character: index for index, character in enumerate(self.characters, start=BLANK + 1)}
+        unknown = sorted(set(normalized) - ids.keys())
+        if unknown:
+            raise InputError(
+                f"{place}{_quoted(unknown)} not among the model's characters {self.characters!r}; "
+                "spell the text with these"
+            )
+        return np.array([ids[character] for character in normalized], np.int32)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of token ids ([tokens] integers); blanks and padding (0) are left out, the ends stripped."""
+        ids = [int(token) for token in ids]
+        outside = sorted({token for token in ids if not 0 <= token < self.vocabulary_size})
+        if outside:
+            raise InputError(
+                f"tokenizer: expected ids from 0 to {self.vocabulary_size - 1}, got "
+                f"{', '.join(map(str, outside))}; the ids come from a model with other characters"
+            )
+        return "".join(self.characters[token - 1] for token in ids if token != BLANK).strip()
+
+    def to_json(self) -> dict[str, str]:
+        """The tokenizer as the artifact's JSON holds it."""
+        return {"type": "characters", "characters": self.characters}
+
+    @classmethod
+    def from_json(cls, value: dict) -> "CharacterTokenizer":
+        """The tokenizer that `to_json` wrote."""
+        if not isinstance(value, dict) or value.get("type") != "characters":
+            kind = value.get("type") if isinstance(value, dict) else value
+            raise InputError(f"tokenizer: expected the type 'characters', got {kind!r}")
+        if not isinstance(value.get("characters"), str):
+            raise InputError(f"tokenizer: expected a string as 'characters', got {value.get('characters')!r}")
+        return cls(value["characters"])
+
+
+def _normalized(text: str) -> str:
+    return " ".join(text.upper().split())
+
+
+def _quoted(characters: Iterable[str]) -> str:
+    return ", ".join(map(repr, characters))

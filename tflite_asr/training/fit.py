@@ -1,0 +1,181 @@
+"""Training a base model on a server or laptop: a compiled step, checkpoints to go on from, the best weights kept."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras as keras
+from tqdm import trange
+
+from tflite_asr.config import ModelConfig
+from tflite_asr.data.connect import connect
+from tflite_asr.data.corpus import Corpus
+from tflite_asr.metrics import ErrorRates, error_rates
+from tflite_asr.models.storage import save_model
+from tflite_asr.models.transducer import Transducer
+from tflite_asr.ops.log_mel import log_mel
+from tflite_asr.training.batching import evaluation_batches, training_batches
+from tflite_asr.training.spec_augment import spec_augment
+
+AVERAGE = 0.999  # momentum of the weights' moving average, which is what is kept
+
+
+def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
+    """Whole frames in each row: [batch] int32."""
+    features = config.features
+    return tf.maximum(0, (sample_counts - features.window_samples) // features.hop_samples + 1)
+
+
+def _training_step(model: Transducer, optimizer: keras.optimizers.Optimizer):
+    """The compiled step; it is compiled once for each shape that the batches come in."""
+    weights = model.trainable_variables
+
+    @tf.function(jit_compile=True)
+    def step(samples, sample_counts, tokens, token_counts):
+        lengths = frame_counts(sample_counts, model.config)
+        frames = spec_augment(log_mel(samples, model.config.features), lengths)
+        with tf.GradientTape() as tape:
+            losses = model.loss(frames, lengths, tokens, token_counts, training=True)
+            loss = tf.reduce_mean(losses)
+        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
+        return tf.reduce_sum(losses) / tf.cast(tf.reduce_sum(token_counts), tf.float32)
+
+    return step
+
+
+def evaluate(model: Transducer, corpus: Corpus, clips: Sequence) -> ErrorRates:
+    """Greedy word error rate through TensorFlow, on clips of a corpus."""
+    config = model.config
+    batch = 16
+    decode = _decoder(model, batch)
+    references, hypotheses = [], []
+    for samples, counts, chosen in evaluation_batches(corpus, batch, clips):
+        tokens = decode(tf.constant(samples), tf.constant(counts)).numpy()
+        references += [" ".join(clip.text.upper().split()) for clip in chosen]
+        hypotheses += [corpus.tokenizer.decode(row) for row in tokens[: len(chosen)]]
+    return error_rates(references, hypotheses)
+
+
+def _decoder(model: Transducer, batch: int):
+    config = model.config
+    if not hasattr(model, "_greedy"):
+        most = config.features.samples_of(config.sizes.max_frames)
+
+        @tf.function(
+            input_signature=[tf.TensorSpec([batch, most], tf.float32), tf.TensorSpec([batch], tf.int32)],
+            jit_compile=True,
+        )
+        def decode(samples, counts):
+            frames = log_mel(samples, config.features)
+            # the pause that a recording ends with, so that the last word comes out
+            lengths = tf.minimum(frame_counts(counts, config) + config.tail_frames, config.sizes.max_frames)
+            lengths = tf.where(counts > 0, lengths, tf.zeros_like(lengths))
+            encoded, steps, _ = model.encode(frames, lengths)
+            tokens, *_ = model.decode(encoded, steps, *model.start_labels(batch), config.sizes.max_tokens)
+            return tokens
+
+        model._greedy = decode
+    return model._greedy
+
+
+def fit(
+    config: ModelConfig,
+    training: Corpus,
+    development: Corpus | None,
+    folder: Path,
+    *,
+    connect_up_to: int = 1,
+    batch: int = 32,
+    epochs: int = 30,
+    steps_per_epoch: int = 200,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+) -> dict:
+    """Train from scratch, or go on where an interrupted run of the same folder stopped.
+
+    Writes `config.json`, `weights.safetensors` (averaged weights, the best on the development speech),
+    `history.jsonl`, `tensorboard/` and `resume/`.
+
+    Args:
+        config: what to train.
+        training, development: speech; without development speech the last weights are kept.
+        folder: where to write.
+        connect_up_to: most clips joined into one training utterance.
+        batch: utterances a step.
+        epochs, steps_per_epoch: how long; the learning rate rises over the first twentieth, then falls to 0 by a cosine.
+        learning_rate: the highest, of Adam.
+        seed: of weights, order and augmentation.
+
+    Returns:
+        the last row of the history.
+    """
+    keras.utils.set_random_seed(seed)
+    model = Transducer(config)
+    total = epochs * steps_per_epoch
+    warmup = max(1, total // 20)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, total - warmup, alpha=0.0, warmup_target=learning_rate, warmup_steps=warmup
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=AVERAGE
+    )
+    optimizer.build(model.trainable_variables)
+    clips = connect(development.utterances, connect_up_to, 0, config.max_seconds) if development else []
+
+    history = _History(folder)
+    epoch_done = tf.Variable(0, dtype=tf.int64)
+    state = tf.train.Checkpoint(model=model, optimizer=optimizer, epoch=epoch_done)
+    manager = tf.train.CheckpointManager(state, str(folder / "resume"), max_to_keep=1)
+    state.restore(manager.latest_checkpoint)
+    history.keep(int(epoch_done))
+
+    step = _training_step(model, optimizer)
+    batches = iter(training_batches(training, batch, connect_up_to, seed + 1000 * int(epoch_done)))
+    board = tf.summary.create_file_writer(str(folder / "tensorboard"))
+    for epoch in range(int(epoch_done) + 1, epochs + 1):
+        losses = []
+        with trange(steps_per_epoch, desc=f"epoch {epoch}/{epochs}", unit="step", disable=None) as bar:
+            for _ in bar:
+                losses.append(step(*next(batches)))
+                bar.set_postfix(loss=f"{float(losses[-1]):.3f}")
+        row = {"epoch": epoch, "loss_per_token": float(tf.reduce_mean(losses))}
+        trained = model.get_weights()
+        optimizer.finalize_variable_values(model.trainable_variables)  # the average in place of the last weights
+        if development:
+            row["development_wer"] = evaluate(model, development, clips).wer
+        if not development or row["development_wer"] <= history.best_wer:
+            save_model(folder, config, {name: weight.numpy() for name, weight in model.named_weights().items()})
+        model.set_weights(trained)
+        history.append(row)
+        with board.as_default(step=epoch):
+            for name, value in row.items():
+                tf.summary.scalar(name, value)
+        epoch_done.assign(epoch)
+        manager.save()
+    return history.rows[-1]
+
+
+class _History:
+    """`history.jsonl`: one row an epoch."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "history.jsonl"
+        self.rows = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+    @property
+    def best_wer(self) -> float:
+        return min((row["development_wer"] for row in self.rows if "development_wer" in row), default=float("inf"))
+
+    def keep(self, epochs: int) -> None:
+        """Forget what came after the epoch that training goes on from."""
+        self.rows = self.rows[:epochs]
+        self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+
+    def append(self, row: dict) -> None:
+        self.rows.append(row)
+        print(json.dumps(row), file=sys.stderr)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")

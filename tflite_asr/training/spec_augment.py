@@ -1,0 +1,39 @@
+"""The part of augmentation that works on spectrograms, inside the training step."""
+
+import tensorflow as tf
+
+
+def spec_augment(frames, lengths, *, bands: int = 8, band_masks: int = 2, frame_share: float = 0.06, time_masks: int = 2):
+    """SpecAugment (Park et al. 2019, arXiv 1904.08779), masks at the mean, and a random smooth gain over frequency.
+
+    Args:
+        frames: [batch, time, mel_bands] float32, near zero mean.
+        lengths: [batch] int32.
+        bands: most bands of one frequency mask.
+        band_masks, time_masks: how many masks of each kind.
+        frame_share: most of a row's length that one time mask covers.
+
+    Returns:
+        [batch, time, mel_bands].
+    """
+    batch, time, width = frames.shape
+    position = tf.linspace(-1.0, 1.0, width)
+    # gain, tilt and curve over frequency: what another microphone or room does
+    color = tf.random.normal([batch, 3]) * tf.constant([[0.25, 0.25, 0.15]])
+    frames += tf.expand_dims(tf.matmul(color, tf.stack([tf.ones_like(position), position, position**2])), 1)
+    band, frame = tf.reshape(tf.range(width), [1, width]), tf.reshape(tf.range(time), [1, time])
+
+    def mask(size, limits, most, count):
+        """[batch, size] bool, false inside `count` random spans below `limits` [batch, 1]."""
+        kept = tf.ones([batch, size.shape[1]], tf.bool)
+        for _ in range(count):
+            span = tf.cast(tf.random.uniform([batch, 1]) * most, tf.int32)
+            first = tf.cast(tf.random.uniform([batch, 1]) * tf.cast(limits - span, tf.float32), tf.int32)
+            kept &= (size < first) | (size >= first + span)
+        return kept
+
+    lengths = tf.expand_dims(lengths, 1)
+    keep_bands = mask(band, tf.fill([batch, 1], width), float(bands), band_masks)
+    keep_frames = mask(frame, lengths, tf.cast(lengths, tf.float32) * frame_share, time_masks)
+    keep = tf.expand_dims(keep_bands, 1) & tf.expand_dims(keep_frames, 2)
+    return tf.where(keep, frames, tf.zeros_like(frames))
