@@ -101,15 +101,16 @@ def inference_signatures(
     tokens_spec = tf.TensorSpec([beam], tf.int32, name="tokens")
     encoded_spec = tf.TensorSpec([beam, steps[1]], tf.float32, name="encoded")
     return [
-        Signature("features", features, (samples_spec,)),
-        Signature("infer", infer, (frames_spec, lengths_spec), reads=groups),
+        Signature("features", "PCM samples to log-mel frames", features, (samples_spec,)),
+        Signature("infer", "frames to token ids, greedily, a whole utterance", infer, (frames_spec, lengths_spec), reads=groups),
         Signature(
             "stream",
+            "the same by chunks, what it remembers going in and coming out",
             stream,
             (chunk_spec, lengths_spec, predicted_spec, hidden_spec, cell_spec, *state_specs),
             reads=groups,
         ),
-        Signature("encode", encode, (frames_spec, lengths_spec), reads=encoder),
-        Signature("predict", predict, (tokens_spec, rows(hidden_spec), rows(cell_spec)), reads=head),
-        Signature("join", join, (encoded_spec, rows(predicted_spec)), reads=head),
+        Signature("encode", "frames to encoder output, for beam search", encode, (frames_spec, lengths_spec), reads=encoder),
+        Signature("predict", "prediction network: one label on, for each hypothesis", predict, (tokens_spec, rows(hidden_spec), rows(cell_spec)), reads=head),
+        Signature("join", "joint network: log probabilities of the next label, for each hypothesis", join, (encoded_spec, rows(predicted_spec)), reads=head),
     ]

@@ -6,6 +6,7 @@ from signatures.optimizers import State
 from signatures.spec import Signature, TrainableModel, group_of
 from signatures.training import global_norm
 
+DOES = "per layer group: parameters, bytes, activation bytes, weight norm, distance from the shipped weights"
 FLOAT_BYTES = 4
 
 
@@ -40,4 +41,4 @@ def parameters_signature(model: TrainableModel, state: State, batch: int) -> Sig
             "distance": norm_by_group(moved),
         }
 
-    return Signature("parameters", parameters, (), reads=tuple(names))
+    return Signature("parameters", DOES, parameters, (), reads=tuple(names))

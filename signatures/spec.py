@@ -12,6 +12,7 @@ class Signature:
     """One entry point of the exported file."""
 
     name: str  # how the host calls it
+    does: str  # one line for the signature reference
     function: Callable[..., dict[str, tf.Tensor]]  # keyword arguments named as the inputs -> named outputs
     inputs: tuple[tf.TensorSpec, ...]  # fixed shapes; TFLite plans its memory for them
     reads: tuple[str, ...] = ()  # layer groups whose weights it uses

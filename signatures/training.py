@@ -10,6 +10,7 @@ import tensorflow as tf
 from signatures.optimizers import State
 from signatures.spec import Signature, TrainableModel, group_of, mean_loss, scalar
 
+DOES = "one whole training step; a loss or gradient that is not finite changes nothing and is told as `skipped`"
 FINITE_BOUND = 1e30  # a norm beyond this is as useless as infinity, and its square is still finite after scaling
 
 
@@ -67,7 +68,7 @@ def train_signature(model: TrainableModel, state: State) -> Signature:
     group, 0 to leave a group alone.
 
     Outputs: `loss` [] before the update, `losses` [batch], `gradient_norm` [] before clipping, `skipped` [] int32: 1
-    when loss or gradient was not finite, in which case nothing was changed.
+    when loss, gradient, learning rate or pull was not finite, in which case nothing was changed.
     """
     names = [group.name for group in model.all_groups]
     batch_inputs = model.batch_inputs()
@@ -77,7 +78,7 @@ def train_signature(model: TrainableModel, state: State) -> Signature:
             loss, losses = mean_loss(model, [batch[spec.name] for spec in batch_inputs])
         gradients = dict(zip(state.weights, tape.gradient(loss, list(state.weights.values()))))
         norm = global_norm(list(gradients.values()))
-        finite = is_finite(loss) & is_finite(norm)
+        finite = is_finite(loss) & is_finite(norm) & is_finite(learning_rate) & is_finite(pull)
         scale = tf.where((clip_norm > 0.0) & (norm > clip_norm), clip_norm / tf.maximum(norm, 1e-12), 1.0)
         gradients = {name: gradient * scale for name, gradient in gradients.items()}
         rates = {name: tf.squeeze(rate) * learning_rate for name, rate in zip(names, tf.split(group_rates, len(names)))}
@@ -92,4 +93,4 @@ def train_signature(model: TrainableModel, state: State) -> Signature:
         scalar("pull"),
         tf.TensorSpec([len(names)], tf.float32, name="group_rates"),
     )
-    return Signature("train", train, inputs, reads=tuple(names), writes=tuple(names))
+    return Signature("train", DOES, train, inputs, reads=tuple(names), writes=tuple(names))

@@ -54,13 +54,16 @@ def export(model: Transducer, out: Path, *, optimizer: str = "adam", allow_flex:
     functions = {signature.name: signature.concrete() for signature in signatures}
     content = convert(functions, state, allow_flex=allow_flex)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.tmp")
-    temporary.write_bytes(content)
-    artifact = _describe(model, state, signatures, functions, temporary, out, allow_flex)
-    description = out.with_name(f".{out.stem}.json.tmp")
-    description.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
-    temporary.replace(out)
-    description.replace(out.with_suffix(".json"))
+    temporary, description = out.with_name(f".{out.name}.tmp"), out.with_name(f".{out.stem}.json.tmp")
+    try:
+        temporary.write_bytes(content)
+        artifact = _describe(model, state, signatures, functions, temporary, out, allow_flex)
+        description.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
+        temporary.replace(out)
+        description.replace(out.with_suffix(".json"))
+    finally:
+        temporary.unlink(missing_ok=True)
+        description.unlink(missing_ok=True)
     return artifact
 
 
@@ -92,16 +95,22 @@ def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes
     except Exception as error:
         if "some ops" not in str(error).lower() and "not supported" not in str(error).lower():
             raise
+        whole = error
     lines = []
     for name, function in functions.items():  # which of them, and what in it: the converter tells only the sum
         try:
             _convert({name: function}, state, allow_flex)
         except Exception as error:
-            ops = sorted(set(re.findall(r"\btf\.(\w+)", str(error))))
+            ops = sorted(set(re.findall(r"\btf\.([A-Z]\w*)", str(error))))
             advice = "; ".join(f"for {op} use {INSTEAD[op]}" for op in ops if op in INSTEAD)
             lines.append(f"signature {name}: {', '.join(ops)}" + (f" ({advice})" if advice else ""))
+    if not lines:
+        raise whole
     raise InputError(
-        "ops that TFLite has no builtin for: " + " | ".join(lines) + "; write them from builtins or pass --allow-flex"
+        "ops that TFLite has no builtin for: "
+        + " | ".join(lines)
+        + "; write them from builtins"
+        + ("" if allow_flex else " or pass --allow-flex")
     )
 
 
@@ -160,6 +169,7 @@ def _describe(
         exits=[{"name": "final", "group": model.groups[-1].name}],
         signatures={
             signature.name: {
+                "does": signature.does,
                 "inputs": [tensor(spec) for spec in signature.inputs],
                 "outputs": sorted(functions[signature.name].structured_outputs),
                 "reads": list(signature.reads),

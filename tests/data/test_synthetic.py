@@ -74,7 +74,8 @@ def test_tempo_and_semitones_do_what_they_say():
     assert (len(plain) - 3200) / (len(fast) - 3200) == pytest.approx(1.5, rel=0.03)
     assert len(high) == pytest.approx(len(plain), rel=0.03)
     assert centroid(high) / centroid(plain) == pytest.approx(2**0.5, rel=0.15)
-    assert centroid(fast) / centroid(plain) == pytest.approx(1.0, rel=0.1)
+    # eSpeak's flutter goes on from text to text and moves the centroid; played faster it would move by 1.5
+    assert centroid(fast) / centroid(plain) == pytest.approx(1.0, rel=0.2)
 
 
 def test_a_corpus_of_strings(tmp_path):

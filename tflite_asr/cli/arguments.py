@@ -1,13 +1,15 @@
 """Arguments that several commands share, and what they mean."""
 
 import argparse
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from tflite_asr.audio.reading import Notices
 from tflite_asr.config import ModelConfig
-from tflite_asr.data.connect import Clip, connect
+from tflite_asr.data.clips import fitting_clips
+from tflite_asr.data.connect import Clip
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance, read_manifest
 from tflite_asr.errors import InputError
@@ -33,6 +35,19 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
+
+
+def check_least(args: argparse.Namespace, **least: float) -> None:
+    """InputError unless each of these arguments is finite and at least that, or absent (None)."""
+    for name, lowest in least.items():
+        value = getattr(args, name)
+        if value is not None and not lowest <= value < math.inf:
+            raise InputError(f"--{name.replace('_', '-')}: expected {lowest} or more, got {value}")
+
+
+def check_learning_rate(args: argparse.Namespace) -> None:
+    if not 0 < args.learning_rate < 1:
+        raise InputError(f"--learning-rate: expected more than 0 and less than 1, got {args.learning_rate}")
 
 
 def read_manifests(manifests: Sequence[str], wheres: Sequence[str]) -> list[Utterance]:
@@ -68,4 +83,4 @@ def load_clips(
     """The audio of the utterances and clips of up to `connect_up_to` of them; notices go to standard error."""
     with Notices() as notices:
         corpus = Corpus(utterances, config, notices)
-    return corpus, connect(utterances, connect_up_to, seed, config.max_seconds)
+    return corpus, fitting_clips(corpus, utterances, connect_up_to, seed, config.max_seconds)

@@ -25,16 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
-    from tflite_asr.cli.arguments import keep_vocabulary, load_clips
+    from tflite_asr.cli.arguments import check_least, keep_vocabulary, load_clips
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.runtime.evaluation import evaluate, examples_of
     from tflite_asr.runtime.recognizer import Recognizer
 
+    check_least(args, connect=1, seed=0, threads=1)
     recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
     utterances = read_manifest(args.manifest, args.where)
-    if args.words:
+    if args.words is not None:
         utterances = keep_vocabulary(utterances, args.words)
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
     result = evaluate(recognizer, examples_of(recognizer, corpus, clips), beam=args.beam)

@@ -3,10 +3,18 @@
     tflite-asr export runs/commands --out commands.tflite
 
 The file holds every signature of the README's table, from TFLite's builtin ops alone. Needs the extra `train`.
+With --replay, utterances to rehearse on the device are written beside it, as NAME.replay.safetensors.
 """
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tflite_asr.cli.arguments import add_connect, add_seed
+
+if TYPE_CHECKING:
+    from tflite_asr.data.connect import Clip
+    from tflite_asr.data.corpus import Corpus
 
 SUMMARY = "write a trained model as a .tflite that goes on learning"
 
@@ -17,23 +25,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--optimizer", default="adam", choices=("sgd", "momentum", "adam"), help="of the file (default %(default)s)"
     )
+    parser.add_argument("--replay", action="append", default=[], metavar="M", help="manifest of speech to ship with the model")
+    parser.add_argument("--replay-limit", type=int, default=100, metavar="N", help="utterances of it (default %(default)s)")
+    add_connect(parser)
+    add_seed(parser)
     parser.add_argument(
         "--allow-flex", action="store_true", help="let ops through that need the TensorFlow library on the device"
     )
 
 
 def run(args: argparse.Namespace) -> dict:
+    from tflite_asr.cli.arguments import check_least, limited, load_clips, read_manifests
     from tflite_asr.export import export
     from tflite_asr.models.storage import load_model
 
-    artifact = export(load_model(Path(args.model)), Path(args.out), optimizer=args.optimizer, allow_flex=args.allow_flex)
+    check_least(args, replay_limit=1, connect=1, seed=0)
+    utterances = read_manifests(args.replay, [])
+    model = load_model(Path(args.model))
+    # before the export, so that bad speech leaves the former files alone
+    corpus, clips = load_clips(utterances, model.config, args.connect, args.seed)
+    artifact = export(model, Path(args.out), optimizer=args.optimizer, allow_flex=args.allow_flex)
+    replay = _write_replay(args.out, corpus, limited(clips, args.replay_limit, args.seed)) if args.replay else None
     return {
         "model": args.out,
+        "replay": replay,
         "bytes": artifact.bytes,
         "parameters": sum(group["parameters"] for group in artifact.groups),
         "signatures": list(artifact.signatures),
         "min_runtime": artifact.min_runtime,
     }
+
+
+def _write_replay(out: str, corpus: "Corpus", clips: "list[Clip]") -> str:
+    """Ship utterances as the exported file's own features."""
+    from tflite_asr.personalization.replay import write_replay
+    from tflite_asr.runtime.evaluation import examples_of
+    from tflite_asr.runtime.recognizer import Recognizer
+
+    recognizer = Recognizer.load(out)
+    return str(write_replay(recognizer.artifact, examples_of(recognizer, corpus, clips)))
 
 
 def describe(result: dict) -> str:

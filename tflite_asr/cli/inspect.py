@@ -1,6 +1,7 @@
 """Say what an artifact holds: signatures, layer groups, ops, and the oldest runtime that has them.
 
     tflite-asr inspect commands
+    tflite-asr inspect commands --markdown > docs/signatures.md
 """
 
 import argparse
@@ -12,6 +13,7 @@ SUMMARY = "say what a .tflite holds"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
+    parser.add_argument("--markdown", action="store_true", help="print the signature reference as Markdown")
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -28,7 +30,7 @@ def run(args: argparse.Namespace) -> dict:
         "groups": artifact.groups,
         "optimizer": artifact.optimizer,
         "signatures": {
-            name: {"inputs": signature["inputs"], "outputs": signature["outputs"]}
+            name: {key: signature[key] for key in ("does", "inputs", "outputs")}
             for name, signature in artifact.signatures.items()
         },
         "flex_ops": contents.flex_ops,
@@ -36,17 +38,13 @@ def run(args: argparse.Namespace) -> dict:
         "op_versions": contents.op_versions,
         "min_runtime": contents.min_runtime,
         "constant_bytes": contents.constant_bytes,
+        "markdown": args.markdown,
     }
 
 
 def describe(result: dict) -> str:
-    def tensors(values: list[dict]) -> str:
-        names = [f"{value['name']}{value['shape']}" for value in values]
-        return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:3])}, ... {len(names)} tensors"
-
-    def outputs(names: list[str]) -> str:
-        return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:3])}, ... {len(names)} tensors"
-
+    if result["markdown"]:
+        return _markdown(result)
     lines = [
         f"{result['path']}: {result['bytes'] / 1e6:.1f} MB, {result['parameters']:,} parameters, {result['optimizer']}",
         f"runs on TFLite {result['min_runtime']} and later; needs Flex: {', '.join(result['flex_ops']) or 'no'}; "
@@ -59,8 +57,35 @@ def describe(result: dict) -> str:
         for g in result["groups"]
     ]
     lines += ["", "signatures"]
-    lines += [
-        f"  {name}({tensors(signature['inputs'])}) -> {outputs(signature['outputs'])}"
-        for name, signature in result["signatures"].items()
-    ]
+    lines += [f"  {name:<12} {signature['does']}" for name, signature in result["signatures"].items()]
     return "\n".join(lines)
+
+
+def _markdown(result: dict) -> str:
+    """docs/signatures.md."""
+    lines = [
+        "# Signatures",
+        "",
+        f"Of `{result['name']}`, written by `tflite-asr inspect {result['name']} --markdown`. Other models have the same "
+        "signatures with other sizes.",
+    ]
+    for name, signature in result["signatures"].items():
+        inputs = [f"`{t['name']}` {t['dtype']} {t['shape']}" for t in signature["inputs"]]
+        outputs = [f"`{output}`" for output in signature["outputs"]]
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            f"{signature['does'][0].upper()}{signature['does'][1:]}.",
+            "",
+            f"- in: {_listed(inputs)}",
+            f"- out: {_listed(outputs)}",
+        ]
+    return "\n".join(lines)
+
+
+def _listed(items: list[str]) -> str:
+    most = 14
+    if len(items) > most:
+        return f"{', '.join(items[:most])}, ... {len(items)} tensors in all"
+    return ", ".join(items) or "nothing"

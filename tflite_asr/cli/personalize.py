@@ -48,26 +48,18 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(args: argparse.Namespace, connect: int):
     """The `Settings` that the arguments ask for."""
-    from tflite_asr.errors import InputError
+    from tflite_asr.cli.arguments import check_learning_rate, check_least
     from tflite_asr.personalization.settings import Settings
 
-    for option, value, least in (
-        ("--epochs", args.epochs, 1),
-        ("--patience", args.patience, 1),
-        ("--pull", args.pull, 0),
-        ("--replay", args.replay, 0),
-    ):
-        if value < least:
-            raise InputError(f"{option}: expected {least} or more, got {value}")
-    if not 0 < args.learning_rate < 1:
-        raise InputError(f"--learning-rate: expected more than 0 and less than 1, got {args.learning_rate}")
+    check_least(args, epochs=1, patience=1, pull=0, replay=0, seed=0)
+    check_learning_rate(args)
     return Settings(
         epochs=args.epochs,
         learning_rate=args.learning_rate,
         patience=args.patience,
         pull=args.pull,
         replay=args.replay,
-        group_rates={name: 0.0 for name in args.freeze.split(",") if name},
+        group_rates={name.strip(): 0.0 for name in args.freeze.split(",") if name.strip()},
         augment=not args.no_augment,
         connect=connect,
         seed=args.seed,
@@ -76,12 +68,13 @@ def settings_of(args: argparse.Namespace, connect: int):
 
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices
-    from tflite_asr.cli.arguments import limited
+    from tflite_asr.cli.arguments import check_least, limited
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.personalization.session import run_session
     from tflite_asr.runtime.recognizer import Recognizer
 
+    check_least(args, connect=1, limit=1, threads=1)
     settings = settings_of(args, args.connect)
     adapt = limited(read_manifest(args.adapt, args.where), args.limit, args.seed)
     test = read_manifest(args.test, args.test_where)

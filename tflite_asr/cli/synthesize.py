@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    import soundfile
     from tqdm import tqdm
 
     from tflite_asr.data.synthetic import SyntheticSpeaker, draw_speakers, write_corpus
@@ -58,14 +59,17 @@ def run(args: argparse.Namespace) -> dict:
         for text in own:
             yield from [text] * args.takes
 
-    rows = write_corpus(
-        args.out,
-        speakers,
-        said_by,
-        args.sample_rate,
-        args.seed,
-        progress=lambda speakers: tqdm(speakers, desc="synthesize", unit="speaker", disable=None),
-    )
+    try:
+        rows = write_corpus(
+            args.out,
+            speakers,
+            said_by,
+            args.sample_rate,
+            args.seed,
+            progress=lambda speakers: tqdm(speakers, desc="synthesize", unit="speaker", disable=None),
+        )
+    except soundfile.LibsndfileError as error:  # a rate that FLAC does not have, a full disk
+        raise InputError(f"{args.out}: expected to write FLAC files at {args.sample_rate} Hz: {error.error_string}") from None
     return {
         "manifest": str(Path(args.out) / "manifest.jsonl"),
         "utterances": len(rows),

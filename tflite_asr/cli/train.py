@@ -9,8 +9,12 @@ history.jsonl and tensorboard/ into the folder. `tflite-asr export` makes a .tfl
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_seed
+
+if TYPE_CHECKING:
+    from tflite_asr.config import ModelConfig
 
 SUMMARY = "train a base model"
 
@@ -35,34 +39,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices
-    from tflite_asr.cli.arguments import keep_vocabulary, read_manifests
+    from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
     from tflite_asr.config import preset
     from tflite_asr.data.corpus import Corpus
+    from tflite_asr.errors import InputError
 
-    config = preset(args.preset)
+    check_least(args, connect=1, epochs=1, steps=1, batch=1, seed=0)
+    check_learning_rate(args)
+    if args.development_where and not args.development:
+        raise InputError("--development-where: expected --development with it, got none")
+    config, folder = preset(args.preset), Path(args.out)
+    _check_resumes(folder, config)
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
-    if args.words:
+    if args.words is not None:
         training = keep_vocabulary(training, args.words)
         development = keep_vocabulary(development, args.words) if development else []
-    from tflite_asr.training.fit import fit
-
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
         held_out = Corpus(development, config, notices) if development else None
-    last = fit(
-        config,
-        corpus,
-        held_out,
-        Path(args.out),
-        connect_up_to=args.connect,
-        batch=args.batch,
-        epochs=args.epochs,
-        steps_per_epoch=args.steps,
-        learning_rate=args.learning_rate,
-        seed=args.seed,
-    )
+    from tensorflow import errors
+
+    from tflite_asr.training.fit import fit
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        last = fit(
+            config,
+            corpus,
+            held_out,
+            folder,
+            connect_up_to=args.connect,
+            batch=args.batch,
+            epochs=args.epochs,
+            steps_per_epoch=args.steps,
+            learning_rate=args.learning_rate,
+            seed=args.seed,
+        )
+    except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:
+        # TensorFlow's words for a full disk, a folder that cannot be written, a file of resume/ that is gone or torn
+        raise InputError(f"{folder}: cannot train into it: {' '.join(error.message.split())}") from None
     return {"model": args.out, "utterances": len(training), **last}
+
+
+def _check_resumes(folder: Path, config: "ModelConfig") -> None:
+    """InputError when the folder holds another model than the one to train: it would be overwritten."""
+    import json
+
+    from tflite_asr.config import ModelConfig
+    from tflite_asr.errors import InputError
+
+    path = folder / "config.json"
+    if not path.exists():
+        return
+    try:
+        found = ModelConfig.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:  # InputError among them
+        raise InputError(f"{path}: not the description of a model ({error}); give another --out or remove it") from None
+    if found != config:
+        raise InputError(f"{path}: expected the preset {config.name}, got another model; give another --out or remove it")
 
 
 def describe(result: dict) -> str:

@@ -23,8 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices, read_audio
+    from tflite_asr.cli.arguments import check_least
     from tflite_asr.runtime.recognizer import Recognizer
 
+    check_least(args, threads=1)
     recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)

@@ -27,7 +27,7 @@ class Corpus:
         self.utterances = list(utterances)
         self.tokenizer = CharacterTokenizer(config.characters)
         rate = config.features.sample_rate
-        self._samples: dict[tuple[str, float], np.ndarray] = {}
+        self._samples: dict[str, np.ndarray] = {}
         from tqdm import tqdm
 
         for utterance in tqdm(self.utterances, desc="reading", unit="file", disable=None, leave=False):
@@ -39,28 +39,20 @@ class Corpus:
             samples = read_audio(
                 utterance.audio, rate, where=utterance.where, max_seconds=config.max_seconds, notify=notify
             )
-            self._samples[utterance.where, 1.0] = _to_int16(samples)
+            self._samples[utterance.where] = np.round(samples * 32767).astype(np.int16)
 
-    def samples(self, utterance: Utterance, speed: float = 1.0) -> np.ndarray:
-        """[n] float32; a speed that was asked for once is kept."""
-        key = utterance.where, speed
-        if key not in self._samples:
-            original = self.samples(utterance)
-            self._samples[key] = _to_int16(vary_speed(original, speed, self.config.features.sample_rate))
-        return self._samples[key].astype(np.float32) / 32767
+    def samples(self, utterance: Utterance) -> np.ndarray:
+        """[n] float32 in [-1, 1]."""
+        return self._samples[utterance.where].astype(np.float32) / 32767
 
     def assemble(self, clip: Clip, random: np.random.Generator | None = None) -> np.ndarray:
         """[n] float32: the clip's parts and gaps; with `random`, at a random speed, level, noise and with pauses."""
         rate = self.config.features.sample_rate
         speed = float(random.choice(SPEEDS)) if random else 1.0
-        pieces = [self.samples(clip.parts[0], speed)]
+        pieces = [vary_speed(self.samples(clip.parts[0]), speed)]
         for part, gap in zip(clip.parts[1:], clip.gaps_seconds):
-            pieces += [np.zeros(int(gap * rate), np.float32), self.samples(part, speed)]
+            pieces += [np.zeros(int(gap * rate), np.float32), vary_speed(self.samples(part), speed)]
         if random:
             pieces = [piece * 10 ** (random.uniform(-6, 6) / 20) for piece in pieces]
         samples = np.concatenate(pieces)
         return vary_recording(samples, rate, random) if random else samples
-
-
-def _to_int16(samples: np.ndarray) -> np.ndarray:
-    return np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import math
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tflite_asr.data.connect import connect
+from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
@@ -36,20 +38,23 @@ def run_session(
         adapt: the speech to learn from and which of its utterances.
         test: the speech to measure on; joined by `settings.connect` as the training speech is.
         settings: how to train.
-        folder: made if need be; a checkpoint of an earlier run in it is replaced when a better one is there.
+        folder: made if need be, once the input is known to be good. From the first epoch on it holds a checkpoint,
+            at first that of an earlier run if there is one, then the best weights so far.
         voice: whose speech it is, for the report.
 
     Returns:
         what result.json holds.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: expected a folder to write into: {error.strerror}") from None
-    checkpoint = folder / "checkpoint.safetensors"
+    unknown = sorted(settings.group_rates.keys() - set(recognizer.groups))
+    if unknown:
+        raise InputError(f"no such layer group: {', '.join(unknown)}; there are {', '.join(recognizer.groups)}")
+    training, held_out = split(adapt[1], settings.validation_share, settings.seed)
     corpus, utterances = test
-    clips = connect(utterances, settings.connect, settings.seed, recognizer.config.max_seconds)
+    clips = fitting_clips(corpus, utterances, settings.connect, settings.seed, recognizer.config.max_seconds)
     examples = examples_of(recognizer, corpus, clips)
+    replay = read_replay(recognizer.artifact)
+    _check_writable(folder)
+    checkpoint = folder / "checkpoint.safetensors"
     with MemoryProbe() as probe:
         before = evaluate(recognizer, examples, title="before")
         print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
@@ -58,13 +63,12 @@ def run_session(
                 recognizer,
                 *adapt,
                 settings,
-                replay=read_replay(recognizer.artifact),
+                replay=replay,
                 on_epoch=progress.epoch,
                 on_step=progress.step,
             )
         after = evaluate(recognizer, examples, title="after")
     recognizer.save(checkpoint)
-    training, held_out = split(adapt[1], settings.validation_share, settings.seed)
     result = {
         "model": str(recognizer.artifact.path),
         "checkpoint": str(checkpoint),
@@ -85,7 +89,7 @@ def run_session(
         "test_utterances": len(examples),
         "settings": dataclasses.asdict(settings),
         "stopped_because": outcome.stopped_because,
-        "history": [dataclasses.asdict(row) for row in outcome.history],
+        "history": [_finite(dataclasses.asdict(row)) for row in outcome.history],
         "memory": probe.samples,
         "pairs": [
             {"reference": reference, "before": old, "after": new}
@@ -94,9 +98,27 @@ def run_session(
     }
     result["report"] = str(write_report(folder, result))
     temporary = folder / ".result.json.tmp"
-    temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(folder / "result.json")
+    try:
+        temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.replace(folder / "result.json")
+    finally:
+        temporary.unlink(missing_ok=True)  # gone by the rename, unless that failed
     return result
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the folder; InputError, before any work is done, when nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: expected a folder to write into: {error.strerror}") from None
+
+
+def _finite(row: dict) -> dict:
+    """The same with None for losses that are not finite, which JSON does not have."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
 class _Progress:
@@ -122,7 +144,7 @@ class _Progress:
         self.bar.update()
 
     def epoch(self, row: Epoch) -> None:
-        if row.best and row.epoch:
+        if row.best and (row.epoch or not self.checkpoint.exists()):
             self.recognizer.save(self.checkpoint)
         loss = "" if row.train_loss is None else f"loss {row.train_loss:.2f}, "
         line = (

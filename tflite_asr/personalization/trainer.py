@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflite_asr.data.connect import connect
+from tflite_asr.data.clips import fitting_clips
+from tflite_asr.data.connect import Clip
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
@@ -78,7 +79,7 @@ def personalize(
     """
     started = time.monotonic()
     training, held_out = split(utterances, settings.validation_share, settings.seed)
-    validation = examples_of(recognizer, corpus, _joined(held_out, settings, recognizer, epoch=0))
+    validation = examples_of(recognizer, corpus, _joined(corpus, held_out, settings, epoch=0))
     best_state = recognizer.state()
     history: list[Epoch] = []
     step = 0
@@ -87,9 +88,10 @@ def personalize(
         wer = evaluate(recognizer, validation, title="validating").rates.wer
         loss = float(np.mean(recognizer.loss(validation)))
         kept = next((row for row in reversed(history) if row.best), None)
-        best = kept is None or (wer, loss) < (kept.validation_wer, kept.validation_loss)
+        # weights that have no finite loss are not worth keeping, whatever they recognise
+        best = kept is None or (np.isfinite(loss) and (wer, loss) < (kept.validation_wer, kept.validation_loss))
         seconds = time.monotonic() - started
-        row = Epoch(epoch, step, seconds, train_loss, loss, wer, process_memory_mb()[0], best)
+        row = Epoch(epoch, step, seconds, train_loss, loss, wer, process_memory_mb()[0], bool(best))
         history.append(row)
         on_epoch(row)
         return row
@@ -123,10 +125,10 @@ def personalize(
     return Outcome(history, best_state, step, time.monotonic() - started, stopped)
 
 
-def _joined(utterances: Sequence[Utterance], settings: Settings, recognizer: Recognizer, epoch: int):
+def _joined(corpus: Corpus, utterances: Sequence[Utterance], settings: Settings, epoch: int) -> list[Clip]:
     """Strings of the utterances, other ones each epoch, that leave room for slower speech and a pause."""
     seed = settings.seed + 1000 * epoch
-    return connect(utterances, settings.connect, seed, 0.75 * recognizer.config.max_seconds)
+    return fitting_clips(corpus, utterances, settings.connect, seed, 0.75 * corpus.config.max_seconds)
 
 
 def _batches(
@@ -141,7 +143,7 @@ def _batches(
     """An epoch's batches, each with `settings.replay` shipped utterances where there are any."""
     most = recognizer.config.features.samples_of(recognizer.config.sizes.max_frames)
     own = []
-    for clip in _joined(training, settings, recognizer, epoch):
+    for clip in _joined(corpus, training, settings, epoch):
         samples = corpus.assemble(clip, random if settings.augment else None)
         if len(samples) > most:  # a long string, slowed down
             samples = corpus.assemble(clip)

@@ -30,7 +30,7 @@ class Artifact:
     parameters: list[dict]  # name, tensor, shape, dtype, group, trainable
     state: list[dict]  # the tensors of get_weights and set_weights: tensor, shape, dtype
     exits: list[dict]  # where the encoder can be left: name, group
-    signatures: dict[str, dict]  # inputs, outputs, reads, writes
+    signatures: dict[str, dict]  # does, inputs, outputs, reads, writes
     plans: dict[str, list[dict]]  # the ordered signature calls of one training step
     path: Path  # of the .tflite; not written
 

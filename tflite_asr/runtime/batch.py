@@ -47,3 +47,12 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
         batch["tokens"][row, : len(example.tokens)] = example.tokens
         batch["token_lengths"][row] = len(example.tokens)
     return batch
+
+
+def padded_frames(frames: np.ndarray, size: int, mel_bands: int) -> dict[str, np.ndarray]:
+    """One utterance's inputs: frames [time, mel_bands] -> frames [1, size, mel_bands], frame_lengths [1] int32."""
+    if frames.ndim != 2 or len(frames) > size or frames.shape[1] != mel_bands:
+        raise InputError(f"expected frames of at most {size} x {mel_bands}, got shape {list(frames.shape)}")
+    padded = np.zeros([1, size, mel_bands], np.float32)
+    padded[0, : len(frames)] = frames
+    return {"frames": padded, "frame_lengths": np.asarray([len(frames)], np.int32)}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.runtime.batch import padded_frames
 from tflite_asr.runtime.interpreter import SignatureModel
 
 
@@ -50,9 +51,7 @@ class BeamSearch:
     def best(self, frames: np.ndarray) -> list[Hypothesis]:
         """frames [time, mel_bands] -> the n-best, best first; n is at most the beam."""
         sizes = self.config.sizes
-        padded = np.zeros([1, sizes.max_frames, self.config.features.mel_bands], np.float32)
-        padded[0, : len(frames)] = frames
-        result = self.model.run("encode", {"frames": padded, "frame_lengths": np.asarray([len(frames)], np.int32)})
+        result = self.model.run("encode", padded_frames(frames, sizes.max_frames, self.config.features.mel_bands))
         start = self.start()
         kept = [_Open((), 0.0, start["predicted"][0], start["hidden"][0], start["cell"][0])]
         for step in range(int(result["encoded_lengths"][0])):

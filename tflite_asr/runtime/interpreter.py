@@ -43,7 +43,7 @@ class SignatureModel:
             if tuple(value.shape) != tuple(expected["shape"]) or value.dtype != expected["dtype"]:
                 raise InputError(
                     f"signature {name}, input {key}: expected {np.dtype(expected['dtype']).name} "
-                    f"{list(expected['shape'])}, got {value.dtype.name} {list(value.shape)}"
+                    f"{np.asarray(expected['shape']).tolist()}, got {value.dtype.name} {list(value.shape)}"
                 )
         return runner(**inputs)
 

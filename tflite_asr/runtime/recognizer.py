@@ -8,7 +8,7 @@ import numpy as np
 
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
-from tflite_asr.runtime.batch import Example, collate
+from tflite_asr.runtime.batch import Example, collate, padded_frames
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tflite_asr.runtime.decoder import BeamSearch
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
@@ -20,7 +20,7 @@ class StepResult:
 
     loss: float  # nats an utterance, before the update
     gradient_norm: float  # before clipping
-    skipped: bool  # loss or gradient was not finite: nothing was changed
+    skipped: bool  # loss, gradient or a rate was not finite: nothing was changed
 
 
 class Recognizer:
@@ -118,9 +118,7 @@ class Recognizer:
         return state
 
     def _padded(self, frames: np.ndarray, size: int) -> dict[str, np.ndarray]:
-        padded = np.zeros([1, size, self.config.features.mel_bands], np.float32)
-        padded[0, : len(frames)] = frames
-        return {"frames": padded, "frame_lengths": np.asarray([len(frames)], np.int32)}
+        return padded_frames(frames, size, self.config.features.mel_bands)
 
     def loss(self, examples: Sequence[Example]) -> np.ndarray:
         """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes."""

@@ -8,6 +8,8 @@ import tensorflow as tf
 from tflite_asr.data.connect import Clip, connect
 from tflite_asr.data.corpus import Corpus
 
+LONGEST_SHARE = 0.6  # of the model's longest utterance: room for slower speech and for pauses
+
 
 def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int) -> tf.data.Dataset:
     """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, max_tokens], counts [batch]).
@@ -27,7 +29,7 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int) 
                 corpus.utterances,
                 connect_up_to,
                 seed=int(random.integers(2**31)),
-                max_seconds=config.max_seconds,
+                max_seconds=LONGEST_SHARE * config.max_seconds,
                 gap_seconds=(0.0, 0.4),
             )
             for index in random.permutation(len(clips)):

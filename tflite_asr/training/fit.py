@@ -10,8 +10,9 @@ import tf_keras as keras
 from tqdm import trange
 
 from tflite_asr.config import ModelConfig
-from tflite_asr.data.connect import connect
+from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
+from tflite_asr.errors import InputError
 from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.models.storage import save_model
 from tflite_asr.models.transducer import Transducer
@@ -122,7 +123,9 @@ def fit(
         schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=AVERAGE
     )
     optimizer.build(model.trainable_variables)
-    clips = connect(development.utterances, connect_up_to, 0, config.max_seconds) if development else []
+    clips = (
+        fitting_clips(development, development.utterances, connect_up_to, 0, config.max_seconds) if development else []
+    )
 
     history = _History(folder)
     epoch_done = tf.Variable(0, dtype=tf.int64)
@@ -154,7 +157,7 @@ def fit(
                 tf.summary.scalar(name, value)
         epoch_done.assign(epoch)
         manager.save()
-    return history.rows[-1]
+    return history.rows[-1] if history.rows else {"epoch": epochs}
 
 
 class _History:
@@ -163,7 +166,10 @@ class _History:
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "history.jsonl"
-        self.rows = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        try:
+            self.rows = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        except ValueError:
+            raise InputError(f"{self.path}: a line of it is not JSON; remove that line or train into another folder") from None
 
     @property
     def best_wer(self) -> float:

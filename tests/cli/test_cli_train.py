@@ -1,0 +1,141 @@
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from tflite_asr.cli.main import main
+from tflite_asr.config import preset
+
+RATE = 16000
+
+
+@pytest.fixture
+def speech(tmp_path):
+    rows = []
+    for index in range(4):
+        word, hertz = (("ONE", 300), ("TWO", 1200))[index % 2]
+        time = np.arange(int(0.4 * RATE)) / RATE
+        soundfile.write(tmp_path / f"{index}.wav", 0.3 * np.sin(2 * np.pi * hertz * time), RATE)
+        rows.append({"audio": f"{index}.wav", "text": word, "speaker": "ann"})
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def train_line(speech, *options):
+    return ["train", "tiny", "--manifest", str(speech / "m.jsonl"), "--out", str(speech / "model"), *map(str, options)]
+
+
+def refused(capsys, arguments):
+    assert main(arguments) == 2
+    out, problem = capsys.readouterr()
+    assert out == "" and problem.count("\n") == 1
+    return problem
+
+
+@pytest.mark.parametrize("content, told", [(None, "another model"), (b"{", "not the description"), (b"[]", "not the")])
+def test_a_folder_of_another_model_is_left_alone(speech, capsys, content, told):
+    path = speech / "model" / "config.json"
+    path.parent.mkdir()
+    path.write_bytes(json.dumps(preset("commands").to_json()).encode() if content is None else content)
+    before = path.read_bytes()
+    problem = refused(capsys, train_line(speech))
+    assert told in problem and str(path) in problem
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+def test_a_filter_of_development_speech_that_is_not_given(speech, capsys):
+    assert "expected --development" in refused(capsys, train_line(speech, "--development-where", "speaker=ann"))
+
+
+def test_bad_development_speech_is_refused_before_training(speech, capsys):
+    (speech / "d.jsonl").write_text('{"audio": "none.wav", "text": "ONE"}\n')
+    problem = refused(capsys, train_line(speech, "--development", speech / "d.jsonl"))
+    assert f"{speech / 'd.jsonl'}:1: " in problem and not (speech / "model").exists()
+
+
+def test_a_disk_that_fills_up_while_training(speech, capsys, monkeypatch):
+    from tensorflow.errors import ResourceExhaustedError
+
+    def full(*args, **options):
+        raise ResourceExhaustedError(None, None, "model/resume/ckpt-1.index.tmp;\nNo space left on device")
+
+    monkeypatch.setattr("tflite_asr.training.fit.fit", full)
+    problem = refused(capsys, train_line(speech))
+    assert str(speech / "model") in problem and "No space left on device" in problem
+
+
+@pytest.mark.parametrize("how", ["no folder", "no weights", "torn weights", "torn config", "another's weights"])
+def test_export_of_a_bad_folder(tmp_path, capsys, how):
+    from safetensors.numpy import save
+
+    folder = tmp_path / "model"
+    if how != "no folder":
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(preset("tiny").to_json())[: 50 if how == "torn config" else None])
+        content = save({"a": np.zeros(3, np.float32)})
+        if how != "no weights":
+            (folder / "weights.safetensors").write_bytes(content[:-5] if how == "torn weights" else content)
+    problem = refused(capsys, ["export", str(folder), "--out", str(tmp_path / "a.tflite")])
+    assert str(folder) in problem and not list(tmp_path.glob("a.*"))
+
+
+@pytest.fixture
+def trained(speech, new_tiny_model):
+    """A folder as `train` writes it, with random weights."""
+    from tflite_asr.models.storage import save_model
+
+    weights = {name: weight.numpy() for name, weight in new_tiny_model().named_weights().items()}
+    save_model(speech / "model", preset("tiny"), weights)
+    return speech / "model"
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (["--replay-limit", "0"], "--replay-limit: expected 1 or more"),
+        (["--connect", "0"], "--connect: expected 1 or more"),
+        (["--replay", "none.jsonl"], "none.jsonl"),
+        (["--replay", "bad.jsonl"], "bad.jsonl:1: "),
+    ],
+)
+def test_export_with_bad_options_leaves_the_former_file(trained, speech, capsys, monkeypatch, options, told):
+    monkeypatch.chdir(speech)
+    (speech / "bad.jsonl").write_text('{"audio": "none.wav", "text": "ONE"}\n')
+    for name in ("a.tflite", "a.json"):
+        (speech / name).write_text("former")
+    assert told in refused(capsys, ["export", str(trained), "--out", "a.tflite", *options])
+    assert (speech / "a.tflite").read_text() == (speech / "a.json").read_text() == "former"
+
+
+def test_export_under_another_suffix(trained, capsys):
+    assert "ends in .tflite" in refused(capsys, ["export", str(trained), "--out", str(trained / "a.bin")])
+
+
+@pytest.mark.slow
+def test_train_goes_on_and_its_export_learns(speech, capsys):
+    options = ("--development", speech / "m.jsonl", "--steps", 2, "--batch", 2, "--json")
+
+    def result_of(arguments):
+        assert main([str(part) for part in arguments]) == 0
+        out = capsys.readouterr().out
+        assert out.count("\n") == 1
+        return json.loads(out)
+
+    first = result_of(train_line(speech, "--epochs", 1, *options))
+    assert first["epoch"] == 1 and first["utterances"] == 4
+    second = result_of(train_line(speech, "--epochs", 2, *options))
+    assert second["epoch"] == 2 and np.isfinite(second["loss_per_token"]) and second["development_wer"] >= 0
+    history = [json.loads(line) for line in (speech / "model" / "history.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in history] == [1, 2], "the second run did not go on from the first"
+    assert history[0]["loss_per_token"] == first["loss_per_token"]
+
+    out = speech / "new.tflite"
+    exported = result_of(["export", speech / "model", "--out", out, "--replay", speech / "m.jsonl", "--json"])
+    assert exported["bytes"] == out.stat().st_size and exported["parameters"] > 20_000
+    assert "train" in exported["signatures"] and exported["replay"] == str(speech / "new.replay.safetensors")
+    result = result_of(
+        ["personalize", out, "--adapt", speech / "m.jsonl", "--test", speech / "m.jsonl", "--out", speech / "ann", "--epochs", 1]
+        + ["--replay", 1, "--json"]
+    )
+    assert result["steps"] == 3  # three clips, one a batch beside a shipped one

@@ -1,0 +1,76 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tflite_asr.config import preset
+from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.recognizer import Recognizer
+
+
+@pytest.fixture(scope="session")
+def new_tiny_model() -> Callable:
+    """A function that builds the tiny model, with the weights that every tiny file of the tests is shipped with."""
+    import tf_keras as keras  # TensorFlow takes seconds to import, and many tests do without
+
+    from tflite_asr.models.transducer import Transducer
+
+    def build():
+        keras.utils.set_random_seed(0)
+        return Transducer(preset("tiny"))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def tiny_tflite(new_tiny_model, tmp_path_factory) -> Path:
+    """The tiny model exported with Adam: tiny.tflite, and tiny.json beside it. Not to be written to."""
+    from tflite_asr.export import export
+
+    path = tmp_path_factory.mktemp("tiny") / "tiny.tflite"
+    export(new_tiny_model(), path, optimizer="adam")
+    return path
+
+
+@pytest.fixture
+def recognizer(tiny_tflite) -> Recognizer:
+    """The tiny file in an interpreter of its own, so with the shipped weights."""
+    return Recognizer.load(tiny_tflite)
+
+
+@pytest.fixture(scope="session")
+def utterances() -> Callable[[int, int], list[Example]]:
+    """A function (count, seed) -> that many utterances of noise, of different lengths, that fit the tiny model."""
+    config = preset("tiny")
+
+    def make(count: int, seed: int) -> list[Example]:
+        random = np.random.default_rng(seed)
+        examples = []
+        for _ in range(count):
+            frames = random.standard_normal([random.integers(60, config.sizes.max_frames + 1), 40])
+            tokens = random.integers(1, config.vocabulary_size, [random.integers(2, config.sizes.max_tokens + 1)])
+            examples.append(Example(frames.astype(np.float32), tokens.astype(np.int32), "noise", f"seed {seed}"))
+        return examples
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def talkative(new_tiny_model) -> Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]:
+    """A function state -> the state with weights that emit labels and blanks in turn, as a trained model does."""
+    names = {name.replace("/", "_"): name for name in new_tiny_model().named_weights()}
+
+    def change(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        random = np.random.default_rng(1)
+        changed = dict(state)
+        for tensor in sorted(names):
+            if not tensor.endswith(("kernel", "embedding")):
+                noise = 0.1 * random.standard_normal(state[tensor].shape)
+                changed[tensor] = (state[tensor] + noise).astype(np.float32)
+        changed["joint_encoder_kernel"] = 3 * state["joint_encoder_kernel"]
+        changed["joint_output_kernel"] = 6 * state["joint_output_kernel"]
+        changed["joint_output_bias"] = np.eye(1, len(state["joint_output_bias"]), dtype=np.float32)[0] * 13
+        return changed
+
+    return change
