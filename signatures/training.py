@@ -10,7 +10,7 @@ import tensorflow as tf
 from signatures.optimizers import State
 from signatures.spec import Signature, TrainableModel, group_of, mean_loss, scalar
 
-DOES = "one whole training step; a loss or gradient that is not finite changes nothing and is told as `skipped`"
+DOES = "one whole training step; a loss, gradient or rate that is not finite changes nothing and is told as `skipped`"
 FINITE_BOUND = 1e30  # a norm beyond this is as useless as infinity, and its square is still finite after scaling
 
 

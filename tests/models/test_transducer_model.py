@@ -193,7 +193,7 @@ def test_join_and_predict_labels_are_what_the_loss_uses(model):
         np.testing.assert_allclose(predicted[:, u + 1], output, **ROUNDING)
     log_probabilities = model.join(tf.ones([2, 24]), output)
     np.testing.assert_allclose(np.exp(log_probabilities).sum(axis=1), 1, rtol=1e-5)
-    lattice = model.joint.lattice(tf.ones([2, 3, 24]), predicted)
+    lattice = model.joint((tf.ones([2, 3, 24]), predicted), lattice=True)
     assert lattice.shape == (2, 3, 5, model.config.vocabulary_size)
     np.testing.assert_allclose(tf.nn.log_softmax(lattice[:, 1, 2]), log_probabilities, **ROUNDING)
 

@@ -53,15 +53,19 @@ class JointNetwork(keras.layers.Layer):
         self.output_kernel = add("output_kernel", [self.units, self.vocabulary_size], initializer=glorot)
         self.output_bias = add("output_bias", [self.vocabulary_size], initializer="zeros")
 
-    def call(self, inputs):
-        """(encoder [..., e], prediction [..., p]), shapes that broadcast -> logits [..., vocabulary]."""
-        encoder, prediction = inputs
-        hidden = tf.matmul(encoder, self.encoder_kernel) + (tf.matmul(prediction, self.prediction_kernel) + self.bias)
-        return tf.matmul(tanh(hidden), self.output_kernel) + self.output_bias
+    def call(self, inputs, lattice=False):
+        """(encoder [..., e], prediction [..., p]) -> logits [..., vocabulary].
 
-    def lattice(self, encoder, prediction):
-        """encoder [batch, T, e], prediction [batch, U+1, p] -> logits [batch, T, U+1, vocabulary]."""
-        return self((tf.expand_dims(encoder, 2), tf.expand_dims(prediction, 1)))
+        With `lattice`, encoder [batch, T, e] and prediction [batch, U+1, p] -> [batch, T, U+1, vocabulary]. Axes are
+        added after the projections: products of few rows behind a singleton axis corrupt memory in TensorFlow 2.21's CPU
+        kernels.
+        """
+        encoder, prediction = inputs
+        encoder = tf.matmul(encoder, self.encoder_kernel)
+        prediction = tf.matmul(prediction, self.prediction_kernel) + self.bias
+        if lattice:
+            encoder, prediction = tf.expand_dims(encoder, 2), tf.expand_dims(prediction, 1)
+        return tf.matmul(tanh(encoder + prediction), self.output_kernel) + self.output_bias
 
     def activation_elements(self, steps: int) -> int:
         """Kept for backward, per utterance of `steps` lattice nodes: hidden values and log probabilities."""

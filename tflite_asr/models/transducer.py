@@ -73,7 +73,8 @@ class Transducer(keras.Model):
         """Transducer loss of each utterance: [batch] float32, in nats. Rows of frame length 0 count as 0."""
         encoded, lengths, _ = self.encode(frames, frame_lengths, training=training)
         predicted = self.predict_labels(tokens, token_lengths, training=training)
-        return transducer_loss(self.joint.lattice(encoded, predicted), tokens, lengths, token_lengths)
+        logits = self.joint((encoded, predicted), lattice=True)
+        return transducer_loss(logits, tokens, lengths, token_lengths)
 
     def features(self, samples):
         """samples [batch, n] float32 -> log-mel frames [batch, frames, mel_bands]."""
