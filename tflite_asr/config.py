@@ -66,7 +66,7 @@ class SizeConfig:
     max_frames: int  # of 10 ms
     max_tokens: int
     stream_frames: int  # frames in one call of `stream`; a multiple of the encoder's frames_per_step
-    max_symbols_per_step: int = 4  # bound on labels emitted at one encoder step, so decoding always ends
+    max_symbols_per_step: int = 10  # bound on labels at one encoder step, so that decoding ends; words may come whole
     beam: int = 8  # rows of one `predict` or `join` call
 
 

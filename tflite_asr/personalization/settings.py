@@ -15,6 +15,6 @@ class Settings:
     validation_share: float = 0.15
     connect: int = 1  # most clips of one training string; strings are drawn anew every epoch
     augment: bool = True  # speed, level, noise: fifty utterances go a longer way
-    replay: int = 1  # rows of each batch that hold shipped utterances instead of the owner's
+    replay: int = 2  # rows of each batch that hold shipped utterances instead of the owner's
     group_rates: dict[str, float] = field(default_factory=dict)
     seed: int = 0
