@@ -117,7 +117,7 @@ PRESETS = {
         encoder=EncoderConfig(layers=3, units=24, reduce_after=1),
         prediction=PredictionConfig(embedding=8, units=16),
         joint_units=16,
-        sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24),
+        sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24, max_symbols_per_step=4),
     ),
     # words and strings of words: 1.4 M parameters, up to six seconds
     "commands": ModelConfig(
