@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--where", metavar="F=V", help="rows to keep, such as speaker=ann|bob,split=test")
     parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
-    parser.add_argument("--beam", action="store_true", help="beam search in place of greedy decoding")
+    parser.add_argument("--greedy", action="store_true", help="the best label at each step: quicker than beam search")
     add_connect(parser)
     add_seed(parser)
     add_threads(parser)
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> dict:
     if args.words is not None:
         utterances = keep_vocabulary(utterances, args.words)
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
-    result = evaluate(recognizer, examples_of(recognizer, corpus, clips), beam=args.beam)
+    result = evaluate(recognizer, examples_of(recognizer, corpus, clips), beam=not args.greedy)
     return {"model": str(recognizer.artifact.path), "checkpoint": args.checkpoint, **dataclasses.asdict(result.rates)}
 
 

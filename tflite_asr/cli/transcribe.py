@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("audio", nargs="+", metavar="FILE", help="WAV, FLAC, Ogg or MP3")
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--beam", action="store_true", help="beam search in place of greedy decoding")
-    how.add_argument("--stream", action="store_true", help="by chunks, as a microphone would give them")
+    how.add_argument("--greedy", action="store_true", help="the best label at each step: quicker than beam search")
+    how.add_argument("--stream", action="store_true", help="greedily and by chunks, as a microphone would give them")
     add_threads(parser)
 
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> dict:
             if args.stream:
                 *_, text = recognizer.stream([frames])
             else:
-                text = recognizer.transcribe_frames(frames, beam=args.beam)
+                text = recognizer.transcribe_frames(frames, beam=not args.greedy)
             transcripts.append({"audio": path, "text": text})
     return {"transcripts": transcripts}
 

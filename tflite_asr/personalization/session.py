@@ -56,7 +56,7 @@ def run_session(
     _check_writable(folder)
     checkpoint = folder / "checkpoint.safetensors"
     with MemoryProbe() as probe:
-        before = evaluate(recognizer, examples, title="before")
+        before = evaluate(recognizer, examples, beam=True, title="before")
         print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
         with _Progress(recognizer, checkpoint, settings.epochs) as progress:
             outcome = personalize(
@@ -67,7 +67,7 @@ def run_session(
                 on_epoch=progress.epoch,
                 on_step=progress.step,
             )
-        after = evaluate(recognizer, examples, title="after")
+        after = evaluate(recognizer, examples, beam=True, title="after")
     recognizer.save(checkpoint)
     result = {
         "model": str(recognizer.artifact.path),
