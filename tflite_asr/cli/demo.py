@@ -17,7 +17,7 @@ SUMMARY = "start here: a shipped recogniser learns a new voice"
 __all__ = ["SUMMARY", "add_arguments", "describe", "run"]
 
 TEST_SHARE = 0.33
-EPOCHS = 12
+EPOCHS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
