@@ -10,7 +10,7 @@ help:
 	@echo "make demo       a shipped recogniser learns a new voice on this machine"
 	@echo "make test       all tests"
 	@echo "make test-fast  the quick ones"
-	@echo "make commands DATA=FOLDER  train and export the shipped model again (about an hour on two cores)"
+	@echo "make commands DATA=FOLDER  train and export the shipped model again"
 	@echo "make clean      remove the virtual environments and results"
 
 demo: $(DEMO_VENV)/installed
@@ -54,7 +54,7 @@ commands: $(VENV)/installed
 	test -d $(VOICES)/strings || $(ASR) synthesize --words $(WORDS) --strings 24 --speakers 60 --seed 2 --out $(VOICES)/strings
 	test -d $(VOICES)/digits || $(ASR) synthesize --digits --strings 16 --speakers 60 --seed 3 --out $(VOICES)/digits
 	test -d $(VOICES)/rehearse || $(ASR) synthesize --words $(WORDS) --speakers 30 --seed 5 --out $(VOICES)/rehearse
-	$(ASR) train commands --words $(WORDS) --connect 5 --batch 20 --epochs 60 --out runs/commands \
+	$(ASR) train commands --words $(WORDS) --connect 5 --batch 20 --epochs 78 --out runs/commands \
 		--manifest $(DATA)/commands/manifest.jsonl --where split=base_train \
 		--manifest $(DATA)/speech/manifest.jsonl --where split=base_train \
 		--manifest $(VOICES)/words/manifest.jsonl --where "" \
