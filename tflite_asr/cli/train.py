@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
     parser.add_argument("--batch", type=int, default=32, help="utterances a step (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest (default %(default)s)")
+    parser.add_argument("--initial", metavar="DIR", help="start from the weights of this trained model, with a new schedule")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
     add_seed(parser)
 
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> dict:
             epochs=args.epochs,
             steps_per_epoch=args.steps,
             learning_rate=args.learning_rate,
+            initial=Path(args.initial) if args.initial else None,
             seed=args.seed,
         )
     except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:

@@ -11,12 +11,15 @@ from functools import cache
 
 import numpy as np
 
+from tflite_asr.data.foreign import LANGUAGES, accent_of, accented
 from tflite_asr.errors import InputError
 
 # Values of speak_lib.h.
 _OUTPUT_RETRIEVAL_SYNCHRONOUS = 2
 _DONT_EXIT_ON_ERROR = 0x8000
 _TEXT_IS_UTF8 = 1
+_PHONEMES = 0x100  # the text has phonemes between [[ and ]]
+_ENGLISH = "en-us"  # whose phonemes a foreign accent starts from
 _RATE, _PITCH, _PITCH_RANGE = 1, 3, 4
 _OK = 0
 
@@ -50,6 +53,7 @@ class Espeak:
         english = _list_voices(self._library, "en")
         # The Shavian voice reads an alphabet of its own; it is not an accent.
         self._accents = {code: path for code, path in english if path.startswith("gmw/en") and path != SHAVIAN}
+        self._foreign = {accent_of(language): language for language in LANGUAGES}
         self._variants = {path.removeprefix("!v/") for _, path in _list_voices(self._library, "variant")}
 
     def speak(
@@ -87,33 +91,45 @@ class Espeak:
                 pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
             return 0
 
-        encoded = text.encode()
         with self._lock:
+            if voice in self._foreign:
+                text = f"[[{accented(self._phonemes(text), self._foreign[voice])}]]"
+            encoded = text.encode()
             self._choose_voice(voice, variant)
             for parameter, value in ((_RATE, rate_wpm), (_PITCH, pitch), (_PITCH_RANGE, pitch_range)):
                 self._library.espeak_SetParameter(parameter, value, 0)
             self._library.espeak_SetSynthCallback(collect)
-            status = self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 0, 0, _TEXT_IS_UTF8, None, None)
+            status = self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 0, 0, _TEXT_IS_UTF8 | _PHONEMES, None, None)
         samples = np.concatenate([np.zeros(1, np.int16), *pieces]).astype(np.float32) / 32768
         if status != _OK or not samples.any():
             raise InputError(f"expected a text that eSpeak can say, got {text!r}; spell it with words")
         return samples, self._sample_rate
 
     def accents(self) -> list[str]:
-        """The English voices, such as `en-us` and `en-gb-scotland`."""
-        return sorted(self._accents)
+        """The English voices, such as `en-us` and `en-gb-scotland`, and English with a foreign accent, such as `en-x-fr`."""
+        return sorted([*self._accents, *self._foreign])
 
     def variants(self) -> list[str]:
         """The timbres that go with any voice, such as `f3` and `croak`."""
         return sorted(self._variants)
 
+    def _phonemes(self, text: str) -> str:
+        """The text's English phonemes, clauses joined; the lock is held."""
+        self._choose_voice(_ENGLISH, None)
+        rest = ctypes.c_char_p(text.encode())
+        clauses = []
+        while rest.value is not None:
+            clauses.append(self._library.espeak_TextToPhonemes(ctypes.byref(rest), _TEXT_IS_UTF8, 0).decode())
+        return " ".join(clauses)
+
     def _choose_voice(self, voice: str, variant: str | None) -> None:
         # eSpeak itself overlooks a variant that it does not know, and does not know every voice by its language.
-        if voice not in self._accents:
+        if voice not in self._accents and voice not in self._foreign:
             raise InputError(f"expected an accent of eSpeak, got {voice!r}; there are {', '.join(self.accents())}")
         if variant is not None and variant not in self._variants:
             raise InputError(f"expected a variant of eSpeak, got {variant!r}; there are {', '.join(self.variants())}")
-        name = f"{self._accents[voice]}+{variant}" if variant else self._accents[voice]
+        path = self._foreign.get(voice) or self._accents[voice]
+        name = f"{path}+{variant}" if variant else path
         if self._library.espeak_SetVoiceByName(name.encode()) != _OK:
             raise InputError(f"eSpeak cannot load its voice {name!r}; install espeakng_loader again")
 
@@ -129,6 +145,8 @@ def _load() -> tuple[ctypes.CDLL, int, threading.Lock]:
     library.espeak_SetSynthCallback.argtypes = [_CALLBACK]
     library.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
     library.espeak_Synth.argtypes = [
         ctypes.c_char_p,  # text
         ctypes.c_size_t,  # its bytes, the final zero included

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from tflite_asr.data.espeak import RATES_WPM, Espeak
+from tflite_asr.data.foreign import LANGUAGES, accent_of
 from tflite_asr.data.manifest import write_manifest
 from tflite_asr.errors import InputError
 
-ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
+NATIVE_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
+ACCENTS = (*NATIVE_ACCENTS, *(accent_of(language) for language in LANGUAGES))
 # The variants that could pass for a person: no robots, whispers or overdriven voices.
 VARIANTS = (
     *("f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "aunty", "belinda", "grandma", "linda", "shelby"),

@@ -11,6 +11,7 @@ class Settings:
     learning_rate: float = 1e-3  # at first; falls to a tenth by a cosine
     clip_norm: float = 20.0  # of the gradient of the mean loss of an utterance
     pull: float = 0.0  # towards the shipped weights, see `Recognizer.train_step`
+    epoch_steps: int = 1  # least steps of an epoch: few utterances are joined and augmented anew until they fill it
     patience: int = 6  # epochs without a better validation result before training stops
     validation_share: float = 0.15
     connect: int = 1  # most clips of one training string; strings are drawn anew every epoch

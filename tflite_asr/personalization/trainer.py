@@ -125,9 +125,11 @@ def personalize(
     return Outcome(history, best_state, step, time.monotonic() - started, stopped)
 
 
-def _joined(corpus: Corpus, utterances: Sequence[Utterance], settings: Settings, epoch: int) -> list[Clip]:
-    """Strings of the utterances, other ones each epoch, that leave room for slower speech and a pause."""
-    seed = settings.seed + 1000 * epoch
+def _joined(
+    corpus: Corpus, utterances: Sequence[Utterance], settings: Settings, epoch: int, turn: int = 0
+) -> list[Clip]:
+    """Strings of the utterances, other ones each epoch and turn, that leave room for slower speech and a pause."""
+    seed = settings.seed + 1000 * epoch + turn
     return fitting_clips(corpus, utterances, settings.connect, seed, 0.75 * corpus.config.max_seconds)
 
 
@@ -142,15 +144,18 @@ def _batches(
 ) -> list[list[Example]]:
     """An epoch's batches, each with `settings.replay` shipped utterances where there are any."""
     most = recognizer.config.features.samples_of(recognizer.config.sizes.max_frames)
-    own = []
-    for clip in _joined(corpus, training, settings, epoch):
-        samples = corpus.assemble(clip, random if settings.augment else None)
-        if len(samples) > most:  # a long string, slowed down
-            samples = corpus.assemble(clip)
-        own.append(recognizer.example(samples, clip.text, clip.where))
-    random.shuffle(own)
     borrowed = min(settings.replay, recognizer.config.sizes.batch - 1) if replay else 0
     size = recognizer.config.sizes.batch - borrowed
+    own: list[Example] = []
+    turn = 0
+    while len(own) < max(1, (settings.epoch_steps - 1) * size + 1):
+        for clip in _joined(corpus, training, settings, epoch, turn):
+            samples = corpus.assemble(clip, random if settings.augment else None)
+            if len(samples) > most:  # a long string, slowed down
+                samples = corpus.assemble(clip)
+            own.append(recognizer.example(samples, clip.text, clip.where))
+        turn += 1
+    random.shuffle(own)
     batches = []
     for first in range(0, len(own), size):
         chosen = random.choice(len(replay), borrowed, replace=False) if borrowed else []
