@@ -20,6 +20,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.models.transducer import Transducer
 from tflite_asr.runtime.artifact import Artifact, sha256
 from tflite_asr.runtime.flatbuffer import read_contents
+from tflite_asr.runtime.voice import Mixture
 from tflite_asr.text.tokenizer import CharacterTokenizer
 
 # what to write instead of the ops that are met most; the rest is told to look here
@@ -36,13 +37,16 @@ INSTEAD = {
 }
 
 
-def export(model: Transducer, out: Path, *, optimizer: str = "adam", allow_flex: bool = False) -> Artifact:
+def export(
+    model: Transducer, out: Path, *, optimizer: str = "adam", voices: Mixture | None = None, allow_flex: bool = False
+) -> Artifact:
     """Write `out` (NAME.tflite) and its NAME.json; both appear together or the former ones stay.
 
     Args:
         model: built and trained.
         out: ends in .tflite; its stem is the artifact's name.
         optimizer: sgd, momentum or adam; its slots travel in the file as variables.
+        voices: many voices, for telling the owner's from them.
         allow_flex: lets ops through that need the TensorFlow library on the device.
     """
     if out.suffix != ".tflite":
@@ -57,7 +61,7 @@ def export(model: Transducer, out: Path, *, optimizer: str = "adam", allow_flex:
     temporary, description = out.with_name(f".{out.name}.tmp"), out.with_name(f".{out.stem}.json.tmp")
     try:
         temporary.write_bytes(content)
-        artifact = _describe(model, state, signatures, functions, temporary, out, allow_flex)
+        artifact = _describe(model, state, signatures, functions, temporary, out, voices, allow_flex)
         description.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
         temporary.replace(out)
         description.replace(out.with_suffix(".json"))
@@ -134,6 +138,7 @@ def _describe(
     functions: dict,
     written: Path,
     out: Path,
+    voices: Mixture | None,
     allow_flex: bool,
 ) -> Artifact:
     contents = read_contents(written)
@@ -179,4 +184,5 @@ def _describe(
         },
         plans={"train": [{"signature": "train"}]},
         path=out,
+        voices=voices.to_json() if voices else None,
     )

@@ -48,7 +48,7 @@ class Scripted:
         return Example(np.zeros([10, 40], np.float32), np.ones(3, np.int32), text, where)
 
     def state(self):
-        return {"w": np.asarray(self.weights)}
+        return {"w": np.asarray(self.weights), "average": np.asarray(self.weights, np.float32)}
 
     def set_state(self, state):
         self.weights = int(state["w"])
@@ -83,7 +83,16 @@ def run(monkeypatch):
         )
         everything = [utterance(index) for index in range(count)]
         settings = Settings(
-            **{"epochs": len(script) - 1, "patience": 99, "validation_share": 0.25, "connect": 1, "replay": 0, **settings}
+            **{
+                "epochs": len(script) - 1,
+                "patience": 99,
+                "validation_share": 0.25,
+                "connect": 1,
+                "replay": 0,
+                "epoch_steps": 1,
+                "averaging": 1.0,
+                **settings,
+            }
         )
         corpus = corpus or LoudCorpus(everything)
         return personalize(recognizer, corpus, everything, settings, replay=shipped), recognizer
@@ -149,6 +158,22 @@ def test_patience(run):
     outcome, recognizer = run(script, patience=3)
     assert len(outcome.history) == 5 and outcome.stopped_because == "all 4 epochs done"
     assert recognizer.weights == 12
+
+
+def test_the_kept_weights_are_a_moving_average_that_training_does_not_see(run):
+    outcome, recognizer = run([(0.9, 5), (0.5, 4), (0.4, 3), (0.3, 2)], averaging=0.25)
+    # 3 steps an epoch: 3, 6, 9 trained; after the first epoch 3, then (3 + 6) / 2, then a third of 9
+    assert outcome.best_state["average"] == pytest.approx(2 / 3 * 4.5 + 9 / 3)
+    assert outcome.steps == 9 and outcome.best_state["w"] == 9
+    outcome, _ = run([(0.9, 5), (0.5, 4), (0.4, 3), (0.3, 2)], averaging=0.6)
+    assert outcome.best_state["average"] == pytest.approx(0.4 * (0.4 * 3 + 0.6 * 6) + 0.6 * 9)
+
+
+def test_few_utterances_fill_an_epoch(run):
+    _, recognizer = run([(0.9, 5)] * 2, epoch_steps=7)
+    assert 7 <= len(recognizer.batches) <= 9  # 6 utterances, 2 a batch: three turns
+    seen = sum(recognizer.batches, [])
+    assert {seen.count(where) for where in set(seen)} == {3}
 
 
 def test_the_rate_falls_to_a_tenth_and_the_settings_reach_every_step(run):

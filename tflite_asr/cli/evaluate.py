@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--where", metavar="F=V", help="rows to keep, such as speaker=ann|bob,split=test")
     parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
+    parser.add_argument("--any-voice", action="store_true", help="use what was learned for other voices than the owner's too")
     parser.add_argument("--greedy", action="store_true", help="the best label at each step: quicker than beam search")
     add_connect(parser)
     add_seed(parser)
@@ -34,12 +35,14 @@ def run(args: argparse.Namespace) -> dict:
     recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
+        if args.any_voice:
+            recognizer.owner = None
     utterances = read_manifest(args.manifest, args.where)
     if args.words is not None:
         utterances = keep_vocabulary(utterances, args.words)
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
     result = evaluate(recognizer, examples_of(recognizer, corpus, clips), beam=not args.greedy)
-    return {"model": str(recognizer.artifact.path), "checkpoint": args.checkpoint, **dataclasses.asdict(result.rates)}
+    return {"model": str(recognizer.artifact.path), "checkpoint": args.checkpoint, **dataclasses.asdict(result.rates), "owner_utterances": result.owner_utterances}
 
 
 def describe(result: dict) -> str:

@@ -38,13 +38,14 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_least, limited, load_clips, read_manifests
     from tflite_asr.export import export
     from tflite_asr.models.storage import load_model
+    from tflite_asr.training.voices import read_voices
 
     check_least(args, replay_limit=1, connect=1, seed=0)
     utterances = read_manifests(args.replay, [])
-    model = load_model(Path(args.model))
+    model, voices = load_model(Path(args.model)), read_voices(Path(args.model))
     # before the export, so that bad speech leaves the former files alone
     corpus, clips = load_clips(utterances, model.config, args.connect, args.seed)
-    artifact = export(model, Path(args.out), optimizer=args.optimizer, allow_flex=args.allow_flex)
+    artifact = export(model, Path(args.out), optimizer=args.optimizer, voices=voices, allow_flex=args.allow_flex)
     replay = _write_replay(args.out, corpus, limited(clips, args.replay_limit, args.seed)) if args.replay else None
     return {
         "model": args.out,

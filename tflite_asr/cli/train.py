@@ -4,7 +4,7 @@
         --development speech/manifest.jsonl --development-where split=base_dev --connect 5 --out runs/commands
 
 Writes config.json, weights.safetensors (the average of the last weights, the best on the development speech),
-history.jsonl and tensorboard/ into the folder. `tflite-asr export` makes a .tflite of it. Needs the extra `train`.
+history.jsonl, tensorboard/ and voices.json, by which a phone tells its owner from others, into the folder. `tflite-asr export` makes a .tflite of it. Needs the extra `train`.
 """
 
 import argparse
@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError("--development-where: expected --development with it, got none")
     config, folder = preset(args.preset), Path(args.out)
     _check_resumes(folder, config)
+    if args.initial and not (Path(args.initial) / "weights.safetensors").is_file():
+        raise InputError(f"--initial {args.initial}: expected a folder that `tflite-asr train` wrote, with weights.safetensors")
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
     if args.words is not None:
@@ -62,9 +64,11 @@ def run(args: argparse.Namespace) -> dict:
     from tensorflow import errors
 
     from tflite_asr.training.fit import fit
+    from tflite_asr.training.voices import write_voices
 
     folder.mkdir(parents=True, exist_ok=True)
     try:
+        write_voices(folder, corpus, args.seed)
         last = fit(
             config,
             corpus,

@@ -20,6 +20,7 @@ from tflite_asr.report import write_report
 from tflite_asr.runtime.evaluation import evaluate, examples_of
 from tflite_asr.runtime.memory import MemoryProbe
 from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.voice import OwnerVoice, learn_owner
 
 
 def run_session(
@@ -67,6 +68,7 @@ def run_session(
                 on_epoch=progress.epoch,
                 on_step=progress.step,
             )
+        recognizer.owner = _owner(recognizer, adapt)
         after = evaluate(recognizer, examples, beam=True, title="after")
     recognizer.save(checkpoint)
     result = {
@@ -83,6 +85,8 @@ def run_session(
         "seconds": outcome.seconds,
         "peak_rss_mb": probe.peak_rss_mb,
         "peak_private_mb": probe.peak_private_mb,
+        "owner_voice": recognizer.owner is not None,
+        "test_utterances_of_owner": after.owner_utterances,
         "skipped_updates": recognizer.skipped_updates,
         "adapt_utterances": len(training),
         "validation_utterances": len(held_out),
@@ -104,6 +108,14 @@ def run_session(
     finally:
         temporary.unlink(missing_ok=True)  # gone by the rename, unless that failed
     return result
+
+
+def _owner(recognizer: Recognizer, adapt: tuple[Corpus, Sequence[Utterance]]) -> OwnerVoice | None:
+    """The voice that the weights were trained on."""
+    if recognizer.background is None:
+        return None
+    corpus, utterances = adapt
+    return learn_owner(recognizer.background, [recognizer.features(corpus.samples(u)) for u in utterances])
 
 
 def _check_writable(folder: Path) -> None:

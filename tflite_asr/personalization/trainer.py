@@ -17,6 +17,8 @@ from tflite_asr.runtime.evaluation import evaluate, examples_of
 from tflite_asr.runtime.memory import process_memory_mb
 from tflite_asr.runtime.recognizer import Recognizer
 
+VALIDATION_COPIES = 4  # of each held-out utterance, the recording itself among them
+
 
 @dataclass
 class Epoch:
@@ -67,7 +69,8 @@ def personalize(
 ) -> Outcome:
     """Train on `utterances`, keep the weights of the best epoch by validation WER, by loss on ties.
 
-    Epoch 0 counts: when training never helps, the weights stay as they were.
+    What is validated and kept is a moving average of the weights over the epochs (Izmailov et al. 2018, arXiv
+    1803.05407): single epochs of few utterances scatter more than the few held-out ones can tell. Epoch 0 counts: when training never helps, the weights stay as they were.
 
     Args:
         recognizer: trained in place.
@@ -79,8 +82,8 @@ def personalize(
     """
     started = time.monotonic()
     training, held_out = split(utterances, settings.validation_share, settings.seed)
-    validation = examples_of(recognizer, corpus, _joined(corpus, held_out, settings, epoch=0))
-    best_state = recognizer.state()
+    validation = _validation(recognizer, corpus, held_out, settings)
+    average = best_state = recognizer.state()
     history: list[Epoch] = []
     step = 0
 
@@ -116,13 +119,47 @@ def personalize(
             losses.append(result.loss)
             on_step(number, len(batches), result.loss)
         finite = [loss for loss in losses if np.isfinite(loss)]
-        if measure(epoch, float(np.mean(finite)) if finite else None).best:
-            last_best, best_state = epoch, recognizer.state()
+        trained = recognizer.state()
+        average = _moved(average, trained, max(settings.averaging, 1 / epoch))
+        recognizer.set_state(average)
+        best = measure(epoch, float(np.mean(finite)) if finite else None).best
+        recognizer.set_state(trained)
+        if best:
+            last_best, best_state = epoch, average
         elif epoch - last_best >= settings.patience:
             stopped = f"no better validation result for {settings.patience} epochs"
             break
     recognizer.set_state(best_state)
     return Outcome(history, best_state, step, time.monotonic() - started, stopped)
+
+
+def _moved(average: dict[str, np.ndarray], state: dict[str, np.ndarray], share: float) -> dict[str, np.ndarray]:
+    """The average with `share` of a state in it; what is not float32 is the state's."""
+    return {
+        key: average[key] + np.float32(share) * (value - average[key]) if value.dtype == np.float32 else value
+        for key, value in state.items()
+    }
+
+
+def _validation(
+    recognizer: Recognizer, corpus: Corpus, held_out: Sequence[Utterance], settings: Settings
+) -> list[Example]:
+    """The held-out utterances as they are and, where training varies its own, varied copies: more to tell epochs by."""
+    examples = examples_of(recognizer, corpus, _joined(corpus, held_out, settings, epoch=0))
+    if settings.augment:
+        random = np.random.default_rng([settings.seed, 0])
+        for turn in range(1, VALIDATION_COPIES):
+            clips = _joined(corpus, held_out, settings, 0, turn)
+            examples += [_varied(recognizer, corpus, clip, random) for clip in clips]
+    return examples
+
+
+def _varied(recognizer: Recognizer, corpus: Corpus, clip: Clip, random: np.random.Generator) -> Example:
+    """A clip at another speed, level and noise, if it then still fits the model."""
+    samples = corpus.assemble(clip, random)
+    if len(samples) > recognizer.config.features.samples_of(recognizer.config.sizes.max_frames):  # slowed down
+        samples = corpus.assemble(clip)
+    return recognizer.example(samples, clip.text, clip.where)
 
 
 def _joined(
@@ -143,17 +180,16 @@ def _batches(
     random: np.random.Generator,
 ) -> list[list[Example]]:
     """An epoch's batches, each with `settings.replay` shipped utterances where there are any."""
-    most = recognizer.config.features.samples_of(recognizer.config.sizes.max_frames)
     borrowed = min(settings.replay, recognizer.config.sizes.batch - 1) if replay else 0
     size = recognizer.config.sizes.batch - borrowed
     own: list[Example] = []
     turn = 0
     while len(own) < max(1, (settings.epoch_steps - 1) * size + 1):
         for clip in _joined(corpus, training, settings, epoch, turn):
-            samples = corpus.assemble(clip, random if settings.augment else None)
-            if len(samples) > most:  # a long string, slowed down
-                samples = corpus.assemble(clip)
-            own.append(recognizer.example(samples, clip.text, clip.where))
+            if settings.augment:
+                own.append(_varied(recognizer, corpus, clip, random))
+            else:
+                own.append(recognizer.example(corpus.assemble(clip), clip.text, clip.where))
         turn += 1
     random.shuffle(own)
     batches = []

@@ -33,6 +33,7 @@ class Artifact:
     signatures: dict[str, dict]  # does, inputs, outputs, reads, writes
     plans: dict[str, list[dict]]  # the ordered signature calls of one training step
     path: Path  # of the .tflite; not written
+    voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
 
     @property
     def config(self) -> ModelConfig:

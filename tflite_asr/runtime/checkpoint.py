@@ -16,6 +16,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -24,6 +25,7 @@ from safetensors.numpy import save_file
 from tflite_asr.errors import InputError
 
 FORMAT = "1"
+TensorKinds = Mapping[str, tuple[tuple[int, ...], np.dtype | type | str]]  # shape and dtype by name
 
 
 def save_checkpoint(path: Path | str, tensors: dict[str, np.ndarray], *, artifact_sha256: str, step: int) -> None:
@@ -64,7 +66,7 @@ def save_checkpoint(path: Path | str, tensors: dict[str, np.ndarray], *, artifac
 
 
 def load_checkpoint(
-    path: Path | str, *, artifact_sha256: str, expected: Mapping[str, tuple[tuple[int, ...], np.dtype | type | str]]
+    path: Path | str, *, artifact_sha256: str, expected: TensorKinds, optional: TensorKinds = MappingProxyType({})
 ) -> tuple[dict[str, np.ndarray], int]:
     """Read a checkpoint, or say in one line why it is not to be used.
 
@@ -72,6 +74,7 @@ def load_checkpoint(
         path: the file.
         artifact_sha256: of the model's `.tflite` file, hexadecimal.
         expected: name -> (shape, dtype) of every tensor that the model takes.
+        optional: the same of tensors that may be there.
 
     Returns:
         name -> array, and the training steps taken so far.
@@ -88,11 +91,13 @@ def load_checkpoint(
         )
     for problem, names in (
         ("lacks tensors", expected.keys() - tensors.keys()),
-        ("has unexpected tensors", tensors.keys() - expected.keys()),
+        ("has unexpected tensors", tensors.keys() - expected.keys() - optional.keys()),
     ):
         if names:
             raise InputError(f"{path}: the checkpoint {problem} ({len(names)}): {_listed(names)}")
-    for name, (shape, dtype) in expected.items():
+    for name, (shape, dtype) in {**optional, **expected}.items():
+        if name not in tensors:
+            continue
         wanted, found = _kind(shape, np.dtype(dtype)), _kind(tensors[name].shape, tensors[name].dtype)
         if wanted != found:
             raise InputError(f"{path}: expected {name} to be {wanted}, got {found}")

@@ -17,6 +17,7 @@ class Evaluation:
     rates: ErrorRates
     references: list[str]
     hypotheses: list[str]
+    owner_utterances: int  # heard with the learned weights; the others with the shipped ones
 
 
 def examples_of(recognizer: Recognizer, corpus: Corpus, clips: Iterable[Clip]) -> list[Example]:
@@ -35,4 +36,5 @@ def evaluate(
         recognizer.transcribe_frames(example.frames, beam=beam)
         for example in tqdm(examples, desc=title, unit="utterance", disable=None, leave=False)
     ]
-    return Evaluation(error_rates(references, hypotheses), references, hypotheses)
+    owner = sum(recognizer.hears_owner(example.frames) for example in examples)
+    return Evaluation(error_rates(references, hypotheses), references, hypotheses, owner)

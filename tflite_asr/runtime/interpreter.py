@@ -29,7 +29,11 @@ class SignatureModel:
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path}: the TFLite runtime cannot load it: {str(error).splitlines()[0]}") from None
         self._runners: dict[str, object] = {}
-        self._path = path
+        self._path, self._factory, self._threads = path, interpreter, threads
+
+    def anew(self) -> "SignatureModel":
+        """Another interpreter of the same file, its variables as they were shipped."""
+        return SignatureModel(self._path, self._factory, self._threads)
 
     def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Call a signature; every input must be there with the dtype and shape of the export."""

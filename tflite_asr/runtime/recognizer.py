@@ -1,5 +1,6 @@
 """A recogniser on the device: transcribes, trains, saves and restores what it learned. No TensorFlow."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,10 @@ from tflite_asr.runtime.batch import Example, collate, padded_frames
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tflite_asr.runtime.decoder import BeamSearch
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
+from tflite_asr.runtime.voice import Mixture, OwnerVoice
+
+# tensors of a checkpoint beside those of the model
+OWNER_MEANS, OWNER_THRESHOLD = "owner_voice.means", "owner_voice.threshold"
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,10 @@ class Recognizer:
         self.tokenizer = artifact.make_tokenizer()
         self.groups = [group["name"] for group in artifact.groups]
         self.skipped_updates = 0
+        self.background = Mixture.from_json(artifact.voices) if artifact.voices else None
+        # whose the learned weights are; None: they are used for every voice
+        self.owner: OwnerVoice | None = None
+        self._shipped: SignatureModel | None = None
 
     @classmethod
     def load(
@@ -75,19 +84,30 @@ class Recognizer:
             )
         return Example(self.features(samples), tokens, self.tokenizer.decode(tokens), where)
 
+    def hears_owner(self, frames: np.ndarray) -> bool:
+        """Whether log-mel frames [time, mel_bands] are heard with the learned weights rather than the shipped ones."""
+        return self.owner is None or self.owner.speaks(frames)
+
     def transcribe(self, samples: np.ndarray, *, beam: bool = False) -> str:
-        """What is said in samples [n] float32: greedily, or by beam search."""
+        """What is said in samples [n] float32: greedily, or by beam search.
+
+        Once the owner's voice is known, another's is heard with the shipped weights.
+        """
         return self.transcribe_frames(self.features(samples), beam=beam)
 
     def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False) -> str:
         """The same for log-mel frames [time, mel_bands]."""
+        model = self.model if self.hears_owner(frames) else self._shipped_model()
         if beam:
-            return self.tokenizer.decode(BeamSearch(self.model, self.config).best(frames)[0].tokens)
-        result = self.model.run("infer", self._padded(frames, self.config.sizes.max_frames))
+            return self.tokenizer.decode(BeamSearch(model, self.config).best(frames)[0].tokens)
+        result = model.run("infer", self._padded(frames, self.config.sizes.max_frames))
         return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]])
 
     def stream(self, chunks: Sequence[np.ndarray] | Iterator[np.ndarray]) -> Iterator[str]:
-        """Transcribe frames [any, mel_bands] as they come; yields the whole text so far after each model chunk."""
+        """Transcribe frames [any, mel_bands] as they come; yields the whole text so far after each model chunk.
+
+        With the learned weights: who speaks is not known before the end.
+        """
         size = self.config.sizes.stream_frames
         state = self._start_of_stream()
         waiting = np.zeros([0, self.config.features.mel_bands], np.float32)
@@ -106,6 +126,12 @@ class Recognizer:
                 waiting = waiting[size:]
         if len(waiting):
             yield advance(waiting)
+
+    def _shipped_model(self) -> SignatureModel:
+        """An interpreter whose weights stay as they were shipped, made when it is first needed."""
+        if self._shipped is None:
+            self._shipped = self.model.anew()
+        return self._shipped
 
     def _start_of_stream(self) -> dict[str, np.ndarray]:
         inputs = self.artifact.signatures["stream"]["inputs"]
@@ -181,13 +207,25 @@ class Recognizer:
         self.model.run("set_weights", state)
 
     def save(self, path: str | Path) -> None:
-        """Write a checkpoint; the former file stays until the new one is whole."""
+        """Write a checkpoint, with the owner's voice where it is known; the former file stays until the new one is whole."""
         state = self.state()
+        if self.owner:
+            state[OWNER_MEANS], state[OWNER_THRESHOLD] = self.owner.owner.means, np.float32(self.owner.threshold)
         save_checkpoint(path, state, artifact_sha256=self.artifact.tflite_sha256, step=int(state["step"]))
 
     def restore(self, path: str | Path) -> int:
         """Read a checkpoint of this artifact; returns its step. Nothing changes when it is refused."""
         expected = {t["tensor"]: (tuple(t["shape"]), t["dtype"]) for t in self.artifact.state}
-        tensors, step = load_checkpoint(path, artifact_sha256=self.artifact.tflite_sha256, expected=expected)
+        voice = {}
+        if self.background:
+            voice = {OWNER_MEANS: (self.background.means.shape, "float32"), OWNER_THRESHOLD: ((), "float32")}
+        tensors, step = load_checkpoint(
+            path, artifact_sha256=self.artifact.tflite_sha256, expected=expected, optional=voice
+        )
+        means, threshold = tensors.pop(OWNER_MEANS, None), tensors.pop(OWNER_THRESHOLD, None)
         self.set_state(tensors)
+        self.owner = None
+        if means is not None and threshold is not None:
+            owner = dataclasses.replace(self.background, means=means)
+            self.owner = OwnerVoice(self.background, owner, float(threshold))
         return step
