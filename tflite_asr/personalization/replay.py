@@ -5,6 +5,7 @@ metadata proves it whole: `digest` is the sha256 over the bytes of its tensors i
 """
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import safetensors.numpy
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.voice import loud_frames
 
 SCALE = 24.0  # features are within about +-4 deviations; one step of the eight bits is 1/24 deviation
 
@@ -90,3 +92,31 @@ def _check_sizes(stored: Mapping[str, np.ndarray], artifact: Artifact) -> None:
         lengths = stored[f"{what}_lengths"]
         if not len(lengths) or lengths.min() < 1 or lengths.max() > most or lengths.sum() != len(stored[f"{what}s"]):
             raise ValueError(f"expected utterances of 1 to {most} {what}s")
+
+
+def as_recorded_by(examples: Sequence[Example], own: Sequence[np.ndarray]) -> list[Example]:
+    """Shipped utterances with the spectrum, contrast and noise of the owner's recordings.
+
+    Rehearsed as they are, clean voices would teach that what sounds like the owner's microphone can only be the words
+    that the owner said.
+
+    Args:
+        examples: what to rehearse.
+        own: log-mel frames [time, mel_bands] of the owner's utterances.
+    """
+    own_mean, own_deviation = _speech(own)
+    noise = np.concatenate([frames[frames.mean(axis=1) <= np.percentile(frames.mean(axis=1), 15)] for frames in own])
+    random = np.random.default_rng(0)
+    made = []
+    for example in examples:
+        mean, deviation = _speech([example.frames])
+        frames = (example.frames - mean) * np.clip(own_deviation / deviation, 0.7, 1.4) + own_mean
+        frames = np.maximum(frames, noise[random.integers(len(noise), size=len(frames))])
+        made.append(dataclasses.replace(example, frames=frames.astype(np.float32)))
+    return made
+
+
+def _speech(utterances: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each band, [mel_bands], over the louder frames."""
+    speech = np.concatenate([loud_frames(frames) for frames in utterances])
+    return speech.mean(axis=0), speech.std(axis=0) + 1e-3

@@ -19,13 +19,17 @@ FOLDS = 5  # of the owner's utterances, to score each with a mixture that has no
 LEAST_UTTERANCES = 5  # fewer say too little of a voice
 
 
+def loud_frames(frames: np.ndarray) -> np.ndarray:
+    """Of [time, mel_bands] those that are likely speech: above the middle between the quietest tenth and the loudest."""
+    level = frames.mean(axis=1)
+    return frames[level >= (level.max() + np.percentile(level, 10)) / 2]
+
+
 def cepstra(frames: np.ndarray) -> np.ndarray:
     """Log-mel frames [time, mel_bands] -> [speech frames, CEPSTRA]: the louder ones, cosine transformed (DCT-II)."""
     bands = frames.shape[1]
-    level = frames.mean(axis=1)
-    loud = frames[level >= (level.max() + np.percentile(level, 10)) / 2]
     angle = np.pi / bands * np.outer(np.arange(bands) + 0.5, np.arange(min(CEPSTRA, bands)))
-    return loud @ (np.cos(angle) * np.sqrt(2.0 / bands)).astype(np.float32)
+    return loud_frames(frames) @ (np.cos(angle) * np.sqrt(2.0 / bands)).astype(np.float32)
 
 
 @dataclass(frozen=True)
