@@ -26,6 +26,7 @@ class Artifact:
     model: dict  # the ModelConfig: sizes, features, encoder, ...
     tokenizer: dict
     optimizer: str
+    pull: bool  # whether training can draw the weights back to the shipped ones
     groups: list[dict]  # name, parameters, bytes, activation_bytes; in the order of `group_rates`
     parameters: list[dict]  # name, tensor, shape, dtype, group, trainable
     state: list[dict]  # the tensors of get_weights and set_weights: tensor, shape, dtype

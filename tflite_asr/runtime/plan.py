@@ -69,14 +69,27 @@ class StepResult:
     skipped: bool  # loss, gradient or a rate was not finite: nothing was changed, or by parts, not all
 
 
-def run_step(model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray]) -> StepResult:
+def run_step(
+    model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray], *, two_passes: bool = False
+) -> StepResult:
     """One training step.
 
     Args:
         model: whose signatures are called.
         calls: of a plan.
         inputs: of the step by name; each call gets those that it takes and does not take from an earlier call.
+        two_passes: run a plan in parts once to learn the norm of the whole gradient, then again to clip by it.
     """
+    own_norm = np.float32(0)  # each group is clipped by its own
+    if two_passes and len(calls) > 1:
+        measured = _run(model, calls, {**inputs, "global_norm": np.float32(-1)})
+        if measured.skipped:
+            return measured
+        own_norm = np.float32(measured.gradient_norm)
+    return _run(model, calls, {**inputs, "global_norm": own_norm})
+
+
+def _run(model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray]) -> StepResult:
     outputs: dict[str, np.ndarray] = {}  # by "signature.output"
     loss, square_norm, skipped = float("nan"), 0.0, False
     for index, call in enumerate(calls):
