@@ -77,7 +77,7 @@ def export(
         raise InputError(f"no optimizer named {optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
     state = State(model.named_weights(), OPTIMIZERS[optimizer], pull)
     split_step = make_split_step(model, state, split)
-    signatures = [*(inference_part(model) if inference else []), *training_part(model, state, split_step)]
+    signatures = all_signatures(model, state, split_step, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
     content = convert(functions, state, allow_flex=allow_flex)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -104,10 +104,10 @@ def make_split_step(model: Transducer, state: State, split: SplitOptions) -> Spl
     return SplitStep(model, state, parts, specs)
 
 
-def inference_part(model: Transducer) -> list[Signature]:
-    """The signatures that recognise."""
+def all_signatures(model: Transducer, state: State, split_step: SplitStep, inference: bool = True) -> list[Signature]:
+    """Every signature of an export, in the order of docs/signatures.md."""
     config, sizes = model.config, model.config.sizes
-    return inference_signatures(
+    recognising = inference_signatures(
         model,
         mel_bands=config.features.mel_bands,
         max_samples=config.features.samples_of(sizes.max_frames),
@@ -117,13 +117,10 @@ def inference_part(model: Transducer) -> list[Signature]:
         stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
         beam=sizes.beam,
     )
-
-
-def training_part(model: Transducer, state: State, split_step: SplitStep) -> list[Signature]:
-    """The signatures that train, whole and in parts, and that save and restore."""
     return [
+        *(recognising if inference else []),
         loss_signature(model),
-        parameters_signature(model, state, model.config.sizes.batch),
+        parameters_signature(model, state, sizes.batch),
         train_signature(model, state),
         *split_step.signatures(),
         *weights_signatures(model, state),
@@ -193,7 +190,6 @@ def _describe(
         model=model.config.to_json(),
         tokenizer=CharacterTokenizer(model.config.characters).to_json(),
         optimizer=state.optimizer.name,
-        pull=bool(state.shipped),
         groups=group_figures(model, model.config.sizes.batch),
         parameters=[
             {

@@ -26,7 +26,6 @@ class Artifact:
     model: dict  # the ModelConfig: sizes, features, encoder, ...
     tokenizer: dict
     optimizer: str
-    pull: bool  # whether training can draw the weights back to the shipped ones
     groups: list[dict]  # name, parameters, bytes, activation_bytes; in the order of `group_rates`
     parameters: list[dict]  # name, tensor, shape, dtype, group, trainable
     state: list[dict]  # the tensors of get_weights and set_weights: tensor, shape, dtype
@@ -38,6 +37,11 @@ class Artifact:
     @property
     def config(self) -> ModelConfig:
         return ModelConfig.from_json(self.model)
+
+    @property
+    def pulls(self) -> bool:
+        """Whether training can draw the weights back to what was shipped."""
+        return any(tensor["name"] == "pull" for tensor in self.signatures["train"]["inputs"])
 
     def make_tokenizer(self) -> CharacterTokenizer:
         return CharacterTokenizer.from_json(self.tokenizer)

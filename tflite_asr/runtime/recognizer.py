@@ -147,7 +147,7 @@ class Recognizer:
         rates = dict.fromkeys(self.groups, 1.0) | (group_rates or {})
         if set(rates) != set(self.groups):
             raise InputError(f"no such layer group: {sorted(set(rates) - set(self.groups))}; there are {self.groups}")
-        if pull and not self.artifact.pull:
+        if pull and not self.artifact.pulls:
             raise InputError(f"{self.artifact.path}: exported without the shipped weights that pull={pull} needs")
         inputs = {
             **collate(examples, self.config),
@@ -156,12 +156,16 @@ class Recognizer:
             "pull": np.float32(pull),
             "group_rates": np.asarray([rates[group] for group in self.groups], np.float32),
         }
-        if plan not in self._plans:
-            self._plans[plan] = Plan.of(plan, self.artifact.plans, self.artifact.signatures)
-        calls = self._plans[plan].needed({group for group, rate in rates.items() if rate != 0})
+        calls = self.plan(plan).needed({group for group, rate in rates.items() if rate != 0})
         result = run_step(self.model, calls, inputs, two_passes=clip_globally)
         self.skipped_updates += result.skipped
         return result
+
+    def plan(self, name: str) -> Plan:
+        """The artifact's plan of this name; InputError when there is none, or it calls what the file does not have."""
+        if name not in self._plans:
+            self._plans[name] = Plan.of(name, self.artifact.plans, self.artifact.signatures)
+        return self._plans[name]
 
     def parameters(self) -> dict[str, dict[str, float]]:
         """By layer group: parameters, bytes, activation_bytes, weight_norm, distance from the shipped weights."""
