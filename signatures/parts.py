@@ -37,7 +37,8 @@ def make_parts(
 
     Args:
         costs: of the chain's groups, in the order of the forward pass.
-        parts: how many; balanced on activation and weight-gradient bytes. None: a group a part.
+        parts: how many; balanced on activation and weight-gradient bytes. None: one, for every group has its own arena
+            within a call too, and what is kept is not copied out and in.
         sizes: groups in each part, in place of `parts`.
         keep: recompute or stash for every part, or auto: stash while all stashes together weigh less than the largest
             group's backward pass, for then they do not decide the peak.
@@ -49,7 +50,7 @@ def make_parts(
     if keep not in KEEPS:
         raise ValueError(f"no way to keep named {keep!r}; there are: {', '.join(KEEPS)}")
     if sizes is None:
-        count = len(costs) if parts is None else parts
+        count = 1 if parts is None else parts
         if not 1 <= count <= len(costs):
             raise ValueError(f"expected 1 to {len(costs)} parts, as there are layer groups ({', '.join(names)}); got {count}")
         sizes = _balanced([cost.activations + cost.gradients for cost in costs], count)

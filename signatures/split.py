@@ -145,7 +145,8 @@ class SplitStep:
             loss, losses, d_encoded, d_predicted = downward.join(encoded, lengths, predicted, labels, rows)
             downward.run(model.label_groups, label_went, d_predicted, needs_gradient=False)
             gradient = downward.run(groups, went, d_encoded, needs_gradient=top > 0)
-            return {"loss": loss, "losses": losses, **downward.told(), **({"gradient": gradient} if top else {})}
+            told = {"loss": loss, "losses": losses, "proceed": downward.proceed, **downward.told()}
+            return {**told, **({"gradient": gradient} if top else {})}
 
         groups_used = tuple(self.plan()[top]["updates"])
         does = f"split step: {_listed(self._names(top))} forward, the loss, then backward and update of these and of the head"
@@ -215,6 +216,7 @@ class _Downward:
             return loss, losses, tf.cast(finite, tf.int32), count, norm, applied, gradients
 
         loss, losses, finite, count, norm, applied, gradients = in_arena(lengths, body)
+        self.proceed = finite  # [] int32: 0 when nothing may be touched, here or in the calls below
         self._go = tf.cast(finite, tf.bool)
         self._count = count
         self._tell(norm, applied)

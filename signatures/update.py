@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
 
+from signatures.arena import in_arena
 from signatures.optimizers import State
 from signatures.spec import group_of, scalar
 
+LARGE_ELEMENTS = 1 << 18  # a weight whose update is worth an arena of its own: 1 MB
 FINITE_BOUND = 1e30  # a norm beyond this is as useless as infinity, and its square is still finite after scaling
 
 
@@ -77,16 +79,22 @@ class Update:
             step: [] int32, the count of this update.
             apply: [] bool. Besides, a group of rate 0 keeps its weights and slots.
         """
-        state = self._state
-        count = tf.cast(tf.maximum(step, 1), tf.float32)
         for name, gradient in gradients.items():
-            weight, slots = state.weights[name], state.slots_of(name)
-            rate = self._rates[group_of(name)]
-            value, old_slots = weight.read_value(), [slot.read_value() for slot in slots]
-            new, new_slots = state.optimizer.update(value, gradient * scale, old_slots, rate, count)
-            if state.shipped:
-                new -= rate * self._pull * (value - tf.constant(state.shipped[name]))
-            moves = apply & (rate > 0.0)
-            weight.assign(tf.where(moves, new, value))
-            for slot, old_slot, new_slot in zip(slots, old_slots, new_slots):
-                slot.assign(tf.where(moves, new_slot, old_slot))
+            if gradient.shape.num_elements() < LARGE_ELEMENTS:
+                self._apply_to(name, gradient, scale, step, apply)
+            else:  # the copies that an update makes are gone before the next weight's are made
+                in_arena(step, lambda: self._apply_to(name, gradient, scale, step, apply))
+
+    def _apply_to(self, name, gradient, scale, step, apply):
+        state = self._state
+        weight, slots, rate = state.weights[name], state.slots_of(name), self._rates[group_of(name)]
+        value, old_slots = weight.read_value(), [slot.read_value() for slot in slots]
+        count = tf.cast(tf.maximum(step, 1), tf.float32)
+        new, new_slots = state.optimizer.update(value, gradient * scale, old_slots, rate, count)
+        if state.shipped:
+            new -= rate * self._pull * (value - tf.constant(state.shipped[name]))
+        moves = apply & (rate > 0.0)
+        weight.assign(tf.where(moves, new, value))
+        for slot, old_slot, new_slot in zip(slots, old_slots, new_slots):
+            slot.assign(tf.where(moves, new_slot, old_slot))
+        return tf.identity(step)

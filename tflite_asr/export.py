@@ -44,7 +44,7 @@ INSTEAD = {
 class SplitOptions:
     """How the training step is cut; see `signatures.parts.make_parts`."""
 
-    parts: int | None = None  # None: as many as there are layer groups in the encoder
+    parts: int | None = None  # None: one
     part_sizes: tuple[int, ...] | None = None
     keep: str = "auto"
 

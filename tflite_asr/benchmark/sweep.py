@@ -13,7 +13,7 @@ Make = Callable[[ModelConfig, int | None, Path], Path]  # (config, parts, folder
 
 
 def sweep(config: ModelConfig, make: Make, folder: Path, *, steps: int, runs: int, keep_memory: bool) -> dict:
-    """Parts 1 ... all at the model's depth; then depths 2 ... 24, a layer group a part. Writes table.md and sweep.png.
+    """Parts 1 ... all at the model's depth; then depths 2 ... 24 in one part. Writes table.md and sweep.png.
 
     Args:
         config: of the model.

@@ -40,7 +40,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_split(parser: argparse.ArgumentParser) -> None:
     """How the split step is cut."""
     parser.add_argument(
-        "--parts", default="auto", metavar="N|auto", help="parts of the split training step (default: one a layer group)"
+        "--parts", default="auto", metavar="N|auto", help="calls that the split training step goes up in (default %(default)s)"
     )
     parser.add_argument("--part-sizes", metavar="N,N,...", help="layer groups in each part, in place of --parts")
     parser.add_argument(

@@ -24,11 +24,6 @@ def kept(count: int, compute: Callable[[], Sequence[tf.Tensor]]) -> Sequence[tf.
     return tensors
 
 
-def keeping() -> bool:
-    """Whether this pass records or replays: an op then needs no results for its gradient but those it keeps."""
-    return _recorded is not None or _replayed is not None
-
-
 @contextlib.contextmanager
 def recording() -> Iterator[list[tf.Tensor]]:
     """Forward: everything that `kept` makes within the block is also in the list."""

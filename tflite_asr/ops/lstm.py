@@ -12,7 +12,7 @@ backward. docs/architecture.md has the figures.
 
 import tensorflow as tf
 
-from tflite_asr.ops.kept import kept, keeping
+from tflite_asr.ops.kept import kept
 from tflite_asr.ops.rows import get_row, set_row
 
 
@@ -27,13 +27,13 @@ def _gates(z: tf.Tensor) -> list[tf.Tensor]:
     return [tf.sigmoid(z_input), tf.sigmoid(z_forget), tf.tanh(z_candidate), tf.sigmoid(z_output)]
 
 
-def _forward(z, valid, steps, hidden0, cell0, recurrent_kernel, projection, with_gates):
-    """The loop: outputs [time, batch, units], last hidden and cell, cells before each step and, if asked, the gates."""
+def _forward(z, valid, steps, hidden0, cell0, recurrent_kernel, projection):
+    """The loop: outputs [time, batch, units], last hidden and cell, and of each step the cells before it and the gates."""
     time, batch, cells = z.shape[0], z.shape[1], cell0.shape[1]
     kernel_transposed = tf.transpose(recurrent_kernel)
     projection_transposed = tf.transpose(projection[0]) if projection else None
 
-    def body(t, hidden, cell, outputs, previous_cells, *gates):
+    def body(t, hidden, cell, outputs, previous_cells, gates):
         input_gate, forget_gate, candidate, output_gate = step = _gates(get_row(z, t) + _times(hidden, kernel_transposed))
         new_cell = forget_gate * cell + input_gate * candidate
         new_hidden = output_gate * tf.tanh(new_cell)
@@ -41,19 +41,14 @@ def _forward(z, valid, steps, hidden0, cell0, recurrent_kernel, projection, with
             new_hidden = _times(new_hidden, projection_transposed)
         mask = get_row(valid, t)
         previous_cells = set_row(previous_cells, t, cell)
-        gates = [set_row(rows, t, tf.concat(step, axis=1)) for rows in gates]
+        gates = set_row(gates, t, tf.concat(step, axis=1))
         outputs = set_row(outputs, t, mask * new_hidden)
         hidden = mask * new_hidden + (1.0 - mask) * hidden
         cell = mask * new_cell + (1.0 - mask) * cell
-        return t + 1, hidden, cell, outputs, previous_cells, *gates
+        return t + 1, hidden, cell, outputs, previous_cells, gates
 
-    buffers = [tf.zeros([time, batch, hidden0.shape[1]]), tf.zeros([time, batch, cells])]
-    if with_gates:
-        buffers.append(tf.zeros([time, batch, 4 * cells]))
-    _, hidden, cell, outputs, previous_cells, *gates = tf.while_loop(
-        lambda t, *_: t < steps, body, (tf.constant(0), hidden0, cell0, *buffers)
-    )
-    return outputs, hidden, cell, previous_cells, *gates
+    buffers = [tf.zeros([time, batch, width]) for width in (hidden0.shape[1], cells, 4 * cells)]
+    return tf.while_loop(lambda t, *_: t < steps, body, (tf.constant(0), hidden0, cell0, *buffers))[1:]
 
 
 @tf.custom_gradient
@@ -62,29 +57,18 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
     time, batch, cells, units = z.shape[0], z.shape[1], cell0.shape[1], hidden0.shape[1]
     # the last frame that any row has: sums are cheap and need no per-row lengths here
     steps = tf.cast(tf.reduce_sum(tf.reduce_max(valid, axis=1)), tf.int32)
-    whole = not keeping()
-    # gates are four times the cells: a pass that keeps carries the cells over, and the gates follow in one product
-    outputs, hidden, cell, previous_cells, *gates = kept(
-        4 + whole, lambda: _forward(z, valid, steps, hidden0, cell0, recurrent_kernel, projection, whole)
+    # dear to make again: whoever has these runs no loop forward
+    hidden, cell, outputs, previous_cells, gates = kept(
+        5, lambda: _forward(z, valid, steps, hidden0, cell0, recurrent_kernel, projection)
     )
 
-    def before():
-        """hidden before each step; rows past a length carry no gradient, so their value does not matter."""
-        rows = tf.concat([tf.expand_dims(hidden0, 0), tf.slice(outputs, [0, 0, 0], [time - 1, -1, -1])], axis=0)
-        return tf.reshape(rows, [time * batch, units])
-
     def gradient(d_outputs, d_hidden, d_cell):
-        if gates:
-            all_gates = gates[0]
-        else:
-            recurrent = tf.reshape(tf.matmul(before(), recurrent_kernel), [time, batch, 4 * cells])
-            all_gates = tf.concat(_gates(z + recurrent), axis=2)
         kernel_transposed = tf.transpose(recurrent_kernel)
         projection_transposed = tf.transpose(projection[0]) if projection else None
 
         def backward(t, d_hidden, d_cell, d_z, d_outputs_total):
             mask = get_row(valid, t)
-            input_gate, forget_gate, candidate, output_gate = tf.split(get_row(all_gates, t), 4, axis=1)
+            input_gate, forget_gate, candidate, output_gate = tf.split(get_row(gates, t), 4, axis=1)
             previous_cell = get_row(previous_cells, t)
             tanh_cell = tf.tanh(forget_gate * previous_cell + input_gate * candidate)
             d_output = mask * (d_hidden + get_row(d_outputs, t))
@@ -110,10 +94,16 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
             backward,
             (steps - 1, d_hidden, d_cell, tf.zeros([time, batch, 4 * cells]), totals),
         )
-        d_recurrent = tf.matmul(before(), tf.reshape(d_z, [time * batch, 4 * cells]), transpose_a=True)
+        # hidden before each step; rows past a length carry no gradient, so their value does not matter
+        before = tf.concat([tf.expand_dims(hidden0, 0), tf.slice(outputs, [0, 0, 0], [time - 1, -1, -1])], axis=0)
+        d_recurrent = tf.matmul(
+            tf.reshape(before, [time * batch, units]),
+            tf.reshape(d_z, [time * batch, 4 * cells]),
+            transpose_a=True,
+        )
         gradients = [d_z, tf.zeros_like(valid), d_hidden0, d_cell0, d_recurrent]
         if projection:
-            input_gate, forget_gate, candidate, output_gate = tf.split(all_gates, 4, axis=2)
+            input_gate, forget_gate, candidate, output_gate = tf.split(gates, 4, axis=2)
             h = output_gate * tf.tanh(forget_gate * previous_cells + input_gate * candidate)
             rows = tf.reshape(h, [time * batch, cells])
             gradients.append(tf.matmul(rows, tf.reshape(totals[0], [time * batch, units]), transpose_a=True))

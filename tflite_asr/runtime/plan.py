@@ -55,9 +55,11 @@ class Plan:
 
     def needed(self, trained: set[str]) -> tuple[Call, ...]:
         """The calls up to the last one that trains any group of `trained`; below it nothing has to be done."""
-        last = max((index for index, call in enumerate(self.calls) if trained & set(call.updates)), default=0)
-        first = min(index for index, call in enumerate(self.calls) if call.updates)  # the loss is always wanted
-        return self.calls[: max(last, first) + 1]
+        updating = [index for index, call in enumerate(self.calls) if call.updates]
+        if not updating:
+            return self.calls
+        wanted = [index for index in updating if trained & set(self.calls[index].updates)]
+        return self.calls[: max(wanted, default=updating[0]) + 1]  # the first to update is the one that gives the loss
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,6 @@ def _run(model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.n
             skipped |= bool(result["skipped"])
         if "loss" in result:
             loss = float(result["loss"])
-            if skipped and not np.isfinite(loss):
-                break  # nothing below may be touched
+        if not result.get("proceed", True):
+            break  # loss or rates are not finite: nothing below may be touched
     return StepResult(loss, float(np.sqrt(square_norm)), skipped)
