@@ -50,12 +50,15 @@ class State:
     Args:
         weights: variables by tree path.
         optimizer: whose slots to make.
+        pull: whether training can draw the weights back to the values they have now. Signatures then hold these
+            values as constants, which share the file's initial values but not the converter's memory: without it
+            models of hundreds of MB can be exported.
     """
 
-    def __init__(self, weights: dict[str, tf.Variable], optimizer: Optimizer):
+    def __init__(self, weights: dict[str, tf.Variable], optimizer: Optimizer, pull: bool = True):
         self.optimizer = optimizer
         self.weights = weights
-        self.shipped = {name: weight.numpy() for name, weight in weights.items()}
+        self.shipped = {name: weight.numpy() for name, weight in weights.items()} if pull else {}
         self.slots = {
             f"{name}/{slot}": tf.Variable(tf.zeros_like(weight), trainable=False, name=f"{name}/{slot}")
             for name, weight in weights.items()

@@ -1,5 +1,6 @@
 """What a signature is, and what a model must offer to be given some."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,7 +27,11 @@ class Signature:
 
 
 class LayerGroup(Protocol):
-    """The unit of everything: splitting, freezing, exits, sub-models."""
+    """The unit of everything: splitting, freezing, exits, sub-models.
+
+    A group of a chain is called as `group(x, lengths, state=None, training=False) -> x, lengths, state`, x being
+    [batch, steps, ...] and lengths [batch] int32, the valid steps of each row.
+    """
 
     name: str
     weights: Sequence[tf.Variable]
@@ -62,6 +67,38 @@ class TrainableModel(Protocol):
         ...
 
 
+class SplitModel(TrainableModel, Protocol):
+    """A model whose training step can be cut: a chain of encoder groups, perhaps one of label groups, and a loss where
+    they meet."""
+
+    groups: Sequence[LayerGroup]  # the encoder's; the first batch inputs feed them
+    label_groups: Sequence[LayerGroup]  # none for a loss that has no label history
+    label_inputs: tuple[str, ...]  # the names of the batch inputs that `label_front` and `join_loss` take
+
+    def front(self, *frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """x and lengths for the first encoder group, from the batch inputs that are not label inputs; no weights."""
+        ...
+
+    def label_front(self, *labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """x and lengths for the first label group; no weights."""
+        ...
+
+    def join_loss(
+        self, encoded: tf.Tensor, lengths: tf.Tensor, predicted: tf.Tensor | None, *labels: tf.Tensor
+    ) -> tf.Tensor:
+        """Loss of each utterance [batch]; `predicted` is None without label groups. Its weights are those of the groups
+        in neither chain."""
+        ...
+
+    def recording(self) -> contextlib.AbstractContextManager[list[tf.Tensor]]:
+        """Collects what the groups called within the block keep for a backward pass in another call."""
+        ...
+
+    def replaying(self, tensors: Sequence[tf.Tensor]) -> contextlib.AbstractContextManager[None]:
+        """Gives it back to the groups called within the block."""
+        ...
+
+
 def scalar(name: str) -> tf.TensorSpec:
     """A float32 input without dimensions."""
     return tf.TensorSpec([], tf.float32, name=name)
@@ -75,5 +112,9 @@ def group_of(weight_name: str) -> str:
 def mean_loss(model: TrainableModel, batch: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean loss over the batch's utterances [] and the loss of each [batch]."""
     losses = model.loss(*batch)
-    utterances = tf.maximum(tf.reduce_sum(model.row_weights(*batch)), 1.0)
-    return tf.reduce_sum(losses) / utterances, losses
+    return mean_over(losses, model.row_weights(*batch)), losses
+
+
+def mean_over(losses: tf.Tensor, row_weights: tf.Tensor) -> tf.Tensor:
+    """Mean [] of losses [batch] over the rows that hold an utterance."""
+    return tf.reduce_sum(losses) / tf.maximum(tf.reduce_sum(row_weights), 1.0)

@@ -25,11 +25,12 @@ def new_tiny_model() -> Callable:
 
 @pytest.fixture(scope="session")
 def tiny_tflite(new_tiny_model, tmp_path_factory) -> Path:
-    """The tiny model exported with Adam: tiny.tflite, and tiny.json beside it. Not to be written to."""
-    from tflite_asr.export import export
+    """The tiny model exported with Adam, its split step in two parts: tiny.tflite, and tiny.json beside it. Not to be
+    written to."""
+    from tflite_asr.export import SplitOptions, export
 
     path = tmp_path_factory.mktemp("tiny") / "tiny.tflite"
-    export(new_tiny_model(), path, optimizer="adam")
+    export(new_tiny_model(), path, optimizer="adam", split=SplitOptions(parts=2))
     return path
 
 

@@ -42,6 +42,7 @@ class EncoderConfig:
     reduce_after: int = 2  # after this many layers, two steps become one of 60 ms
     reduction: int = 2
     dropout: float = 0.1  # between layers, while training the base model only
+    cells: int | None = None  # of the LSTM, projected to `units`; None: as many as units, no projection
 
     @property
     def frames_per_step(self) -> int:
@@ -51,11 +52,23 @@ class EncoderConfig:
 
 @dataclass(frozen=True)
 class PredictionConfig:
-    """Prediction network: the label history, one LSTM layer."""
+    """Prediction network: the label history, by LSTM layers."""
 
     embedding: int
     units: int
     dropout: float = 0.2  # a small vocabulary of words is soon learnt by heart
+    layers: int = 1
+    cells: int | None = None  # as in the encoder
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the hidden state that `predict` takes and gives: all layers' side by side."""
+        return self.layers * self.units
+
+    @property
+    def cell_size(self) -> int:
+        """The same of the cells."""
+        return self.layers * (self.cells or self.units)
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,14 @@ PRESETS = {
         prediction=PredictionConfig(embedding=64, units=128),
         joint_units=128,
         sizes=SizeConfig(batch=4, max_frames=600, max_tokens=48, stream_frames=24),
+    ),
+    # the model of Sim et al. 2019, section 5.1: 124 M parameters, to measure memory and time at the paper's scale
+    "sim2019": ModelConfig(
+        name="sim2019",
+        encoder=EncoderConfig(layers=8, units=640, cells=2048),
+        prediction=PredictionConfig(embedding=128, units=640, cells=2048, layers=2),
+        joint_units=640,
+        sizes=SizeConfig(batch=1, max_frames=600, max_tokens=30, stream_frames=24),
     ),
 }
 

@@ -4,15 +4,19 @@ import json
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
 
+from signatures.chain import group_costs, trace_chain
 from signatures.inference import inference_signatures
 from signatures.loss import loss_signature
 from signatures.optimizers import OPTIMIZERS, State
 from signatures.parameters import group_figures, parameters_signature
+from signatures.parts import make_parts
 from signatures.spec import Signature, group_of
+from signatures.split import SplitStep
 from signatures.training import train_signature
 from signatures.weights import tensor_key, weights_signatures
 from tflite_asr.compact import compact
@@ -37,8 +41,25 @@ INSTEAD = {
 }
 
 
+@dataclass(frozen=True)
+class SplitOptions:
+    """How the training step is cut; see `signatures.parts.make_parts`."""
+
+    parts: int | None = None  # None: one
+    part_sizes: tuple[int, ...] | None = None
+    keep: str = "auto"
+
+
 def export(
-    model: Transducer, out: Path, *, optimizer: str = "adam", voices: Mixture | None = None, allow_flex: bool = False
+    model: Transducer,
+    out: Path,
+    *,
+    optimizer: str = "adam",
+    split: SplitOptions = SplitOptions(),
+    voices: Mixture | None = None,
+    inference: bool = True,
+    pull: bool = True,
+    allow_flex: bool = False,
 ) -> Artifact:
     """Write `out` (NAME.tflite) and its NAME.json; both appear together or the former ones stay.
 
@@ -47,21 +68,26 @@ def export(
         out: ends in .tflite; its stem is the artifact's name.
         optimizer: sgd, momentum or adam; its slots travel in the file as variables.
         voices: many voices, for telling the owner's from them.
+        split: how the training step is cut into parts.
+        inference: whether the file can recognise, besides training.
+        pull: whether training can draw the weights back to what was shipped. A model of hundreds of MB has to do
+            without: the shipped weights stand in every training signature while the file is made.
         allow_flex: lets ops through that need the TensorFlow library on the device.
     """
     if out.suffix != ".tflite":
         raise InputError(f"{out}: expected a name that ends in .tflite")
     if optimizer not in OPTIMIZERS:
         raise InputError(f"no optimizer named {optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
-    state = State(model.named_weights(), OPTIMIZERS[optimizer])
-    signatures = all_signatures(model, state)
+    state = State(model.named_weights(), OPTIMIZERS[optimizer], pull)
+    split_step = make_split_step(model, state, split)
+    signatures = all_signatures(model, state, split_step, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
     content = convert(functions, state, allow_flex=allow_flex)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary, description = out.with_name(f".{out.name}.tmp"), out.with_name(f".{out.stem}.json.tmp")
     try:
         temporary.write_bytes(content)
-        artifact = _describe(model, state, signatures, functions, temporary, out, voices, allow_flex)
+        artifact = _describe(model, state, signatures, functions, split_step.plan(), temporary, out, voices, allow_flex)
         description.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
         temporary.replace(out)
         description.replace(out.with_suffix(".json"))
@@ -71,23 +97,35 @@ def export(
     return artifact
 
 
-def all_signatures(model: Transducer, state: State) -> list[Signature]:
+def make_split_step(model: Transducer, state: State, split: SplitOptions) -> SplitStep:
+    """The split step of these options; InputError when the encoder cannot be cut so."""
+    specs = trace_chain(model)
+    try:
+        parts = make_parts(group_costs(model, specs), parts=split.parts, sizes=split.part_sizes, keep=split.keep)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return SplitStep(model, state, parts, specs)
+
+
+def all_signatures(model: Transducer, state: State, split_step: SplitStep, inference: bool = True) -> list[Signature]:
     """Every signature of an export, in the order of docs/signatures.md."""
     config, sizes = model.config, model.config.sizes
+    recognising = inference_signatures(
+        model,
+        mel_bands=config.features.mel_bands,
+        max_samples=config.features.samples_of(sizes.max_frames),
+        max_frames=sizes.max_frames,
+        max_tokens=sizes.max_tokens,
+        stream_frames=sizes.stream_frames,
+        stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
+        beam=sizes.beam,
+    )
     return [
-        *inference_signatures(
-            model,
-            mel_bands=config.features.mel_bands,
-            max_samples=config.features.samples_of(sizes.max_frames),
-            max_frames=sizes.max_frames,
-            max_tokens=sizes.max_tokens,
-            stream_frames=sizes.stream_frames,
-            stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
-            beam=sizes.beam,
-        ),
+        *(recognising if inference else []),
         loss_signature(model),
         parameters_signature(model, state, sizes.batch),
         train_signature(model, state),
+        *split_step.signatures(),
         *weights_signatures(model, state),
     ]
 
@@ -136,6 +174,7 @@ def _describe(
     state: State,
     signatures: Sequence[Signature],
     functions: dict,
+    split_plan: list[dict],
     written: Path,
     out: Path,
     voices: Mixture | None,
@@ -182,7 +221,10 @@ def _describe(
             }
             for signature in signatures
         },
-        plans={"train": [{"signature": "train"}]},
+        plans={
+            "train": [{"signature": "train", "takes": {}, "updates": [group.name for group in model.all_groups]}],
+            "split": split_plan,
+        },
         path=out,
         voices=voices.to_json() if voices else None,
     )

@@ -148,3 +148,43 @@ def test_state_is_zero_by_default():
     outputs, _ = lstm(tf.constant(x), tf.constant(LENGTHS), kernel, recurrent_kernel, bias)
     expected = numpy_lstm(x, LENGTHS, kernel, recurrent_kernel, bias, zeros, zeros)[0]
     np.testing.assert_allclose(outputs, expected, **ROUNDING)
+
+
+def test_a_projection_goes_round_and_out():
+    # against the float64 recursion, and central differences of it
+    random = np.random.default_rng(3)
+    time, features, cells, units = 5, 3, 4, 2
+    shapes = {"x": (2, time, features), "kernel": (features, 4 * cells), "recurrent": (units, 4 * cells), "projection": (cells, units)}
+    values = {name: (0.7 * random.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
+    lengths, weights = np.array([5, 3], np.int32), random.standard_normal([2, time, units])
+
+    def expected_outputs(x, kernel, recurrent, projection):
+        outputs = np.zeros([2, time, units])
+        for row, length in enumerate(lengths):
+            hidden, cell = np.zeros(units), np.zeros(cells)
+            for t in range(length):
+                i, f, c, o = np.split(x[row, t] @ kernel + hidden @ recurrent, 4)
+                i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
+                cell = f * cell + i * np.tanh(c)
+                hidden = outputs[row, t] = (o * np.tanh(cell)) @ projection
+        return outputs
+
+    @tf.function
+    def ours(x, kernel, recurrent, projection):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel, recurrent, projection])
+            outputs, _ = lstm(x, lengths, kernel, recurrent, tf.zeros([4 * cells]), projection=projection)
+            total = tf.reduce_sum(outputs * weights.astype(np.float32))
+        return outputs, tape.gradient(total, [x, kernel, recurrent, projection])
+
+    outputs, gradients = ours(*map(tf.constant, values.values()))
+    exact = {name: value.astype(np.float64) for name, value in values.items()}
+    np.testing.assert_allclose(outputs, expected_outputs(**exact), **ROUNDING)
+    for name, gradient in zip(exact, gradients):
+        expected = np.zeros(exact[name].shape)
+        for place in np.ndindex(expected.shape):
+            change = np.zeros(expected.shape)
+            change[place] = 1e-5
+            up, down = (expected_outputs(**exact | {name: exact[name] + sign * change}) for sign in (1, -1))
+            expected[place] = ((up - down) * weights).sum() / 2e-5
+        np.testing.assert_allclose(gradient, expected, **ROUNDING, err_msg=name)

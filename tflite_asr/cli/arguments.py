@@ -37,6 +37,35 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
 
 
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """How the split step is cut."""
+    parser.add_argument(
+        "--parts", default="auto", metavar="N|auto", help="calls that the split training step goes up in (default %(default)s)"
+    )
+    parser.add_argument("--part-sizes", metavar="N,N,...", help="layer groups in each part, in place of --parts")
+    parser.add_argument(
+        "--keep",
+        default="auto",
+        choices=("auto", "recompute", "stash"),
+        help="what a part keeps from forward to backward: its input, or what its layers went through (default %(default)s)",
+    )
+
+
+def split_options(args: argparse.Namespace):
+    """The `SplitOptions` that the arguments ask for."""
+    from tflite_asr.export import SplitOptions
+
+    if args.part_sizes is not None and args.parts != "auto":
+        raise InputError("--parts and --part-sizes: expected one of them")
+    try:
+        parts = None if args.parts == "auto" else int(args.parts)
+        sizes = None if args.part_sizes is None else tuple(int(size) for size in args.part_sizes.split(","))
+    except ValueError:
+        given = f"--parts {args.parts}" if args.part_sizes is None else f"--part-sizes {args.part_sizes}"
+        raise InputError(f"{given}: expected whole numbers of layer groups") from None
+    return SplitOptions(parts, sizes, args.keep)
+
+
 def check_least(args: argparse.Namespace, **least: float) -> None:
     """InputError unless each of these arguments is finite and at least that, or absent (None)."""
     for name, lowest in least.items():

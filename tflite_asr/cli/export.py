@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tflite_asr.cli.arguments import add_connect, add_seed
+from tflite_asr.cli.arguments import add_connect, add_seed, add_split, split_options
 
 if TYPE_CHECKING:
     from tflite_asr.data.connect import Clip
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--replay", action="append", default=[], metavar="M", help="manifest of speech to ship with the model")
     parser.add_argument("--replay-limit", type=int, default=100, metavar="N", help="utterances of it (default %(default)s)")
+    add_split(parser)
     add_connect(parser)
     add_seed(parser)
     parser.add_argument(
@@ -45,7 +46,14 @@ def run(args: argparse.Namespace) -> dict:
     model, voices = load_model(Path(args.model)), read_voices(Path(args.model))
     # before the export, so that bad speech leaves the former files alone
     corpus, clips = load_clips(utterances, model.config, args.connect, args.seed)
-    artifact = export(model, Path(args.out), optimizer=args.optimizer, voices=voices, allow_flex=args.allow_flex)
+    artifact = export(
+        model,
+        Path(args.out),
+        optimizer=args.optimizer,
+        split=split_options(args),
+        voices=voices,
+        allow_flex=args.allow_flex,
+    )
     replay = _write_replay(args.out, corpus, limited(clips, args.replay_limit, args.seed)) if args.replay else None
     return {
         "model": args.out,

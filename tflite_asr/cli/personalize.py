@@ -43,6 +43,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--replay", type=int, default=default.replay, help="shipped utterances in each batch (default %(default)s)"
     )
     group.add_argument("--freeze", default="", metavar="G,G,...", help="layer groups to leave alone, such as joint")
+    group.add_argument(
+        "--plan", default=default.plan, help="train: the whole step in one call; split: in parts, with less memory (default %(default)s)"
+    )
+    group.add_argument(
+        "--keep-memory", action="store_true", help="let the C allocator keep what a call freed: faster, larger"
+    )
     group.add_argument("--no-augment", action="store_true", help="train on the recordings exactly as they are")
 
 
@@ -61,6 +67,7 @@ def settings_of(args: argparse.Namespace, connect: int):
         replay=args.replay,
         group_rates={name.strip(): 0.0 for name in args.freeze.split(",") if name.strip()},
         augment=not args.no_augment,
+        plan=args.plan,
         connect=connect,
         seed=args.seed,
     )
@@ -72,9 +79,12 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.personalization.session import run_session
+    from tflite_asr.runtime.memory import give_back_freed_memory
     from tflite_asr.runtime.recognizer import Recognizer
 
     check_least(args, connect=1, limit=1, threads=1)
+    if args.plan != "train" and not args.keep_memory:
+        give_back_freed_memory()
     settings = settings_of(args, args.connect)
     adapt = limited(read_manifest(args.adapt, args.where), args.limit, args.seed)
     test = read_manifest(args.test, args.test_where)

@@ -23,21 +23,28 @@ def stack_frames(x: tf.Tensor, lengths: tf.Tensor, factor: int) -> tuple[tf.Tens
 class LSTMGroup(keras.layers.Layer):
     """A layer group: an LSTM layer, layer normalisation and, before it, time reduction where it is due.
 
-    Its state for streaming is (hidden, cell), each [batch, units].
+    `units` come out of it: the LSTM's cells, or their projection where `cells` says that there are more of them. Its state
+    for streaming is (hidden [batch, units], cell [batch, cells]).
     """
 
-    def __init__(self, units: int, reduction: int = 1, dropout: float = 0.0, **kwargs):
+    def __init__(self, units: int, reduction: int = 1, dropout: float = 0.0, cells: int | None = None, **kwargs):
         super().__init__(**kwargs)
         self.units = units
+        self.cells = cells or units
         self.reduction = reduction
         self.dropout = keras.layers.Dropout(dropout)
 
     def build(self, input_shape):
         width = input_shape[-1] * self.reduction
-        units = self.units
-        self.kernel = self.add_weight("kernel", [width, 4 * units], initializer="glorot_uniform")
-        self.recurrent_kernel = self.add_weight("recurrent_kernel", [units, 4 * units], initializer="orthogonal")
-        self.bias = self.add_weight("bias", [4 * units], initializer=_forget_bias)
+        units, cells = self.units, self.cells
+        self.kernel = self.add_weight("kernel", [width, 4 * cells], initializer="glorot_uniform")
+        # an orthogonal matrix of this size takes minutes to draw when it is large
+        initializer = "orthogonal" if cells == units else "glorot_uniform"
+        self.recurrent_kernel = self.add_weight("recurrent_kernel", [units, 4 * cells], initializer=initializer)
+        self.bias = self.add_weight("bias", [4 * cells], initializer=_forget_bias)
+        self.projection = None
+        if cells != units:
+            self.projection = self.add_weight("projection", [cells, units], initializer="glorot_uniform")
         self.gain = self.add_weight("gain", [units], initializer="ones")
         self.shift = self.add_weight("shift", [units], initializer="zeros")
 
@@ -47,12 +54,12 @@ class LSTMGroup(keras.layers.Layer):
             x, lengths = stack_frames(x, lengths, self.reduction)
         if training:
             x = self.dropout(x, training=True)
-        x, state = lstm(x, lengths, self.kernel, self.recurrent_kernel, self.bias, state)
+        x, state = lstm(x, lengths, self.kernel, self.recurrent_kernel, self.bias, state, self.projection)
         return layer_norm(x, self.gain, self.shift), lengths, state
 
     def activation_elements(self, steps: int) -> int:
         """Kept for backward, per utterance of `steps` input steps: input, four gates, cell, output, normalised output."""
-        return steps // self.reduction * (self.kernel.shape[0] + 7 * self.units)
+        return steps // self.reduction * (self.kernel.shape[0] + 5 * self.cells + 2 * self.units)
 
 
 def _forget_bias(shape, dtype=None):

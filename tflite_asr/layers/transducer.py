@@ -8,14 +8,16 @@ from tflite_asr.ops.elementary import tanh
 
 
 class PredictionNetwork(keras.layers.Layer):
-    """The label history: embedding and one LSTM layer. Label 0 (blank) stands for the start."""
+    """The label history: embedding and an LSTM layer, a layer group. Label 0 (blank) stands for the start."""
 
-    def __init__(self, vocabulary_size: int, embedding: int, units: int, dropout: float = 0.0, **kwargs):
+    def __init__(
+        self, vocabulary_size: int, embedding: int, units: int, dropout: float = 0.0, cells: int | None = None, **kwargs
+    ):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.embedding_size = embedding
         self.dropout = keras.layers.Dropout(dropout)
-        self.recurrent = LSTMGroup(units, dropout=dropout, name="recurrent")
+        self.recurrent = LSTMGroup(units, dropout=dropout, cells=cells, name="recurrent")
 
     def build(self, input_shape):
         shape = [self.vocabulary_size, self.embedding_size]
@@ -23,13 +25,13 @@ class PredictionNetwork(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, tokens, lengths, state=None, training=False):
-        """tokens [batch, n] int32, lengths [batch] -> [batch, n, units] and the state after them."""
+        """tokens [batch, n] int32, lengths [batch] -> [batch, n, units], lengths and the state after them."""
         # a matrix product, since a gather has no gradient in TFLite
         embedded = tf.matmul(tf.one_hot(tokens, self.vocabulary_size), self.embedding)
         outputs, _, state = self.recurrent(embedded, lengths, state, training=training)
         if training:
             outputs = self.dropout(outputs, training=True)
-        return outputs, state
+        return outputs, lengths, state
 
     def activation_elements(self, steps: int) -> int:
         """Kept for backward, per utterance of `steps` labels: the one-hot labels and the recurrent layer's."""

@@ -49,6 +49,7 @@ def run_session(
     unknown = sorted(settings.group_rates.keys() - set(recognizer.groups))
     if unknown:
         raise InputError(f"no such layer group: {', '.join(unknown)}; there are {', '.join(recognizer.groups)}")
+    recognizer.plan(settings.plan)  # InputError now if there is none
     training, held_out = split(adapt[1], settings.validation_share, settings.seed)
     corpus, utterances = test
     clips = fitting_clips(corpus, utterances, settings.connect, settings.seed, recognizer.config.max_seconds)

@@ -18,5 +18,6 @@ class Settings:
     connect: int = 1  # most clips of one training string; strings are drawn anew every epoch
     augment: bool = True  # speed, level, noise: fifty utterances go a longer way
     replay: int = 2  # rows of each batch that hold shipped utterances instead of the owner's
+    plan: str = "train"  # of the artifact: train, or split for less memory
     group_rates: dict[str, float] = field(default_factory=dict)
     seed: int = 0

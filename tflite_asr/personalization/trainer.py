@@ -114,6 +114,7 @@ def personalize(
                 clip_norm=settings.clip_norm,
                 pull=settings.pull,
                 group_rates=settings.group_rates,
+                plan=settings.plan,
             )
             step += not result.skipped
             losses.append(result.loss)

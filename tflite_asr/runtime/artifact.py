@@ -39,6 +39,11 @@ class Artifact:
     def config(self) -> ModelConfig:
         return ModelConfig.from_json(self.model)
 
+    @property
+    def pulls(self) -> bool:
+        """Whether training can draw the weights back to what was shipped."""
+        return any(tensor["name"] == "pull" for tensor in self.signatures["train"]["inputs"])
+
     def make_tokenizer(self) -> CharacterTokenizer:
         return CharacterTokenizer.from_json(self.tokenizer)
 

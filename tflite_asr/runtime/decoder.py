@@ -45,8 +45,14 @@ class BeamSearch:
 
     def start(self) -> dict[str, np.ndarray]:
         """The prediction network before any label: predicted, hidden, cell, each [beam, units], rows alike."""
-        zeros = np.zeros([self.beam, self.config.prediction.units], np.float32)
-        return self.model.run("predict", {"tokens": np.zeros([self.beam], np.int32), "hidden": zeros, "cell": zeros})
+        return self.model.run("predict", {"tokens": np.zeros([self.beam], np.int32), **self._zero_states()})
+
+    def _zero_states(self) -> dict[str, np.ndarray]:
+        prediction = self.config.prediction
+        return {
+            "hidden": np.zeros([self.beam, prediction.hidden_size], np.float32),
+            "cell": np.zeros([self.beam, prediction.cell_size], np.float32),
+        }
 
     def best(self, frames: np.ndarray) -> list[Hypothesis]:
         """frames [time, mel_bands] -> the n-best, best first; n is at most the beam."""
@@ -92,12 +98,11 @@ class BeamSearch:
 
     def _extend(self, extensions: list[tuple[_Open, int, float]]) -> list[_Open]:
         """Each hypothesis with one more label and the score given."""
-        units = self.config.prediction.units
-        hidden, cell = np.zeros([2, self.beam, units], np.float32)
+        states = self._zero_states()
         tokens = np.zeros([self.beam], np.int32)
         for row, (hypothesis, label, _) in enumerate(extensions):
-            tokens[row], hidden[row], cell[row] = label, hypothesis.hidden, hypothesis.cell
-        result = self.model.run("predict", {"tokens": tokens, "hidden": hidden, "cell": cell})
+            tokens[row], states["hidden"][row], states["cell"][row] = label, hypothesis.hidden, hypothesis.cell
+        result = self.model.run("predict", {"tokens": tokens, **states})
         return [
             _Open(
                 (*hypothesis.tokens, label),

@@ -28,7 +28,7 @@ class SignatureModel:
             self._interpreter = interpreter(model_path=str(path), num_threads=threads)
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path}: the TFLite runtime cannot load it: {str(error).splitlines()[0]}") from None
-        self._runners: dict[str, object] = {}
+        self._runners: dict[str, tuple[Callable, dict[str, dict]]] = {}
         self._path, self._factory, self._threads = path, interpreter, threads
 
     def anew(self) -> "SignatureModel":
@@ -37,9 +37,8 @@ class SignatureModel:
 
     def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Call a signature; every input must be there with the dtype and shape of the export."""
-        runner = self._runner(name)
+        runner, details = self._runner(name)
         inputs = inputs or {}
-        details = runner.get_input_details()
         if set(inputs) != set(details):
             raise InputError(f"signature {name}: expected inputs {sorted(details)}, got {sorted(inputs)}")
         for key, value in inputs.items():
@@ -51,10 +50,16 @@ class SignatureModel:
                 )
         return runner(**inputs)
 
-    def _runner(self, name: str):
+    def input_names(self, name: str) -> set[str]:
+        """What a signature takes."""
+        return set(self._runner(name)[1])
+
+    def _runner(self, name: str) -> tuple[Callable, dict[str, dict]]:
+        """A signature and the details of its inputs."""
         if name not in self._runners:
             available = self._interpreter.get_signature_list()
             if name not in available:
                 raise InputError(f"{self._path}: no signature {name!r}; there are: {', '.join(sorted(available))}")
-            self._runners[name] = self._interpreter.get_signature_runner(name)
+            runner = self._interpreter.get_signature_runner(name)
+            self._runners[name] = runner, runner.get_input_details()
         return self._runners[name]

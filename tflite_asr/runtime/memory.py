@@ -5,6 +5,7 @@ files which the kernel may drop and read again, such as a mapped model; **privat
 what only its end, or swapping, gives back. One MB is 1,000,000 bytes.
 """
 
+import ctypes
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ import psutil
 
 from tflite_asr.errors import InputError
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+MAPPED_BYTES = 1 << 20  # blocks from here on are given back one by one
 SMAPS_ROLLUP = Path("/proc/self/smaps_rollup")  # Linux and Android
 
 
@@ -31,6 +34,20 @@ def process_memory_mb() -> tuple[float, float]:
         return kilobytes["Rss:"] * 1024 / 1e6, kilobytes["Private_Dirty:"] * 1024 / 1e6
     info = psutil.Process().memory_full_info()
     return info.rss / 1e6, info.uss / 1e6
+
+
+def give_back_freed_memory() -> bool:
+    """Make the C allocator return large blocks to the system as soon as they are freed; whether it could be told.
+
+    glibc by default keeps what was freed, so that the memory of a finished call would still count. Blocks over the
+    threshold are mapped on their own instead. It holds for the whole process and for good. Other allocators, Android's
+    among them, map large blocks anyway.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # no glibc
+        return False
+    return bool(mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES) and mallopt(M_TRIM_THRESHOLD, MAPPED_BYTES))
 
 
 class MemoryProbe:

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +12,11 @@ from tflite_asr.runtime.batch import Example, collate, padded_frames
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tflite_asr.runtime.decoder import BeamSearch
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
+from tflite_asr.runtime.plan import Plan, StepResult, run_step
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
 
 # tensors of a checkpoint beside those of the model
 OWNER_MEANS, OWNER_THRESHOLD = "owner_voice.means", "owner_voice.threshold"
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What one training step reports."""
-
-    loss: float  # nats an utterance, before the update
-    gradient_norm: float  # before clipping
-    skipped: bool  # loss, gradient or a rate was not finite: nothing was changed
 
 
 class Recognizer:
@@ -41,6 +32,7 @@ class Recognizer:
         self.tokenizer = artifact.make_tokenizer()
         self.groups = [group["name"] for group in artifact.groups]
         self.skipped_updates = 0
+        self._plans: dict[str, Plan] = {}
         self.background = Mixture.from_json(artifact.voices) if artifact.voices else None
         # whose the learned weights are; None: they are used for every voice
         self.owner: OwnerVoice | None = None
@@ -163,19 +155,26 @@ class Recognizer:
         clip_norm: float = 0.0,
         pull: float = 0.0,
         group_rates: dict[str, float] | None = None,
+        plan: str = "train",
+        clip_globally: bool = False,
     ) -> StepResult:
         """One update on up to `batch` utterances.
 
         Args:
             examples: 1 to the artifact's batch size.
             learning_rate: of the artifact's optimizer.
-            clip_norm: greatest global norm of the gradient; 0 does not clip.
+            clip_norm: greatest norm of the gradient, of all groups together in the plan `train`, of each group in
+                `split`; 0 does not clip.
             pull: w -= learning_rate * pull * (w - shipped w) at every step; 0 does not.
             group_rates: factors on the learning rate by group name, 1 where not named; 0 leaves a group alone.
+            plan: train, the whole step in one call, or split, the same in parts with less memory.
+            clip_globally: `split` clips by the norm of all groups too; it takes twice as long, see docs/architecture.md.
         """
         rates = dict.fromkeys(self.groups, 1.0) | (group_rates or {})
         if set(rates) != set(self.groups):
             raise InputError(f"no such layer group: {sorted(set(rates) - set(self.groups))}; there are {self.groups}")
+        if pull and not self.artifact.pulls:
+            raise InputError(f"{self.artifact.path}: exported without the shipped weights that pull={pull} needs")
         inputs = {
             **collate(examples, self.config),
             "learning_rate": np.float32(learning_rate),
@@ -183,12 +182,16 @@ class Recognizer:
             "pull": np.float32(pull),
             "group_rates": np.asarray([rates[group] for group in self.groups], np.float32),
         }
-        result: dict[str, np.ndarray] = {}
-        for call in self.artifact.plans["train"]:
-            result = self.model.run(call["signature"], inputs)
-        skipped = bool(result["skipped"])
-        self.skipped_updates += skipped
-        return StepResult(float(result["loss"]), float(result["gradient_norm"]), skipped)
+        calls = self.plan(plan).needed({group for group, rate in rates.items() if rate != 0})
+        result = run_step(self.model, calls, inputs, two_passes=clip_globally)
+        self.skipped_updates += result.skipped
+        return result
+
+    def plan(self, name: str) -> Plan:
+        """The artifact's plan of this name; InputError when there is none, or it calls what the file does not have."""
+        if name not in self._plans:
+            self._plans[name] = Plan.of(name, self.artifact.plans, self.artifact.signatures)
+        return self._plans[name]
 
     def parameters(self) -> dict[str, dict[str, float]]:
         """By layer group: parameters, bytes, activation_bytes, weight_norm, distance from the shipped weights."""

@@ -1,0 +1,100 @@
+"""How a training signature changes weights: its inputs, clipping, the optimizer's rule, the pull to what was shipped."""
+
+from collections.abc import Iterable, Sequence
+
+import tensorflow as tf
+
+from signatures.arena import in_arena
+from signatures.optimizers import State
+from signatures.spec import group_of, scalar
+
+LARGE_ELEMENTS = 1 << 18  # a weight whose update is worth an arena of its own: 1 MB
+FINITE_BOUND = 1e30  # a norm beyond this is as useless as infinity, and its square is still finite after scaling
+
+
+def is_finite(value: tf.Tensor) -> tf.Tensor:
+    """[] bool; false for NaN, infinity and what is about to become it."""
+    return tf.abs(value) < FINITE_BOUND
+
+
+def global_norm(gradients: Iterable[tf.Tensor]) -> tf.Tensor:
+    """sqrt(sum of all squares): []."""
+    # square, not x * x: XNNPACK (ai-edge-litert 2.3) crashes on a variable read times itself once any signature assigns it
+    return tf.sqrt(tf.reduce_sum(tf.stack([tf.reduce_sum(tf.square(gradient)) for gradient in gradients])))
+
+
+def count_step(state: State, apply: tf.Tensor) -> tf.Tensor:
+    """Count one more update if `apply` ([] bool) holds; the count [] int32."""
+    step = state.step + tf.cast(apply, tf.int32)
+    state.step.assign(step)
+    return step
+
+
+class Update:
+    """What a training signature is told besides its batch.
+
+    Inputs: `learning_rate` []; `clip_norm` [], the greatest norm of the gradient, 0 for none; `group_rates` [groups],
+    a factor on the learning rate of each group, 0 to leave a group alone; and, where the state has the shipped
+    weights, `pull` [], towards them, 0 for none.
+
+    Args:
+        state: the variables.
+        names: of the model's groups, in the order of `group_rates`.
+        inputs: the signature's, by name.
+    """
+
+    def __init__(self, state: State, names: Sequence[str], inputs: dict[str, tf.Tensor]):
+        learning_rate = inputs["learning_rate"]
+        self._state = state
+        self._clip_norm = inputs["clip_norm"]
+        self._pull = inputs["pull"] if state.shipped else tf.constant(0.0)
+        split = tf.split(inputs["group_rates"], len(names))
+        self._rates = {name: tf.squeeze(rate) * learning_rate for name, rate in zip(names, split)}
+        self.finite = is_finite(learning_rate) & is_finite(self._pull)  # [] bool
+
+    @staticmethod
+    def inputs(state: State, names: Sequence[str]) -> tuple[tf.TensorSpec, ...]:
+        """The signature inputs that an update is made from."""
+        return (
+            scalar("learning_rate"),
+            scalar("clip_norm"),
+            *([scalar("pull")] if state.shipped else []),
+            tf.TensorSpec([len(names)], tf.float32, name="group_rates"),
+        )
+
+    def clip(self, norm: tf.Tensor) -> tf.Tensor:
+        """The factor [] that brings a gradient of norm `norm` [] to `clip_norm` if it is longer."""
+        too_long = (self._clip_norm > 0.0) & (norm > self._clip_norm)
+        return tf.where(too_long, self._clip_norm / tf.maximum(norm, 1e-12), 1.0)
+
+    def apply(self, gradients: dict[str, tf.Tensor], scale: tf.Tensor, step: tf.Tensor, apply: tf.Tensor) -> None:
+        """Update weights and slots where `apply` holds, leave them bit for bit where it does not.
+
+        w <- optimizer(w, g) - rate pull (w - w_shipped): the last term draws the weights back to what was shipped
+        (L2-SP, Li et al. 2018, arXiv 1802.01483), decoupled from the optimizer as weight decay is in AdamW.
+
+        Args:
+            gradients: by tree path.
+            scale: [], times every gradient.
+            step: [] int32, the count of this update.
+            apply: [] bool. Besides, a group of rate 0 keeps its weights and slots.
+        """
+        for name, gradient in gradients.items():
+            if gradient.shape.num_elements() < LARGE_ELEMENTS:
+                self._apply_to(name, gradient, scale, step, apply)
+            else:  # the copies that an update makes are gone before the next weight's are made
+                in_arena(step, lambda: self._apply_to(name, gradient, scale, step, apply))
+
+    def _apply_to(self, name, gradient, scale, step, apply):
+        state = self._state
+        weight, slots, rate = state.weights[name], state.slots_of(name), self._rates[group_of(name)]
+        value, old_slots = weight.read_value(), [slot.read_value() for slot in slots]
+        count = tf.cast(tf.maximum(step, 1), tf.float32)
+        new, new_slots = state.optimizer.update(value, gradient * scale, old_slots, rate, count)
+        if state.shipped:
+            new -= rate * self._pull * (value - tf.constant(state.shipped[name]))
+        moves = apply & (rate > 0.0)
+        weight.assign(tf.where(moves, new, value))
+        for slot, old_slot, new_slot in zip(slots, old_slots, new_slots):
+            slot.assign(tf.where(moves, new_slot, old_slot))
+        return tf.identity(step)

@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+
+from signatures.chain import group_costs, trace_chain
+from signatures.optimizers import OPTIMIZERS, State
+from signatures.parts import make_parts
+from signatures.split import SplitStep
+from signatures.training import train_signature
+from signatures.weights import weights_signatures
+from tflite_asr.config import preset
+from tflite_asr.errors import InputError
+from tflite_asr.runtime.batch import Example, collate
+from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.plan import Call, run_step
+
+STEPS = 10
+WHOLE = (Call("train", {}, ()),)
+
+
+def export_cuts(model, optimizer, cuts, path):
+    """A file with `train` and the split step cut in several ways; the calls of each cut."""
+    from tflite_asr.export import convert
+
+    state = State(model.named_weights(), OPTIMIZERS[optimizer])
+    specs = trace_chain(model)
+    signatures = {s.name: s for s in (train_signature(model, state), *weights_signatures(model, state))}
+    plans = {}
+    for parts, keep in cuts:
+        step = SplitStep(model, state, make_parts(group_costs(model, specs), parts=parts, keep=keep), specs)
+        prefix = f"{keep}{parts}_"
+        signatures |= {prefix + s.name: s for s in step.signatures()}
+        plans[parts, keep] = tuple(
+            Call(prefix + c["signature"], {k: prefix + v for k, v in c["takes"].items()}, tuple(c["updates"]))
+            for c in step.plan()
+        )
+    path.write_bytes(convert({name: s.concrete() for name, s in signatures.items()}, state))
+    return plans
+
+
+def step_inputs(config, groups, seed, learning_rate=1e-2, clip_norm=0.0, pull=0.01):
+    """A full batch of noise of uneven lengths, and the rates of a step."""
+    random, sizes = np.random.default_rng(seed), config.sizes
+    examples = []
+    for _ in range(sizes.batch):
+        frames = random.standard_normal([random.integers(sizes.max_frames // 2, sizes.max_frames + 1), 40])
+        tokens = random.integers(1, config.vocabulary_size, [random.integers(2, sizes.max_tokens + 1)])
+        examples.append(Example(frames.astype(np.float32), tokens.astype(np.int32), "noise"))
+    return {
+        **collate(examples, config),
+        "learning_rate": np.float32(learning_rate),
+        "clip_norm": np.float32(clip_norm),
+        "pull": np.float32(pull),
+        "group_rates": np.linspace(0.5, 1.0, groups, dtype=np.float32),
+    }
+
+
+def assert_same_training(path, plans, config, groups, **rates):
+    batches = [step_inputs(config, groups, 50 + step, **rates) for step in range(STEPS)]
+
+    def train(calls):
+        model = SignatureModel(path)
+        results = [run_step(model, calls, batch) for batch in batches]
+        return results, model.run("get_weights")
+
+    whole, expected = train(WHOLE)
+    start = SignatureModel(path).run("get_weights")
+    assert any(np.abs(expected[name] - start[name]).max() > 1e-3 for name in start)
+    for cut, calls in plans.items():
+        results, state = train(calls)
+        for one, other in zip(results, whole):
+            # the same sums in graphs that were optimised apart
+            np.testing.assert_allclose(one.loss, other.loss, rtol=1e-5, err_msg=str(cut))
+            np.testing.assert_allclose(one.gradient_norm, other.gradient_norm, rtol=1e-4, err_msg=str(cut))
+        assert state["step"] == STEPS
+        difference = np.sqrt(sum(np.sum(np.square(state[n] - expected[n], dtype=np.float64)) for n in state))
+        size = np.sqrt(sum(np.sum(np.square(value, dtype=np.float64)) for value in expected.values()))
+        assert difference <= 1e-5 * size, cut
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_ten_split_steps_of_tiny_are_ten_whole_ones(optimizer, new_tiny_model, tmp_path):
+    cuts = [(1, "auto"), (2, "recompute"), (2, "stash"), (3, "stash")]
+    plans = export_cuts(new_tiny_model(), optimizer, cuts, tmp_path / "cuts.tflite")
+    assert [len(calls) for calls in plans.values()] == [1, 3, 3, 5]
+    assert_same_training(tmp_path / "cuts.tflite", plans, preset("tiny"), groups=5)
+
+
+@pytest.mark.slow
+def test_ten_split_steps_of_commands_are_ten_whole_ones(tmp_path):
+    import tf_keras as keras
+
+    from tflite_asr.models.transducer import Transducer
+
+    keras.utils.set_random_seed(0)
+    cuts = [(2, "auto"), (3, "recompute"), (4, "stash")]
+    plans = export_cuts(Transducer(preset("commands")), "adam", cuts, tmp_path / "cuts.tflite")
+    assert_same_training(tmp_path / "cuts.tflite", plans, preset("commands"), groups=6, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def cut(new_tiny_model, tmp_path_factory):
+    """A file of tiny in three parts with SGD, and the plan's calls."""
+    path = tmp_path_factory.mktemp("cut") / "cut.tflite"
+    plans = export_cuts(new_tiny_model(), "sgd", [(3, "stash")], path)
+    return path, plans[3, "stash"]
+
+
+def state_bytes(model):
+    return {name: value.tobytes() for name, value in model.run("get_weights").items()}
+
+
+def test_a_loss_that_is_not_finite_touches_nothing(cut):
+    path, calls = cut
+    model = SignatureModel(path)
+    before = state_bytes(model)
+    for spoiled in ({"learning_rate": np.float32(np.nan)}, {"pull": np.float32(np.inf)}, {}):
+        inputs = step_inputs(preset("tiny"), 5, 1) | spoiled
+        if not spoiled:
+            inputs["frames"][0, 5, 3] = np.nan
+        assert run_step(model, calls, inputs).skipped
+        assert state_bytes(model) == before
+    assert not run_step(model, calls, step_inputs(preset("tiny"), 5, 1)).skipped
+    assert model.run("get_weights")["step"] == 1
+
+
+class Spoiled(SignatureModel):
+    """Hands down a gradient with a NaN in it."""
+
+    def run(self, name, inputs=None):
+        result = super().run(name, inputs)
+        if name.endswith("head"):
+            result["gradient"] = result["gradient"].copy()
+            result["gradient"][0, 0, 0] = np.nan
+        return result
+
+
+def test_a_gradient_that_is_not_finite_leaves_its_group_alone(cut):
+    path, calls = cut
+    model = Spoiled(path)
+    before = model.run("get_weights")
+    result = run_step(model, calls, step_inputs(preset("tiny"), 5, 2))
+    assert result.skipped and np.isfinite(result.loss)
+    for name, value in model.run("get_weights").items():
+        same = np.array_equal(value, before[name])
+        assert same == name.startswith(("encoder_0", "encoder_1")), name
+
+
+def test_two_passes_clip_as_the_whole_step_does(cut):
+    path, calls = cut
+    states = []
+    for run, options in ((WHOLE, {}), (calls, {"two_passes": True}), (calls, {})):
+        model = SignatureModel(path)
+        for step in range(3):
+            result = run_step(model, run, step_inputs(preset("tiny"), 5, step, clip_norm=5.0), **options)
+            assert result.gradient_norm > 20  # it was clipped
+        states.append(model.run("get_weights"))
+    whole, two_passes, own_norms = states
+    assert whole["step"] == two_passes["step"] == 3
+    for name in whole:
+        # three steps of 1e-2 of gradients that differ in their last digits
+        np.testing.assert_allclose(two_passes[name], whole[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    assert np.abs(own_norms["joint_bias"] - whole["joint_bias"]).max() > 1e-3  # and clipping by group is another thing
+
+
+def test_every_signature_runs_on_a_fresh_interpreter_in_any_order(tiny_tflite, recognizer):
+    signatures = recognizer.artifact.signatures
+    names = list(signatures)
+    for seed in range(3):
+        model = SignatureModel(tiny_tflite)
+        for index in np.random.default_rng(seed).permutation(len(names)):
+            inputs = {t["name"]: np.ones(t["shape"], t["dtype"]) for t in signatures[names[index]]["inputs"]}
+            outputs = model.run(names[index], inputs)
+            assert sorted(outputs) == signatures[names[index]]["outputs"]
+
+
+def test_another_shape_is_refused(cut):
+    path, calls = cut
+    inputs = step_inputs(preset("tiny"), 5, 1)
+    inputs["frames"] = inputs["frames"][:, :60]
+    with pytest.raises(InputError, match=r"forward_0, input frames: expected float32 \[2, 120, 40\], got float32 \[2, 60, 40\]"):
+        run_step(SignatureModel(path), calls, inputs)

@@ -1,0 +1,90 @@
+"""What the split step saves and costs: whole and split, each in fresh processes, alternated."""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from tflite_asr.errors import InputError
+from tflite_asr.runtime.artifact import Artifact, read_artifact
+
+PLANS = {"whole": "train", "split": "split"}
+FIGURES = ("added_private_mb", "peak_private_mb", "peak_rss_mb", "base_private_mb", "step_seconds")
+
+
+def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> dict:
+    """Run both plans of an artifact `runs` times in turns, each time in a process of its own.
+
+    Args:
+        path: an artifact with the plans `train` and `split`.
+        steps: timed ones of each process, after two that memory is measured in.
+        runs: processes for each plan.
+        keep_memory: leave the C allocator as it is, in both.
+
+    Returns:
+        memory_reduction, of what training adds to the interpreter with its variables initialised; total_memory_reduction;
+        time_increase; all fractions of the whole step's. whole and split: medians over the runs of added_private_mb,
+        peak_private_mb, peak_rss_mb, base_private_mb, step_seconds, and the lowest and highest step_seconds. floor_mb:
+        weights, optimizer state, and the largest part's activations; split_to_floor: the split's peak to it.
+    """
+    artifact = read_artifact(path)
+    results: dict[str, list[dict]] = {name: [] for name in PLANS}
+    for _ in range(runs):
+        for name, plan in PLANS.items():
+            results[name].append(_child(path, plan, steps, keep_memory))
+    medians = {name: _medians(measured) for name, measured in results.items()}
+    whole, split = medians["whole"], medians["split"]
+    floor = floor_mb(artifact)
+    return {
+        "model": str(path),
+        "parts": sum(call["signature"].startswith("forward_") for call in artifact.plans["split"]) + 1,
+        "calls": len(artifact.plans["split"]),
+        "steps": steps,
+        "runs": runs,
+        "memory_reduction": 1 - split["added_private_mb"] / whole["added_private_mb"],
+        "time_increase": split["step_seconds"] / whole["step_seconds"] - 1,
+        "total_memory_reduction": 1 - split["peak_private_mb"] / whole["peak_private_mb"],
+        "whole": whole,
+        "split": split,
+        "floor_mb": floor,
+        "split_to_floor": split["peak_private_mb"] / floor,
+        "loss_difference": max(
+            abs(one / other - 1) for one, other in zip(results["whole"][0]["losses"], results["split"][0]["losses"])
+        ),
+    }
+
+
+def floor_mb(artifact: Artifact) -> float:
+    """What no way to train in parts can go below, MB: weights, optimizer state, the largest part's activations."""
+    state = sum(_elements(tensor["shape"]) for tensor in artifact.state) * 4
+    activations = {group["name"]: group["activation_bytes"] for group in artifact.groups}
+    parts = [call["updates"] for call in artifact.plans["split"] if call["updates"]]
+    return (state + max(sum(activations[name] for name in part) for part in parts)) / 1e6
+
+
+def _elements(shape: list[int]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
+def _child(path: Path, plan: str, steps: int, keep_memory: bool) -> dict:
+    command = [sys.executable, "-m", "tflite_asr.benchmark.measure", str(path), plan, str(steps)]
+    result = subprocess.run(command + ["--keep-memory"] * keep_memory, capture_output=True, text=True)
+    if result.returncode:
+        raise InputError(f"{path}, plan {plan}: {(result.stderr.strip().splitlines() or ['no output'])[-1]}")
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def _medians(measured: list[dict]) -> dict:
+    """Of each figure over the processes; of the seconds over all steps of all processes."""
+    seconds = [second for one in measured for second in one["step_seconds"]]
+    medians = {name: statistics.median(one[name] for one in measured) for name in FIGURES if name != "step_seconds"}
+    return {
+        **medians,
+        "step_seconds": statistics.median(seconds),
+        "step_seconds_lowest": min(seconds),
+        "step_seconds_highest": max(seconds),
+    }

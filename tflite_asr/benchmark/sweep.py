@@ -1,0 +1,76 @@
+"""Memory and time of the split step over its number of parts, and memory over the depth of the encoder."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tflite_asr.benchmark.split import compare
+from tflite_asr.config import ModelConfig
+
+DEPTHS = (2, 4, 8, 16, 24)
+COLUMNS = ("layers", "parts", "whole_added_mb", "split_added_mb", "whole_seconds", "split_seconds")
+Make = Callable[[ModelConfig, int | None, Path], Path]  # (config, parts, folder) -> the exported .tflite
+
+
+def sweep(config: ModelConfig, make: Make, folder: Path, *, steps: int, runs: int, keep_memory: bool) -> dict:
+    """Parts 1 ... all at the model's depth; then depths 2 ... 24 in one part. Writes table.md and sweep.png.
+
+    Args:
+        config: of the model.
+        make: exports a model.
+        folder: for the files, made if need be; the exported models are removed again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def row(layers: int, parts: int | None) -> dict:
+        encoder = dataclasses.replace(config.encoder, layers=layers)
+        path = make(dataclasses.replace(config, encoder=encoder), parts, folder)
+        result = compare(path, steps=steps, runs=runs, keep_memory=keep_memory)
+        for suffix in (".tflite", ".json"):
+            path.with_suffix(suffix).unlink()
+        whole, split = result["whole"], result["split"]
+        added, seconds = "added_private_mb", "step_seconds"
+        figures = (layers, result["parts"], whole[added], split[added], whole[seconds], split[seconds])
+        return dict(zip(COLUMNS, figures))
+
+    layers = config.encoder.layers
+    by_parts = [row(layers, parts) for parts in range(1, layers + 1)]
+    by_layers = [row(depth, None) for depth in DEPTHS]
+    table = folder / "table.md"
+    table.write_text(_table(by_parts) + "\n" + _table(by_layers), encoding="utf-8")
+    return {
+        "parts": by_parts,
+        "layers": by_layers,
+        "table": str(table),
+        "plot": str(_plot(folder / "sweep.png", by_parts, by_layers)),
+    }
+
+
+def _table(rows: Sequence[dict]) -> str:
+    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    for row in rows:
+        cells = [f"{value:.3f}" if name.endswith("seconds") else f"{value:.4g}" for name, value in row.items()]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _plot(path: Path, by_parts: Sequence[dict], by_layers: Sequence[dict]) -> Path:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4))
+    for place, rows, x, what, unit in (
+        (0, by_parts, "parts", "added_mb", "memory that training adds, MB"),
+        (1, by_parts, "parts", "seconds", "seconds a step"),
+        (2, by_layers, "layers", "added_mb", "memory that training adds, MB"),
+    ):
+        for plan in ("whole", "split"):
+            axes[place].plot([row[x] for row in rows], [row[f"{plan}_{what}"] for row in rows], "o-", label=plan)
+        axes[place].set(xlabel=x, ylabel=unit, ylim=(0, None))
+        axes[place].legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+    return path

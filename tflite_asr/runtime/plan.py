@@ -1,0 +1,114 @@
+"""A training step as an ordered list of signature calls, read from the artifact: whole or in parts, one code path."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflite_asr.errors import InputError
+from tflite_asr.runtime.interpreter import SignatureModel
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a plan."""
+
+    signature: str
+    takes: dict[str, str]  # inputs that are outputs of earlier calls: input -> "signature.output"
+    updates: tuple[str, ...]  # layer groups that it trains
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The calls of one training step, in order."""
+
+    name: str
+    calls: tuple[Call, ...]
+
+    @classmethod
+    def of(cls, name: str, plans: Mapping[str, Sequence[dict]], signatures: Mapping[str, dict]) -> "Plan":
+        """The plan of this name; InputError when there is none, or when it names what is not there.
+
+        Args:
+            name: as in `plans`.
+            plans: of NAME.json.
+            signatures: of NAME.json, with the inputs and outputs of each.
+        """
+        if name not in plans:
+            raise InputError(f"no plan named {name!r}; there are: {', '.join(sorted(plans))}")
+        calls = []
+        for call in plans[name]:
+            called = call["signature"]
+            if called not in signatures:
+                raise InputError(
+                    f"plan {name!r} calls {called!r}, but the signatures are: {', '.join(sorted(signatures))}; export again"
+                )
+            for value, source in call.get("takes", {}).items():
+                earlier, _, output = source.rpartition(".")
+                if earlier not in [before.signature for before in calls] or output not in signatures[earlier]["outputs"]:
+                    raise InputError(
+                        f"plan {name!r}: {called} takes {value!r} from {source!r}, which no call before it puts out; "
+                        "export again"
+                    )
+            calls.append(Call(called, dict(call.get("takes", {})), tuple(call.get("updates", ()))))
+        return cls(name, tuple(calls))
+
+    def needed(self, trained: set[str]) -> tuple[Call, ...]:
+        """The calls up to the last one that trains any group of `trained`; below it nothing has to be done."""
+        updating = [index for index, call in enumerate(self.calls) if call.updates]
+        if not updating:
+            return self.calls
+        wanted = [index for index in updating if trained & set(self.calls[index].updates)]
+        return self.calls[: max(wanted, default=updating[0]) + 1]  # the first to update is the one that gives the loss
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one training step reports."""
+
+    loss: float  # nats an utterance, before the update
+    gradient_norm: float  # before clipping
+    skipped: bool  # loss, gradient or a rate was not finite: nothing was changed, or by parts, not all
+
+
+def run_step(
+    model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray], *, two_passes: bool = False
+) -> StepResult:
+    """One training step.
+
+    Args:
+        model: whose signatures are called.
+        calls: of a plan.
+        inputs: of the step by name; each call gets those that it takes and does not take from an earlier call.
+        two_passes: run a plan in parts once to learn the norm of the whole gradient, then again to clip by it.
+    """
+    own_norm = np.float32(0)  # each group is clipped by its own
+    if two_passes and len(calls) > 1:
+        measured = _run(model, calls, {**inputs, "global_norm": np.float32(-1)})
+        if measured.skipped:
+            return measured
+        own_norm = np.float32(measured.gradient_norm)
+    return _run(model, calls, {**inputs, "global_norm": own_norm})
+
+
+def _run(model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray]) -> StepResult:
+    outputs: dict[str, np.ndarray] = {}  # by "signature.output"
+    loss, square_norm, skipped = float("nan"), 0.0, False
+    for index, call in enumerate(calls):
+        given = {name: outputs[source] for name, source in call.takes.items()}
+        given |= {name: inputs[name] for name in model.input_names(call.signature) if name not in given and name in inputs}
+        result = model.run(call.signature, given)
+        del given
+        wanted = {source for later in calls[index + 1 :] for source in later.takes.values()}
+        outputs = {source: value for source, value in outputs.items() if source in wanted}
+        for name, value in result.items():
+            if f"{call.signature}.{name}" in wanted:
+                outputs[f"{call.signature}.{name}"] = value
+        if "gradient_norm" in result:
+            square_norm += float(result["gradient_norm"]) ** 2
+            skipped |= bool(result["skipped"])
+        if "loss" in result:
+            loss = float(result["loss"])
+        if not result.get("proceed", True):
+            break  # loss or rates are not finite: nothing below may be touched
+    return StepResult(loss, float(np.sqrt(square_norm)), skipped)
