@@ -9,6 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from signatures.inference import inference_signatures
+from signatures.label_inference import label_inference_signatures
 from signatures.loss import loss_signature
 from signatures.optimizers import OPTIMIZERS, State
 from signatures.parameters import group_figures, parameters_signature
@@ -17,6 +18,7 @@ from signatures.training import train_signature
 from signatures.weights import tensor_key, weights_signatures
 from tflite_asr.compact import compact
 from tflite_asr.errors import InputError
+from tflite_asr.models.ctc import CTC
 from tflite_asr.models.transducer import Transducer
 from tflite_asr.runtime.artifact import Artifact, sha256
 from tflite_asr.runtime.flatbuffer import read_contents
@@ -36,7 +38,7 @@ INSTEAD = {
 }
 
 
-def export(model: Transducer, out: Path, *, optimizer: str = "adam", allow_flex: bool = False) -> Artifact:
+def export(model: Transducer | CTC, out: Path, *, optimizer: str = "adam", allow_flex: bool = False) -> Artifact:
     """Write `out` (NAME.tflite) and its NAME.json; both appear together or the former ones stay.
 
     Args:
@@ -67,25 +69,35 @@ def export(model: Transducer, out: Path, *, optimizer: str = "adam", allow_flex:
     return artifact
 
 
-def all_signatures(model: Transducer, state: State) -> list[Signature]:
+def all_signatures(model: Transducer | CTC, state: State) -> list[Signature]:
     """Every signature of an export, in the order of docs/signatures.md."""
-    config, sizes = model.config, model.config.sizes
+    sizes = model.config.sizes
     return [
-        *inference_signatures(
-            model,
-            mel_bands=config.features.mel_bands,
-            max_samples=config.features.samples_of(sizes.max_frames),
-            max_frames=sizes.max_frames,
-            max_tokens=sizes.max_tokens,
-            stream_frames=sizes.stream_frames,
-            stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
-            beam=sizes.beam,
-        ),
+        *_inference_signatures(model),
         loss_signature(model),
         parameters_signature(model, state, sizes.batch),
         train_signature(model, state),
         *weights_signatures(model, state),
     ]
+
+
+def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
+    config, sizes = model.config, model.config.sizes
+    fixed = {
+        "mel_bands": config.features.mel_bands,
+        "max_samples": config.features.samples_of(sizes.max_frames),
+        "max_frames": sizes.max_frames,
+        "max_tokens": sizes.max_tokens,
+    }
+    if config.prediction is None:
+        return label_inference_signatures(model, **fixed)
+    return inference_signatures(
+        model,
+        **fixed,
+        stream_frames=sizes.stream_frames,
+        stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
+        beam=sizes.beam,
+    )
 
 
 def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes:
@@ -128,7 +140,7 @@ def _convert(functions: dict, state: State, allow_flex: bool) -> bytes:
 
 
 def _describe(
-    model: Transducer,
+    model: Transducer | CTC,
     state: State,
     signatures: Sequence[Signature],
     functions: dict,

@@ -10,8 +10,9 @@ from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.batch import Example, collate, padded_frames
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
-from tflite_asr.runtime.decoder import BeamSearch
+from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
+from tflite_asr.runtime.prefix_beam import prefix_beam_search
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,17 @@ class Recognizer:
     def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False) -> str:
         """The same for log-mel frames [time, mel_bands]."""
         if beam:
-            return self.tokenizer.decode(BeamSearch(self.model, self.config).best(frames)[0].tokens)
+            return self.tokenizer.decode(self._nbest(frames)[0].tokens)
         result = self.model.run("infer", self._padded(frames, self.config.sizes.max_frames))
         return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]])
+
+    def _nbest(self, frames: np.ndarray) -> list[Hypothesis]:
+        if self.config.prediction:
+            return BeamSearch(self.model, self.config).best(frames)
+        sizes = self.config.sizes
+        result = self.model.run("encode", self._padded(frames, sizes.max_frames))
+        steps = result["log_probabilities"][0, : result["encoded_lengths"][0]]
+        return prefix_beam_search(steps, sizes.beam, sizes.max_tokens)
 
     def stream(self, chunks: Sequence[np.ndarray] | Iterator[np.ndarray]) -> Iterator[str]:
         """Transcribe frames [any, mel_bands] as they come; yields the whole text so far after each model chunk."""
@@ -108,6 +117,8 @@ class Recognizer:
             yield advance(waiting)
 
     def _start_of_stream(self) -> dict[str, np.ndarray]:
+        if "stream" not in self.artifact.signatures:
+            raise InputError(f"{self.artifact.path}: its encoder needs the whole utterance; transcribe without streaming")
         inputs = self.artifact.signatures["stream"]["inputs"]
         state = {
             tensor["name"]: np.zeros(tensor["shape"], np.float32)
