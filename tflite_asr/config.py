@@ -43,11 +43,35 @@ class EncoderConfig:
     reduction: int = 2
     dropout: float = 0.1  # between layers, while training the base model only
     cells: int | None = None  # of the LSTM, projected to `units`; None: as many as units, no projection
+    kind: str = "lstm"
 
     @property
     def frames_per_step(self) -> int:
         """Feature frames in one step of the encoder's output."""
         return self.stack_frames * self.reduction
+
+
+@dataclass(frozen=True)
+class ConformerConfig:
+    """Conformer layers, one layer group each (Gulati et al. 2020, with layer norm in place of batch norm)."""
+
+    layers: int
+    units: int
+    feed_forward: int  # hidden units of the two half steps
+    heads: int = 4
+    kernel: int = 31  # taps of the causal depthwise convolution
+    stack_frames: int = 4  # four 10 ms frames make one 40 ms input
+    left_context: int = 0  # steps that attention looks back, and then no step ahead; 0: the whole utterance
+    dropout: float = 0.1
+    kind: str = "conformer"
+
+    @property
+    def frames_per_step(self) -> int:
+        """Feature frames in one step of the encoder's output."""
+        return self.stack_frames
+
+
+ENCODERS = {"lstm": EncoderConfig, "conformer": ConformerConfig}
 
 
 @dataclass(frozen=True)
@@ -85,12 +109,12 @@ class SizeConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A streaming transducer: everything needed to build it again."""
+    """A recogniser: everything needed to build it again. Its head is a transducer's, or CTC's without `prediction`."""
 
     name: str
-    encoder: EncoderConfig
-    prediction: PredictionConfig
-    joint_units: int
+    encoder: EncoderConfig | ConformerConfig
+    prediction: PredictionConfig | None
+    joint_units: int  # 0 without prediction network
     sizes: SizeConfig
     characters: str = LETTERS
     tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
@@ -98,7 +122,7 @@ class ModelConfig:
 
     @property
     def vocabulary_size(self) -> int:
-        """Labels of the joint network: blank (0) and the characters."""
+        """Labels of the heads: blank (0) and the characters."""
         return 1 + len(self.characters)
 
     @property
@@ -112,15 +136,23 @@ class ModelConfig:
     @classmethod
     def from_json(cls, values: dict) -> "ModelConfig":
         parts = {
-            "encoder": EncoderConfig,
+            "encoder": _encoder,
             "prediction": PredictionConfig,
             "sizes": SizeConfig,
             "features": FeatureConfig,
         }
         try:
-            return cls(**{key: parts[key](**value) if key in parts else value for key, value in values.items()})
+            made = {key: parts[key](**value) if key in parts and value is not None else value for key, value in values.items()}
+            return cls(**made)
         except (TypeError, AttributeError) as error:
             raise InputError(f"model configuration: {error}; was it written by another version?") from None
+
+
+def _encoder(kind: str = "lstm", **fields) -> EncoderConfig | ConformerConfig:
+    """Files written before there were conformers do not say which kind."""
+    if kind not in ENCODERS:
+        raise InputError(f"model configuration: no encoder named {kind!r}; there are: {', '.join(ENCODERS)}")
+    return ENCODERS[kind](**fields)
 
 
 PRESETS = {
@@ -147,6 +179,23 @@ PRESETS = {
         prediction=PredictionConfig(embedding=128, units=640, cells=2048, layers=2),
         joint_units=640,
         sizes=SizeConfig(batch=1, max_frames=600, max_tokens=30, stream_frames=24),
+    ),
+    # for tests: every part of a conformer with CTC
+    "tiny_conformer": ModelConfig(
+        name="tiny_conformer",
+        encoder=ConformerConfig(layers=3, units=24, feed_forward=40, heads=2, kernel=5),
+        prediction=None,
+        joint_units=0,
+        sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24),
+    ),
+    # Wright et al. 2023, section 3: 31 M parameters, here with characters, on up to four seconds
+    "wright2023": ModelConfig(
+        name="wright2023",
+        encoder=ConformerConfig(layers=12, units=256, feed_forward=2048, heads=8),
+        prediction=None,
+        joint_units=0,
+        sizes=SizeConfig(batch=2, max_frames=400, max_tokens=40, stream_frames=40),
+        features=FeatureConfig(mel_bands=80, max_hz=7_600.0),
     ),
 }
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from signatures.chain import group_costs, trace_chain
 from signatures.inference import inference_signatures
+from signatures.label_inference import label_inference_signatures
 from signatures.loss import loss_signature
 from signatures.optimizers import OPTIMIZERS, State
 from signatures.parameters import group_figures, parameters_signature
@@ -21,6 +22,7 @@ from signatures.training import train_signature
 from signatures.weights import tensor_key, weights_signatures
 from tflite_asr.compact import compact
 from tflite_asr.errors import InputError
+from tflite_asr.models.ctc import CTC
 from tflite_asr.models.transducer import Transducer
 from tflite_asr.runtime.artifact import Artifact, sha256
 from tflite_asr.runtime.flatbuffer import read_contents
@@ -51,7 +53,7 @@ class SplitOptions:
 
 
 def export(
-    model: Transducer,
+    model: Transducer | CTC,
     out: Path,
     *,
     optimizer: str = "adam",
@@ -97,7 +99,7 @@ def export(
     return artifact
 
 
-def make_split_step(model: Transducer, state: State, split: SplitOptions) -> SplitStep:
+def make_split_step(model: Transducer | CTC, state: State, split: SplitOptions) -> SplitStep:
     """The split step of these options; InputError when the encoder cannot be cut so."""
     specs = trace_chain(model)
     try:
@@ -107,27 +109,38 @@ def make_split_step(model: Transducer, state: State, split: SplitOptions) -> Spl
     return SplitStep(model, state, parts, specs)
 
 
-def all_signatures(model: Transducer, state: State, split_step: SplitStep, inference: bool = True) -> list[Signature]:
+def all_signatures(
+    model: Transducer | CTC, state: State, split_step: SplitStep, inference: bool = True
+) -> list[Signature]:
     """Every signature of an export, in the order of docs/signatures.md."""
-    config, sizes = model.config, model.config.sizes
-    recognising = inference_signatures(
-        model,
-        mel_bands=config.features.mel_bands,
-        max_samples=config.features.samples_of(sizes.max_frames),
-        max_frames=sizes.max_frames,
-        max_tokens=sizes.max_tokens,
-        stream_frames=sizes.stream_frames,
-        stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
-        beam=sizes.beam,
-    )
+    sizes = model.config.sizes
     return [
-        *(recognising if inference else []),
+        *(_inference_signatures(model) if inference else []),
         loss_signature(model),
         parameters_signature(model, state, sizes.batch),
         train_signature(model, state),
         *split_step.signatures(),
         *weights_signatures(model, state),
     ]
+
+
+def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
+    config, sizes = model.config, model.config.sizes
+    fixed = {
+        "mel_bands": config.features.mel_bands,
+        "max_samples": config.features.samples_of(sizes.max_frames),
+        "max_frames": sizes.max_frames,
+        "max_tokens": sizes.max_tokens,
+    }
+    if config.prediction is None:
+        return label_inference_signatures(model, **fixed)
+    return inference_signatures(
+        model,
+        **fixed,
+        stream_frames=sizes.stream_frames,
+        stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
+        beam=sizes.beam,
+    )
 
 
 def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes:
@@ -170,7 +183,7 @@ def _convert(functions: dict, state: State, allow_flex: bool) -> bytes:
 
 
 def _describe(
-    model: Transducer,
+    model: Transducer | CTC,
     state: State,
     signatures: Sequence[Signature],
     functions: dict,

@@ -1,6 +1,7 @@
 """Export a trained model as NAME.tflite and NAME.json.
 
     tflite-asr export runs/commands --out commands.tflite
+    tflite-asr export --preset wright2023 --out wright2023.tflite
 
 The file holds every signature of the README's table, from TFLite's builtin ops alone. Needs the extra `train`.
 With --replay, utterances to rehearse on the device are written beside it, as NAME.replay.safetensors.
@@ -11,16 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_seed, add_split, split_options
+from tflite_asr.config import PRESETS
 
 if TYPE_CHECKING:
     from tflite_asr.data.connect import Clip
     from tflite_asr.data.corpus import Corpus
+    from tflite_asr.models.speech import SpeechModel
 
 SUMMARY = "write a trained model as a .tflite that goes on learning"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="DIR", help="what `tflite-asr train` wrote")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("model", nargs="?", metavar="DIR", help="what `tflite-asr train` wrote")
+    what.add_argument("--preset", metavar="P", help=f"a model with random weights, to measure: {', '.join(PRESETS)}")
     parser.add_argument("--out", required=True, metavar="NAME.tflite", help="NAME.json is written beside it")
     parser.add_argument(
         "--optimizer", default="adam", choices=("sgd", "momentum", "adam"), help="of the file (default %(default)s)"
@@ -43,7 +48,10 @@ def run(args: argparse.Namespace) -> dict:
 
     check_least(args, replay_limit=1, connect=1, seed=0)
     utterances = read_manifests(args.replay, [])
-    model, voices = load_model(Path(args.model)), read_voices(Path(args.model))
+    if args.preset is not None:
+        model, voices = _random_model(args.preset, args.seed), None
+    else:
+        model, voices = load_model(Path(args.model)), read_voices(Path(args.model))
     # before the export, so that bad speech leaves the former files alone
     corpus, clips = load_clips(utterances, model.config, args.connect, args.seed)
     artifact = export(
@@ -63,6 +71,18 @@ def run(args: argparse.Namespace) -> dict:
         "signatures": list(artifact.signatures),
         "min_runtime": artifact.min_runtime,
     }
+
+
+def _random_model(name: str, seed: int) -> "SpeechModel":
+    from tflite_asr.config import preset
+
+    config = preset(name)  # before TensorFlow is loaded
+    import tf_keras as keras
+
+    from tflite_asr.models.build import build_model
+
+    keras.utils.set_random_seed(seed)
+    return build_model(config)
 
 
 def _write_replay(out: str, corpus: "Corpus", clips: "list[Clip]") -> str:

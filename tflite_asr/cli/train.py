@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_seed
+from tflite_asr.config import PRESETS
 
 if TYPE_CHECKING:
     from tflite_asr.config import ModelConfig
@@ -20,7 +21,7 @@ SUMMARY = "train a base model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("preset", metavar="PRESET", help="which model: tiny, commands")
+    parser.add_argument("preset", metavar="PRESET", help=f"which model: {', '.join(PRESETS)}")
     parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
     parser.add_argument(
         "--where", action="append", default=[], metavar="F=V", help="rows to keep: one for all manifests or one for each"

@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tf_keras as keras
 
-from tflite_asr.ops.elementary import layer_norm, length_mask
+from tflite_asr.ops.elementary import layer_norm, zero_padding
 from tflite_asr.ops.lstm import lstm
 
 
@@ -14,7 +14,7 @@ def stack_frames(x: tf.Tensor, lengths: tf.Tensor, factor: int) -> tuple[tf.Tens
     past a row's length, NaN too, becomes zero.
     """
     batch, time, width = x.shape
-    x = tf.where(tf.expand_dims(length_mask(lengths, time), 2), x, tf.zeros_like(x))
+    x = zero_padding(x, lengths)
     steps = time // factor
     x = tf.reshape(tf.slice(x, [0, 0, 0], [-1, steps * factor, -1]), [batch, steps, factor * width])
     return x, lengths // factor
@@ -52,6 +52,8 @@ class LSTMGroup(keras.layers.Layer):
         """x [batch, time, d], lengths [batch] -> [batch, time // reduction, units], lengths, state."""
         if self.reduction > 1:
             x, lengths = stack_frames(x, lengths, self.reduction)
+        else:
+            x = zero_padding(x, lengths)
         if training:
             x = self.dropout(x, training=True)
         x, state = lstm(x, lengths, self.kernel, self.recurrent_kernel, self.bias, state, self.projection)

@@ -9,6 +9,8 @@ import safetensors.numpy
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
+from tflite_asr.models.build import build_model
+from tflite_asr.models.ctc import CTC
 from tflite_asr.models.transducer import Transducer
 
 
@@ -19,7 +21,7 @@ def save_model(folder: Path, config: ModelConfig, weights: dict[str, np.ndarray]
     _replace(folder / "config.json", json.dumps(config.to_json(), indent=1).encode())
 
 
-def load_model(folder: Path) -> Transducer:
+def load_model(folder: Path) -> Transducer | CTC:
     """The model of a folder that `save_model` wrote."""
     try:
         config = ModelConfig.from_json(json.loads((folder / "config.json").read_text()))
@@ -28,7 +30,7 @@ def load_model(folder: Path) -> Transducer:
         raise InputError(
             f"{folder}: expected a folder that `tflite-asr train` wrote (config.json, weights.safetensors): {error}"
         ) from None
-    model = Transducer(config)
+    model = build_model(config)
     weights = model.named_weights()
     if {k: tuple(v.shape) for k, v in weights.items()} != {k: v.shape for k, v in values.items()}:
         raise InputError(f"{folder}: weights.safetensors does not fit config.json; train again or restore its pair")

@@ -35,6 +35,40 @@ def log_softmax(x: tf.Tensor):
 
 
 @tf.custom_gradient
+def softmax(x: tf.Tensor):
+    """softmax over the last axis; dx = y (dy - sum(dy y))."""
+    y = tf.nn.softmax(x)
+    return y, lambda dy: y * (dy - tf.reduce_sum(dy * y, axis=-1, keepdims=True))
+
+
+@tf.custom_gradient
+def swish(x: tf.Tensor):
+    """x sigmoid(x), any shape (Ramachandran et al. 2017); dx = dy s (1 + x (1 - s)) with s = sigmoid(x).
+
+    Only x is kept: the backward pass computes 1 - s as sigmoid(-x), which no compiler mistakes for the forward's s.
+    """
+
+    def gradient(dy):
+        rest = tf.sigmoid(-x)
+        return dy * (1.0 - rest) * (1.0 + x * rest)
+
+    return x * tf.sigmoid(x), gradient
+
+
+def glu(x: tf.Tensor) -> tf.Tensor:
+    """Gated linear unit (Dauphin et al. 2017): [..., 2 d] -> [..., d], the first half times the sigmoid of the second."""
+    values, gates = tf.split(x, 2, axis=-1)
+    return values * sigmoid(gates)
+
+
+def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """x kernel + bias: [batch, time, d], [d, e], [e] -> [batch, time, e], as one product of two matrices."""
+    batch, time, width = x.shape
+    y = tf.matmul(tf.reshape(x, [batch * time, width]), kernel) + bias
+    return tf.reshape(y, [batch, time, kernel.shape[1]])
+
+
+@tf.custom_gradient
 def _normalize(x: tf.Tensor):
     centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(centered * centered, axis=-1, keepdims=True) + 1e-5)
@@ -62,3 +96,8 @@ def layer_norm(x: tf.Tensor, gain: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
 def length_mask(lengths: tf.Tensor, size: int) -> tf.Tensor:
     """[batch, size] bool, true where the position is below the row's length."""
     return tf.expand_dims(tf.range(size), 0) < tf.expand_dims(lengths, 1)
+
+
+def zero_padding(x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """x [batch, time, d] with zeros for what stands past each row's length, NaN too."""
+    return tf.where(tf.expand_dims(length_mask(lengths, x.shape[1]), 2), x, tf.zeros_like(x))

@@ -10,9 +10,10 @@ from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.batch import Example, collate, padded_frames
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
-from tflite_asr.runtime.decoder import BeamSearch
+from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
 from tflite_asr.runtime.plan import Plan, StepResult, run_step
+from tflite_asr.runtime.prefix_beam import prefix_beam_search
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
 
 # tensors of a checkpoint beside those of the model
@@ -91,9 +92,17 @@ class Recognizer:
         """The same for log-mel frames [time, mel_bands]."""
         model = self.model if self.hears_owner(frames) else self._shipped_model()
         if beam:
-            return self.tokenizer.decode(BeamSearch(model, self.config).best(frames)[0].tokens)
+            return self.tokenizer.decode(self._nbest(model, frames)[0].tokens)
         result = model.run("infer", self._padded(frames, self.config.sizes.max_frames))
         return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]])
+
+    def _nbest(self, model: SignatureModel, frames: np.ndarray) -> list[Hypothesis]:
+        if self.config.prediction:
+            return BeamSearch(model, self.config).best(frames)
+        sizes = self.config.sizes
+        result = model.run("encode", self._padded(frames, sizes.max_frames))
+        steps = result["log_probabilities"][0, : result["encoded_lengths"][0]]
+        return prefix_beam_search(steps, sizes.beam, sizes.max_tokens)
 
     def stream(self, chunks: Sequence[np.ndarray] | Iterator[np.ndarray]) -> Iterator[str]:
         """Transcribe frames [any, mel_bands] as they come; yields the whole text so far after each model chunk.
@@ -126,6 +135,8 @@ class Recognizer:
         return self._shipped
 
     def _start_of_stream(self) -> dict[str, np.ndarray]:
+        if "stream" not in self.artifact.signatures:
+            raise InputError(f"{self.artifact.path}: its encoder needs the whole utterance; transcribe without streaming")
         inputs = self.artifact.signatures["stream"]["inputs"]
         state = {
             tensor["name"]: np.zeros(tensor["shape"], np.float32)

@@ -14,8 +14,9 @@ from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
 from tflite_asr.metrics import ErrorRates, error_rates
+from tflite_asr.models.build import build_model
+from tflite_asr.models.speech import SpeechModel
 from tflite_asr.models.storage import load_model, save_model
-from tflite_asr.models.transducer import Transducer
 from tflite_asr.ops.log_mel import log_mel
 from tflite_asr.training.batching import evaluation_batches, training_batches
 from tflite_asr.training.spec_augment import spec_augment
@@ -29,7 +30,7 @@ def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
     return tf.maximum(0, (sample_counts - features.window_samples) // features.hop_samples + 1)
 
 
-def _training_step(model: Transducer, optimizer: keras.optimizers.Optimizer):
+def _training_step(model: SpeechModel, optimizer: keras.optimizers.Optimizer):
     """The compiled step; it is compiled once for each shape that the batches come in."""
     weights = model.trainable_variables
 
@@ -46,7 +47,7 @@ def _training_step(model: Transducer, optimizer: keras.optimizers.Optimizer):
     return step
 
 
-def evaluate(model: Transducer, corpus: Corpus, clips: Sequence) -> ErrorRates:
+def evaluate(model: SpeechModel, corpus: Corpus, clips: Sequence) -> ErrorRates:
     """Greedy word error rate through TensorFlow, on clips of a corpus."""
     config = model.config
     batch = 16
@@ -59,7 +60,7 @@ def evaluate(model: Transducer, corpus: Corpus, clips: Sequence) -> ErrorRates:
     return error_rates(references, hypotheses)
 
 
-def _decoder(model: Transducer, batch: int):
+def _decoder(model: SpeechModel, batch: int):
     config = model.config
     if not hasattr(model, "_greedy"):
         most = config.features.samples_of(config.sizes.max_frames)
@@ -73,8 +74,7 @@ def _decoder(model: Transducer, batch: int):
             # the pause that a recording ends with, so that the last word comes out
             lengths = tf.minimum(frame_counts(counts, config) + config.tail_frames, config.sizes.max_frames)
             lengths = tf.where(counts > 0, lengths, tf.zeros_like(lengths))
-            encoded, steps, _ = model.encode(frames, lengths)
-            tokens, *_ = model.decode(encoded, steps, *model.start_labels(batch), config.sizes.max_tokens)
+            tokens, _ = model.transcribe(frames, lengths, config.sizes.max_tokens)
             return tokens
 
         model._greedy = decode
@@ -115,7 +115,7 @@ def fit(
         the last row of the history.
     """
     keras.utils.set_random_seed(seed)
-    model = Transducer(config)
+    model = build_model(config)
     if initial:
         _start_from(model, initial)
     total = epochs * steps_per_epoch
@@ -164,7 +164,7 @@ def fit(
     return history.rows[-1] if history.rows else {"epoch": epochs}
 
 
-def _start_from(model: Transducer, folder: Path) -> None:
+def _start_from(model: SpeechModel, folder: Path) -> None:
     other = load_model(folder).named_weights()
     for name, weight in model.named_weights().items():
         if name not in other or other[name].shape != weight.shape:

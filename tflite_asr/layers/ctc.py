@@ -1,0 +1,50 @@
+"""The CTC head."""
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tflite_asr.ops.elementary import dense
+
+
+class CTCHead(keras.layers.Layer):
+    """A projection of the encoder's output to the labels, 0 being blank (Graves et al. 2006, section 3)."""
+
+    def __init__(self, vocabulary_size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+
+    def build(self, input_shape):
+        shape = [input_shape[-1], self.vocabulary_size]
+        self.kernel = self.add_weight("kernel", shape, initializer="glorot_uniform")
+        self.bias = self.add_weight("bias", [self.vocabulary_size], initializer="zeros")
+
+    def call(self, encoded):
+        """encoded [batch, time, d] -> logits [batch, time, vocabulary]."""
+        return dense(encoded, self.kernel, self.bias)
+
+    def activation_elements(self, steps: int) -> int:
+        """Kept for backward, per utterance of `steps` encoder steps: its input and log probabilities."""
+        return steps * (self.kernel.shape[0] + self.vocabulary_size)
+
+
+def best_path(logits: tf.Tensor, lengths: tf.Tensor, max_tokens: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Greedy decoding: the best label of each step, repeats joined, then blanks dropped (Graves et al. 2006, section 3.2).
+
+    Args:
+        logits: [batch, time, vocabulary] float32.
+        lengths: [batch] int32, in steps.
+        max_tokens: labels of a row after which the rest of it is dropped.
+
+    Returns:
+        tokens [batch, max_tokens] int32 padded with 0, and their counts [batch] int32.
+    """
+    time = logits.shape[1]
+    labels = tf.argmax(logits, axis=2, output_type=tf.int32)
+    before = tf.pad(tf.slice(labels, [0, 0], [-1, time - 1]), [[0, 0], [1, 0]])
+    within = tf.expand_dims(tf.range(time), 0) < tf.expand_dims(lengths, 1)
+    spoken = tf.cast((labels != 0) & (labels != before) & within, tf.int32)
+    ends = tf.cumsum(spoken, axis=1)  # the place of a label that is spoken, counted from 1
+    place = tf.where(spoken > 0, ends - 1, -tf.ones_like(ends))
+    rows = tf.one_hot(place, max_tokens) * tf.expand_dims(tf.cast(labels, tf.float32), 2)
+    tokens = tf.cast(tf.reduce_sum(rows, axis=1), tf.int32)
+    return tokens, tf.minimum(tf.reduce_sum(spoken, axis=1), max_tokens)

@@ -1,0 +1,34 @@
+"""The encoder's layer groups that a configuration describes."""
+
+import tf_keras as keras
+
+from tflite_asr.config import ConformerConfig, EncoderConfig
+from tflite_asr.layers.conformer import ConformerGroup
+from tflite_asr.layers.encoder import LSTMGroup
+
+
+def encoder_groups(encoder: EncoderConfig | ConformerConfig) -> list[keras.layers.Layer]:
+    """The groups in order, `encoder_0`, `encoder_1`, ...; called as group(x, lengths, state=None, training=False)."""
+    if isinstance(encoder, ConformerConfig):
+        return [
+            ConformerGroup(
+                encoder.units,
+                encoder.feed_forward,
+                encoder.heads,
+                encoder.kernel,
+                left_context=encoder.left_context,
+                dropout=encoder.dropout,
+                name=f"encoder_{index}",
+            )
+            for index in range(encoder.layers)
+        ]
+    return [
+        LSTMGroup(
+            encoder.units,
+            reduction=encoder.reduction if index == encoder.reduce_after else 1,
+            dropout=encoder.dropout if index else 0.0,
+            cells=encoder.cells,
+            name=f"encoder_{index}",
+        )
+        for index in range(encoder.layers)
+    ]
