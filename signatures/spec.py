@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import tensorflow as tf
 
@@ -62,6 +62,19 @@ class TrainableModel(Protocol):
         ...
 
 
+@runtime_checkable
+class ModelWithExits(Protocol):
+    """A model that can be left early: its loss is `joint_loss(exit_losses(...))`."""
+
+    def exit_losses(self, *batch: tf.Tensor) -> tf.Tensor:
+        """[exits, batch], the last exit last."""
+        ...
+
+    def joint_loss(self, exit_losses: tf.Tensor) -> tf.Tensor:
+        """[exits, batch] -> [batch]."""
+        ...
+
+
 def scalar(name: str) -> tf.TensorSpec:
     """A float32 input without dimensions."""
     return tf.TensorSpec([], tf.float32, name=name)
@@ -75,5 +88,10 @@ def group_of(weight_name: str) -> str:
 def mean_loss(model: TrainableModel, batch: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean loss over the batch's utterances [] and the loss of each [batch]."""
     losses = model.loss(*batch)
+    return mean_over_utterances(model, batch, losses), losses
+
+
+def mean_over_utterances(model: TrainableModel, batch: Sequence[tf.Tensor], losses: tf.Tensor) -> tf.Tensor:
+    """losses [batch] -> their mean over the rows that are utterances, []."""
     utterances = tf.maximum(tf.reduce_sum(model.row_weights(*batch)), 1.0)
-    return tf.reduce_sum(losses) / utterances, losses
+    return tf.reduce_sum(losses) / utterances
