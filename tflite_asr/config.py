@@ -70,7 +70,7 @@ class ConformerConfig:
         return self.stack_frames
 
 
-# sum: all alike (Wright et al. 2023, equation 2); sandwich: the last, 0.3 of the first, 0.3 of one between (Yu and Huang 2019)
+# sum: all alike (Wright et al. 2023); sandwich: the last, 0.3 of the first, 0.3 of one between (Yu and Huang 2019)
 EXIT_WEIGHTINGS = ("sum", "sandwich")
 ENCODERS = {"lstm": EncoderConfig, "conformer": ConformerConfig}
 
@@ -193,7 +193,7 @@ PRESETS = {
         sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24),
         exits=(0, 1),
     ),
-    # Wright et al. 2023, section 3: 31 M parameters, here with characters, on up to four seconds
+    # the sizes of Wright et al. 2023: 31 M parameters; here with characters, on up to four seconds
     "wright2023": ModelConfig(
         name="wright2023",
         encoder=ConformerConfig(layers=12, units=256, feed_forward=2048, heads=8),

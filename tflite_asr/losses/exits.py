@@ -10,7 +10,7 @@ def joint_loss(exit_losses: tf.Tensor, weighting: str, *, draw: bool) -> tf.Tens
 
     Args:
         exit_losses: [exits, batch] float32, the last exit last.
-        weighting: `sum`, every exit alike (Wright et al. 2023, equation 2), or `sandwich`: the last, 0.3 of the first
+        weighting: `sum`, every exit alike (Wright et al. 2023), or `sandwich`: the last, 0.3 of the first
             and 0.3 of one between (after Yu and Huang 2019, arXiv 1903.05134).
         draw: take the one between at random, the same for the whole batch; otherwise the mean of those between, which
             the draw has as its expectation.

@@ -1,4 +1,4 @@
-"""When to leave the encoder: at a given exit, or at the first that seems sure of itself (Wright et al. 2023, section 2)."""
+"""When to leave the encoder: at a given exit, or at the first that seems sure of itself (Wright et al. 2023)."""
 
 from dataclasses import dataclass
 
