@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import tensorflow as tf
 
@@ -96,6 +96,19 @@ class SplitModel(TrainableModel, Protocol):
 
     def replaying(self, tensors: Sequence[tf.Tensor]) -> contextlib.AbstractContextManager[None]:
         """Gives it back to the groups called within the block."""
+        ...
+
+
+@runtime_checkable
+class ModelWithExits(Protocol):
+    """A model that can be left early: its loss is `joint_loss(exit_losses(...))`."""
+
+    def exit_losses(self, *batch: tf.Tensor) -> tf.Tensor:
+        """[exits, batch], the last exit last."""
+        ...
+
+    def joint_loss(self, exit_losses: tf.Tensor) -> tf.Tensor:
+        """[exits, batch] -> [batch]."""
         ...
 
 

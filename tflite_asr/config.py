@@ -71,6 +71,8 @@ class ConformerConfig:
         return self.stack_frames
 
 
+# sum: all alike (Wright et al. 2023); sandwich: the last, 0.3 of the first, 0.3 of one between (Yu and Huang 2019)
+EXIT_WEIGHTINGS = ("sum", "sandwich")
 ENCODERS = {"lstm": EncoderConfig, "conformer": ConformerConfig}
 
 
@@ -117,8 +119,23 @@ class ModelConfig:
     joint_units: int  # 0 without prediction network
     sizes: SizeConfig
     characters: str = LETTERS
+    exits: tuple[int, ...] = ()  # encoder groups after which a CTC head of their own may end the recognition early
+    exit_weighting: str = "sum"  # of the exits' losses, the last included: see EXIT_WEIGHTINGS
     tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
     features: FeatureConfig = field(default_factory=FeatureConfig)
+
+    def __post_init__(self):
+        early = range(self.encoder.layers - 1)
+        if self.exits != tuple(sorted(set(self.exits) & set(early))):
+            raise InputError(
+                f"model configuration: expected exits in rising order from 0 to {len(early) - 1}, got {list(self.exits)}"
+            )
+        if self.exits and self.prediction:
+            raise InputError("model configuration: early exits need a CTC head at the last group too, got a transducer")
+        if self.exit_weighting not in EXIT_WEIGHTINGS:
+            raise InputError(
+                f"model configuration: no exit weighting {self.exit_weighting!r}; there are: {', '.join(EXIT_WEIGHTINGS)}"
+            )
 
     @property
     def vocabulary_size(self) -> int:
@@ -143,7 +160,7 @@ class ModelConfig:
         }
         try:
             made = {key: parts[key](**value) if key in parts and value is not None else value for key, value in values.items()}
-            return cls(**made)
+            return cls(**made | {"exits": tuple(values.get("exits", ()))})
         except (TypeError, AttributeError) as error:
             raise InputError(f"model configuration: {error}; was it written by another version?") from None
 
@@ -188,7 +205,16 @@ PRESETS = {
         joint_units=0,
         sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24),
     ),
-    # Wright et al. 2023, section 3: 31 M parameters, here with characters, on up to four seconds
+    # the same with two early exits
+    "tiny_exits": ModelConfig(
+        name="tiny_exits",
+        encoder=ConformerConfig(layers=3, units=24, feed_forward=40, heads=2, kernel=5),
+        prediction=None,
+        joint_units=0,
+        sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24),
+        exits=(0, 1),
+    ),
+    # the sizes of Wright et al. 2023: 31 M parameters; here with characters, on up to four seconds
     "wright2023": ModelConfig(
         name="wright2023",
         encoder=ConformerConfig(layers=12, units=256, feed_forward=2048, heads=8),

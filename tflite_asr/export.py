@@ -223,7 +223,10 @@ def _describe(
             {"tensor": tensor_key(path), "shape": variable.shape.as_list(), "dtype": variable.dtype.name}
             for path, variable in state.variables().items()
         ],
-        exits=[{"name": "final", "group": model.groups[-1].name}],
+        exits=[
+            *({"name": f"exit_{group}", "group": model.groups[group].name} for group in model.config.exits),
+            {"name": "final", "group": model.groups[-1].name},
+        ],
         signatures={
             signature.name: {
                 "does": signature.does,

@@ -112,6 +112,19 @@ def test_export_under_another_suffix(trained, capsys):
     assert "ends in .tflite" in refused(capsys, ["export", str(trained), "--out", str(trained / "a.bin")])
 
 
+def test_export_of_an_unknown_preset(tmp_path, capsys):
+    problem = refused(capsys, ["export", "--preset", "huge", "--out", str(tmp_path / "a.tflite")])
+    assert "'huge'" in problem and "wright2023" in problem and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", [[], ["folder", "--preset", "tiny"]])
+def test_export_takes_a_folder_or_a_preset(what, capsys):
+    with pytest.raises(SystemExit):
+        main(["export", *what, "--out", "a.tflite"])
+    problem = capsys.readouterr().err
+    assert "--preset" in problem and "DIR" in problem.partition("error: ")[2].upper()
+
+
 @pytest.mark.slow
 def test_train_goes_on_and_its_export_learns(speech, capsys):
     options = ("--development", speech / "m.jsonl", "--steps", 2, "--batch", 2, "--json")

@@ -13,6 +13,7 @@ from tflite_asr.data.connect import Clip
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance, read_manifest
 from tflite_asr.errors import InputError
+from tflite_asr.runtime.exits import ExitPolicy
 
 
 def add_connect(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,21 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the interpreter (default %(default)s)")
+
+
+def add_exit(parser: argparse.ArgumentParser) -> None:
+    """Where to leave the encoder of a model with early exits."""
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--exit", type=int, metavar="N", help="leave the encoder at this exit, counted from 0 (default: the last)")
+    how.add_argument("--exit-entropy", type=float, metavar="H", help="at the first exit whose mean entropy is below H nats")
+    how.add_argument("--exit-confidence", type=float, metavar="P", help="at the first whose n-best confidence is above P")
+
+
+def exit_policy(args: argparse.Namespace) -> ExitPolicy | None:
+    """What the arguments ask for; None for the whole encoder."""
+    if args.exit is args.exit_entropy is args.exit_confidence is None:
+        return None
+    return ExitPolicy(args.exit, args.exit_entropy, args.exit_confidence)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

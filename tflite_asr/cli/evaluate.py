@@ -4,8 +4,13 @@
 """
 
 import argparse
+from typing import TYPE_CHECKING
 
-from tflite_asr.cli.arguments import add_connect, add_model, add_seed, add_threads
+from tflite_asr.cli.arguments import add_connect, add_exit, add_model, add_seed, add_threads
+
+if TYPE_CHECKING:
+    from tflite_asr.runtime.evaluation import Evaluation
+    from tflite_asr.runtime.recognizer import Recognizer
 
 SUMMARY = "measure the word error rate on a manifest"
 
@@ -18,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
     parser.add_argument("--any-voice", action="store_true", help="use what was learned for other voices than the owner's too")
     parser.add_argument("--greedy", action="store_true", help="the best label at each step: quicker than beam search")
+    add_exit(parser)
     add_connect(parser)
     add_seed(parser)
     add_threads(parser)
@@ -26,12 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
-    from tflite_asr.cli.arguments import check_least, keep_vocabulary, load_clips
+    from tflite_asr.cli.arguments import check_least, exit_policy, keep_vocabulary, load_clips
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.runtime.evaluation import evaluate, examples_of
     from tflite_asr.runtime.recognizer import Recognizer
 
     check_least(args, connect=1, seed=0, threads=1)
+    policy = exit_policy(args)
     recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
@@ -41,8 +48,23 @@ def run(args: argparse.Namespace) -> dict:
     if args.words is not None:
         utterances = keep_vocabulary(utterances, args.words)
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
-    result = evaluate(recognizer, examples_of(recognizer, corpus, clips), beam=not args.greedy)
-    return {"model": str(recognizer.artifact.path), "checkpoint": args.checkpoint, **dataclasses.asdict(result.rates), "owner_utterances": result.owner_utterances}
+    result = evaluate(recognizer, examples_of(recognizer, corpus, clips), beam=not args.greedy, policy=policy)
+    return {
+        "model": str(recognizer.artifact.path),
+        "checkpoint": args.checkpoint,
+        **dataclasses.asdict(result.rates),
+        "owner_utterances": result.owner_utterances,
+        **_exits(recognizer, result),
+    }
+
+
+def _exits(recognizer: "Recognizer", result: "Evaluation") -> dict:
+    """How deep the encoder was gone through, if a policy says where to leave it."""
+    if result.exits is None:
+        return {}
+    groups = [group["name"] for group in recognizer.artifact.groups]
+    depths = [groups.index(exit["group"]) + 1 for exit in recognizer.artifact.exits]
+    return {"exits": result.exits, "mean_depth": sum(depths[exit] for exit in result.exits) / len(result.exits)}
 
 
 def describe(result: dict) -> str:

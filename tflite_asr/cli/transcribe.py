@@ -6,7 +6,7 @@
 import argparse
 from pathlib import Path
 
-from tflite_asr.cli.arguments import add_model, add_threads
+from tflite_asr.cli.arguments import add_exit, add_model, add_threads
 
 SUMMARY = "write down what is said in audio files"
 
@@ -18,15 +18,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--greedy", action="store_true", help="the best label at each step: quicker than beam search")
     how.add_argument("--stream", action="store_true", help="greedily and by chunks, as a microphone would give them")
+    add_exit(parser)
     add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices, read_audio
-    from tflite_asr.cli.arguments import check_least
+    from tflite_asr.cli.arguments import check_least, exit_policy
+    from tflite_asr.errors import InputError
     from tflite_asr.runtime.recognizer import Recognizer
 
     check_least(args, threads=1)
+    policy = exit_policy(args)
+    if policy and args.stream:
+        raise InputError("--stream: expected no --exit with it, a stream goes through the whole encoder")
     recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
@@ -37,6 +42,10 @@ def run(args: argparse.Namespace) -> dict:
             frames = recognizer.features(read_audio(Path(path), rate, max_seconds=most, notify=notices))
             if args.stream:
                 *_, text = recognizer.stream([frames])
+            elif policy:
+                text, left = recognizer.transcribe_early(frames, policy, beam=not args.greedy)
+                transcripts.append({"audio": path, "text": text, "exit": left})
+                continue
             else:
                 text = recognizer.transcribe_frames(frames, beam=not args.greedy)
             transcripts.append({"audio": path, "text": text})

@@ -7,6 +7,7 @@ from tflite_asr.data.connect import Clip
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.recognizer import Recognizer
 
 
@@ -18,6 +19,7 @@ class Evaluation:
     references: list[str]
     hypotheses: list[str]
     owner_utterances: int  # heard with the learned weights; the others with the shipped ones
+    exits: list[int] | None = None  # where the encoder was left, if by a policy
 
 
 def examples_of(recognizer: Recognizer, corpus: Corpus, clips: Iterable[Clip]) -> list[Example]:
@@ -26,15 +28,22 @@ def examples_of(recognizer: Recognizer, corpus: Corpus, clips: Iterable[Clip]) -
 
 
 def evaluate(
-    recognizer: Recognizer, examples: Sequence[Example], *, beam: bool = False, title: str = "recognising"
+    recognizer: Recognizer,
+    examples: Sequence[Example],
+    *,
+    beam: bool = False,
+    policy: ExitPolicy | None = None,
+    title: str = "recognising",
 ) -> Evaluation:
-    """Transcribe every example, with a progress bar on a terminal."""
+    """Transcribe every example, with a progress bar on a terminal; with a policy the encoder is left where it says."""
     from tqdm import tqdm
 
     references = [example.text for example in examples]
-    hypotheses = [
-        recognizer.transcribe_frames(example.frames, beam=beam)
-        for example in tqdm(examples, desc=title, unit="utterance", disable=None, leave=False)
-    ]
+    shown = tqdm(examples, desc=title, unit="utterance", disable=None, leave=False)
+    if policy is None:
+        hypotheses, exits = [recognizer.transcribe_frames(example.frames, beam=beam) for example in shown], None
+    else:
+        heard = [recognizer.transcribe_early(example.frames, policy, beam=beam) for example in shown]
+        hypotheses, exits = [text for text, _ in heard], [exit for _, exit in heard]
     owner = sum(recognizer.hears_owner(example.frames) for example in examples)
-    return Evaluation(error_rates(references, hypotheses), references, hypotheses, owner)
+    return Evaluation(error_rates(references, hypotheses), references, hypotheses, owner, exits)

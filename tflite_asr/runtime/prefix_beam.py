@@ -37,6 +37,12 @@ def prefix_beam_search(log_probabilities: np.ndarray, beam: int, max_tokens: int
     return [Hypothesis(tokens, float(np.logaddexp(*scores))) for tokens, scores in kept.items()]
 
 
+def best_path(log_probabilities: np.ndarray) -> list[int]:
+    """The best label of each step [steps, vocabulary], repeats joined, then blanks dropped."""
+    path = np.argmax(log_probabilities, axis=1).tolist()
+    return [label for label, before in zip(path, [0, *path]) if label not in (before, 0)]
+
+
 def _add(found: dict[tuple[int, ...], tuple[float, float]], tokens: tuple[int, ...], blank: float, last: float) -> None:
     known_blank, known_last = found.get(tokens, (-np.inf, -np.inf))
     found[tokens] = float(np.logaddexp(known_blank, blank)), float(np.logaddexp(known_last, last))

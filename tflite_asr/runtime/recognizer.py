@@ -11,9 +11,10 @@ from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.batch import Example, collate, padded_frames
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
+from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
 from tflite_asr.runtime.plan import Plan, StepResult, run_step
-from tflite_asr.runtime.prefix_beam import prefix_beam_search
+from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
 
 # tensors of a checkpoint beside those of the model
@@ -90,19 +91,62 @@ class Recognizer:
 
     def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False) -> str:
         """The same for log-mel frames [time, mel_bands]."""
-        model = self.model if self.hears_owner(frames) else self._shipped_model()
+        model = self._model_for(frames)
         if beam:
             return self.tokenizer.decode(self._nbest(model, frames)[0].tokens)
-        result = model.run("infer", self._padded(frames, self.config.sizes.max_frames))
+        result = model.run("infer", self._utterance(frames, None))
         return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]])
 
     def _nbest(self, model: SignatureModel, frames: np.ndarray) -> list[Hypothesis]:
         if self.config.prediction:
             return BeamSearch(model, self.config).best(frames)
+        return self._prefix_beam(self._steps(model.run("encode", self._utterance(frames, None))))
+
+    def transcribe_early(self, frames: np.ndarray, policy: ExitPolicy, *, beam: bool = False) -> tuple[str, int]:
+        """Transcribe frames [time, mel_bands], leaving the encoder where the policy says.
+
+        Returns:
+            the text, and the exit it was left at, counted from 0.
+        """
+        last = len(self.artifact.exits) - 1
+        if policy.exit is not None:
+            if policy.exit > last:
+                names = [exit["name"] for exit in self.artifact.exits]
+                raise InputError(f"expected an exit from 0 to {last} ({', '.join(names)}), got {policy.exit}")
+            if last == 0:
+                return self.transcribe_frames(frames, beam=beam), 0
+            inputs = self._utterance(frames, policy.exit)
+            model = self._model_for(frames)
+            if beam:
+                steps = self._steps(model.run("encode", inputs))
+                return self.tokenizer.decode(self._prefix_beam(steps)[0].tokens), policy.exit
+            result = model.run("infer", inputs)
+            return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]]), policy.exit
+        if last == 0:
+            raise InputError(f"{self.artifact.path}: has no early exits to choose from")
+        model = self._model_for(frames)
+        inputs = self._padded(frames, self.config.sizes.max_frames)
+        for exit in range(last + 1):
+            result = model.run(f"stage_{exit}", inputs)
+            steps = self._steps(result)
+            if exit == last or policy.leaves(exit, steps):
+                tokens = self._prefix_beam(steps)[0].tokens if beam else best_path(steps)
+                return self.tokenizer.decode(tokens[: self.config.sizes.max_tokens]), exit
+            inputs = {name: result[name] for name in ("encoded", "encoded_lengths")}
+
+    def _steps(self, result: dict[str, np.ndarray]) -> np.ndarray:
+        """Log probabilities of the labels [steps, vocabulary], without the padding."""
+        return result["log_probabilities"][0, : result["encoded_lengths"][0]].copy()
+
+    def _prefix_beam(self, log_probabilities: np.ndarray) -> list[Hypothesis]:
         sizes = self.config.sizes
-        result = model.run("encode", self._padded(frames, sizes.max_frames))
-        steps = result["log_probabilities"][0, : result["encoded_lengths"][0]]
-        return prefix_beam_search(steps, sizes.beam, sizes.max_tokens)
+        return prefix_beam_search(log_probabilities, sizes.beam, sizes.max_tokens)
+
+    def _utterance(self, frames: np.ndarray, exit: int | None) -> dict[str, np.ndarray]:
+        """The inputs of `infer` and `encode`; the last exit when None."""
+        inputs = self._padded(frames, self.config.sizes.max_frames)
+        last = len(self.artifact.exits) - 1
+        return inputs | ({"exit": np.asarray(last if exit is None else exit, np.int32)} if last else {})
 
     def stream(self, chunks: Sequence[np.ndarray] | Iterator[np.ndarray]) -> Iterator[str]:
         """Transcribe frames [any, mel_bands] as they come; yields the whole text so far after each model chunk.
@@ -127,6 +171,9 @@ class Recognizer:
                 waiting = waiting[size:]
         if len(waiting):
             yield advance(waiting)
+
+    def _model_for(self, frames: np.ndarray) -> SignatureModel:
+        return self.model if self.hears_owner(frames) else self._shipped_model()
 
     def _shipped_model(self) -> SignatureModel:
         """An interpreter whose weights stay as they were shipped, made when it is first needed."""
