@@ -1,7 +1,9 @@
-"""A smaller .tflite: constants that repeat one value (zero slots, empty loop buffers) become FILL ops.
+"""A smaller .tflite: constants that repeat one value (zero slots, empty loop buffers) become FILL ops, and tensors lose
+their names.
 
 The converter stores a buffer of zeros in full. Adam's slots and the rows that the recurrences write would be more
-than half of a small file.
+than half of a small file. Names of tensors are half of what a training signature weighs, and nothing reads them:
+signatures have their own, and variables go by the names of their handles.
 """
 
 import flatbuffers
@@ -40,6 +42,9 @@ def compact(content: bytes) -> bytes:
                 operator.inputs[place] = repeated[key]
         graph.operators = fills + list(graph.operators)
     _drop_unused(model)
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.name = None
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
@@ -68,7 +73,7 @@ def _repeated_value(buffer, tensor):
 def _add_fill(model, graph, like, value, code: int, fills: list) -> int:
     """Add FILL(shape, value) to `fills` and its tensors to the graph; index of its output."""
     output = schema.TensorT()
-    output.name, output.type, output.shape, output.buffer = like.name + b"/filled", like.type, like.shape, 0
+    output.type, output.shape, output.buffer = like.type, like.shape, 0
     operator = schema.OperatorT()
     operator.opcodeIndex = code
     operator.builtinOptionsType, operator.builtinOptions = schema.BuiltinOptions.FillOptions, schema.FillOptionsT()
@@ -84,7 +89,7 @@ def _add_constant(model, graph, value: np.ndarray, dtype: int) -> int:
     buffer, tensor = schema.BufferT(), schema.TensorT()
     buffer.data = np.frombuffer(value.tobytes(), np.uint8)
     model.buffers.append(buffer)
-    tensor.name, tensor.type, tensor.shape = b"fill_argument", dtype, list(value.shape)
+    tensor.type, tensor.shape = dtype, list(value.shape)
     tensor.buffer = len(model.buffers) - 1
     graph.tensors.append(tensor)
     return len(graph.tensors) - 1

@@ -81,7 +81,8 @@ def export(
     if optimizer not in OPTIMIZERS:
         raise InputError(f"no optimizer named {optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
     state = State(model.named_weights(), OPTIMIZERS[optimizer], pull)
-    split_step = make_split_step(model, state, split)
+    # the parts end in one loss: a model that can be left early is trained whole
+    split_step = None if model.config.exits else make_split_step(model, state, split)
     signatures = all_signatures(model, state, split_step, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
     content = convert(functions, state, allow_flex=allow_flex)
@@ -89,7 +90,7 @@ def export(
     temporary, description = out.with_name(f".{out.name}.tmp"), out.with_name(f".{out.stem}.json.tmp")
     try:
         temporary.write_bytes(content)
-        artifact = _describe(model, state, signatures, functions, split_step.plan(), temporary, out, voices, allow_flex)
+        artifact = _describe(model, state, signatures, functions, split_step, temporary, out, voices, allow_flex)
         description.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
         temporary.replace(out)
         description.replace(out.with_suffix(".json"))
@@ -110,7 +111,7 @@ def make_split_step(model: Transducer | CTC, state: State, split: SplitOptions) 
 
 
 def all_signatures(
-    model: Transducer | CTC, state: State, split_step: SplitStep, inference: bool = True
+    model: Transducer | CTC, state: State, split_step: SplitStep | None, inference: bool = True
 ) -> list[Signature]:
     """Every signature of an export, in the order of docs/signatures.md."""
     sizes = model.config.sizes
@@ -119,7 +120,7 @@ def all_signatures(
         loss_signature(model),
         parameters_signature(model, state, sizes.batch),
         train_signature(model, state),
-        *split_step.signatures(),
+        *(split_step.signatures() if split_step else []),
         *weights_signatures(model, state),
     ]
 
@@ -187,7 +188,7 @@ def _describe(
     state: State,
     signatures: Sequence[Signature],
     functions: dict,
-    split_plan: list[dict],
+    split_step: SplitStep | None,
     written: Path,
     out: Path,
     voices: Mixture | None,
@@ -239,7 +240,7 @@ def _describe(
         },
         plans={
             "train": [{"signature": "train", "takes": {}, "updates": [group.name for group in model.all_groups]}],
-            "split": split_plan,
+            **({"split": split_step.plan()} if split_step else {}),
         },
         path=out,
         voices=voices.to_json() if voices else None,

@@ -1,6 +1,7 @@
 """What the split step saves and costs: whole and split, each in fresh processes, alternated."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
+from tflite_asr.runtime.memory import HUGE_PAGES
 
 PLANS = {"whole": "train", "split": "split"}
 FIGURES = ("added_private_mb", "peak_private_mb", "peak_rss_mb", "base_private_mb", "step_seconds")
@@ -20,7 +22,7 @@ def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> 
         path: an artifact with the plans `train` and `split`.
         steps: timed ones of each process, after two that memory is measured in.
         runs: processes for each plan.
-        keep_memory: leave the C allocator as it is, in both.
+        keep_memory: leave the C allocator as it is, in both; otherwise both give back what they free, in huge pages.
 
     Returns:
         memory_reduction, of what training adds to the interpreter with its variables initialised; total_memory_reduction;
@@ -72,7 +74,8 @@ def _elements(shape: list[int]) -> int:
 
 def _child(path: Path, plan: str, steps: int, keep_memory: bool) -> dict:
     command = [sys.executable, "-m", "tflite_asr.benchmark.measure", str(path), plan, str(steps)]
-    result = subprocess.run(command + ["--keep-memory"] * keep_memory, capture_output=True, text=True)
+    environment = os.environ if keep_memory else os.environ | HUGE_PAGES
+    result = subprocess.run(command + ["--keep-memory"] * keep_memory, capture_output=True, text=True, env=environment)
     if result.returncode:
         raise InputError(f"{path}, plan {plan}: {(result.stderr.strip().splitlines() or ['no output'])[-1]}")
     return json.loads(result.stdout.splitlines()[-1])

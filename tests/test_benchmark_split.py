@@ -1,0 +1,68 @@
+import json
+
+import pytest
+
+from tflite_asr.benchmark.measure import longest_batch
+from tflite_asr.benchmark.split import compare, floor_mb
+from tflite_asr.cli.main import main
+from tflite_asr.config import preset
+from tflite_asr.errors import InputError
+from tflite_asr.runtime.artifact import read_artifact
+
+
+def test_the_longest_batch_fills_every_row():
+    sizes, batch = preset("tiny").sizes, longest_batch(preset("tiny"))
+    assert batch["frame_lengths"].tolist() == [sizes.max_frames] * sizes.batch
+    assert batch["token_lengths"].tolist() == [sizes.max_tokens] * sizes.batch
+    assert batch["tokens"].min() >= 1
+
+
+def test_the_floor_is_state_and_the_largest_part(tiny_tflite):
+    artifact = read_artifact(tiny_tflite)
+    figures = {group["name"]: group for group in artifact.groups}
+    weights = sum(group["bytes"] for group in artifact.groups)
+    # Adam keeps two values a weight, and the step is four bytes; the second part is the top group and the heads
+    top = [name for call in artifact.plans["split"] if call["signature"] == "head" for name in call["updates"]]
+    assert "joint" in top and "encoder_0" not in top
+    expected = 3 * weights + 4 + sum(figures[name]["activation_bytes"] for name in top)
+    assert floor_mb(artifact) == pytest.approx(expected / 1e6, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_whole_and_split_are_measured_in_processes_of_their_own(tiny_tflite, capsys):
+    assert main(["benchmark", "split", str(tiny_tflite), "--steps", "2", "--runs", "1", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    for name in ("whole", "split"):
+        figures = result[name]
+        assert 0 < figures["added_private_mb"] < figures["peak_private_mb"] < figures["peak_rss_mb"]
+        assert 0 < figures["step_seconds_lowest"] <= figures["step_seconds"] <= figures["step_seconds_highest"]
+    whole, split = result["whole"], result["split"]
+    assert result["memory_reduction"] == pytest.approx(1 - split["added_private_mb"] / whole["added_private_mb"])
+    assert result["total_memory_reduction"] == pytest.approx(1 - split["peak_private_mb"] / whole["peak_private_mb"])
+    assert result["time_increase"] == pytest.approx(split["step_seconds"] / whole["step_seconds"] - 1)
+    assert result["loss_difference"] < 1e-4 and result["parts"] == 2 and result["calls"] == 3
+
+
+def test_a_child_that_fails_is_one_line(tmp_path):
+    (tmp_path / "broken.tflite").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="expected its description broken.json"):
+        compare(tmp_path / "broken.tflite", steps=1, runs=1)
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        ([], "expected either MODEL or --preset"),
+        (["commands", "--preset", "tiny"], "expected either MODEL or --preset"),
+        (["commands", "--parts", "2"], "a MODEL is cut as it was exported"),
+        (["--preset", "tiny", "--sweep"], "--sweep: expected --out"),
+        (["--preset", "tiny", "--steps", "0"], "--steps: expected 1 or more"),
+        (["--preset", "tiny", "--parts", "two"], "--parts two: expected whole numbers"),
+        (["--preset", "tiny", "--parts", "2", "--part-sizes", "1,2"], "--parts and --part-sizes: expected one"),
+        (["--preset", "enormous"], "no preset named 'enormous'"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(arguments, told, capsys):
+    assert main(["benchmark", "split", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
