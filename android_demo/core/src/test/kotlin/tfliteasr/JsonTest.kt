@@ -24,7 +24,9 @@ class JsonTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = ["", "{", "[1,]", "{'a': 1}", "{\"a\" 1}", "01", "nul", "\"open", "\"\\x\"", "1 2", "[1 2]", "NaN", "\"\\u12\""])
+    @ValueSource(
+        strings = ["", "{", "[1,]", "{'a': 1}", "{\"a\" 1}", "01", "nul", "\"open", "\"\\x\"", "1 2", "[1 2]", "NaN", "\"\\u12\""],
+    )
     fun `what is not JSON is refused`(text: String) {
         val error = assertThrows(InputError::class.java) { Json.parse(text) }
         assertTrue(error.message!!.startsWith("not JSON: expected "), error.message)

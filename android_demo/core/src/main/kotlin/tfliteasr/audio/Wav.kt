@@ -35,7 +35,10 @@ fun readWav(path: File, where: String = ""): Sound {
         if (size < 0 || start.toLong() + size > bytes.capacity()) throw InputError("$place: the file is cut short; copy it again")
         when (tag(bytes, at)) {
             "fmt " -> format = section(bytes, start, size)
-            "data" -> return decoded(format ?: throw InputError("$place: its samples come before their format"), section(bytes, start, size), place)
+            "data" -> {
+                val known = format ?: throw InputError("$place: its samples come before their format; write the file again")
+                return decoded(known, section(bytes, start, size), place)
+            }
         }
         at = Math.addExact(start, size + size % 2)
     }

@@ -30,7 +30,10 @@ class Corpus(val utterances: List<Utterance>, val config: ModelConfig, private v
     }
 
     /** [n] in [-1, 1]. */
-    fun samples(utterance: Utterance): FloatArray = loaded.getValue(utterance.where).let { all -> FloatArray(all.size) { all[it] / SCALE } }
+    fun samples(utterance: Utterance): FloatArray {
+        val stored = loaded.getValue(utterance.where)
+        return FloatArray(stored.size) { stored[it] / SCALE }
+    }
 
     /** The clip's parts and gaps; with [random], at a random speed, level, noise and with pauses. */
     fun assemble(clip: Clip, random: Random? = null): FloatArray {

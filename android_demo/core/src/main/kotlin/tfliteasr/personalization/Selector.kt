@@ -15,7 +15,9 @@ data class Candidate(val plan: String, val calls: Int, val memoryMb: Double)
 /** What the artifact offers, a candidate a plan. */
 fun candidates(artifact: Artifact): List<Candidate> {
     val stateBytes = artifact.state.sumOf { Tensor.byteSize(it.dtype, it.shape.toIntArray()).toLong() }
-    return artifact.plans.values.map { plan -> Candidate(plan.name, plan.calls.size, (stateBytes + largestCall(plan, artifact)) / 1e6) }
+    return artifact.plans.values.map { plan ->
+        Candidate(plan.name, plan.calls.size, (stateBytes + largestCall(plan, artifact)) / 1e6)
+    }
 }
 
 private fun largestCall(plan: Plan, artifact: Artifact): Long = plan.calls.maxOf { call ->

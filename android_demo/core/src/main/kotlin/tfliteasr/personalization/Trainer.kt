@@ -100,12 +100,15 @@ class Trainer(
         val loss = recognizer.loss(validation).average()
         val kept = history.lastOrNull { it.best }
         // weights that have no finite loss are not worth keeping, whatever they recognise
-        val better = kept == null || (loss.isFinite() && (wer < kept.validationWer || (wer == kept.validationWer && loss < kept.validationLoss)))
-        val row = Epoch(epoch, step, seconds(), trainLoss, loss, wer, processMemory()?.residentMb, better)
+        val best = kept == null || (loss.isFinite() && isBetter(wer, loss, kept))
+        val row = Epoch(epoch, step, seconds(), trainLoss, loss, wer, processMemory()?.residentMb, best)
         history.add(row)
         listener.onEpoch(row)
         return row
     }
+
+    private fun isBetter(wer: Double, loss: Double, kept: Epoch): Boolean =
+        wer < kept.validationWer || (wer == kept.validationWer && loss < kept.validationLoss)
 
     /** An epoch's batches, each with `settings.replay` shipped utterances where there are any. */
     private fun batches(epoch: Int): List<List<Example>> {

@@ -58,7 +58,9 @@ class Artifact(
 
         private fun fromJson(values: JsonObject, path: File): Artifact {
             val format = values.long("format")
-            if (format != FORMAT) throw InputError("${values.place}: expected format $FORMAT, got $format; export the model again")
+            if (format != FORMAT) {
+                throw InputError("${values.place}: expected format $FORMAT, got $format; export the model again")
+            }
             val signatures = objects(values.at("signatures")) { name, signature ->
                 val inputs = signature.list("inputs").map { tensor(it, "name") }
                 Signature(name, inputs, signature.strings("outputs"), signature.strings("writes"))

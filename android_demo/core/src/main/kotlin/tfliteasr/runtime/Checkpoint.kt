@@ -67,7 +67,9 @@ fun loadCheckpoint(path: File, artifactSha256: String, expected: List<TensorSpec
 private fun checkMetadata(path: File, metadata: Map<String, String>, artifactSha256: String) {
     if (metadata.keys != KEYS) throw InputError("$path: a safetensors file, but not a checkpoint of tflite_asr")
     if (metadata["format"] != FORMAT) {
-        throw InputError("$path: expected checkpoint format $FORMAT, got '${metadata["format"]}'; it was written by another version")
+        throw InputError(
+            "$path: expected checkpoint format $FORMAT, got '${metadata["format"]}'; it was written by another version",
+        )
     }
     val found = metadata.getValue("artifact_sha256")
     if (found != artifactSha256) {
@@ -110,4 +112,4 @@ private fun checkNames(path: File, problem: String, names: Set<String>) {
     if (names.isNotEmpty()) throw InputError("$path: the checkpoint $problem (${names.size}): ${listed(names)}")
 }
 
-private fun listed(names: Set<String>): String = names.sorted().let { it.take(3).joinToString() + if (it.size > 3) ", ..." else "" }
+private fun listed(names: Set<String>): String = names.sorted().take(3).joinToString() + if (names.size > 3) ", ..." else ""

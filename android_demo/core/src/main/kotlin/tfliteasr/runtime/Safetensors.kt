@@ -27,7 +27,11 @@ class Safetensors(val metadata: Map<String, String>, val tensors: Map<String, Te
         var offset = 0L
         for ((name, tensor) in tensors) {
             val end = offset + tensor.data.capacity()
-            header[name] = mapOf("dtype" to tensor.dtype.stored, "shape" to tensor.shape.asList(), "data_offsets" to listOf(offset, end))
+            header[name] = mapOf(
+                "dtype" to tensor.dtype.stored,
+                "shape" to tensor.shape.asList(),
+                "data_offsets" to listOf(offset, end),
+            )
             offset = end
         }
         val json = Json.write(header).toByteArray()
@@ -68,9 +72,12 @@ class Safetensors(val metadata: Map<String, String>, val tensors: Map<String, Te
 
         private fun tensor(channel: FileChannel, entry: JsonObject, start: Long, size: Long): Tensor {
             val stored = entry.string("dtype")
-            val dtype = DType.entries.firstOrNull { it.stored == stored } ?: throw InputError("${entry.place}: dtype $stored is not known")
+            val dtype = DType.entries.firstOrNull { it.stored == stored }
+                ?: throw InputError("${entry.place}: dtype $stored is not known")
             val shape = entry.shape("shape")
-            val (from, to) = entry.shape("data_offsets").also { if (it.size != 2) throw InputError("${entry.place}: expected two offsets") }
+            val offsets = entry.shape("data_offsets")
+            if (offsets.size != 2) throw InputError("${entry.place}: expected two offsets")
+            val (from, to) = offsets
             if (shape.any { it < 0 } || from < 0 || start + to > size || to - from != byteSize(dtype, shape)) {
                 throw InputError("${entry.place}: its place in the file does not fit its shape")
             }

@@ -56,7 +56,7 @@ class Tensor(val dtype: DType, val shape: IntArray, val data: ByteBuffer = direc
     companion object {
         fun direct(bytes: Int): ByteBuffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN)
 
-        fun byteSize(dtype: DType, shape: IntArray): Int = Math.toIntExact(shape.fold(dtype.bytes.toLong()) { size, side -> size * side })
+        fun byteSize(dtype: DType, shape: IntArray): Int = shape.fold(dtype.bytes, Math::multiplyExact)
 
         fun kind(dtype: DType, shape: IntArray): String = "${dtype.code} [${shape.joinToString(", ")}]"
 

@@ -64,7 +64,8 @@ class CharacterTokenizer(val characters: String) {
             return CharacterTokenizer(value.string("characters"))
         }
 
-        private fun normalized(text: String) = text.uppercase(Locale.ROOT).split(Regex("\\s+")).filter { it.isNotEmpty() }.joinToString(" ")
+        private fun normalized(text: String) =
+            text.uppercase(Locale.ROOT).split(Regex("\\s+")).filter { it.isNotEmpty() }.joinToString(" ")
 
         private fun quoted(characters: Iterable<Char>) = characters.joinToString { "'$it'" }
     }

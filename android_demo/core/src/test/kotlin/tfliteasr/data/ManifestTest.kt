@@ -17,14 +17,25 @@ class ManifestTest {
     @Test
     fun `paths are relative to the manifest and blank lines count nothing`() {
         val path = folder.resolve("m.jsonl")
-        path.writeText("{\"audio\": \"a/1.wav\", \"text\": \"ONE\", \"speaker\": 3}\n\n{\"audio_filepath\": \"2.wav\", \"text\": \"TWO\"}\n")
+        val rows = listOf("""{"audio": "a/1.wav", "text": "ONE", "speaker": 3}""", "", """{"audio_filepath": "2.wav", "text": "TWO"}""")
+        path.writeText(rows.joinToString("\n"))
         val found = readManifest(path)
         assertEquals(listOf(folder.resolve("a/1.wav"), folder.resolve("2.wav")), found.map { it.audio })
         assertEquals(listOf("$path:1", "$path:3"), found.map { it.where })
     }
 
     @ParameterizedTest
-    @ValueSource(strings = ["", "\n", "[1]", "{\"text\": \"ONE\"}", "{\"audio\": \"a.wav\"}", "{\"audio\": \"a.wav\", \"text\": \" \"}", "{\"audio\": 3, \"text\": \"A\"}"])
+    @ValueSource(
+        strings = [
+            "",
+            "\n",
+            "[1]",
+            """{"text": "ONE"}""",
+            """{"audio": "a.wav"}""",
+            """{"audio": "a.wav", "text": " "}""",
+            """{"audio": 3, "text": "A"}""",
+        ],
+    )
     fun `a row that is none is told with its place`(line: String) {
         val path = folder.resolve("m.jsonl").apply { writeText(line) }
         assertTrue(assertThrows(InputError::class.java) { readManifest(path) }.message!!.startsWith("$path"))

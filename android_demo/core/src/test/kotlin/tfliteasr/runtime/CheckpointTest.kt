@@ -64,7 +64,8 @@ class CheckpointTest {
         val other = assertThrows(InputError::class.java) { loadCheckpoint(golden, "cd".repeat(32), expected) }
         assertTrue(other.message!!.contains("of another model: expected cdcdcdcdcdcd, got abababababab"))
         assertThrows(InputError::class.java) { loadCheckpoint(golden, artifact, expected.drop(1)) }
-        assertThrows(InputError::class.java) { loadCheckpoint(golden, artifact, expected + TensorSpec("more", emptyList(), DType.INT32)) }
+        val more = expected + TensorSpec("more", emptyList(), DType.INT32)
+        assertThrows(InputError::class.java) { loadCheckpoint(golden, artifact, more) }
         val reshaped = expected.map { if (it.name == "kernel") it.copy(shape = listOf(7, 5)) else it }
         val wrong = assertThrows(InputError::class.java) { loadCheckpoint(golden, artifact, reshaped) }
         assertTrue(wrong.message!!.endsWith("expected kernel to be float32 [7, 5], got float32 [5, 7]"))

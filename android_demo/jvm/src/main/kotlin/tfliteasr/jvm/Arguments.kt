@@ -15,12 +15,15 @@ class Arguments(given: List<String>, places: Int, options: Set<String>, flags: S
             when {
                 name == argument -> positional.add(argument)
                 name in flags -> named[name] = ""
-                name !in options -> throw InputError("no such option: $argument; there are ${(options + flags).joinToString { "--$it" }}")
+                name !in options ->
+                    throw InputError("no such option: $argument; there are ${(options + flags).joinToString { "--$it" }}")
                 rest.hasNext() -> named[name] = rest.next()
                 else -> throw InputError("$argument: expected a value")
             }
         }
-        if (positional.size != places) throw InputError("expected $places arguments beside the options, got ${positional.size}; --help says which")
+        if (positional.size != places) {
+            throw InputError("expected $places arguments beside the options, got ${positional.size}; --help says which")
+        }
     }
 
     fun option(name: String): String? = named[name]
@@ -29,6 +32,7 @@ class Arguments(given: List<String>, places: Int, options: Set<String>, flags: S
 
     fun count(name: String, default: Int, least: Int = 1): Int {
         val text = named[name] ?: return default
-        return text.toIntOrNull()?.takeIf { it >= least } ?: throw InputError("--$name: expected a whole number from $least on, got $text")
+        return text.toIntOrNull()?.takeIf { it >= least }
+            ?: throw InputError("--$name: expected a whole number from $least on, got $text")
     }
 }

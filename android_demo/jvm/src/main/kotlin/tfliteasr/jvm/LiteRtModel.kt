@@ -62,11 +62,15 @@ class LiteRtModel(private val path: File, threads: Int = 1) : SignatureModel {
         }
 
         fun write(values: Map<String, Tensor>) {
-            if (values.keys != inputs) throw InputError("signature $name: expected inputs ${inputs.sorted()}, got ${values.keys.sorted()}")
+            if (values.keys != inputs) {
+                throw InputError("signature $name: expected inputs ${inputs.sorted()}, got ${values.keys.sorted()}")
+            }
             for ((input, value) in values) {
                 val tensor = handle.input_tensor(input)
                 val expected = Tensor.kind(dtype(tensor), shape(tensor))
-                if (expected != value.kind()) throw InputError("signature $name, input $input: expected $expected, got ${value.kind()}")
+                if (expected != value.kind()) {
+                    throw InputError("signature $name, input $input: expected $expected, got ${value.kind()}")
+                }
                 val bytes = Pointer(value.bytes())
                 check(TfLiteTensorCopyFromBuffer(tensor, bytes, value.data.capacity().toLong()), "signature $name, input $input")
             }

@@ -40,10 +40,9 @@ fun main(arguments: Array<String>) {
 }
 
 private fun transcribe(arguments: Arguments) = recognizer(arguments).use { recognizer ->
-    val sound = readWav(File(arguments.positional[1]))
-    if (sound.sampleRate != recognizer.config.features.sampleRate) {
-        throw InputError("${arguments.positional[1]}: expected ${recognizer.config.features.sampleRate} Hz, got ${sound.sampleRate} Hz; convert it")
-    }
+    val (path, rate) = arguments.positional[1] to recognizer.config.features.sampleRate
+    val sound = readWav(File(path))
+    if (sound.sampleRate != rate) throw InputError("$path: expected $rate Hz, got ${sound.sampleRate} Hz; convert it")
     println(recognizer.transcribe(sound.samples, beam = !arguments.flag("greedy")))
 }
 

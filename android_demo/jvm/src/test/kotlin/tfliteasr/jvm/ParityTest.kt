@@ -50,7 +50,8 @@ class ParityTest {
         val examples = wrong.take(numbers("losses_before").size)
         assertClose(numbers("losses_before"), recognizer.loss(examples).map { it.toDouble() }, 1e-5)
         val batches = (vectors["batches"] as List<*>).map { batch -> (batch as List<*>).map { wrong[(it as Long).toInt()] } }
-        val rates = (vectors["group_rates"] as Map<*, *>).entries.associate { (it.key as String) to (it.value as Double).toFloat() }
+        val rates = (vectors["group_rates"] as Map<*, *>).entries
+            .associate { (it.key as String) to (it.value as Double).toFloat() }
         val steps = numbers("train_losses").indices.map { number ->
             recognizer.trainStep(
                 batches[number % batches.size],

@@ -34,8 +34,9 @@ class TrainingTest {
 
     /** Shipped utterances as a voice that the model does not know: weaker, so that there are errors to learn from. */
     private fun strange(artifact: Artifact): List<Example> = readReplay(artifact).take(10).map { example ->
-        val frames = Frames(FloatArray(example.frames.values.size) { 0.4f * example.frames.values[it] - 0.5f }, example.frames.melBands)
-        Example(frames, example.tokens, example.text, example.where)
+        val values = example.frames.values
+        val frames = FloatArray(values.size) { 0.4f * values[it] - 0.5f }
+        Example(Frames(frames, example.frames.melBands), example.tokens, example.text, example.where)
     }
 
     private fun trace(vararg ramMb: Int): File = folder.resolve("trace.jsonl").apply {
@@ -64,7 +65,7 @@ class TrainingTest {
     }
 
     @Test
-    fun `rounds stop in the middle when memory runs low, and leave a checkpoint that loads`() = Shipped.recognizer().use { recognizer ->
+    fun `rounds stop in the middle when memory runs low and leave a checkpoint`() = Shipped.recognizer().use { recognizer ->
         var seconds = 0.0
         val listener = object : TrainingListener {
             var steps = 0
