@@ -43,7 +43,8 @@ class TrainScreen(private val activity: MainActivity) : Screen {
         text(
             R.id.round,
             state.candidate?.let {
-                activity.getString(R.string.train_round, state.round, it.plan, it.calls, it.memoryMb, state.budgetMb)
+                val (groups, parts) = it.trained.size to it.calls
+                activity.getString(R.string.train_round, state.round, groups, parts, it.memoryMb, state.budgetMb)
             },
         )
         text(R.id.step, state.loss?.let { activity.getString(R.string.train_step, state.step, state.steps, it) })

@@ -38,7 +38,7 @@ class Rounds(
             val budgetMb = resources.now().availableRamMb - limits.leastRamMb
             val candidate = choose(candidates, budgetMb) ?: return RoundsOutcome(rounds, StopReason.NO_PLAN_FITS)
             listener.onRound(rounds.size + 1, candidate, budgetMb)
-            val outcome = Trainer(recognizer, data, settings.copy(plan = candidate.plan), replay, watched).personalize()
+            val outcome = Trainer(recognizer, data, settings.with(candidate), replay, watched).personalize()
             rounds.add(Round(candidate, outcome))
             when {
                 outcome.stoppedBecause !in FINISHED -> return RoundsOutcome(rounds, outcome.stoppedBecause)
@@ -46,6 +46,11 @@ class Rounds(
             }
         }
         return RoundsOutcome(rounds, StopReason.ROUNDS_DONE)
+    }
+
+    private fun Settings.with(candidate: Candidate): Settings {
+        val left = recognizer.groups.filter { it !in candidate.trained }
+        return copy(plan = candidate.plan, groupRates = groupRates + left.associateWith { 0.0 })
     }
 
     private fun refusal(): StopReason? = listener.stopReason() ?: limits.refusal(resources.now())

@@ -77,7 +77,7 @@ class Artifact(
                 state = values.list("state").map { tensor(it, "tensor") },
                 exits = values.list("exits").map { Exit(it.string("name"), it.string("group")) },
                 signatures = signatures,
-                plans = plans.names.associateWith { Plan(it, plans.list(it).map(PlanCall::fromJson), signatures) },
+                plans = plans.names.associateWith { Plan(it, plans.list(it).map(Call::fromJson), signatures) },
                 path = path,
             )
         }

@@ -3,15 +3,6 @@ package tfliteasr.runtime
 import java.io.File
 import tfliteasr.InputError
 
-/**
- * What one training step reports.
- *
- * @property loss nats an utterance, before the update.
- * @property gradientNorm before clipping.
- * @property skipped loss, gradient or a rate was not finite: nothing was changed.
- */
-data class StepResult(val loss: Float, val gradientNorm: Float, val skipped: Boolean)
-
 /** A recogniser on the device: transcribes, trains, saves and restores what it learned. */
 class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoCloseable {
     val config = artifact.config
@@ -69,10 +60,12 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
      * One update on up to `batch` utterances.
      *
      * @param learningRate of the artifact's optimizer.
-     * @param clipNorm greatest global norm of the gradient; 0 does not clip.
+     * @param clipNorm greatest norm of the gradient, of all groups together in the plan `train`, of each group in `split`;
+     *     0 does not clip.
      * @param pull w -= learning_rate * pull * (w - shipped w) at every step; 0 does not.
      * @param groupRates factors on the learning rate by group name, 1 where not named; 0 leaves a group alone.
-     * @param plan which of the artifact's plans.
+     * @param plan `train`, the whole step in one call, or another of the artifact's: the same in parts with less memory.
+     * @param clipGlobally a plan in parts clips by the norm of all groups too; it takes twice as long.
      */
     fun trainStep(
         examples: List<Example>,
@@ -81,10 +74,11 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         pull: Float = 0f,
         groupRates: Map<String, Float> = emptyMap(),
         plan: String = "train",
+        clipGlobally: Boolean = false,
     ): StepResult {
         checkGroups(groupRates)
-        val calls = artifact.plans[plan]
-            ?: throw InputError("no such plan: $plan; there are ${artifact.plans.keys.joinToString()}")
+        val known = artifact.plans[plan]
+            ?: throw InputError("no plan named '$plan'; there are: ${artifact.plans.keys.sorted().joinToString()}")
         val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: 1f }
         val values = collate(examples, config) + mapOf(
             "learning_rate" to Tensor.scalar(learningRate),
@@ -92,10 +86,10 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
             "pull" to Tensor.scalar(pull),
             "group_rates" to Tensor.floats(groups.size).put(0, rates),
         )
-        val result = calls.run(model, values)
-        val skipped = result.getValue("skipped").int(0) != 0
-        if (skipped) skippedUpdates++
-        return StepResult(result.getValue("loss").float(0), result.getValue("gradient_norm").float(0), skipped)
+        val result = known.needed(groups.filterIndexedTo(HashSet()) { index, _ -> rates[index] != 0f })
+            .step(model, values, clipGlobally)
+        if (result.skipped) skippedUpdates++
+        return result
     }
 
     /** [InputError] when a name is not of a layer group. */

@@ -49,11 +49,14 @@ class ResourcesTest {
     }
 
     @Test
-    fun `the fastest plan that fits is chosen`() {
-        val all = listOf(Candidate("train", 1, 300.0), Candidate("halves", 5, 180.0), Candidate("layers", 9, 120.0))
-        assertEquals("train", choose(all, 300.0)?.plan)
-        assertEquals("halves", choose(all, 299.0)?.plan)
-        assertEquals("layers", choose(all, 150.0)?.plan)
-        assertNull(choose(all, 100.0))
+    fun `of what fits, most groups are trained in the fewest calls`() {
+        val all = listOf("low", "high")
+        val candidates = listOf(
+            Candidate("train", all, 1, 300.0),
+            Candidate("split", all, 3, 180.0),
+            Candidate("split", listOf("high"), 2, 120.0),
+        )
+        assertEquals(listOf(1, 3, 2), listOf(300.0, 299.0, 179.0).map { choose(candidates, it)?.calls })
+        assertNull(choose(candidates, 100.0))
     }
 }

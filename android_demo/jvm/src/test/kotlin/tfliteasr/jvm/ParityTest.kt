@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Test
 import tfliteasr.Json
 import tfliteasr.errorRates
 import tfliteasr.personalization.readReplay
+import tfliteasr.runtime.Artifact
 import tfliteasr.runtime.BeamSearch
 import tfliteasr.runtime.Example
 import tfliteasr.runtime.Frames
@@ -70,6 +71,17 @@ class ParityTest {
         assertClose(recognizer.groups.map { expected[it] as Double }, distances.map { it.toDouble() }, 1e-4)
         // for tests/android/test_android_core.py, which restores it on the Python side
         recognizer.save(File("target/kotlin.checkpoint.safetensors"))
+    }
+
+    @Test
+    fun `every plan takes the same steps as the whole one`() {
+        val losses = Artifact.read(Shipped.tflite).plans.keys.associateWith { plan ->
+            Shipped.recognizer().use { recognizer ->
+                val examples = readReplay(recognizer.artifact).take(3)
+                List(3) { recognizer.trainStep(examples, clipNorm = 0f, plan = plan).loss.toDouble() }
+            }
+        }
+        for (found in losses.values) assertClose(losses.getValue("train"), found, 1e-5)
     }
 
     @Test
