@@ -6,6 +6,7 @@ import android.os.Looper
 import android.util.Log
 import java.io.File
 import java.io.IOException
+import java.util.concurrent.Executor
 import java.util.concurrent.Executors
 import tfliteasr.InputError
 import tfliteasr.audio.Sound
@@ -27,8 +28,8 @@ import tfliteasr.runtime.Recognizer
 /**
  * The recogniser and what the owner taught it. It outlives screens, so a rotation stops nothing.
  *
- * All that touches the interpreter or the files runs on one worker thread; [state], [config] and the callbacks belong to
- * the main thread.
+ * All that touches the interpreter runs on one worker thread; recordings are kept and counted on another one, so that they
+ * do not wait for a training to end. [state], [config] and the callbacks belong to the main thread.
  */
 class Engine(private val context: Context) {
     val resources = DeviceResources(context)
@@ -44,7 +45,8 @@ class Engine(private val context: Context) {
     private val learned = context.noBackupFilesDir.resolve("learned")
     private val checkpoint = learned.resolve("checkpoint.safetensors")
     private val files = ModelFiles(context)
-    private val worker = Executors.newSingleThreadExecutor { Thread(it, "engine") }
+    private val worker = Executors.newSingleThreadExecutor { Thread(it, "interpreter") }
+    private val keeper = Executors.newSingleThreadExecutor { Thread(it, "recordings") }
     private val main = Handler(Looper.getMainLooper())
     private var recognizer: Recognizer? = null // of the worker
 
@@ -52,7 +54,7 @@ class Engine(private val context: Context) {
     private var asked: StopReason? = null
 
     init {
-        work(R.string.problem_model) {
+        worker.run(R.string.problem_model) {
             val loaded = files.artifact().config
             main.post {
                 config = loaded
@@ -62,20 +64,20 @@ class Engine(private val context: Context) {
     }
 
     /** What is stored, told on the main thread. */
-    fun stored(tell: (count: Int, bytes: Long, learnedBytes: Long) -> Unit) = work(R.string.problem_storage) {
+    fun stored(tell: (count: Int, bytes: Long, learnedBytes: Long) -> Unit) = keeper.run(R.string.problem_reading) {
         val (count, bytes, learnedBytes) = Triple(recordings.all().size, recordings.bytes(), checkpoint.length())
         main.post { tell(count, bytes, learnedBytes) }
     }
 
     /** Keep a recording; [done] is told whether that worked. */
-    fun keep(sound: Sound, text: String, done: (Boolean) -> Unit) = work(R.string.problem_storage, { done(false) }) {
+    fun keep(sound: Sound, text: String, done: (Boolean) -> Unit) = keeper.run(R.string.problem_storage, { done(false) }) {
         recordings.keep(sound, text)
         main.post { done(true) }
     }
 
     /** What the shipped model hears, and what it hears with what was learned; nulls when that did not work. */
     fun listen(sound: Sound, tell: (before: String?, after: String?) -> Unit) =
-        work(R.string.problem_listening, { tell(null, null) }) {
+        worker.run(R.string.problem_listening, { tell(null, null) }) {
             val after = recognizer().transcribe(sound.samples, beam = true)
             val before = open().use { it.transcribe(sound.samples, beam = true) }
             main.post { tell(before, after) }
@@ -87,21 +89,26 @@ class Engine(private val context: Context) {
         asked = null
         state = TrainingState(running = true)
         onChange()
-        work(R.string.problem_training, { done() }) {
+        worker.run(R.string.problem_training, { ended(null, done) }) {
             val utterances = recordings.all()
-            if (utterances.size >= LEAST_RECORDINGS) train(utterances, limits) else change { it.copy(running = false) }
-            main.post(done)
+            val reason = if (utterances.size >= LEAST_RECORDINGS) train(utterances, limits) else null
+            main.post { ended(reason, done) }
         }
     }
 
-    private fun train(utterances: List<Utterance>, limits: Limits) = try {
+    private fun ended(reason: StopReason?, done: () -> Unit) {
+        state = state.copy(running = false, stopped = reason)
+        onChange()
+        done()
+    }
+
+    private fun train(utterances: List<Utterance>, limits: Limits): StopReason = try {
         val recognizer = recognizer()
         val corpus = Corpus(utterances, recognizer.config, recognizer.tokenizer)
         val data = RecordedSpeech(recognizer, corpus, utterances, SETTINGS)
         val replay = readReplay(recognizer.artifact)
         learned.mkdirs()
-        val outcome = Rounds(recognizer, data, SETTINGS, checkpoint, resources, limits, replay, Progress()).run(MOST_ROUNDS)
-        change { it.copy(running = false, stopped = outcome.stoppedBecause) }
+        Rounds(recognizer, data, SETTINGS, checkpoint, resources, limits, replay, Progress()).run(MOST_ROUNDS).stoppedBecause
     } catch (error: Exception) {
         forget() // weights in the middle of training; the checkpoint has the best
         throw error
@@ -121,12 +128,14 @@ class Engine(private val context: Context) {
     /** Delete the recordings and what was learned; [done] is told whether nothing is left. */
     fun deleteAll(done: (Boolean) -> Unit) {
         stop(StopReason.ASKED)
-        work(R.string.problem_delete, { done(false) }) {
-            recordings.deleteAll()
+        worker.run(R.string.problem_delete, { done(false) }) {
             if (learned.exists() && !learned.deleteRecursively()) throw InputError("$learned: could not be deleted whole")
             forget()
             change { TrainingState() }
-            main.post { done(true) }
+            keeper.run(R.string.problem_delete, { done(false) }) {
+                recordings.deleteAll()
+                main.post { done(true) }
+            }
         }
     }
 
@@ -157,14 +166,14 @@ class Engine(private val context: Context) {
 
     private fun open(): Recognizer = files.artifact().let { Recognizer(it, InterpreterModel(it.path, THREADS)) }
 
-    /** Run on the worker; what goes wrong is shown as [problem], and [failed] called on the main thread. */
-    private fun work(problem: Int, failed: () -> Unit = {}, block: () -> Unit) = worker.execute {
+    /** Run on a thread; what goes wrong is shown as [problem], and [failed] called on the main thread. */
+    private fun Executor.run(problem: Int, failed: () -> Unit = {}, block: () -> Unit) = execute {
         try {
             block()
         } catch (error: Exception) { // whatever it is, the app goes on and the owner is told
             Log.e(TAG, "failed", error)
             val told = if (problem == R.string.problem_model && error is IOException) R.string.problem_room else problem
-            change { it.copy(running = false, problem = told) }
+            change { it.copy(problem = told) }
             main.post(failed)
         }
     }
