@@ -4,6 +4,7 @@ import android.content.Context
 import android.graphics.Canvas
 import android.graphics.Paint
 import android.util.AttributeSet
+import android.util.TypedValue
 import android.view.View
 import tfliteasr.personalization.Epoch
 
@@ -22,7 +23,9 @@ class CurveView(context: Context, attributes: AttributeSet) : View(context, attr
         style = Paint.Style.STROKE
         strokeWidth = 3 * density
     }
-    private val text = Paint(Paint.ANTI_ALIAS_FLAG).apply { textSize = 14 * resources.displayMetrics.scaledDensity }
+    private val text = Paint(Paint.ANTI_ALIAS_FLAG).apply {
+        textSize = TypedValue.applyDimension(TypedValue.COMPLEX_UNIT_SP, 14f, resources.displayMetrics)
+    }
 
     init {
         contentDescription = described()

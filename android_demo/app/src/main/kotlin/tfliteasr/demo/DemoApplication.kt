@@ -9,6 +9,8 @@ class DemoApplication : Application() {
     val engine: Engine by lazy { Engine(this) }
     val draft = Draft()
 
+    /** Phones before Android 14 tell here that memory runs low; on later ones the readings before each step have to do. */
+    @Suppress("DEPRECATION")
     override fun onTrimMemory(level: Int) {
         super.onTrimMemory(level)
         // the screen going away alone is no want of memory

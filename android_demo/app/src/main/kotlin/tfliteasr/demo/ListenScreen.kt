@@ -21,6 +21,10 @@ class ListenScreen(private val activity: MainActivity) : Screen {
             view.findViewById<Button>(R.id.hold).isEnabled = false
             hold.say(R.string.listen_training)
         }
+        activity.engine.state.problem?.let {
+            hold.say(it)
+            activity.engine.problemSeen()
+        }
     }
 
     override fun hide() = hold.stop()

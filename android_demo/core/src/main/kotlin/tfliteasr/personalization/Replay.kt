@@ -15,7 +15,7 @@ import tfliteasr.runtime.reading
 
 /*
  * Utterances stored as features, eight bits a value: the shipped ones to rehearse, NAME.replay.safetensors beside the
- * artifact, and those of the owner that the sliding window keeps. The file's metadata proves it whole: `digest` is the
+ * artifact, and those of the owner that the window keeps. The file's metadata proves it whole: `digest` is the
  * sha256 over the bytes of its tensors in the order of their names.
  */
 
@@ -27,8 +27,8 @@ fun readReplay(artifact: Artifact): List<Example> {
     return if (path.exists()) readExamples(path, artifact) else emptyList()
 }
 
-/** Store utterances; the file is complete or it is as it was. */
-fun writeExamples(path: File, examples: List<Example>) {
+/** The content of a file that holds these utterances. */
+internal fun packed(examples: List<Example>): Safetensors {
     require(examples.isNotEmpty()) { "expected at least one utterance to store" }
     val bands = examples[0].frames.melBands
     val tensors = mapOf(
@@ -40,12 +40,14 @@ fun writeExamples(path: File, examples: List<Example>) {
         "tokens" to Tensor.ints(examples.sumOf { it.tokens.size }).put(0, examples.flatMap { it.tokens.asList() }.toIntArray()),
         "token_lengths" to Tensor.ints(examples.size).put(0, IntArray(examples.size) { examples[it].tokens.size }),
     )
-    reading({ "$path: could not be saved ($it); what was there before is as it was" }) {
-        Safetensors(mapOf("digest" to digest(tensors)), tensors).save(path)
-    }
+    return Safetensors(mapOf("digest" to digest(tensors)), tensors)
 }
 
-/** Utterances that [writeExamples], or the Python side, stored. */
+/** Store utterances; the file is complete or it is as it was. */
+internal fun writeExamples(path: File, content: Safetensors) =
+    reading({ "$path: could not be stored ($it); is the storage full?" }) { content.save(path) }
+
+/** Utterances that the Python side, or [writeExamples], stored. */
 fun readExamples(path: File, artifact: Artifact): List<Example> = try {
     val file = reading({ it }) { Safetensors.read(path) }
     if (file.metadata["digest"] != digest(file.tensors)) throw InputError("its digest does not match")

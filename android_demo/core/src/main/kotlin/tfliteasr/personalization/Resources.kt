@@ -26,17 +26,17 @@ fun interface Resources {
 
 /** Bounds on what training may use; a reading past one of them stops it. */
 data class Limits(
-    val leastRamMb: Double = 200.0, // left for others, beside what training takes
+    val leastAvailableRamMb: Double = 200.0, // left for others, beside what training takes
     val leastBatteryPercent: Double = 30.0, // counts only off the charger
     val onlyCharging: Boolean = false,
-    val highestTemperatureC: Double = 42.0,
+    val mostTemperatureC: Double = 42.0,
 ) {
     /** Why not to train now; null when nothing is against it. */
     fun refusal(reading: ResourceReading): StopReason? = when {
-        reading.availableRamMb < leastRamMb -> StopReason.LOW_MEMORY
+        reading.availableRamMb < leastAvailableRamMb -> StopReason.LOW_MEMORY
         onlyCharging && !reading.charging -> StopReason.NOT_CHARGING
         !reading.charging && reading.batteryPercent < leastBatteryPercent -> StopReason.LOW_BATTERY
-        reading.temperatureC != null && reading.temperatureC > highestTemperatureC -> StopReason.TOO_HOT
+        reading.temperatureC != null && reading.temperatureC > mostTemperatureC -> StopReason.TOO_HOT
         else -> null
     }
 }
@@ -53,8 +53,8 @@ class ResourceTrace(path: File, private val seconds: () -> Double) : Resources {
 
     init {
         if (readings.isEmpty()) throw InputError("$path: expected a trace with one reading a line, got an empty file")
-        val back = readings.zipWithNext().indexOfFirst { (earlier, later) -> later.seconds < earlier.seconds }
-        if (back >= 0) throw InputError("$path: expected readings in the order of time, reading ${back + 2} goes back")
+        val back = readings.zipWithNext().indexOfFirst { (earlier, later) -> later.seconds <= earlier.seconds }
+        if (back >= 0) throw InputError("$path: expected readings in the order of time, reading ${back + 2} does not come later")
     }
 
     override fun now(): ResourceReading = seconds().let { now -> readings.last { it.seconds <= now || it === readings[0] } }

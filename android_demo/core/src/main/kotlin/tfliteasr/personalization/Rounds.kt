@@ -35,7 +35,7 @@ class Rounds(
         val rounds = ArrayList<Round>()
         while (rounds.size < most) {
             refusal()?.let { return RoundsOutcome(rounds, it) }
-            val budgetMb = resources.now().availableRamMb - limits.leastRamMb
+            val budgetMb = resources.now().availableRamMb - limits.leastAvailableRamMb
             val candidate = choose(candidates, budgetMb) ?: return RoundsOutcome(rounds, StopReason.NO_PLAN_FITS)
             listener.onRound(rounds.size + 1, candidate, budgetMb)
             val outcome = Trainer(recognizer, data, settings.with(candidate), replay, watched).personalize()

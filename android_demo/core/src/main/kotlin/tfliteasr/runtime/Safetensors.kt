@@ -21,7 +21,15 @@ class Safetensors(val metadata: Map<String, String>, val tensors: Map<String, Te
     /** Write a file that appears under its name complete or not at all. */
     fun save(path: File) = writeAtomically(path, ::write)
 
+    /** How long the file is. */
+    val bytes: Long get() = head().capacity() + tensors.values.sumOf { it.data.capacity().toLong() }
+
     private fun write(channel: FileChannel) {
+        writeAll(channel, head())
+        tensors.values.forEach { writeAll(channel, it.bytes()) }
+    }
+
+    private fun head(): ByteBuffer {
         val header = LinkedHashMap<String, Any>()
         if (metadata.isNotEmpty()) header["__metadata__"] = metadata
         var offset = 0L
@@ -38,8 +46,8 @@ class Safetensors(val metadata: Map<String, String>, val tensors: Map<String, Te
         val padded = (json.size + 7) / 8 * 8
         val head = ByteBuffer.allocate(8 + padded).order(ByteOrder.LITTLE_ENDIAN).putLong(padded.toLong()).put(json)
         while (head.hasRemaining()) head.put(' '.code.toByte())
-        writeAll(channel, head.also { it.flip() })
-        tensors.values.forEach { writeAll(channel, it.bytes()) }
+        head.flip()
+        return head
     }
 
     companion object {

@@ -30,14 +30,14 @@ class ResourcesTest {
     @Test
     fun `a trace that is none is refused`() {
         assertThrows(InputError::class.java) { trace("") }
-        assertThrows(InputError::class.java) { trace(line(5.0, 1), line(4.0, 1)) }
+        assertThrows(InputError::class.java) { trace(line(5.0, 1), line(5.0, 1)) }
         assertThrows(InputError::class.java) { trace("""{"seconds": 1}""") }
         assertThrows(InputError::class.java) { ResourceTrace(folder.resolve("none.jsonl")) { 0.0 } }
     }
 
     @Test
     fun `each limit has its reason`() {
-        val limits = Limits(leastRamMb = 200.0, leastBatteryPercent = 30.0, highestTemperatureC = 42.0)
+        val limits = Limits(leastAvailableRamMb = 200.0, leastBatteryPercent = 30.0, mostTemperatureC = 42.0)
         val fine = ResourceReading(0.0, 500.0, 50.0, charging = false, temperatureC = 30.0)
         assertNull(limits.refusal(fine))
         assertNull(limits.refusal(fine.copy(batteryPercent = 5.0, charging = true)))

@@ -14,10 +14,10 @@ import tfliteasr.personalization.Limits
 import tfliteasr.personalization.ResourceTrace
 import tfliteasr.personalization.Rounds
 import tfliteasr.personalization.Settings
-import tfliteasr.personalization.SlidingWindow
 import tfliteasr.personalization.StopReason
 import tfliteasr.personalization.StoredSpeech
 import tfliteasr.personalization.TrainingListener
+import tfliteasr.personalization.Window
 import tfliteasr.personalization.candidates
 import tfliteasr.personalization.readReplay
 import tfliteasr.runtime.Artifact
@@ -89,7 +89,7 @@ class TrainingTest {
             settings,
             checkpoint,
             ResourceTrace(trace(2000, 2000, 150)) { seconds },
-            Limits(leastRamMb = 200.0),
+            Limits(leastAvailableRamMb = 200.0),
             listener = listener,
         ).run(most = 3)
         assertEquals(StopReason.LOW_MEMORY, outcome.stoppedBecause)
@@ -108,15 +108,27 @@ class TrainingTest {
     }
 
     @Test
-    fun `the window keeps the newest`() {
+    fun `the window keeps the newest, within a number and within bytes`() {
         val artifact = Artifact.read(Shipped.tflite)
-        val window = SlidingWindow(folder.resolve("window.safetensors"), artifact, size = 5)
         val examples = readReplay(artifact)
-        window.add(examples.take(3))
-        window.add(examples.slice(3..6))
-        val kept = SlidingWindow(folder.resolve("window.safetensors"), artifact, size = 5).examples()
-        assertEquals(examples.slice(2..6).map { it.text }, kept.map { it.text })
-        assertEquals(examples[6].frames.values.toList(), kept.last().frames.values.toList()) // they are of eight bits already
+        val path = folder.resolve("window")
+        val window = Window(path, artifact, mostUtterances = 5, mostBytes = 1_000_000)
+        examples.take(7).forEach(window::add)
+        path.resolve(".00000009.safetensors.tmp").writeText("left by a kill")
+        val again = Window(path, artifact, mostUtterances = 5, mostBytes = 1_000_000)
+        assertEquals(listOf(2, 3, 4, 5, 6), again.numbers)
+        assertEquals(examples.slice(2..6).map { it.text }, again.examples().map { it.text })
+        assertEquals(examples[6].frames.values.toList(), again.read(6).frames.values.toList()) // of eight bits already
+        assertEquals(path.listFiles()!!.sumOf { it.length() }, again.diskBytes())
+        assertEquals(5, path.list()!!.size)
+
+        val narrow = Window(path, artifact, mostUtterances = 5, mostBytes = again.diskBytes() / 2)
+        assertTrue(narrow.diskBytes() <= again.diskBytes() && narrow.numbers.size in 1..4)
+        narrow.add(examples[7])
+        assertEquals(7, narrow.numbers.last())
+        assertThrows(InputError::class.java) { Window(path, artifact, 5, mostBytes = 100).add(examples[0]) }
+        assertThrows(InputError::class.java) { Window(path, artifact, 3, mostBytes = 100) }
+        assertEquals(0, Window(path, artifact, 5, 100_000).apply { forgetAll() }.numbers.size)
     }
 
     @Test
