@@ -4,12 +4,13 @@ VENV := .venv
 DEMO_VENV := .venv-demo
 OLD_RUNTIME_VENV := .venv-tflite-2.14
 
-.PHONY: help demo test test-fast clean
+.PHONY: help demo test test-fast android clean
 
 help:
 	@echo "make demo       a shipped recogniser learns a new voice on this machine"
 	@echo "make test       all tests"
 	@echo "make test-fast  the quick ones"
+	@echo "make android    the Kotlin side: builds the demo app, tests it on the JVM"
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
 	@echo "make clean      remove the virtual environments and results"
 
@@ -17,10 +18,20 @@ demo: $(DEMO_VENV)/installed
 	$(DEMO_VENV)/bin/tflite-asr demo $(DEMO_ARGS)
 
 test: $(VENV)/installed $(OLD_RUNTIME_VENV)/installed
-	TFLITE_2_14_PYTHON=$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python $(VENV)/bin/python -m pytest -q $(TEST_ARGS)
+	TFLITE_2_14_PYTHON=$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python $(VENV)/bin/python -m pytest -q -rs $(TEST_ARGS)
 
 test-fast: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -q -m "not slow" $(TEST_ARGS)
+
+# the APK, then what tests say of it and of its core on the JVM
+ANDROID_TOOLS := mvn javac keytool aapt2 zipalign apksigner
+android: $(VENV)/installed
+	@for tool in $(ANDROID_TOOLS); do command -v $$tool > /dev/null || { \
+		echo "make android: expected $$tool, found none; on Debian: apt-get install openjdk-17-jdk-headless maven aapt zipalign apksigner"; \
+		exit 2; }; done
+	mvn --batch-mode --quiet --file android_demo/pom.xml package -DskipTests
+	$(VENV)/bin/python -m pytest -q -rs tests/android
+	@ls -l android_demo/app/target/android-demo-debug.apk
 
 # the device side and synthetic voices: no TensorFlow
 $(DEMO_VENV)/installed: setup.cfg pyproject.toml
@@ -40,7 +51,7 @@ $(OLD_RUNTIME_VENV)/installed: setup.cfg
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) $(OLD_RUNTIME_VENV) runs build *.egg-info
+	rm -rf $(VENV) $(DEMO_VENV) $(OLD_RUNTIME_VENV) runs build *.egg-info android_demo/*/target
 
 # The shipped model, made again: DATA is the folder that holds commands/ and speech/ with their manifests.
 WORDS := ZERO,ONE,TWO,THREE,FOUR,FIVE,SIX,SEVEN,EIGHT,NINE,OH,BACKWARD,BED,BIRD,CAT,DOG,DOWN,FOLLOW,FORWARD,GO,HAPPY,HOUSE,LEARN,LEFT,MARVIN,NO,OFF,ON,RIGHT,SHEILA,STOP,TREE,UP,VISUAL,WOW,YES

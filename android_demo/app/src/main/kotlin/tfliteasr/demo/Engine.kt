@@ -1,0 +1,200 @@
+package tfliteasr.demo
+
+import android.content.Context
+import android.os.Handler
+import android.os.Looper
+import android.util.Log
+import java.io.File
+import java.io.IOException
+import java.util.concurrent.Executor
+import java.util.concurrent.Executors
+import tfliteasr.InputError
+import tfliteasr.audio.Sound
+import tfliteasr.data.Corpus
+import tfliteasr.data.Recordings
+import tfliteasr.data.Utterance
+import tfliteasr.personalization.Candidate
+import tfliteasr.personalization.Epoch
+import tfliteasr.personalization.Limits
+import tfliteasr.personalization.RecordedSpeech
+import tfliteasr.personalization.Rounds
+import tfliteasr.personalization.Settings
+import tfliteasr.personalization.StopReason
+import tfliteasr.personalization.TrainingListener
+import tfliteasr.personalization.readReplay
+import tfliteasr.runtime.ModelConfig
+import tfliteasr.runtime.Recognizer
+
+/**
+ * The recogniser and what the owner taught it. It outlives screens, so a rotation stops nothing.
+ *
+ * All that touches the interpreter runs on one worker thread; recordings are kept and counted on another one, so that they
+ * do not wait for a training to end. [state], [config] and the callbacks belong to the main thread.
+ */
+class Engine(private val context: Context) {
+    val resources = DeviceResources(context)
+    var state = TrainingState()
+        private set
+    var config: ModelConfig? = null // null until the model is loaded
+        private set
+
+    /** Called on the main thread whenever [state] or [config] is another one. */
+    var onChange: () -> Unit = {}
+
+    private val recordings = Recordings(context.noBackupFilesDir.resolve("recordings"))
+    private val learned = context.noBackupFilesDir.resolve("learned")
+    private val checkpoint = learned.resolve("checkpoint.safetensors")
+    private val files = ModelFiles(context)
+    private val worker = Executors.newSingleThreadExecutor { Thread(it, "interpreter") }
+    private val keeper = Executors.newSingleThreadExecutor { Thread(it, "recordings") }
+    private val main = Handler(Looper.getMainLooper())
+    private var recognizer: Recognizer? = null // of the worker
+
+    @Volatile
+    private var asked: StopReason? = null
+
+    init {
+        worker.run(R.string.problem_model) {
+            val loaded = files.artifact().config
+            main.post {
+                config = loaded
+                onChange()
+            }
+        }
+    }
+
+    /** What is stored, told on the main thread. */
+    fun stored(tell: (count: Int, bytes: Long, learnedBytes: Long) -> Unit) = keeper.run(R.string.problem_reading) {
+        val (count, bytes, learnedBytes) = Triple(recordings.all().size, recordings.bytes(), checkpoint.length())
+        main.post { tell(count, bytes, learnedBytes) }
+    }
+
+    /** Keep a recording; [done] is told whether that worked. */
+    fun keep(sound: Sound, text: String, done: (Boolean) -> Unit) = keeper.run(R.string.problem_storage, { done(false) }) {
+        recordings.keep(sound, text)
+        main.post { done(true) }
+    }
+
+    /** What the shipped model hears, and what it hears with what was learned; nulls when that did not work. */
+    fun listen(sound: Sound, tell: (before: String?, after: String?) -> Unit) =
+        worker.run(R.string.problem_listening, { tell(null, null) }) {
+            val after = recognizer().transcribe(sound.samples, beam = true)
+            val before = open().use { it.transcribe(sound.samples, beam = true) }
+            main.post { tell(before, after) }
+        }
+
+    /** Train until it is done or stopped, if there is enough to train on; [done] is called on the main thread at the end. */
+    fun train(limits: Limits, done: () -> Unit = {}) {
+        if (state.running) return done()
+        asked = null
+        state = TrainingState(running = true)
+        onChange()
+        worker.run(R.string.problem_training, { ended(null, done) }) {
+            val utterances = recordings.all()
+            val reason = if (utterances.size >= LEAST_RECORDINGS) train(utterances, limits) else null
+            main.post { ended(reason, done) }
+        }
+    }
+
+    private fun ended(reason: StopReason?, done: () -> Unit) {
+        state = state.copy(running = false, stopped = reason)
+        onChange()
+        done()
+    }
+
+    private fun train(utterances: List<Utterance>, limits: Limits): StopReason = try {
+        val recognizer = recognizer()
+        val corpus = Corpus(utterances, recognizer.config, recognizer.tokenizer)
+        val data = RecordedSpeech(recognizer, corpus, utterances, SETTINGS)
+        val replay = readReplay(recognizer.artifact)
+        learned.mkdirs()
+        Rounds(recognizer, data, SETTINGS, checkpoint, resources, limits, replay, Progress()).run(MOST_ROUNDS).stoppedBecause
+    } catch (error: Exception) {
+        forget() // weights in the middle of training; the checkpoint has the best
+        throw error
+    }
+
+    /** The next recogniser is a fresh one, with what the checkpoint holds, if there is one. */
+    private fun forget() {
+        recognizer?.close()
+        recognizer = null
+    }
+
+    /** Ask the training to stop; it does before its next step. */
+    fun stop(reason: StopReason) {
+        asked = reason
+    }
+
+    /** Delete the recordings and what was learned; [done] is told whether nothing is left. */
+    fun deleteAll(done: (Boolean) -> Unit) {
+        stop(StopReason.ASKED)
+        worker.run(R.string.problem_delete, { done(false) }) {
+            if (learned.exists() && !learned.deleteRecursively()) throw InputError("$learned: could not be deleted whole")
+            forget()
+            change { TrainingState() }
+            keeper.run(R.string.problem_delete, { done(false) }) {
+                recordings.deleteAll()
+                main.post { done(true) }
+            }
+        }
+    }
+
+    private inner class Progress : TrainingListener {
+        override fun stopReason(): StopReason? = asked
+
+        override fun onRound(number: Int, candidate: Candidate, budgetMb: Double) =
+            change { it.copy(round = number, candidate = candidate, budgetMb = budgetMb, reading = resources.now()) }
+
+        override fun onStep(number: Int, steps: Int, loss: Float) =
+            change { it.copy(step = number, steps = steps, loss = loss, reading = resources.now()) }
+
+        override fun onEpoch(row: Epoch) = change { it.copy(history = it.history + row) }
+    }
+
+    /** The recogniser with what was learned. What cannot be read is set aside, so that it is not met again. */
+    private fun recognizer(): Recognizer = recognizer ?: open().also { opened ->
+        recognizer = opened
+        if (!checkpoint.exists()) return@also
+        try {
+            opened.restore(checkpoint)
+        } catch (error: InputError) {
+            Log.w(TAG, error)
+            checkpoint.renameTo(File(learned, "unreadable.safetensors"))
+            change { it.copy(problem = R.string.problem_checkpoint) }
+        }
+    }
+
+    private fun open(): Recognizer = files.artifact().let { Recognizer(it, InterpreterModel(it.path, THREADS)) }
+
+    /** Run on a thread; what goes wrong is shown as [problem], and [failed] called on the main thread. */
+    private fun Executor.run(problem: Int, failed: () -> Unit = {}, block: () -> Unit) = execute {
+        try {
+            block()
+        } catch (error: Exception) { // whatever it is, the app goes on and the owner is told
+            Log.e(TAG, "failed", error)
+            val told = if (problem == R.string.problem_model && error is IOException) R.string.problem_room else problem
+            change { it.copy(problem = told) }
+            main.post(failed)
+        }
+    }
+
+    private fun change(next: (TrainingState) -> TrainingState) {
+        main.post {
+            state = next(state)
+            onChange()
+        }
+    }
+
+    /** The owner has read it. */
+    fun problemSeen() {
+        state = state.copy(problem = null)
+    }
+
+    companion object {
+        const val LEAST_RECORDINGS = 5
+        private const val TAG = "Engine"
+        private const val THREADS = 2
+        private const val MOST_ROUNDS = 3
+        private val SETTINGS = Settings(epochs = 8, patience = 3, connect = 2, epochSteps = 8)
+    }
+}

@@ -1,0 +1,53 @@
+package tfliteasr.demo
+
+import java.io.File
+import org.tensorflow.lite.Interpreter
+import tfliteasr.InputError
+import tfliteasr.runtime.DType
+import tfliteasr.runtime.SignatureModel
+import tfliteasr.runtime.Tensor
+
+/** The TFLite library of Android, with XNNPACK; direct buffers go in and out. */
+class InterpreterModel(private val path: File, threads: Int) : SignatureModel {
+    private val interpreter = told("$path: the TFLite runtime cannot load it") {
+        Interpreter(path, Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true))
+    }
+    private val outputsOf = interpreter.signatureKeys.associateWith { interpreter.getSignatureOutputs(it).toList() }
+
+    override fun run(name: String, inputs: Map<String, Tensor>, outputs: Collection<String>?): Map<String, Tensor> {
+        val all = outputsOf[name]
+            ?: throw InputError("$path: no signature '$name'; there are: ${outputsOf.keys.sorted().joinToString()}")
+        return told("$path: signature $name") {
+            val buffers: Map<String, Any> = inputs.mapValues { it.value.bytes() }
+            interpreter.runSignature(if (buffers.isEmpty()) NoInputs else buffers, HashMap(), name)
+            (outputs ?: all).associateWith { read(name, it) }
+        }
+    }
+
+    private fun read(signature: String, output: String): Tensor {
+        val tensor = interpreter.getOutputTensorFromSignature(output, signature)
+        val dtype = DType.of(tensor.dataType().toString().lowercase())
+            ?: throw InputError("$path: $output is ${tensor.dataType()}, which is not known")
+        return Tensor(dtype, tensor.shape()).also { it.bytes().put(tensor.asReadOnlyBuffer()) }
+    }
+
+    override fun close() = interpreter.close()
+
+    private fun <T> told(problem: String, block: () -> T): T = try {
+        block()
+    } catch (error: IllegalArgumentException) {
+        throw InputError("$problem: ${error.message}", error)
+    } catch (error: IllegalStateException) {
+        throw InputError("$problem: ${error.message}", error)
+    }
+
+    /**
+     * The inputs of a signature that has none, such as `get_weights`: the library refuses a map that says it is empty, and
+     * asks for nothing else than its entries.
+     */
+    private object NoInputs : AbstractMap<String, Any>() {
+        override val entries: Set<Map.Entry<String, Any>> = emptySet()
+
+        override fun isEmpty(): Boolean = false
+    }
+}

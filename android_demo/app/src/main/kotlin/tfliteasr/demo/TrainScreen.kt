@@ -1,0 +1,91 @@
+package tfliteasr.demo
+
+import android.view.View
+import android.widget.Button
+import android.widget.ProgressBar
+import android.widget.Switch
+import android.widget.TextView
+import tfliteasr.personalization.Limits
+import tfliteasr.personalization.StopReason
+
+/** How training is chosen and goes on, and a button that stops it. */
+class TrainScreen(private val activity: MainActivity) : Screen {
+    override val view: View = activity.layoutInflater.inflate(R.layout.screen_train, null)
+
+    private val engine = activity.engine
+    private val schedule = NightSchedule(activity)
+    private val start = view.findViewById<Button>(R.id.start)
+    private val stop = view.findViewById<Button>(R.id.stop)
+    private var recordings = 0
+
+    init {
+        start.setOnClickListener { engine.train(Limits()) }
+        stop.setOnClickListener { engine.stop(StopReason.ASKED) }
+        view.findViewById<Switch>(R.id.night).run {
+            isChecked = schedule.isOn()
+            setOnCheckedChangeListener { _, on -> schedule.set(on) }
+        }
+    }
+
+    override fun show() {
+        update()
+        engine.stored { count, _, _ ->
+            recordings = count
+            update()
+        }
+    }
+
+    override fun update() {
+        val state = engine.state
+        start.isEnabled = !state.running && recordings >= Engine.LEAST_RECORDINGS
+        stop.isEnabled = state.running
+        text(R.id.state, summary(state))
+        text(
+            R.id.round,
+            state.candidate?.let {
+                val (groups, parts) = it.trained.size to it.calls
+                activity.getString(R.string.train_round, state.round, groups, parts, it.memoryMb, state.budgetMb)
+            },
+        )
+        text(R.id.step, state.loss?.let { activity.getString(R.string.train_step, state.step, state.steps, it) })
+        view.findViewById<ProgressBar>(R.id.progress).run {
+            max = maxOf(1, state.steps)
+            progress = state.step
+        }
+        view.findViewById<CurveView>(R.id.curve).history = state.history
+        val reading = state.reading ?: engine.resources.now()
+        val charging = if (reading.charging) activity.getString(R.string.train_charging) else ""
+        text(
+            R.id.resources,
+            activity.getString(R.string.train_resources, reading.availableRamMb, reading.batteryPercent, charging),
+        )
+    }
+
+    override fun hide() {}
+
+    private fun summary(state: TrainingState): String = when {
+        state.problem != null -> activity.getString(state.problem)
+        state.running && state.history.isEmpty() -> activity.getString(R.string.train_waiting)
+        state.stopped != null && !state.running -> activity.getString(message(state.stopped))
+        state.history.isNotEmpty() -> state.history.last().let {
+            activity.getString(R.string.train_epoch, it.epoch, 100 * it.validationWer, it.validationLoss)
+        }
+        recordings < Engine.LEAST_RECORDINGS -> activity.getString(R.string.train_few, Engine.LEAST_RECORDINGS)
+        else -> activity.getString(R.string.train_idle)
+    }
+
+    private fun message(reason: StopReason): Int = when (reason) {
+        StopReason.EPOCHS_DONE, StopReason.ROUNDS_DONE -> R.string.stopped_epochs_done
+        StopReason.NO_GAIN -> R.string.stopped_no_gain
+        StopReason.ASKED -> R.string.stopped_asked
+        StopReason.LOW_MEMORY -> R.string.stopped_low_memory
+        StopReason.LOW_BATTERY -> R.string.stopped_low_battery
+        StopReason.NOT_CHARGING -> R.string.stopped_not_charging
+        StopReason.TOO_HOT -> R.string.stopped_too_hot
+        StopReason.NO_PLAN_FITS -> R.string.stopped_no_plan_fits
+    }
+
+    private fun text(id: Int, text: String?) {
+        view.findViewById<TextView>(id).text = text.orEmpty()
+    }
+}

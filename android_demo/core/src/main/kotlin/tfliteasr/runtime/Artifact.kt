@@ -1,0 +1,114 @@
+package tfliteasr.runtime
+
+import java.io.File
+import java.io.IOException
+import java.security.MessageDigest
+import tfliteasr.InputError
+import tfliteasr.JsonObject
+import tfliteasr.text.CharacterTokenizer
+
+/** A layer group, in the order of the input `group_rates`. */
+data class LayerGroup(val name: String, val parameters: Long, val bytes: Long, val activationBytes: Long)
+
+/** A place where the encoder can be left, and the group before it. */
+data class Exit(val name: String, val group: String)
+
+/** Name, shape and dtype of a tensor that goes in or out. */
+data class TensorSpec(val name: String, val shape: List<Int>, val dtype: DType)
+
+/** What a signature takes and gives, and the layer groups that it changes. */
+data class Signature(val name: String, val inputs: List<TensorSpec>, val outputs: List<String>, val writes: List<String>)
+
+/** The artifact: NAME.tflite and, beside it, NAME.json, which says all that a host needs to run it. */
+class Artifact(
+    val name: String,
+    val tfliteSha256: String,
+    val config: ModelConfig,
+    val tokenizer: CharacterTokenizer,
+    val groups: List<LayerGroup>,
+    val state: List<TensorSpec>, // the tensors of get_weights and set_weights
+    val exits: List<Exit>,
+    val signatures: Map<String, Signature>,
+    val plans: Map<String, Plan>, // the ordered signature calls of one training step
+    val path: File, // of the .tflite
+) {
+    fun signature(name: String): Signature =
+        signatures[name] ?: throw InputError("$path: no signature $name; there are ${signatures.keys.joinToString()}")
+
+    companion object {
+        const val FORMAT = 1L
+
+        /** Read NAME.json and check that it belongs to NAME.tflite. */
+        fun read(path: File): Artifact {
+            if (!path.isFile) throw InputError("$path: no such .tflite file")
+            val description = path.resolveSibling(path.nameWithoutExtension + ".json")
+            if (!description.isFile) {
+                throw InputError("$path: expected its description ${description.name} beside it; copy both files")
+            }
+            val artifact = fromJson(JsonObject.parse(description.readText(), description.path), path)
+            val digest = sha256(path)
+            if (digest != artifact.tfliteSha256) {
+                throw InputError(
+                    "$path: its sha256 is ${digest.take(12)}..., ${description.name} was written for " +
+                        "${artifact.tfliteSha256.take(12)}...; the two files are not a pair or one is damaged, copy both again",
+                )
+            }
+            return artifact
+        }
+
+        private fun fromJson(values: JsonObject, path: File): Artifact {
+            val format = values.long("format")
+            if (format != FORMAT) {
+                throw InputError("${values.place}: expected format $FORMAT, got $format; export the model again")
+            }
+            val signatures = objects(values.at("signatures")) { name, signature ->
+                val inputs = signature.list("inputs").map { tensor(it, "name") }
+                Signature(name, inputs, signature.strings("outputs"), signature.strings("writes"))
+            }
+            val plans = values.at("plans")
+            return Artifact(
+                name = values.string("name"),
+                tfliteSha256 = values.string("tflite_sha256"),
+                config = ModelConfig.fromJson(values.at("model")),
+                tokenizer = CharacterTokenizer.fromJson(values.at("tokenizer")),
+                groups = values.list("groups").map {
+                    LayerGroup(it.string("name"), it.long("parameters"), it.long("bytes"), it.long("activation_bytes"))
+                },
+                state = values.list("state").map { tensor(it, "tensor") },
+                exits = values.list("exits").map { Exit(it.string("name"), it.string("group")) },
+                signatures = signatures,
+                plans = plans.names.associateWith { Plan(it, plans.list(it).map(Call::fromJson), signatures) },
+                path = path,
+            )
+        }
+
+        private fun <T> objects(values: JsonObject, make: (String, JsonObject) -> T): Map<String, T> =
+            values.names.associateWith { make(it, values.at(it)) }
+
+        private fun tensor(values: JsonObject, name: String): TensorSpec {
+            val code = values.string("dtype")
+            val dtype = DType.of(code) ?: throw InputError("${values.place}: no such dtype: $code")
+            return TensorSpec(values.string(name), values.shape("shape").toList(), dtype)
+        }
+    }
+}
+
+/** Hexadecimal digest of a file. */
+fun sha256(path: File): String {
+    val digest = MessageDigest.getInstance("SHA-256")
+    try {
+        path.inputStream().use { stream ->
+            val buffer = ByteArray(1 shl 16)
+            while (true) {
+                val count = stream.read(buffer)
+                if (count < 0) break
+                digest.update(buffer, 0, count)
+            }
+        }
+    } catch (error: IOException) {
+        throw InputError("$path: cannot be read (${error.message})", error)
+    }
+    return hexadecimal(digest.digest())
+}
+
+internal fun hexadecimal(bytes: ByteArray): String = bytes.joinToString("") { "%02x".format(it) }

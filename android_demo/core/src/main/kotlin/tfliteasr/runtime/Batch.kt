@@ -1,0 +1,69 @@
+package tfliteasr.runtime
+
+import tfliteasr.InputError
+
+/** Log-mel frames of an utterance, [length] rows of [melBands] values, one after another. */
+class Frames(val values: FloatArray, val melBands: Int) {
+    val length: Int get() = values.size / melBands
+
+    init {
+        require(values.size % melBands == 0) { "expected rows of $melBands values, got ${values.size} values" }
+    }
+}
+
+/**
+ * One utterance, ready to train on or to be measured.
+ *
+ * @property text what was said, as the tokenizer spells it.
+ * @property where for error messages.
+ */
+class Example(val frames: Frames, val tokens: IntArray, val text: String, val where: String = "")
+
+/**
+ * The inputs of `train` and `loss`: rows past the examples are empty.
+ *
+ * @return frames [batch, max_frames, mel_bands] float32, frame_lengths [batch] int32, tokens [batch, max_tokens] int32,
+ *     token_lengths [batch] int32.
+ */
+fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
+    val sizes = config.sizes
+    val bands = config.features.melBands
+    if (examples.size !in 1..sizes.batch) {
+        throw InputError("expected 1 to ${sizes.batch} utterances a batch, got ${examples.size}")
+    }
+    val frames = Tensor.floats(sizes.batch, sizes.maxFrames, bands)
+    val tokens = Tensor.ints(sizes.batch, sizes.maxTokens)
+    val frameLengths = IntArray(sizes.batch)
+    val tokenLengths = IntArray(sizes.batch)
+    for ((row, example) in examples.withIndex()) {
+        checkLength(example, "frames", example.frames.length, sizes.maxFrames)
+        checkLength(example, "tokens", example.tokens.size, sizes.maxTokens)
+        frames.put(row * sizes.maxFrames * bands, example.frames.values)
+        tokens.put(row * sizes.maxTokens, example.tokens)
+        frameLengths[row] = example.frames.length
+        tokenLengths[row] = example.tokens.size
+    }
+    return mapOf(
+        "frames" to frames,
+        "frame_lengths" to Tensor.ints(sizes.batch).put(0, frameLengths),
+        "tokens" to tokens,
+        "token_lengths" to Tensor.ints(sizes.batch).put(0, tokenLengths),
+    )
+}
+
+private fun checkLength(example: Example, what: String, length: Int, most: Int) {
+    if (length !in 1..most) {
+        throw InputError("${example.where.ifEmpty { "utterance" }}: expected 1 to $most $what, got $length")
+    }
+}
+
+/** One utterance's inputs: frames [1, size, mel_bands], frame_lengths [1] int32. */
+fun paddedFrames(frames: Frames, size: Int, melBands: Int): Map<String, Tensor> {
+    if (frames.length > size || frames.melBands != melBands) {
+        throw InputError("expected frames of at most $size x $melBands, got ${frames.length} x ${frames.melBands}")
+    }
+    return mapOf(
+        "frames" to Tensor.floats(1, size, melBands).put(0, frames.values),
+        "frame_lengths" to Tensor.ints(1).put(0, intArrayOf(frames.length)),
+    )
+}

@@ -1,0 +1,17 @@
+package tfliteasr.runtime
+
+/** A `.tflite` in an interpreter, its variables shared by all signatures. Used by one thread at a time. */
+interface SignatureModel : AutoCloseable {
+    /**
+     * Call a signature.
+     *
+     * @param inputs every input, with the dtype and shape of the export.
+     * @param outputs the outputs wanted; null wants all.
+     * @return the outputs, in memory of their own.
+     */
+    fun run(
+        name: String,
+        inputs: Map<String, Tensor> = emptyMap(),
+        outputs: Collection<String>? = null,
+    ): Map<String, Tensor>
+}
