@@ -26,6 +26,7 @@ COMMANDS = (
     "transcribe",
     "evaluate",
     "personalize",
+    "simulate",
 )
 
 

@@ -94,7 +94,7 @@ class StreamTrainer:
             self.steps += not result.skipped
             losses.append(result.loss)
             self.on_step(self.taken, steps, result.loss)
-            if self.taken < steps and not self.may_go_on():
+            if not self.may_go_on() and self.taken < steps:
                 return False
         self.kept.update(number, self.steps, mean_finite(losses), validation, moved=True)
         self.round, self.taken, self.new = number, 0, 0

@@ -41,6 +41,7 @@ class Recognizer:
         self.tokenizer = artifact.make_tokenizer()
         self.groups = [group["name"] for group in artifact.groups]
         self.skipped_updates = 0
+        self.plan = "train"  # which of the artifact's plans a training step follows
         self.background = Mixture.from_json(artifact.voices) if artifact.voices else None
         # whose the learned weights are; None: they are used for every voice
         self.owner: OwnerVoice | None = None
@@ -184,7 +185,7 @@ class Recognizer:
             "group_rates": np.asarray([rates[group] for group in self.groups], np.float32),
         }
         result: dict[str, np.ndarray] = {}
-        for call in self.artifact.plans["train"]:
+        for call in self.artifact.plans[self.plan]:
             result = self.model.run(call["signature"], inputs)
         skipped = bool(result["skipped"])
         self.skipped_updates += skipped
