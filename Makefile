@@ -30,7 +30,7 @@ $(DEMO_VENV)/installed: setup.cfg pyproject.toml
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,voices,dev]"
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,voices,cluster,dev]"
 	touch $@
 
 # the oldest runtime that exports are promised to train on; it needs NumPy 1, hence an environment of its own

@@ -1,6 +1,7 @@
 """The server: all of a speaker's data, shuffled epochs, large batches, Adam through Keras."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 from tflite_asr.data.corpus import Corpus
@@ -13,6 +14,7 @@ from tflite_asr.study.task import Task, Trained
 
 def train(task: Task, recognizer: Recognizer, scratch: Path) -> Trained:
     """Train in epochs over everything."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what processor it found is of no interest here
     from tflite_asr.training.learner import KerasLearner
 
     study, speaker = task.study, task.speaker
