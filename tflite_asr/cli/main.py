@@ -27,6 +27,8 @@ COMMANDS = (
     "evaluate",
     "personalize",
     "simulate",
+    "record",
+    "listen",
 )
 
 
