@@ -20,8 +20,12 @@ needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'tflite_asr[cluster]'"
 )
 
+RAY_SPEAKERS = int(os.environ.get("RAY_TEST_SPEAKERS", "6"))  # 200 shows more, and takes minutes
+
 
 def double(task):
+    if task == 5:
+        raise FileNotFoundError(2, "No such file or directory", "gone.wav")
     if task == 3:
         raise InputError("three is not to be doubled")
     return {"pid": os.getpid(), "twice": 2 * task}
@@ -47,8 +51,8 @@ def test_every_task_has_a_process_of_its_own():
 @pytest.mark.slow
 def test_a_refused_task_does_not_stop_the_others():
     results = []
-    with pytest.raises(InputError, match="1 of 3 runs failed, the first: three is not to be doubled"):
-        run_tasks("local", double, [2, 3, 4], 1, lambda task, result: results.append(task))
+    with pytest.raises(InputError, match="2 of 4 runs failed, the first: three is not to be doubled"):
+        run_tasks("local", double, [2, 3, 5, 4], 1, lambda task, result: results.append(task))
     assert results == [2, 4]
 
 
@@ -82,7 +86,7 @@ def test_ray_gives_the_same_figures_though_a_worker_is_killed(tiny_tflite, speak
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     mobile = Mobile(window=6, window_bytes=14_000, stride=4, steps=40, learning_rate=0.01)
-    tasks = _tasks(Study((Speech(str(speakers(6))),), str(tiny_tflite), "mobile", mobile=mobile))
+    tasks = _tasks(Study((Speech(str(speakers(RAY_SPEAKERS))),), str(tiny_tflite), "mobile", mobile=mobile))
     kills, over, begun = [], threading.Event(), threading.Event()
 
     def kill_one():
@@ -113,7 +117,7 @@ def test_ray_gives_the_same_figures_though_a_worker_is_killed(tiny_tflite, speak
         begun.set()
         killer.join()
     assert kills, "no worker was there to be killed"
-    assert sorted(name for name, _ in results) == [f"s{n}" for n in range(6)], "every speaker once"
+    assert sorted(name for name, _ in results) == sorted(f"s{n}" for n in range(RAY_SPEAKERS)), "every speaker once"
     expected = {task.speaker.name: run_task(task) for task in tasks}
     for name, result in results:
         local = expected[name]

@@ -39,11 +39,13 @@ def run_tasks(engine: str, function: Callable[[Work], dict], tasks: Sequence[Wor
 
 
 def guarded(function: Callable[[Work], dict], task: Work) -> dict | InputError:
-    """The result, or the error that bad input gave: other tasks shall go on."""
+    """The result, or the error that bad input or the system gave: other tasks shall go on."""
     try:
         return function(task)
     except InputError as error:
         return error
+    except OSError as error:  # a full disk, a file that is gone
+        return InputError(str(error))
 
 
 def _run_local(function: Callable, tasks: Sequence[Work], workers: int) -> Iterable[tuple[Work, dict | InputError]]:
@@ -70,6 +72,7 @@ def _run_ray(function: Callable, tasks: Sequence[Work], workers: int) -> Iterabl
         import ray
     except ImportError:
         raise InputError("--engine ray needs Ray: pip install 'tflite_asr[cluster]'") from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # whose speech is studied is nobody else's business
     local = {} if address else {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 2**27}
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **local)
