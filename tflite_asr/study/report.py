@@ -56,7 +56,8 @@ def _page(summary: dict, results: Sequence[dict], figures: list[str]) -> str:
             *figures,
             "</div><h2>Runs</h2>",
             *_table(
-                ("run", "speakers", "WER before", "after", "reduction", "interval", "seconds", "memory MB", "checkpoint kB", "others' WER"),
+                ("run", "speakers", "WER before", "after", "reduction", "interval")
+                + ("seconds", "memory MB", "checkpoint kB", "others' WER"),
                 (_run_row(run, pooled) for run, pooled in _runs(summary)),
             ),
             "<h2>Speakers</h2>",
