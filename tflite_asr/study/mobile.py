@@ -1,6 +1,7 @@
 """The phone: utterances one after the other, a window of them kept, small batches, TFLite, interruptions."""
 
 import dataclasses
+import gc
 from pathlib import Path
 
 from tflite_asr.audio.reading import read_audio
@@ -18,9 +19,10 @@ from tflite_asr.study.speakers import in_random_order
 from tflite_asr.study.task import Task, Trained
 
 
-def train(task: Task, recognizer: Recognizer, scratch: Path) -> Trained:
+def train(task: Task, scratch: Path) -> Trained:
     """Train as utterances come; files of the window and of interruptions are in `scratch`."""
     study, speaker, mobile, subset = task.study, task.speaker, task.study.mobile, task.subset
+    recognizer = Recognizer.load(study.model)
     settings = Settings(
         learning_rate=mobile.learning_rate,
         replay=mobile.replay,
@@ -36,6 +38,7 @@ def train(task: Task, recognizer: Recognizer, scratch: Path) -> Trained:
     coming = speaker.adapt if mobile.order == "time" else in_random_order(speaker, study.seed)
     features, most = recognizer.config.features, recognizer.config.max_seconds
     run = _Run(recognizer, scratch, settings, mobile, phone)
+    del recognizer  # the run's, which an interruption ends
     stopped = "all utterances heard"
     for utterance in coming:
         samples = read_audio(utterance.audio, features.sample_rate, where=utterance.where, max_seconds=most)
@@ -110,6 +113,7 @@ class _Run:
             self.close()
             path = self.trainer.recognizer.artifact.path
             del self.trainer  # its memory goes before another interpreter comes
+            gc.collect()  # a runtime's signatures and its interpreter hold each other
             self._start(Recognizer.load(path))
             self.trainer.restore(saved)
             done = self.trainer.go_on()

@@ -12,12 +12,13 @@ from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.study.task import Task, Trained
 
 
-def train(task: Task, recognizer: Recognizer, scratch: Path) -> Trained:
+def train(task: Task, scratch: Path) -> Trained:
     """Train in epochs over everything."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what processor it found is of no interest here
     from tflite_asr.training.learner import KerasLearner
 
     study, speaker = task.study, task.speaker
+    recognizer = Recognizer.load(study.model)
     server = dataclasses.asdict(study.server)
     learner = KerasLearner(recognizer, server.pop("batch"))
     corpus = Corpus(speaker.adapt, recognizer.config)

@@ -59,11 +59,12 @@ def run_task(task: Task) -> dict:
     shipped = recognizer.state()
     with MemoryProbe() as probe, tempfile.TemporaryDirectory() as scratch:
         before = evaluate(recognizer, test, beam=True, title="before").rates
+        del recognizer  # training loads its own, and may end it: nothing here shall keep its memory
         if task.run == SERVER:
             from tflite_asr.study.server import train
         else:
             from tflite_asr.study.mobile import train
-        trained = train(task, recognizer, Path(scratch))
+        trained = train(task, Path(scratch))
         learned = trained.recognizer
         if learned.background:
             learned.owner = learn_owner(learned.background, trained.heard)
