@@ -12,6 +12,7 @@ help:
 	@echo "make test-fast  the quick ones"
 	@echo "make android    the Kotlin side: builds the demo app, tests it on the JVM"
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
+	@echo "make study DATA=FOLDER     personalise to 38 speakers on a server and on a phone, hours; ENGINE=ray for a cluster"
 	@echo "make clean      remove the virtual environments and results"
 
 demo: $(DEMO_VENV)/installed
@@ -41,7 +42,7 @@ $(DEMO_VENV)/installed: setup.cfg pyproject.toml
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,voices,dev]"
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,voices,cluster,dev]"
 	touch $@
 
 # the oldest runtime that exports are promised to train on; it needs NumPy 1, hence an environment of its own
@@ -76,3 +77,15 @@ commands: $(VENV)/installed
 	$(ASR) export runs/commands --parts 2 --out tflite_asr/assets/commands.tflite \
 		--replay $(VOICES)/rehearse/manifest.jsonl --connect 5
 	$(ASR) inspect commands --markdown > docs/signatures.md
+
+# The study of docs/study.toml; the same command goes on where it stopped.
+ENGINE := local
+WORKERS := 2
+
+.PHONY: study
+study: $(VENV)/installed
+	test -n "$(DATA)" || { echo "make study DATA=FOLDER: the folder that holds commands/ and speech/"; exit 2; }
+	test -d $(VOICES)/atypical || $(ASR) synthesize --digits --strings 60 --speakers 30 --atypical --seed 9 --out $(VOICES)/atypical
+	mkdir -p runs/study
+	sed "s|DATA|$(abspath $(DATA))|; s|VOICES|$(abspath $(VOICES))|; s|TRACE|$(abspath docs/phone.trace.jsonl)|" docs/study.toml > runs/study/study.toml
+	$(ASR) simulate --config runs/study/study.toml --engine $(ENGINE) --workers $(WORKERS) --out runs/study/results

@@ -68,12 +68,8 @@ def write_report(folder: Path, result: dict) -> Path:
     )
     files, figures = {}, []
     for name, caption, draw, points in plots:
-        light, dark = _plot(draw, points, LIGHT), _plot(draw, points, DARK)
-        files[f"{name}.png"] = light
-        figures.append(
-            f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{_data_url(dark)}">'
-            f'<img alt="{caption}" src="{_data_url(light)}"></picture></figure>'
-        )
+        files[f"{name}.png"], element = figure_element(caption, draw, points)
+        figures.append(element)
     files["report.html"] = _page(result, figures).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +78,24 @@ def write_report(folder: Path, result: dict) -> Path:
     except OSError as error:
         raise InputError(f"{folder}: could not write the report ({error})") from error
     return folder / "report.html"
+
+
+def figure_element(
+    caption: str, draw: "Callable[[Axes, dict[str, str], list[dict]], None]", points: list[dict]
+) -> tuple[bytes, str]:
+    """A drawing as PNG, and as an element `<figure>` that holds it for light and dark pages.
+
+    Args:
+        caption: for those who cannot see it.
+        draw: draws points into axes in the colours of `LIGHT` or `DARK`, by lines that have labels.
+        points: what to draw.
+    """
+    light, dark = _plot(draw, points, LIGHT), _plot(draw, points, DARK)
+    element = (
+        f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{_data_url(dark)}">'
+        f'<img alt="{caption}" src="{_data_url(light)}"></picture></figure>'
+    )
+    return light, element
 
 
 def _page(result: dict, plots: list[str]) -> str:
@@ -207,7 +221,8 @@ def _plot(draw: "Callable[[Axes, dict, list], None]", points: list[dict], colour
     axes.tick_params(colors=colours["text"], length=0)
     for label in (axes.title, axes.xaxis.label, axes.yaxis.label):
         label.set_color(colours["text"])
-    axes.legend(frameon=False, labelcolor=colours["text"])
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, labelcolor=colours["text"])
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

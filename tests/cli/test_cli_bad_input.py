@@ -417,3 +417,45 @@ def test_synthesize_where_nothing_can_be_written(speech, capsys):
     out = str(speech / "b.wav" / "deeper")
     line = refused(capsys, speech, ["synthesize", "--words", "YES", "--speakers", "1", "--out", out])
     assert out in line
+
+
+# --- the sliding window ---
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (("--window", 1), "expected room for a batch of 2 utterances or more, got 1"),
+        (("--stride", 3), "--stride: expected --window with it"),
+        (("--window", 4, "--steps", 0), "--steps: expected 1 or more, got 0"),
+        (("--window", 4, "--window-bytes", 0), "--window-bytes: expected 1 or more"),
+    ],
+)
+def test_windows_that_cannot_be(speech, tiny_tflite, capsys, options, told):
+    assert told in refused(capsys, speech, command_line("personalize", tiny_tflite, speech, *options))
+
+
+def test_utterances_out_of_the_order_of_time(speech, tiny_tflite, capsys):
+    rows = [json.loads(line) for line in (speech / "m.jsonl").read_text().splitlines()]
+    write_rows(speech, [{**row, "time": time} for row, time in zip(rows, (1, 2, 5, 4, 6, 7))])
+    line = command_line("personalize", tiny_tflite, speech, "--window", 4)
+    assert "m.jsonl:4: said before the row above it (4 after 5)" in refused(capsys, speech, line)
+
+
+def test_a_disk_that_fills_up_leaves_a_whole_checkpoint(speech, tiny_tflite, capsys, monkeypatch):
+    """The first utterances are stored and trained on, the fifth is not."""
+    replace = Path.replace
+
+    def full(self, target):
+        if Path(target).name == "00000004.safetensors":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    options = ("--window", 6, "--stride", 4, "--steps", 3, "--learning-rate", 0.01)
+    assert main(command_line("personalize", tiny_tflite, speech, *options)) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "00000004.safetensors: could not store an utterance: No space left on device" in told
+    files = {path.name for path in (speech / "out").rglob("*") if path.is_file()}
+    assert files == {"checkpoint.safetensors", *(f"{number:08d}.safetensors" for number in range(4))}
+    Recognizer.load(tiny_tflite).restore(speech / "out" / "checkpoint.safetensors")

@@ -130,6 +130,18 @@ def test_personalize(speech, tiny_tflite, capsys):
     assert result_of(capsys, *line, "--checkpoint", result["checkpoint"])["wer"] == result["wer_after"]
 
 
+def test_personalize_in_a_window(speech, tiny_tflite, capsys):
+    options = ("--window", 5, "--window-bytes", 15000, "--stride", 4, "--steps", 6, "--learning-rate", 0.01)
+    result = result_of(capsys, *personalize_line(tiny_tflite, speech, *options))
+    assert (result["steps"], result["epochs"]) == (12, 2)
+    kept = sorted(path.name for path in (speech / "out" / "window").iterdir())
+    assert kept == [f"{number:08d}.safetensors" for number in range(3, 8)]
+    size = sum(path.stat().st_size for path in (speech / "out" / "window").iterdir())
+    assert size <= result["disk_bytes_max"] <= 15000
+    line = ("evaluate", tiny_tflite, "--manifest", speech / "m.jsonl", "--where", "split=test")
+    assert result_of(capsys, *line, "--checkpoint", result["checkpoint"])["wer"] == result["wer_after"]
+
+
 def test_personalize_and_evaluate_join_the_same_strings(speech, tiny_tflite, capsys):
     options = ("--connect", 2, "--seed", 5)
     result = result_of(capsys, *personalize_line(tiny_tflite, speech, "--epochs", 2, "--learning-rate", 0.01, *options))

@@ -5,7 +5,8 @@ import pytest
 import safetensors.numpy
 
 from tflite_asr.errors import InputError
-from tflite_asr.personalization.replay import SCALE, read_replay, replay_path, write_replay
+from tflite_asr.personalization.replay import read_replay, replay_path, write_replay
+from tflite_asr.personalization.stored import SCALE
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.batch import Example
 

@@ -11,7 +11,7 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
 from tflite_asr.metrics import ErrorRates
-from tflite_asr.personalization import trainer
+from tflite_asr.personalization import average
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.trainer import personalize, split
@@ -75,7 +75,7 @@ def run(monkeypatch):
     def run(script, count=8, shipped=(), corpus=None, failing=(), **settings):
         recognizer = Scripted(script, failing=failing)
         monkeypatch.setattr(
-            trainer,
+            average,
             "evaluate",
             lambda recognizer, examples, title: SimpleNamespace(
                 rates=ErrorRates(recognizer.script[recognizer.epoch][0], 0.0, 0, 0, 0, 1, 1)

@@ -27,6 +27,9 @@ COMMANDS = (
     "evaluate",
     "personalize",
     "benchmark",
+    "simulate",
+    "record",
+    "listen",
 )
 
 

@@ -3,6 +3,9 @@
     tflite-asr personalize commands --adapt speech/manifest.jsonl --where speaker=ann,split=adapt \\
         --test speech/manifest.jsonl --test-where speaker=ann,split=test --connect 5 --out runs/ann
 
+With --window it learns as a phone does: utterances come in the order of time (of the manifest's rows, checked by their
+field `time` where they have one), the newest are kept as features in DIR/window, the oldest are forgotten.
+
 Writes checkpoint.safetensors (for `transcribe` and `evaluate --checkpoint`), result.json, report.html and plots.
 """
 
@@ -25,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", metavar="C", help="go on from what an earlier run learned")
     add_connect(parser)
     add_settings(parser)
+    add_pace(parser)
     add_seed(parser)
     add_threads(parser)
 
@@ -50,6 +54,36 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--keep-memory", action="store_true", help="let the C allocator keep what a call freed: faster, larger"
     )
     group.add_argument("--no-augment", action="store_true", help="train on the recordings exactly as they are")
+
+
+def add_pace(parser: argparse.ArgumentParser) -> None:
+    """The sliding window; the defaults are those of `Pace`."""
+    from tflite_asr.personalization.settings import Pace
+
+    default = Pace()
+    group = parser.add_argument_group("sliding window", "with --window; --epochs and --patience then mean nothing")
+    group.add_argument("--window", type=int, metavar="W", help="keep W utterances at most, and train as they come")
+    for name, unit, means in (
+        ("window_bytes", "B", "that they take on disk at most"),
+        ("stride", "S", "new utterances before it trains again"),
+        ("steps", "N", "steps that it then takes"),
+    ):
+        help = f"{means} (default {getattr(default, name)})"
+        group.add_argument(f"--{name.replace('_', '-')}", type=int, metavar=unit, help=help)
+
+
+def pace_of(args: argparse.Namespace):
+    """The `Pace` that the arguments ask for; None without --window."""
+    from tflite_asr.cli.arguments import check_least
+    from tflite_asr.errors import InputError
+    from tflite_asr.personalization.settings import Pace
+
+    given = {name: getattr(args, name) for name in ("window", "window_bytes", "stride", "steps")}
+    given = {name: value for name, value in given.items() if value is not None}
+    check_least(args, window=1, window_bytes=1, stride=1, steps=1)
+    if given and args.window is None:
+        raise InputError(f"--{next(iter(given)).replace('_', '-')}: expected --window with it, got none")
+    return Pace(**given) if given else None
 
 
 def settings_of(args: argparse.Namespace, connect: int):
@@ -83,9 +117,9 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.runtime.recognizer import Recognizer
 
     check_least(args, connect=1, limit=1, threads=1)
+    settings, pace = settings_of(args, args.connect), pace_of(args)
     if args.plan != "train" and not args.keep_memory:
         give_back_freed_memory()
-    settings = settings_of(args, args.connect)
     adapt = limited(read_manifest(args.adapt, args.where), args.limit, args.seed)
     test = read_manifest(args.test, args.test_where)
     recognizer = Recognizer.load(args.model, threads=args.threads)
@@ -101,6 +135,7 @@ def run(args: argparse.Namespace) -> dict:
         settings,
         Path(args.out),
         voice=args.where or args.adapt,
+        pace=pace,
     )
 
 

@@ -5,7 +5,12 @@ random strings of one to five of the words instead. Same arguments, same files.
 
     tflite-asr synthesize --digits --strings 40 --speakers 20 --out digits
 
-Needs the package `espeakng_loader`: pip install tflite_asr[voices]
+With --atypical the speakers speak slowly and unevenly, with imprecise consonants, shaky pitch and breath: a simulation,
+named so in the manifest. It is done to recorded speech as well, whose manifest is given:
+
+    tflite-asr synthesize --atypical --manifest speech/manifest.jsonl --where speaker=ann --out atypical
+
+Synthetic speech needs the package `espeakng_loader`: pip install tflite_asr[voices]
 """
 
 import argparse
@@ -27,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--text", metavar="FILE", help="say the lines of this file")
     source.add_argument("--words", metavar="WORD,WORD,...", help="say these words")
     source.add_argument("--digits", action="store_true", help="say the words ZERO to NINE")
+    source.add_argument("--manifest", metavar="M", help="change this recorded speech; with --atypical")
+    parser.add_argument("--where", metavar="F=V", help="rows of --manifest to keep")
+    parser.add_argument("--atypical", action="store_true", help="simulate atypical speech")
     parser.add_argument("--strings", type=int, metavar="N", help="each speaker says N random strings of the words")
     parser.add_argument("--speakers", type=int, default=10, metavar="N", help="how many speakers (default %(default)s)")
     parser.add_argument("--takes", type=int, default=1, metavar="K", help="takes of each text (default %(default)s)")
@@ -37,13 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     import soundfile
-    from tqdm import tqdm
 
-    from tflite_asr.data.synthetic import SyntheticSpeaker, draw_speakers, write_corpus
-
-    texts = _texts(args)
-    if args.strings is not None and args.text is not None:
-        raise InputError("--strings joins words: give --words or --digits in place of --text")
+    if args.where is not None and args.manifest is None:
+        raise InputError("--where: expected --manifest with it, got none")
+    if args.strings is not None and (args.text is not None or args.manifest is not None):
+        raise InputError("--strings joins words: give --words or --digits")
     for option, value, lowest in (
         ("--strings", args.strings, 1),
         ("--takes", args.takes, 1),
@@ -52,34 +58,63 @@ def run(args: argparse.Namespace) -> dict:
     ):
         if value is not None and value < lowest:
             raise InputError(f"{option}: expected {lowest} or more, got {value}")
-    speakers = draw_speakers(args.speakers, args.seed)
+    try:
+        rows = _change(args) if args.manifest is not None else _speak(args)
+    except soundfile.LibsndfileError as error:  # a rate that FLAC does not have, a full disk
+        raise InputError(f"{args.out}: expected to write FLAC files at {args.sample_rate} Hz: {error.error_string}") from None
+    return {
+        "manifest": str(Path(args.out) / "manifest.jsonl"),
+        "utterances": len(rows),
+        "speakers": len({row["speaker"] for row in rows}),
+        "hours": round(sum(row["duration"] for row in rows) / 3600, 4),
+        "simulated": rows[0].get("simulated"),
+    }
+
+
+def _speak(args: argparse.Namespace) -> list[dict]:
+    from tqdm import tqdm
+
+    from tflite_asr.data.synthetic import SyntheticSpeaker, draw_speakers, write_corpus
+
+    texts, speakers = _texts(args), draw_speakers(args.speakers, args.seed)
 
     def said_by(speaker: SyntheticSpeaker) -> Iterator[str]:
         own = texts if args.strings is None else _strings(texts, args.strings, [args.seed, *speaker.id.encode()])
         for text in own:
             yield from [text] * args.takes
 
-    try:
-        rows = write_corpus(
-            args.out,
-            speakers,
-            said_by,
-            args.sample_rate,
-            args.seed,
-            progress=lambda speakers: tqdm(speakers, desc="synthesize", unit="speaker", disable=None),
+    return write_corpus(
+        args.out,
+        speakers,
+        said_by,
+        args.sample_rate,
+        args.seed,
+        progress=lambda speakers: tqdm(speakers, desc="synthesize", unit="speaker", disable=None),
+        atypical=args.atypical,
+    )
+
+
+def _change(args: argparse.Namespace) -> list[dict]:
+    from tqdm import tqdm
+
+    from tflite_asr.audio.reading import Notices
+    from tflite_asr.data.atypical import atypical_rows
+    from tflite_asr.data.corpus_folder import write_folder
+    from tflite_asr.data.manifest import read_manifest
+
+    if not args.atypical:
+        raise InputError("--manifest: expected --atypical, which says what to do with the speech")
+    utterances = tqdm(read_manifest(args.manifest, args.where), desc="synthesize", unit="utterance", disable=None)
+    with Notices() as notices:
+        return write_folder(
+            args.out, lambda folder: atypical_rows(folder, utterances, args.sample_rate, args.seed, notices)
         )
-    except soundfile.LibsndfileError as error:  # a rate that FLAC does not have, a full disk
-        raise InputError(f"{args.out}: expected to write FLAC files at {args.sample_rate} Hz: {error.error_string}") from None
-    return {
-        "manifest": str(Path(args.out) / "manifest.jsonl"),
-        "utterances": len(rows),
-        "speakers": len(speakers),
-        "hours": round(sum(row["duration"] for row in rows) / 3600, 4),
-    }
 
 
 def describe(result: dict) -> str:
-    return "{manifest}: {utterances} utterances of {speakers} synthetic speakers, {hours} h".format(**result)
+    return "{manifest}: {utterances} utterances of {speakers} {0} speakers, {hours} h".format(
+        result["simulated"] or "synthetic", **result
+    )
 
 
 def _texts(args: argparse.Namespace) -> list[str]:

@@ -4,8 +4,6 @@ They stand in for recorded speakers where none are at hand. They are easier to t
 people, so a word error rate measured on them says that a pipeline works, not how well it will serve anyone.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from tflite_asr.data.atypical import NAME as ATYPICAL
+from tflite_asr.data.atypical import draw_atypical, make_atypical
+from tflite_asr.data.corpus_folder import write_folder
 from tflite_asr.data.espeak import RATES_WPM, Espeak
 from tflite_asr.data.foreign import LANGUAGES, accent_of
-from tflite_asr.data.manifest import write_manifest
 from tflite_asr.errors import InputError
 
 NATIVE_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
@@ -115,6 +115,7 @@ def write_corpus(
     sample_rate: int,
     seed: int,
     progress: Callable[[Sequence[SyntheticSpeaker]], Iterable[SyntheticSpeaker]] = iter,
+    atypical: bool = False,
 ) -> list[dict[str, Any]]:
     """Speak every speaker's texts into FLAC files with a manifest; the folder is complete or it is not there.
 
@@ -125,46 +126,45 @@ def write_corpus(
         sample_rate: samples a second of the files.
         seed: of all takes.
         progress: wraps the speakers to show how far it is.
+        atypical: each speaks in a simulated atypical manner, see `atypical`.
 
     Returns:
         The rows of `folder/manifest.jsonl`.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: expected a new or empty folder, it holds something; give another or remove it")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    try:
-        rows = [row for speaker in progress(speakers) for row in _record(partial, speaker, texts, sample_rate, seed)]
-        write_manifest(partial / "manifest.jsonl", rows)
-        os.replace(partial, folder)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot write the corpus: {error.strerror}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return rows
+    return write_folder(
+        folder,
+        lambda partial: (
+            row for speaker in progress(speakers) for row in _record(partial, speaker, texts, sample_rate, seed, atypical)
+        ),
+    )
 
 
 def _record(
-    folder: Path, speaker: SyntheticSpeaker, texts: Callable, sample_rate: int, seed: int
+    folder: Path, speaker: SyntheticSpeaker, texts: Callable, sample_rate: int, seed: int, atypical: bool
 ) -> Iterator[dict[str, Any]]:
     """Write what one speaker says; the manifest's row of each file."""
     import soundfile
 
-    voice = Path("audio") / speaker.id
+    name = f"{speaker.id}-{ATYPICAL}" if atypical else speaker.id
+    voice = Path("audio") / name
     (folder / voice).mkdir(parents=True)
     for number, text in enumerate(texts(speaker)):
         take_seed = int(np.random.SeedSequence([seed, *speaker.id.encode(), number]).generate_state(1)[0])
         samples = speak(speaker, text, sample_rate, take_seed)
+        if atypical:
+            random = np.random.default_rng([take_seed, 1])
+            samples = make_atypical(samples, sample_rate, draw_atypical(speaker.id, seed), random)
         audio = voice / f"{number:04d}.flac"
         soundfile.write(folder / audio, samples, sample_rate, subtype="PCM_16")
         yield {
             "audio": audio.as_posix(),
             "text": text,
-            "speaker": speaker.id,
+            "speaker": name,
             "duration": round(len(samples) / sample_rate, 4),
             "sample_rate": sample_rate,
             "accent": speaker.accent,
             "synthetic": True,
+            **({"simulated": ATYPICAL} if atypical else {}),
         }
 
 

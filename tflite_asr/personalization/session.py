@@ -11,11 +11,15 @@ from pathlib import Path
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
+from tflite_asr.data.time_order import check_time_order
 from tflite_asr.errors import InputError
 from tflite_asr.metrics import relative_reduction
 from tflite_asr.personalization.replay import read_replay
-from tflite_asr.personalization.settings import Settings
-from tflite_asr.personalization.trainer import Epoch, personalize, split
+from tflite_asr.personalization.settings import Pace, Settings
+from tflite_asr.personalization.stream import StreamTrainer
+from tflite_asr.personalization.average import Epoch, Outcome
+from tflite_asr.personalization.trainer import personalize, split
+from tflite_asr.personalization.window import Window
 from tflite_asr.report import write_report
 from tflite_asr.runtime.evaluation import evaluate, examples_of
 from tflite_asr.runtime.memory import MemoryProbe
@@ -31,6 +35,7 @@ def run_session(
     folder: Path,
     *,
     voice: str,
+    pace: Pace | None = None,
 ) -> dict:
     """Personalise and write `checkpoint.safetensors`, `result.json`, `report.html` and plots into `folder`.
 
@@ -42,6 +47,8 @@ def run_session(
         folder: made if need be, once the input is known to be good. From the first epoch on it holds a checkpoint,
             at first that of an earlier run if there is one, then the best weights so far.
         voice: whose speech it is, for the report.
+        pace: train as utterances come, in their order, and keep no more than a window of them, in `folder/window`;
+            None: in epochs over all of them.
 
     Returns:
         what result.json holds.
@@ -50,25 +57,26 @@ def run_session(
     if unknown:
         raise InputError(f"no such layer group: {', '.join(unknown)}; there are {', '.join(recognizer.groups)}")
     recognizer.plan(settings.plan)  # InputError now if there is none
+    if pace:
+        check_time_order(adapt[1])
     training, held_out = split(adapt[1], settings.validation_share, settings.seed)
     corpus, utterances = test
     clips = fitting_clips(corpus, utterances, settings.connect, settings.seed, recognizer.config.max_seconds)
     examples = examples_of(recognizer, corpus, clips)
     replay = read_replay(recognizer.artifact)
+    window = Window(folder / "window", recognizer.artifact, pace.window, pace.window_bytes) if pace else None
     _check_writable(folder)
     checkpoint = folder / "checkpoint.safetensors"
     with MemoryProbe() as probe:
         before = evaluate(recognizer, examples, beam=True, title="before")
         print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
-        with _Progress(recognizer, checkpoint, settings.epochs) as progress:
-            outcome = personalize(
-                recognizer,
-                *adapt,
-                settings,
-                replay=replay,
-                on_epoch=progress.epoch,
-                on_step=progress.step,
-            )
+        epochs = -(-len(adapt[1]) // pace.stride) if pace else settings.epochs
+        with _Progress(recognizer, checkpoint, epochs) as progress:
+            told = {"replay": replay, "on_epoch": progress.epoch, "on_step": progress.step}
+            if pace:
+                outcome = _hear_all(StreamTrainer(recognizer, window, settings, pace, **told), adapt)
+            else:
+                outcome = personalize(recognizer, *adapt, settings, **told)
         recognizer.owner = _owner(recognizer, adapt)
         after = evaluate(recognizer, examples, beam=True, title="after")
     recognizer.save(checkpoint)
@@ -82,7 +90,7 @@ def run_session(
         "cer_after": after.rates.cer,
         "relative_wer_reduction": relative_reduction(before.rates.wer, after.rates.wer),
         "steps": outcome.steps,
-        "epochs": len(outcome.history) - 1,
+        "epochs": max(0, len(outcome.history) - 1),
         "seconds": outcome.seconds,
         "peak_rss_mb": probe.peak_rss_mb,
         "peak_private_mb": probe.peak_private_mb,
@@ -92,7 +100,7 @@ def run_session(
         "adapt_utterances": len(training),
         "validation_utterances": len(held_out),
         "test_utterances": len(examples),
-        "settings": dataclasses.asdict(settings),
+        "settings": dataclasses.asdict(settings) | (dataclasses.asdict(pace) if pace else {}),
         "stopped_because": outcome.stopped_because,
         "history": [_finite(dataclasses.asdict(row)) for row in outcome.history],
         "memory": probe.samples,
@@ -101,6 +109,8 @@ def run_session(
             for reference, old, new in zip(before.references, before.hypotheses, after.hypotheses)
         ],
     }
+    if window:
+        result["disk_bytes_max"] = window.disk_bytes_max
     result["report"] = str(write_report(folder, result))
     temporary = folder / ".result.json.tmp"
     try:
@@ -109,6 +119,16 @@ def run_session(
     finally:
         temporary.unlink(missing_ok=True)  # gone by the rename, unless that failed
     return result
+
+
+def _hear_all(trainer: StreamTrainer, adapt: tuple[Corpus, Sequence[Utterance]]) -> Outcome:
+    """Train on the utterances one after the other."""
+    corpus, utterances = adapt
+    trainer.window.forget_all()  # what an earlier run left may be another person's
+    for utterance in utterances:
+        trainer.hear(trainer.recognizer.example(corpus.samples(utterance), utterance.text, utterance.where))
+    trainer.finish()
+    return trainer.outcome(f"all {len(utterances)} utterances heard")
 
 
 def _owner(recognizer: Recognizer, adapt: tuple[Corpus, Sequence[Utterance]]) -> OwnerVoice | None:

@@ -20,4 +20,15 @@ class Settings:
     replay: int = 2  # rows of each batch that hold shipped utterances instead of the owner's
     plan: str = "train"  # of the artifact: train, or split for less memory
     group_rates: dict[str, float] = field(default_factory=dict)
+    bias_only: bool = False  # of each layer only what has one dimension learns: biases, gains and shifts
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a phone that hears one utterance after the other trains."""
+
+    window: int = 200  # utterances that are kept at most
+    window_bytes: int = 1_000_000  # of them on disk at most; one second of speech is 4 kB
+    stride: int = 10  # new utterances before it trains again
+    steps: int = 40  # that it then takes

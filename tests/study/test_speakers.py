@@ -1,0 +1,62 @@
+import json
+
+import pytest
+
+from tflite_asr.errors import InputError
+from tflite_asr.study.plan import Speech
+from tflite_asr.study.speakers import in_random_order, read_speakers
+
+
+def manifest(folder, rows, name="m.jsonl"):
+    path = folder / name
+    lines = [json.dumps({"audio": f"{n}.wav", "text": "ONE", **row}) + "\n" for n, row in enumerate(rows)]
+    path.write_text("".join(lines))
+    return str(path)
+
+
+def names(utterances):
+    return [utterance.audio.stem for utterance in utterances]
+
+
+def test_rows_go_where_their_split_says(tmp_path):
+    splits = ("pers_adapt", "base_test", "pers_test", "pers_adapt")
+    path = manifest(tmp_path, [{"speaker": "ann", "split": split} for split in splits])
+    (ann,) = read_speakers([Speech(path, connect=3)], 0.3)
+    assert (names(ann.adapt), names(ann.test), ann.connect) == (["0", "3"], ["2"], 3)
+
+
+def test_without_splits_the_last_rows_are_for_testing(tmp_path):
+    path = manifest(tmp_path, [{"speaker": f"s{n % 2}"} for n in range(20)])
+    first, second = read_speakers([Speech(path)], 0.3)
+    assert names(first.adapt) == [str(n) for n in range(0, 14, 2)] and names(first.test) == ["14", "16", "18"]
+    assert not set(names(second.adapt)) & set(names(second.test)) and len(second.adapt + second.test) == 10
+
+
+def test_order_is_by_seed_and_speaker(tmp_path):
+    path = manifest(tmp_path, [{"speaker": f"s{n % 2}"} for n in range(80)])
+    first, second = read_speakers([Speech(path)], 0.3)
+    order = [first.adapt.index(row) for row in in_random_order(first, 1)]
+    assert sorted(order) == list(range(len(first.adapt))) != order
+    assert order == [first.adapt.index(row) for row in in_random_order(first, 1)]
+    assert order != [second.adapt.index(row) for row in in_random_order(second, 1)]
+    assert order != [first.adapt.index(row) for row in in_random_order(first, 2)]
+
+
+@pytest.mark.parametrize(
+    "rows, told",
+    [
+        ([{}], "expected a 'speaker'"),
+        ([{"speaker": "ann"}] * 2, "speaker ann: expected 2 utterances or more to adapt to and 1 or more to test on, got 1 and 1"),
+        ([{"speaker": "ann", "split": "pers_adapt"}] * 5, "got 5 and 0"),
+    ],
+)
+def test_refusals(tmp_path, rows, told):
+    with pytest.raises(InputError) as caught:
+        read_speakers([Speech(manifest(tmp_path, rows))], 0.3)
+    assert told in str(caught.value)
+
+
+def test_a_speaker_is_in_one_manifest(tmp_path):
+    paths = [manifest(tmp_path, [{"speaker": "ann"}] * 9, name) for name in ("a.jsonl", "b.jsonl")]
+    with pytest.raises(InputError, match="ann is in several manifests"):
+        read_speakers([Speech(path) for path in paths], 0.3)

@@ -1,0 +1,80 @@
+"""What `augment` does to waveforms, done to log-mel frames: a phone that keeps features alone has no waveforms left.
+
+Powers add up where waveforms do, so noise and pauses come out as they would have; speed moves the frames in time and
+the bands in frequency, as playing a recording faster does.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tflite_asr.config import FeatureConfig, ModelConfig
+from tflite_asr.data.augment import EDGE_SECONDS, SPEEDS
+
+GAINS_DB = (-20, 6)  # relative to the recording
+NOISE_DB = (-45, -12)  # relative to the speech
+NOISE_CHANCE = 0.7
+NOISE_FREEDOM = 6  # degrees of freedom of a band's noise power: about three bins of the transform
+
+
+def silence(config: FeatureConfig) -> np.float32:
+    """The value of every band of a frame without sound."""
+    return np.float32((np.log(config.log_floor) - config.mean) / config.deviation)
+
+
+def without_tail(frames: np.ndarray, config: ModelConfig) -> np.ndarray:
+    """Frames [time, mel_bands] without the silence that `Recognizer.features` added; what was said stays."""
+    last = max(1, len(frames) - config.tail_frames)
+    quiet = np.all(frames[last:] < silence(config.features) + 0.05, axis=1)  # stored in eight bits
+    return frames[:last] if quiet.all() else frames
+
+
+def joined(pieces: Sequence[np.ndarray], gaps: Sequence[int], config: FeatureConfig) -> np.ndarray:
+    """Pieces [time, mel_bands] one after the other, silent frames between them; one gap fewer than pieces."""
+    parts = [pieces[0]]
+    for piece, gap in zip(pieces[1:], gaps, strict=True):
+        parts += [np.full([gap, config.mel_bands], silence(config)), piece]
+    return np.concatenate(parts)
+
+
+def vary_frames(frames: np.ndarray, config: FeatureConfig, random: np.random.Generator) -> np.ndarray:
+    """[time, mel_bands] -> [another time, mel_bands] float32: speed, level, silence around it, noise under it."""
+    frames = played_faster(frames, float(random.choice(SPEEDS)), config)
+    frames = frames + random.uniform(*GAINS_DB) * np.log(10) / 10 / config.deviation
+    edge = int(EDGE_SECONDS * config.sample_rate / config.hop_samples)
+    around = random.integers(0, edge, 2, endpoint=True)
+    frames = np.pad(frames, (tuple(around), (0, 0)), constant_values=silence(config))
+    if random.random() < NOISE_CHANCE:
+        tilt = random.uniform(-1, 1) * np.linspace(1, -1, config.mel_bands)  # from white towards pinkish, in nats
+        fluctuation = random.chisquare(NOISE_FREEDOM, frames.shape) / NOISE_FREEDOM
+        power = np.exp(frames * config.deviation + config.mean)
+        noise = power.mean() * 10 ** (random.uniform(*NOISE_DB) / 10) * np.exp(tilt) * fluctuation
+        frames = (np.log(power + noise) - config.mean) / config.deviation
+    return np.maximum(frames, silence(config)).astype(np.float32)
+
+
+def played_faster(frames: np.ndarray, speed: float, config: FeatureConfig) -> np.ndarray:
+    """[time, mel_bands] -> [time / speed, mel_bands]: every frequency, and so every band, `speed` times as high."""
+    if speed == 1.0:
+        return frames
+    centres = _band_centres_hz(config)
+    source = np.interp(centres / speed, centres, np.arange(config.mel_bands))  # the band that is heard in each
+    low = np.floor(source).astype(int)
+    share = (source - low).astype(np.float32)
+    high = np.minimum(low + 1, config.mel_bands - 1)
+    moved = frames[:, low] * (1 - share) + frames[:, high] * share
+    time = np.arange(max(1, round(len(frames) / speed))) * speed
+    before = np.minimum(time.astype(int), len(frames) - 1)
+    after = np.minimum(before + 1, len(frames) - 1)
+    part = (time - before).astype(np.float32)[:, None]
+    return moved[before] * (1 - part) + moved[after] * part
+
+
+def _band_centres_hz(config: FeatureConfig) -> np.ndarray:
+    """[mel_bands], on the scale of `ops.log_mel`: linear to 1 kHz, logarithmic above (Slaney 1998)."""
+
+    def to_mel(hertz):
+        return np.where(hertz < 1000, hertz * 3 / 200, 15 + 27 * np.log(np.maximum(hertz, 1) / 1000) / np.log(6.4))
+
+    edges = np.linspace(to_mel(np.float64(config.min_hz)), to_mel(np.float64(config.max_hz)), config.mel_bands + 2)
+    return np.where(edges < 15, edges * 200 / 3, 1000 * np.exp((edges - 15) * np.log(6.4) / 27))[1:-1]

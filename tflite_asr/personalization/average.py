@@ -1,0 +1,119 @@
+"""The moving average of the weights that is validated, and the best of it that is kept."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflite_asr.personalization.settings import Settings
+from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.evaluation import evaluate
+from tflite_asr.runtime.memory import process_memory_mb
+from tflite_asr.runtime.recognizer import Recognizer
+
+Tensors = dict[str, np.ndarray]
+
+
+@dataclass
+class Epoch:
+    """One row of the history; epoch 0 is before training. In a sliding window an epoch is the steps of one stride."""
+
+    epoch: int
+    step: int
+    seconds: float
+    train_loss: float | None  # mean of the steps, nats an utterance
+    validation_loss: float
+    validation_wer: float
+    rss_mb: float
+    best: bool
+
+
+@dataclass
+class Outcome:
+    """What a personalisation did."""
+
+    history: list[Epoch]
+    best_state: Tensors  # of the best epoch; also what the recogniser holds now
+    steps: int
+    seconds: float
+    stopped_because: str
+
+
+class KeptAverage:
+    """A moving average of the weights over the epochs (Izmailov et al. 2018, arXiv 1803.05407), the best one kept.
+
+    Single epochs of few utterances scatter more than the few held-out ones can tell. Epoch 0 counts: when training
+    never helps, the weights stay as they were.
+
+    Args:
+        recognizer: trained by others; here its weights are exchanged to measure and put back.
+        settings: how much an epoch moves the average.
+        on_epoch: told of every row of the history.
+    """
+
+    def __init__(self, recognizer: Recognizer, settings: Settings, on_epoch: Callable[[Epoch], None]):
+        self.recognizer, self.settings, self.on_epoch = recognizer, settings, on_epoch
+        self.started = time.monotonic()
+        self.average = self.best_state = recognizer.state()
+        self.history: list[Epoch] = []
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self.started
+
+    def begin(self, validation: Sequence[Example]) -> None:
+        """Epoch 0: the weights as they are."""
+        self._note(0, 0, None, self._measured(validation), True)
+
+    def update(self, epoch: int, step: int, train_loss: float | None, validation: Sequence[Example], moved: bool) -> bool:
+        """Move the average towards the weights that the recogniser has, measure it; whether it is the best so far.
+
+        The best by validation WER, by loss on ties; weights that have no finite loss are not worth keeping.
+
+        Args:
+            epoch, step, train_loss: for the history.
+            validation: what to measure on.
+            moved: these are other utterances than the last time, so the kept weights are measured on them too.
+        """
+        trained = self.recognizer.state()
+        self.average = _moved(self.average, trained, max(self.settings.averaging, 1 / epoch))
+        if moved:
+            self.recognizer.set_state(self.best_state)
+            kept = self._measured(validation)
+        else:
+            row = next(row for row in reversed(self.history) if row.best)
+            kept = row.validation_wer, row.validation_loss
+        self.recognizer.set_state(self.average)
+        wer, loss = measured = self._measured(validation)
+        best = bool(np.isfinite(loss) and measured < kept)
+        if best:
+            self.best_state = self.average
+        self._note(epoch, step, train_loss, (wer, loss), best)
+        self.recognizer.set_state(trained)
+        return best
+
+    def _measured(self, validation: Sequence[Example]) -> tuple[float, float]:
+        wer = evaluate(self.recognizer, validation, title="validating").rates.wer
+        return wer, float(np.mean(self.recognizer.loss(validation)))
+
+    def _note(self, epoch: int, step: int, train_loss: float | None, measured: tuple[float, float], best: bool) -> None:
+        wer, loss = measured
+        row = Epoch(epoch, step, self.seconds, train_loss, loss, wer, process_memory_mb()[0], best)
+        self.history.append(row)
+        self.on_epoch(row)
+
+
+def mean_finite(losses: Sequence[float]) -> float | None:
+    """The mean of those that are finite, None when none is."""
+    finite = [loss for loss in losses if np.isfinite(loss)]
+    return float(np.mean(finite)) if finite else None
+
+
+def _moved(average: Tensors, state: Tensors, share: float) -> Tensors:
+    """The average with `share` of a state in it; what is not float32 is the state's."""
+    return {
+        key: average[key] + np.float32(share) * (value - average[key]) if value.dtype == np.float32 else value
+        for key, value in state.items()
+    }

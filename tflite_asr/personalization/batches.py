@@ -1,0 +1,88 @@
+"""What a batch and a validation set are made of: joined and varied utterances of the owner, shipped ones beside them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tflite_asr.data.clips import fitting_clips
+from tflite_asr.data.connect import Clip
+from tflite_asr.data.corpus import Corpus
+from tflite_asr.data.manifest import Utterance
+from tflite_asr.personalization.settings import Settings
+from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.evaluation import examples_of
+from tflite_asr.runtime.recognizer import Recognizer
+
+VALIDATION_COPIES = 4  # of each held-out utterance, the recording itself among them
+
+
+def validation_examples(
+    recognizer: Recognizer, corpus: Corpus, held_out: Sequence[Utterance], settings: Settings
+) -> list[Example]:
+    """The held-out utterances as they are and, where training varies its own, varied copies: more to tell epochs by."""
+    examples = examples_of(recognizer, corpus, _joined(corpus, held_out, settings, epoch=0))
+    if settings.augment:
+        random = np.random.default_rng([settings.seed, 0])
+        for turn in range(1, VALIDATION_COPIES):
+            clips = _joined(corpus, held_out, settings, 0, turn)
+            examples += [_varied(recognizer, corpus, clip, random) for clip in clips]
+    return examples
+
+
+def epoch_batches(
+    recognizer: Recognizer,
+    corpus: Corpus,
+    training: Sequence[Utterance],
+    replay: Sequence[Example],
+    settings: Settings,
+    epoch: int,
+    random: np.random.Generator,
+) -> list[list[Example]]:
+    """An epoch's batches: every utterance once, or as often as it takes to fill `settings.epoch_steps`."""
+    size = own_rows(recognizer, replay, settings)
+    own: list[Example] = []
+    turn = 0
+    while len(own) < max(1, (settings.epoch_steps - 1) * size + 1):
+        for clip in _joined(corpus, training, settings, epoch, turn):
+            if settings.augment:
+                own.append(_varied(recognizer, corpus, clip, random))
+            else:
+                own.append(recognizer.example(corpus.assemble(clip), clip.text, clip.where))
+        turn += 1
+    random.shuffle(own)
+    return [with_replay(recognizer, own[first : first + size], replay, settings, random) for first in range(0, len(own), size)]
+
+
+def own_rows(recognizer: Recognizer, replay: Sequence[Example], settings: Settings) -> int:
+    """How many rows of a batch hold the owner's utterances; one at least."""
+    size = recognizer.config.sizes.batch
+    return size - min(settings.replay, size - 1) if replay else size
+
+
+def with_replay(
+    recognizer: Recognizer,
+    own: Sequence[Example],
+    replay: Sequence[Example],
+    settings: Settings,
+    random: np.random.Generator,
+) -> list[Example]:
+    """A batch of the owner's utterances and, where there are any, of `settings.replay` shipped ones."""
+    borrowed = recognizer.config.sizes.batch - own_rows(recognizer, replay, settings)
+    chosen = random.choice(len(replay), borrowed, replace=False) if borrowed else []
+    return [*own, *(replay[index] for index in chosen)]
+
+
+def _varied(recognizer: Recognizer, corpus: Corpus, clip: Clip, random: np.random.Generator) -> Example:
+    """A clip at another speed, level and noise, if it then still fits the model."""
+    samples = corpus.assemble(clip, random)
+    if len(samples) > recognizer.config.features.samples_of(recognizer.config.sizes.max_frames):  # slowed down
+        samples = corpus.assemble(clip)
+    return recognizer.example(samples, clip.text, clip.where)
+
+
+def _joined(
+    corpus: Corpus, utterances: Sequence[Utterance], settings: Settings, epoch: int, turn: int = 0
+) -> list[Clip]:
+    """Strings of the utterances, other ones each epoch and turn, that leave room for slower speech and a pause."""
+    seed = settings.seed + 1000 * epoch + turn
+    return fitting_clips(corpus, utterances, settings.connect, seed, 0.75 * corpus.config.max_seconds)

@@ -1,0 +1,38 @@
+"""One training step as the settings say."""
+
+from collections.abc import Sequence
+
+from tflite_asr.personalization.settings import Settings
+from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.recognizer import Recognizer, StepResult
+
+
+class Steps:
+    """Takes steps; with `settings.bias_only` every weight of more than one dimension is put back after each.
+
+    Args:
+        recognizer: trained in place; its weights now are those that are put back.
+        settings: how.
+    """
+
+    def __init__(self, recognizer: Recognizer, settings: Settings):
+        self.recognizer, self.settings = recognizer, settings
+        self._held = {}
+        if settings.bias_only:
+            large = {row["tensor"] for row in recognizer.artifact.parameters if len(row["shape"]) > 1}
+            self._held = {name: tensor for name, tensor in recognizer.state().items() if name in large}
+
+    def take(self, batch: Sequence[Example], learning_rate: float) -> StepResult:
+        """Train on a batch."""
+        settings = self.settings
+        result = self.recognizer.train_step(
+            batch,
+            learning_rate=learning_rate,
+            clip_norm=settings.clip_norm,
+            pull=settings.pull,
+            group_rates=settings.group_rates,
+            plan=settings.plan,
+        )
+        if self._held:
+            self.recognizer.set_state({**self.recognizer.state(), **self._held})
+        return result

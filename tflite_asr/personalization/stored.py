@@ -1,0 +1,90 @@
+"""Utterances on disk as features of eight bits a value and tokens: small, and not to be listened to.
+
+The file is safetensors; its metadata proves it whole: `digest` is the sha256 over the bytes of its tensors in the
+order of their names.
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from tflite_asr.errors import InputError
+from tflite_asr.runtime.artifact import Artifact
+from tflite_asr.runtime.batch import Example
+
+SCALE = 24.0  # features are within about +-4 deviations; one step of the eight bits is 1/24 deviation
+
+
+def packed(examples: Sequence[Example]) -> bytes:
+    """The content of a file that holds these utterances."""
+    frames = np.concatenate([example.frames for example in examples])
+    tensors = {
+        "frames": np.clip(np.round(frames * SCALE), -127, 127).astype(np.int8),
+        "frame_lengths": np.asarray([len(example.frames) for example in examples], np.int32),
+        "tokens": np.concatenate([example.tokens for example in examples]).astype(np.int32),
+        "token_lengths": np.asarray([len(example.tokens) for example in examples], np.int32),
+    }
+    return safetensors.numpy.save(tensors, {"digest": _digest(tensors)})
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, also after a loss of power; OSError when the disk refuses."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):  # gone by the rename, or never there
+            temporary.unlink()
+
+
+def read_stored(path: Path, artifact: Artifact, remedy: str) -> list[Example]:
+    """The utterances of a file; InputError, ending in the remedy, unless it is whole and fits the artifact."""
+    tokenizer = artifact.make_tokenizer()
+    try:
+        stored = _read(path)
+        _check_sizes(stored, artifact)
+        frames = np.split(stored["frames"].astype(np.float32) / SCALE, np.cumsum(stored["frame_lengths"])[:-1])
+        tokens = np.split(stored["tokens"], np.cumsum(stored["token_lengths"])[:-1])
+        return [
+            Example(f, t, tokenizer.decode(t), f"{path.name}, utterance {index}")
+            for index, (f, t) in enumerate(zip(frames, tokens, strict=True))
+        ]
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:  # InputError among them
+        raise InputError(f"{path}: not a file of stored utterances ({error}); {remedy}") from None
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with safetensors.safe_open(path, framework="np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        if (file.metadata() or {}).get("digest") != _digest(tensors):
+            raise ValueError("its digest does not match")
+    return tensors
+
+
+def _digest(tensors: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(tensors[name].tobytes())
+    return digest.hexdigest()
+
+
+def _check_sizes(stored: Mapping[str, np.ndarray], artifact: Artifact) -> None:
+    """ValueError unless the utterances fit the artifact: the file may be of an earlier model of the same name."""
+    config = artifact.config
+    bands = stored["frames"].shape[1:]
+    if bands != (config.features.mel_bands,):
+        raise ValueError(f"expected frames of {config.features.mel_bands} mel bands, got {list(bands)}")
+    for what, most in (("frame", config.sizes.max_frames), ("token", config.sizes.max_tokens)):
+        lengths = stored[f"{what}_lengths"]
+        if not len(lengths) or lengths.min() < 1 or lengths.max() > most or lengths.sum() != len(stored[f"{what}s"]):
+            raise ValueError(f"expected utterances of 1 to {most} {what}s")

@@ -1,0 +1,78 @@
+"""Training strings from utterances that are kept as features: joined, varied, with the silence a recogniser expects."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from tflite_asr.data.frames import joined, silence, vary_frames, without_tail
+from tflite_asr.personalization.batches import VALIDATION_COPIES
+from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.recognizer import Recognizer
+
+GAP_FRAMES = (5, 25)  # between two utterances, as `data.connect` draws it
+ROOM = 0.75  # of the model's longest utterance: a string of several leaves room for slower speech and pauses
+
+
+class Strings:
+    """Makes examples of up to `connect` utterances.
+
+    Args:
+        recognizer: whose sizes and tokens they are made for.
+        connect: most utterances of one string.
+        augment: speed, level, silence, noise.
+    """
+
+    def __init__(self, recognizer: Recognizer, connect: int, augment: bool):
+        self.config, self.tokenizer = recognizer.config, recognizer.tokenizer
+        self.connect, self.augment = connect, augment
+
+    def endless(
+        self, numbers: Sequence[int], read: Callable[[int], Example], random: np.random.Generator
+    ) -> Iterator[list[Example]]:
+        """Pass after pass over the utterances, each in one string a pass, the strings drawn anew."""
+        while True:
+            yield from self._one_pass(numbers, read, random)
+
+    def validation(
+        self, numbers: Sequence[int], read: Callable[[int], Example], random: np.random.Generator
+    ) -> list[Example]:
+        """Every utterance once as it was recorded and, where training varies its own, in varied copies."""
+        plain = [self.example(parts, None) for parts in self._one_pass(numbers, read, random)]
+        if not self.augment:
+            return plain
+        copies = [self._one_pass(numbers, read, random) for _ in range(1, VALIDATION_COPIES)]
+        return plain + [self.example(parts, random) for copy in copies for parts in copy]
+
+    def example(self, parts: Sequence[Example], random: np.random.Generator | None) -> Example:
+        """One string; varied by `random`, as it is without."""
+        config, features = self.config, self.config.features
+        pieces = [without_tail(part.frames, config) for part in parts]
+        draw = random or np.random.default_rng(len(parts))
+        frames = joined(pieces, draw.integers(*GAP_FRAMES, len(parts) - 1, endpoint=True), features)
+        if random and self.augment:
+            varied = vary_frames(frames, features, random)
+            frames = varied if len(varied) <= config.sizes.max_frames else frames
+        tail = min(config.tail_frames, config.sizes.max_frames - len(frames))
+        frames = np.pad(frames, ((0, tail), (0, 0)), constant_values=silence(features))
+        text = " ".join(part.text for part in parts)
+        return Example(frames, self.tokenizer.encode(text), text, ", ".join(part.where for part in parts))
+
+    def _one_pass(
+        self, numbers: Sequence[int], read: Callable[[int], Example], random: np.random.Generator
+    ) -> Iterator[list[Example]]:
+        parts: list[Example] = []
+        wanted = 0
+        for index in random.permutation(len(numbers)):
+            part = read(numbers[index])
+            if parts and (len(parts) == wanted or not self._fits([*parts, part])):
+                yield parts
+                parts = []
+            if not parts:
+                wanted = int(random.integers(1, self.connect, endpoint=True))
+            parts.append(part)
+        yield parts
+
+    def _fits(self, parts: Sequence[Example]) -> bool:
+        sizes = self.config.sizes
+        frames = sum(len(part.frames) for part in parts)  # their tails are about as long as the gaps
+        return frames <= ROOM * sizes.max_frames and sum(len(part.tokens) + 1 for part in parts) - 1 <= sizes.max_tokens

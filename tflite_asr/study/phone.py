@@ -1,0 +1,37 @@
+"""A phone whose resources follow a trace; its clock is moved by training steps and by waiting, nothing else."""
+
+from collections.abc import Sequence
+
+from tflite_asr.personalization.trace import Limits, Resources
+
+
+class Phone:
+    """Simulated.
+
+    Args:
+        trace: in the order of time; its last row holds for ever, and without rows the phone may always train.
+        limits: when it may train.
+        step_seconds: how long it takes for a training step.
+    """
+
+    def __init__(self, trace: Sequence[Resources], limits: Limits, step_seconds: float):
+        self.trace, self.limits, self.step_seconds = trace, limits, step_seconds
+        self.seconds = self.waited_seconds = 0.0
+
+    def step(self) -> bool:
+        """A step was taken; whether another one may be."""
+        self.seconds += self.step_seconds
+        return not self.trace or self.limits.allow(self._now())
+
+    def wait(self) -> bool:
+        """Let time pass until it may train again; False when that never comes."""
+        for row in self.trace:
+            if row.seconds > self.seconds and self.limits.allow(row):
+                self.waited_seconds += row.seconds - self.seconds
+                self.seconds = row.seconds
+                return True
+        return False
+
+    def _now(self) -> Resources:
+        past = [row for row in self.trace if row.seconds <= self.seconds]
+        return past[-1] if past else self.trace[0]

@@ -1,0 +1,145 @@
+"""What a study is: whose speech, which environments, how each trains. One TOML file says it all."""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tflite_asr.errors import InputError
+from tflite_asr.personalization.settings import Pace
+from tflite_asr.personalization.trace import Limits
+
+ENVIRONMENTS = ("server", "mobile", "both")
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Rows of a manifest."""
+
+    manifest: str
+    where: str = ""  # rows to keep, as `read_manifest` takes it; empty keeps all
+    connect: int = 1  # most clips of one string
+
+
+@dataclass(frozen=True)
+class Server:
+    """All of a speaker's data at hand, Keras, as much time as it takes."""
+
+    epochs: int = 12
+    epoch_steps: int = 25
+    batch: int = 16
+    learning_rate: float = 1e-3
+    replay: int = 8  # rows of a batch that hold shipped utterances
+
+
+@dataclass(frozen=True)
+class Mobile(Pace):
+    """A sliding window, the batch of the artifact, the TFLite runtime."""
+
+    learning_rate: float = 1e-3
+    replay: int = 2
+    order: str = "random"  # of a speaker's utterances, by seed: corpora are sorted by word; "time": as the manifest has them
+
+
+@dataclass(frozen=True)
+class PhoneSettings(Limits):
+    """Which phone, and what it has to spare."""
+
+    trace: str = ""  # JSON Lines, see `personalization.trace`; empty: nothing ever interrupts
+    step_seconds: float = 1.0  # of the simulated clock
+    ram_mb: float = 0.0  # private memory that training may take; the result tells whether it did; 0 does not ask
+
+
+@dataclass(frozen=True)
+class Study:
+    """The whole study. Paths are relative to the TOML file, or to where the command was called."""
+
+    speech: tuple[Speech, ...]
+    model: str = "commands"
+    environment: str = "both"
+    others: Speech | None = None  # on whom to measure what is forgotten
+    subsets: bool = False  # compare what to train, see `subsets.py`, under mobile conditions
+    test_share: float = 0.3  # of a speaker's rows, the last ones, where no split says which are for testing
+    seed: int = 0
+    server: Server = field(default_factory=Server)
+    mobile: Mobile = field(default_factory=Mobile)
+    phone: PhoneSettings = field(default_factory=PhoneSettings)
+
+
+def read_study(path: Path) -> dict:
+    """The fields of a `Study` that a TOML file gives, its paths made relative to the working directory."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: expected the description of a study in TOML: {error}") from None
+    given = _filled(Study, table, str(path), partial=True)
+    folder = path.parent
+
+    def placed(speech: Speech) -> Speech:
+        return dataclasses.replace(speech, manifest=str(folder / speech.manifest))
+
+    if "speech" in given:
+        given["speech"] = tuple(placed(speech) for speech in given["speech"])
+    if given.get("others"):
+        given["others"] = placed(given["others"])
+    if "model" in given and given["model"].endswith(".tflite"):
+        given["model"] = str(folder / given["model"])
+    if "phone" in given and given["phone"].trace:
+        given["phone"] = dataclasses.replace(given["phone"], trace=str(folder / given["phone"].trace))
+    return given
+
+
+def check_study(study: Study) -> None:
+    """InputError for figures that cannot be."""
+    checks = [("environment", study.environment in ENVIRONMENTS, f"one of {', '.join(ENVIRONMENTS)}", study.environment)]
+    checks.append(("test_share", 0 < study.test_share < 1, "more than 0 and less than 1", study.test_share))
+    checks.append(("mobile.order", study.mobile.order in ("random", "time"), "random or time", study.mobile.order))
+    for part in ("server", "mobile"):
+        for name, value in dataclasses.asdict(getattr(study, part)).items():
+            if name == "learning_rate":
+                checks.append((f"{part}.{name}", 0 < value < 1, "more than 0 and less than 1", value))
+            elif name != "order":
+                least = 0 if name == "replay" else 1
+                checks.append((f"{part}.{name}", value >= least, f"{least} or more", value))
+    checks.append(("phone.step_seconds", study.phone.step_seconds > 0, "more than 0", study.phone.step_seconds))
+    checks.append(("seed", study.seed >= 0, "0 or more", study.seed))
+    for speech in (*study.speech, *([study.others] if study.others else [])):
+        checks.append((f"{speech.manifest}: connect", speech.connect >= 1, "1 or more", speech.connect))
+    for name, good, expected, value in checks:
+        if not good:
+            raise InputError(f"study: {name}: expected {expected}, got {value}")
+
+
+def _filled(kind: type, table: dict, where: str, partial: bool = False):
+    """A dataclass of a TOML table, or the dict of the fields that are given; InputError for what it does not know."""
+    hints, fields = typing.get_type_hints(kind), {f.name: f for f in dataclasses.fields(kind)}
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: expected a table, got {table!r}")
+    for name in table:
+        if name not in fields:
+            raise InputError(f"{where}: no such setting: {name}; there are {', '.join(fields)}")
+    values = {name: _value(hints[name], value, f"{where}: {name}") for name, value in table.items()}
+    if partial:
+        return values
+    for name, f in fields.items():
+        if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise InputError(f"{where}: expected {name}, it is not given")
+    return kind(**values)
+
+
+def _value(hint, value, where: str):
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise InputError(f"{where}: expected an array of tables, got {value!r}")
+        return tuple(_filled(typing.get_args(hint)[0], row, where) for row in value)
+    if isinstance(hint, types.UnionType):
+        hint = typing.get_args(hint)[0]
+    if dataclasses.is_dataclass(hint):
+        return _filled(hint, value, where)
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise InputError(f"{where}: expected {hint.__name__}, got {value!r}")
+    return value

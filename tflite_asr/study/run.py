@@ -1,0 +1,126 @@
+"""Run a study: every speaker in every environment, results written as they end, finished ones not run again."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from tflite_asr.data.manifest import read_manifest
+from tflite_asr.errors import InputError
+from tflite_asr.personalization.stored import write_whole
+from tflite_asr.personalization.trace import read_trace
+from tflite_asr.runtime.artifact import read_artifact
+from tflite_asr.study.engines import run_tasks
+from tflite_asr.study.plan import Study
+from tflite_asr.study.speakers import read_speakers
+from tflite_asr.study.subsets import subsets
+from tflite_asr.study.summary import summarize
+from tflite_asr.study.task import MOBILE, SERVER, Task, run_task
+
+
+def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int = 1) -> dict:
+    """Write `study.json`, `speakers/NAME/RUN.json`, `summary.json` and `report.html` into `folder`.
+
+    A folder with the same study is gone on with; InputError when it holds another one.
+
+    Returns:
+        the summary.
+    """
+    from tflite_asr.study.report import write_study_report
+
+    tasks = _tasks(study)
+    _check_window(study)
+    if study.phone.trace:
+        read_trace(Path(study.phone.trace))
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_same(folder / "study.json", study)
+    paths = {id(task): _path(folder, task) for task in tasks}
+    waiting = [task for task in tasks if not paths[id(task)].exists()]
+    finished = len(tasks) - len(waiting)
+    if finished:
+        print(f"{finished} of {len(tasks)} runs are done already", file=sys.stderr)
+
+    def done(task: Task, result: dict) -> None:
+        nonlocal finished
+        path = _path(folder, task)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, _json(result))
+        finished += 1
+        change = f"WER {result['wer_before']:.1%} to {result['wer_after']:.1%}"
+        print(f"{finished}/{len(tasks)} {task.speaker.name} {task.run}: {change}", file=sys.stderr, flush=True)
+
+    if waiting:
+        run_tasks(engine, run_task, waiting, workers, done)
+    results = [_read(path) for path in paths.values()]
+    summary = {**summarize(results, study.seed, study.phone.ram_mb), "engine": engine, "out": str(folder)}
+    summary["report"] = str(write_study_report(folder, summary, results))
+    write_whole(folder / "summary.json", _json(summary))
+    return summary
+
+
+def _tasks(study: Study) -> list[Task]:
+    artifact = read_artifact(study.model)
+    speakers = read_speakers(study.speech, study.test_share)
+    others = ()
+    if study.others:
+        others = tuple(read_manifest(study.others.manifest, study.others.where or None))
+        own = {speaker.name for speaker in speakers}
+        others = tuple(row for row in others if row.speaker not in own)
+        if not others:
+            raise InputError(f"{study.others.manifest}: expected speech of others than the study's speakers")
+    tasks = []
+    for speaker in speakers:
+        if study.environment != SERVER:
+            tasks.append(Task(study, speaker, MOBILE, others=others))
+            if study.subsets:
+                parts = subsets([group["name"] for group in artifact.groups])
+                tasks += [Task(study, speaker, f"{MOBILE}_{part.name}", part, others) for part in parts]
+        if study.environment != MOBILE:
+            tasks.append(Task(study, speaker, SERVER, others=others))
+    return tasks
+
+
+def _check_window(study: Study) -> None:
+    batch = read_artifact(study.model).config.sizes.batch
+    if study.environment != SERVER and study.mobile.window < batch:
+        raise InputError(f"study: mobile.window: expected a batch of {batch} or more, got {study.mobile.window}")
+
+
+def _check_same(path: Path, study: Study) -> None:
+    """Note what is studied; results of other settings must not be mixed with these."""
+    settings = dataclasses.asdict(study) | {"tflite_sha256": read_artifact(study.model).tflite_sha256}
+    for speech in (*settings["speech"], *([settings["others"]] if settings["others"] else [])):
+        speech["sha256"] = hashlib.sha256(Path(speech.pop("manifest")).read_bytes()).hexdigest()
+    for free in ("model", "environment", "subsets"):  # where the file is; and more runs are of the same study
+        del settings[free]
+    content = _json(settings)
+    if path.exists() and path.read_bytes() != content:
+        raise InputError(f"{path}: another study, or another state of its manifests, is in this folder; give another --out")
+    write_whole(path, content)
+
+
+def _path(folder: Path, task: Task) -> Path:
+    return folder / "speakers" / quote(task.speaker.name, safe=" ").replace(".", "%2E") / f"{task.run}.json"
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not a result ({error}); remove it to run it again") from None
+
+
+def _json(value: dict) -> bytes:
+    return (json.dumps(_finite(value), indent=1, allow_nan=False) + "\n").encode()
+
+
+def _finite(value):
+    """The same with None for what JSON does not have: NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,34 @@
+"""The server: all of a speaker's data, shuffled epochs, large batches, Adam through Keras."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from tflite_asr.data.corpus import Corpus
+from tflite_asr.personalization.replay import read_replay
+from tflite_asr.personalization.settings import Settings
+from tflite_asr.personalization.trainer import personalize
+from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.study.task import Task, Trained
+
+
+def train(task: Task, scratch: Path) -> Trained:
+    """Train in epochs over everything."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what processor it found is of no interest here
+    from tflite_asr.training.learner import KerasLearner
+
+    study, speaker = task.study, task.speaker
+    recognizer = Recognizer.load(study.model)
+    server = dataclasses.asdict(study.server)
+    learner = KerasLearner(recognizer, server.pop("batch"))
+    corpus = Corpus(speaker.adapt, recognizer.config)
+    settings = Settings(**server, connect=speaker.connect, seed=study.seed)
+    outcome = personalize(learner, corpus, speaker.adapt, settings, replay=read_replay(recognizer.artifact))
+    return Trained(
+        recognizer,
+        [recognizer.features(corpus.samples(utterance)) for utterance in speaker.adapt],
+        outcome.steps,
+        outcome.seconds,
+        [{**dataclasses.asdict(row), "utterances": len(speaker.adapt)} for row in outcome.history],
+        {"stopped_because": outcome.stopped_because},
+    )

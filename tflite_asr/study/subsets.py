@@ -1,0 +1,28 @@
+"""What to train: parts of a model that are compared with each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The layer groups that learn."""
+
+    name: str
+    groups: tuple[str, ...]
+    bias_only: bool = False
+
+    def rates(self, groups: Sequence[str]) -> dict[str, float]:
+        """Factors on the learning rate of all of a model's groups."""
+        return {group: float(group in self.groups) for group in groups}
+
+
+def subsets(groups: Sequence[str]) -> list[Subset]:
+    """Those of a study, from the names of an artifact's layer groups; "all" is not among them, it is the mobile run."""
+    encoder = tuple(group for group in groups if group.startswith("encoder"))
+    return [
+        Subset("joint", ("joint",)),
+        Subset("joint_and_first", ("joint", *encoder[: max(1, len(encoder) // 2)])),
+        Subset("encoder", encoder),
+        Subset("bias", tuple(groups), bias_only=True),
+    ]
