@@ -70,6 +70,7 @@ def run_session(
     with MemoryProbe() as probe:
         before = evaluate(recognizer, examples, beam=True, title="before")
         print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
+        recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
         epochs = -(-len(adapt[1]) // pace.stride) if pace else settings.epochs
         with _Progress(recognizer, checkpoint, epochs) as progress:
             told = {"replay": replay, "on_epoch": progress.epoch, "on_step": progress.step}

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 class Settings:
     """How to train; the defaults are what docs/results.md measured."""
 
-    epochs: int = 30
+    epochs: int = 40
     learning_rate: float = 1e-3  # at first; falls to a tenth by a cosine
     clip_norm: float = 20.0  # of the gradient of the mean loss of an utterance
     pull: float = 0.0  # towards the shipped weights, see `Recognizer.train_step`
     epoch_steps: int = 25  # least steps of an epoch: few utterances are joined and augmented anew until they fill it
-    patience: int = 10  # epochs without a better validation result before training stops
+    patience: int = 25  # epochs without a better validation result before training stops
     validation_share: float = 0.15
     averaging: float = 0.15  # share of an epoch's weights in the moving average that is validated and kept; 1 keeps them alone
     connect: int = 1  # most clips of one training string; strings are drawn anew every epoch
