@@ -1,10 +1,11 @@
-"""The Kotlin side does what the Python side does: its tests run here, on the JVM, where a JDK and Maven are found.
+"""The Kotlin side does what the Python side does: its tests run here, on the JVM, by `make android`.
 
 What Python computes and Kotlin has to find stands in android_demo/vectors/; both sides check it.
 """
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,6 +33,8 @@ def make_vectors():
 @pytest.fixture(scope="module")
 def maven_tests():
     """Run the JVM tests once; what they wrote lies in android_demo/jvm/target."""
+    if not os.environ.get("JVM_TESTS"):
+        pytest.skip("the JVM tests of android_demo download and compile for minutes: make android runs them")
     if not MAVEN or not JAVAC:
         pytest.skip("the JVM tests of android_demo need a JDK (javac) and Maven (mvn); not both are on this machine")
     command = [MAVEN, "--batch-mode", "--quiet", "--file", str(DEMO / "pom.xml"), "--projects", "core,jvm", "test"]

@@ -135,6 +135,8 @@ NAN, INF = float("nan"), float("inf")
         ([(0.9, 5), (0.5, 4), (0.7, 1)], 1),  # the word error rate before the loss
         ([(0.9, 5), (0.5, 4), (0.5, 3), (0.5, 3.5)], 2),  # the loss where the rates are equal
         ([(0.5, 4), (0.5, 4), (0.5, 4)], 0),  # no better is not better
+        ([(0.9, 5), (0.50, 4), (0.54, 3), (0.56, 1)], 2),  # rates within one word are equal, if within five points
+        ([(0.9, 5), (0.54, 1), (0.52, 2), (0.48, 3)], 3),  # but what is equal to the lowest goes down with it
         ([(0.1, 1), (0.9, 9), (1.0, 20)], 0),  # training only hurts
         ([(0.5, 4), (0.2, NAN), (0.4, INF)], 0),  # broken weights that happen to say something
         ([(0.5, 4), (0.2, NAN), (0.4, 9.0)], 2),
@@ -180,7 +182,7 @@ def test_the_rate_falls_to_a_tenth_and_the_settings_reach_every_step(run):
     _, recognizer = run([(0.9, 5)] * 11, learning_rate=0.1, clip_norm=3.0, pull=0.5, group_rates={"joint": 0.0})
     assert recognizer.rates[0] == pytest.approx(0.1) and 0.01 < recognizer.rates[-1] < 0.02
     assert recognizer.rates == sorted(recognizer.rates, reverse=True)
-    assert recognizer.options == [{"clip_norm": 3.0, "pull": 0.5, "group_rates": {"joint": 0.0}}] * 30
+    assert recognizer.options == [{"clip_norm": 3.0, "pull": 0.5, "group_rates": {"joint": 0.0}, "plan": "train"}] * 30
 
 
 def test_skipped_steps_are_not_counted_and_not_averaged(run):

@@ -66,7 +66,7 @@ def exhaustive(model, per_step, max_tokens):
 def search(seed, *, steps, beam, per_step, max_tokens):
     config = preset("tiny")
     sizes = replace(config.sizes, beam=beam, max_symbols_per_step=per_step, max_tokens=max_tokens)
-    config = replace(config, sizes=sizes, prediction=SimpleNamespace(units=UNITS))
+    config = replace(config, sizes=sizes, prediction=SimpleNamespace(units=UNITS, hidden_size=UNITS, cell_size=UNITS))
     model = SmallTransducer(seed, steps, beam)
     return model, BeamSearch(model, config).best(np.zeros([6 * steps, 40], np.float32))
 

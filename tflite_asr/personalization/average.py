@@ -13,6 +13,7 @@ from tflite_asr.runtime.memory import process_memory_mb
 from tflite_asr.runtime.recognizer import Recognizer
 
 Tensors = dict[str, np.ndarray]
+TIE = 0.05  # validation WERs that are closer than this, and than one word of the held-out speech, are equal
 
 
 @dataclass
@@ -50,10 +51,14 @@ class KeptAverage:
         recognizer: trained by others; here its weights are exchanged to measure and put back.
         settings: how much an epoch moves the average.
         on_epoch: told of every row of the history.
+        held_out_words: of the speech to validate on, copies not counted; 1 where it changes.
     """
 
-    def __init__(self, recognizer: Recognizer, settings: Settings, on_epoch: Callable[[Epoch], None]):
+    def __init__(
+        self, recognizer: Recognizer, settings: Settings, on_epoch: Callable[[Epoch], None], held_out_words: int = 1
+    ):
         self.recognizer, self.settings, self.on_epoch = recognizer, settings, on_epoch
+        self.tie = min(TIE, 1 / max(1, held_out_words))
         self.started = time.monotonic()
         self.average = self.best_state = recognizer.state()
         self.history: list[Epoch] = []
@@ -70,7 +75,8 @@ class KeptAverage:
     def update(self, epoch: int, step: int, train_loss: float | None, validation: Sequence[Example], moved: bool) -> bool:
         """Move the average towards the weights that the recogniser has, measure it; whether it is the best so far.
 
-        The best by validation WER, by loss on ties; weights that have no finite loss are not worth keeping.
+        The best by validation WER, by loss on ties: of all epochs within one word of the lowest WER, that of the lowest
+        loss. Weights that have no finite loss are not worth keeping.
 
         Args:
             epoch, step, train_loss: for the history.
@@ -82,17 +88,23 @@ class KeptAverage:
         if moved:
             self.recognizer.set_state(self.best_state)
             kept = self._measured(validation)
+            lowest = kept[0]
         else:
             row = next(row for row in reversed(self.history) if row.best)
             kept = row.validation_wer, row.validation_loss
+            lowest = min(row.validation_wer for row in self.history if np.isfinite(row.validation_loss) or row.best)
         self.recognizer.set_state(self.average)
-        wer, loss = measured = self._measured(validation)
-        best = bool(np.isfinite(loss) and measured < kept)
+        wer, loss = self._measured(validation)
+        best = bool(np.isfinite(loss)) and self._better(wer, loss, *kept, lowest)
         if best:
             self.best_state = self.average
         self._note(epoch, step, train_loss, (wer, loss), best)
         self.recognizer.set_state(trained)
         return best
+
+    def _better(self, wer: float, loss: float, kept_wer: float, kept_loss: float, lowest: float) -> bool:
+        most = min(lowest, wer) + self.tie  # more is another WER than the lowest
+        return wer < most and (kept_wer >= most or loss < kept_loss)
 
     def _measured(self, validation: Sequence[Example]) -> tuple[float, float]:
         wer = evaluate(self.recognizer, validation, title="validating").rates.wer

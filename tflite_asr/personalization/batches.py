@@ -13,7 +13,8 @@ from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.evaluation import examples_of
 from tflite_asr.runtime.recognizer import Recognizer
 
-VALIDATION_COPIES = 4  # of each held-out utterance, the recording itself among them
+VALIDATION_UTTERANCES = 100  # that few held-out ones are varied into: one word more or less is to weigh little
+MOST_COPIES = 12  # of each, the recording itself among them
 
 
 def validation_examples(
@@ -23,10 +24,15 @@ def validation_examples(
     examples = examples_of(recognizer, corpus, _joined(corpus, held_out, settings, epoch=0))
     if settings.augment:
         random = np.random.default_rng([settings.seed, 0])
-        for turn in range(1, VALIDATION_COPIES):
+        for turn in range(1, validation_copies(len(held_out))):
             clips = _joined(corpus, held_out, settings, 0, turn)
             examples += [_varied(recognizer, corpus, clip, random) for clip in clips]
     return examples
+
+
+def validation_copies(held_out: int) -> int:
+    """How often each of so many held-out utterances is validated."""
+    return min(-(-VALIDATION_UTTERANCES // held_out), MOST_COPIES)
 
 
 def epoch_batches(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from tflite_asr.data.frames import joined, silence, vary_frames, without_tail
-from tflite_asr.personalization.batches import VALIDATION_COPIES
+from tflite_asr.personalization.batches import validation_copies
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
 
@@ -40,7 +40,7 @@ class Strings:
         plain = [self.example(parts, None) for parts in self._one_pass(numbers, read, random)]
         if not self.augment:
             return plain
-        copies = [self._one_pass(numbers, read, random) for _ in range(1, VALIDATION_COPIES)]
+        copies = [self._one_pass(numbers, read, random) for _ in range(1, validation_copies(len(numbers)))]
         return plain + [self.example(parts, random) for copy in copies for parts in copy]
 
     def example(self, parts: Sequence[Example], random: np.random.Generator | None) -> Example:

@@ -49,7 +49,7 @@ def personalize(
     """
     training, held_out = split(utterances, settings.validation_share, settings.seed)
     validation = validation_examples(recognizer, corpus, held_out, settings)
-    kept = KeptAverage(recognizer, settings, on_epoch)
+    kept = KeptAverage(recognizer, settings, on_epoch, sum(len(utterance.text.split()) for utterance in held_out))
     kept.begin(validation)
     steps = Steps(recognizer, settings)
     step = last_best = 0
