@@ -151,4 +151,4 @@ def test_train_goes_on_and_its_export_learns(speech, capsys):
         ["personalize", out, "--adapt", speech / "m.jsonl", "--test", speech / "m.jsonl", "--out", speech / "ann", "--epochs", 1]
         + ["--replay", 1, "--json"]
     )
-    assert result["steps"] == 3  # three clips, one a batch beside a shipped one
+    assert result["steps"] == 27  # three clips, one a batch beside a shipped one, nine times over: 25 or more

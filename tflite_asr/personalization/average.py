@@ -61,6 +61,7 @@ class KeptAverage:
         self.tie = min(TIE, 1 / max(1, held_out_words))
         self.started = time.monotonic()
         self.average = self.best_state = recognizer.state()
+        self.best_train_loss: float | None = None
         self.history: list[Epoch] = []
 
     @property
@@ -76,7 +77,8 @@ class KeptAverage:
         """Move the average towards the weights that the recogniser has, measure it; whether it is the best so far.
 
         The best by validation WER, by loss on ties: of all epochs within one word of the lowest WER, that of the lowest
-        loss. Weights that have no finite loss are not worth keeping.
+        loss on all of the owner's speech, since the held-out part of it is small. Weights that have no finite validation
+        loss are not worth keeping.
 
         Args:
             epoch, step, train_loss: for the history.
@@ -95,16 +97,21 @@ class KeptAverage:
             lowest = min(row.validation_wer for row in self.history if np.isfinite(row.validation_loss) or row.best)
         self.recognizer.set_state(self.average)
         wer, loss = self._measured(validation)
-        best = bool(np.isfinite(loss)) and self._better(wer, loss, *kept, lowest)
+        most = min(lowest, wer) + self.tie  # more is another WER than the lowest
+        losses = self._of_all(train_loss, loss), self._of_all(self.best_train_loss, kept[1])
+        best = bool(np.isfinite(loss)) and wer < most and (kept[0] >= most or losses[0] < losses[1])
         if best:
-            self.best_state = self.average
+            self.best_state, self.best_train_loss = self.average, train_loss
         self._note(epoch, step, train_loss, (wer, loss), best)
         self.recognizer.set_state(trained)
         return best
 
-    def _better(self, wer: float, loss: float, kept_wer: float, kept_loss: float, lowest: float) -> bool:
-        most = min(lowest, wer) + self.tie  # more is another WER than the lowest
-        return wer < most and (kept_wer >= most or loss < kept_loss)
+    def _of_all(self, train_loss: float | None, validation_loss: float) -> float:
+        """Mean loss of trained and held-out utterances, weighted as they are many."""
+        if train_loss is None:
+            return validation_loss
+        share = self.settings.validation_share
+        return (1 - share) * train_loss + share * validation_loss
 
     def _measured(self, validation: Sequence[Example]) -> tuple[float, float]:
         wer = evaluate(self.recognizer, validation, title="validating").rates.wer
