@@ -56,10 +56,11 @@ class KerasLearner:
         clip_norm: float = 0.0,
         pull: float = 0.0,
         group_rates: dict[str, float] | None = None,
+        plan: str = "train",
     ) -> StepResult:
         """One update of all weights; see `Recognizer.train_step`."""
-        if pull or group_rates:
-            raise InputError("training through Keras: expected every layer group to train, and no pull")
+        if pull or group_rates or plan != "train":
+            raise InputError("training through Keras: expected every layer group to train, whole steps and no pull")
         self._optimizer.learning_rate.assign(learning_rate)
         batch = {name: tf.constant(value) for name, value in collate(examples, self.config).items()}
         loss, norm, finite = self._step(tf.constant(clip_norm, tf.float32), **batch)
