@@ -36,10 +36,8 @@ def test_every_accent_says_every_sound(language):
     foreign, _ = espeak.speak("right", voice=accent_of(language))
     assert 0.5 < len(foreign) / len(native) < 2 and not np.array_equal(native, foreign)
     # a phoneme that a voice lacks would be left out: words with each doubtful sound last longer than their frame
-    shortest = len(espeak.speak("s", voice=accent_of(language))[0])
     for word in ("bird", "learn", "six", "up", "off", "marvin", "visual", "down", "eight", "oh"):
         assert len(espeak.speak(word, voice=accent_of(language))[0]) > 0.35 * len(espeak.speak(word)[0]), word
-    assert shortest > 0
 
 
 def test_several_clauses_are_all_said():

@@ -1,6 +1,6 @@
 import pytest
 
-from tflite_asr.personalization.trace import Limits, Resources
+from tflite_asr.personalization.resources import Limits, Resources
 from tflite_asr.study.phone import Phone
 
 

@@ -82,10 +82,10 @@ def export_untrained(config, split, optimizer: str, path: Path) -> None:
     import tf_keras as keras
 
     from tflite_asr.export import export
-    from tflite_asr.models.transducer import Transducer
+    from tflite_asr.models.build import build_model
 
     keras.utils.set_random_seed(0)
-    export(Transducer(config), path, optimizer=optimizer, split=split, inference=False, pull=False)
+    export(build_model(config), path, optimizer=optimizer, split=split, inference=False, pull=False)
     with path.open("rb") as file:  # pages not yet written out would count as the measuring process's own
         os.fsync(file.fileno())
 

@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
     parser.add_argument("--batch", type=int, default=32, help="utterances a step (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest (default %(default)s)")
-    parser.add_argument("--initial", metavar="DIR", help="start from the weights of this trained model, with a new schedule")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
     add_seed(parser)
 
@@ -52,8 +51,6 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError("--development-where: expected --development with it, got none")
     config, folder = preset(args.preset), Path(args.out)
     _check_resumes(folder, config)
-    if args.initial and not (Path(args.initial) / "weights.safetensors").is_file():
-        raise InputError(f"--initial {args.initial}: expected a folder that `tflite-asr train` wrote, with weights.safetensors")
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
     if args.words is not None:
@@ -80,7 +77,6 @@ def run(args: argparse.Namespace) -> dict:
             epochs=args.epochs,
             steps_per_epoch=args.steps,
             learning_rate=args.learning_rate,
-            initial=Path(args.initial) if args.initial else None,
             seed=args.seed,
         )
     except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:

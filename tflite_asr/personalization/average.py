@@ -61,7 +61,6 @@ class KeptAverage:
         self.tie = min(TIE, 1 / max(1, held_out_words))
         self.started = time.monotonic()
         self.average = self.best_state = recognizer.state()
-        self.best_train_loss: float | None = None
         self.history: list[Epoch] = []
 
     @property
@@ -90,28 +89,31 @@ class KeptAverage:
         if moved:
             self.recognizer.set_state(self.best_state)
             kept = self._measured(validation)
-            lowest = kept[0]
+            lowest, training_losses = kept[0], (None, None)  # training losses of two rounds are of other utterances as well
         else:
             row = next(row for row in reversed(self.history) if row.best)
             kept = row.validation_wer, row.validation_loss
+            training_losses = train_loss, row.train_loss
             lowest = min(row.validation_wer for row in self.history if np.isfinite(row.validation_loss) or row.best)
         self.recognizer.set_state(self.average)
         wer, loss = self._measured(validation)
         most = min(lowest, wer) + self.tie  # more is another WER than the lowest
-        losses = self._of_all(train_loss, loss), self._of_all(self.best_train_loss, kept[1])
-        best = bool(np.isfinite(loss)) and wer < most and (kept[0] >= most or losses[0] < losses[1])
+        lower = self._is_lower(loss, kept[1], training_losses)
+        best = bool(np.isfinite(loss)) and wer < most and (kept[0] >= most or lower)
         if best:
-            self.best_state, self.best_train_loss = self.average, train_loss
+            self.best_state = self.average
         self._note(epoch, step, train_loss, (wer, loss), best)
         self.recognizer.set_state(trained)
         return best
 
-    def _of_all(self, train_loss: float | None, validation_loss: float) -> float:
-        """Mean loss of trained and held-out utterances, weighted as they are many."""
-        if train_loss is None:
-            return validation_loss
+    def _is_lower(self, loss: float, kept_loss: float, training_losses: tuple[float | None, float | None]) -> bool:
+        """Of two epochs, whether the loss on all of the owner's speech is lower; on the held-out part alone where one of
+        them took no steps or the training losses do not compare."""
+        if None in training_losses:
+            return loss < kept_loss
         share = self.settings.validation_share
-        return (1 - share) * train_loss + share * validation_loss
+        now, before = ((1 - share) * training for training in training_losses)
+        return now + share * loss < before + share * kept_loss
 
     def _measured(self, validation: Sequence[Example]) -> tuple[float, float]:
         wer = evaluate(self.recognizer, validation, title="validating").rates.wer

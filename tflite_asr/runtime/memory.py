@@ -116,8 +116,9 @@ class MemoryProbe:
             self._measure()
 
     def _measure(self) -> None:
+        seconds = time.monotonic() - self._start_seconds  # before the kernel sums up, which a busy machine takes its time for
         rss_mb, private_mb = process_memory_mb()
-        self._add({"seconds": time.monotonic() - self._start_seconds, "rss_mb": rss_mb, "private_mb": private_mb})
+        self._add({"seconds": seconds, "rss_mb": rss_mb, "private_mb": private_mb})
 
     def _add(self, sample: dict[str, float]) -> None:
         with self._lock:

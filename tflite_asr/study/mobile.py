@@ -10,7 +10,7 @@ from tflite_asr.personalization.average import Epoch
 from tflite_asr.personalization.replay import read_replay
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
-from tflite_asr.personalization.trace import read_trace
+from tflite_asr.personalization.resources import read_trace
 from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tflite_asr.personalization.trace import Limits, Resources
+from tflite_asr.personalization.resources import Limits, Resources
 
 
 class Phone:

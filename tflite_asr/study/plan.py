@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tflite_asr.errors import InputError
 from tflite_asr.personalization.settings import Pace
-from tflite_asr.personalization.trace import Limits
+from tflite_asr.personalization.resources import Limits
 
 ENVIRONMENTS = ("server", "mobile", "both")
 
@@ -47,7 +47,7 @@ class Mobile(Pace):
 class PhoneSettings(Limits):
     """Which phone, and what it has to spare."""
 
-    trace: str = ""  # JSON Lines, see `personalization.trace`; empty: nothing ever interrupts
+    trace: str = ""  # JSON Lines, see `personalization.resources`; empty: nothing ever interrupts
     step_seconds: float = 1.0  # of the simulated clock
     ram_mb: float = 0.0  # private memory that training may take; the result tells whether it did; 0 does not ask
 

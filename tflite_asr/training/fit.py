@@ -16,7 +16,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.models.build import build_model
 from tflite_asr.models.speech import SpeechModel
-from tflite_asr.models.storage import load_model, save_model
+from tflite_asr.models.storage import save_model
 from tflite_asr.ops.log_mel import log_mel
 from tflite_asr.training.batching import evaluation_batches, training_batches
 from tflite_asr.training.spec_augment import spec_augment
@@ -92,10 +92,9 @@ def fit(
     epochs: int = 30,
     steps_per_epoch: int = 200,
     learning_rate: float = 2e-3,
-    initial: Path | None = None,
     seed: int = 0,
 ) -> dict:
-    """Train from scratch or from another model's weights, or go on where an interrupted run of the same folder stopped.
+    """Train from scratch, or go on where an interrupted run of the same folder stopped.
 
     Writes `config.json`, `weights.safetensors` (averaged weights, the best on the development speech),
     `history.jsonl`, `tensorboard/` and `resume/`.
@@ -108,7 +107,6 @@ def fit(
         batch: utterances a step.
         epochs, steps_per_epoch: how long; the learning rate rises over the first twentieth, then falls to 0 by a cosine.
         learning_rate: the highest, of Adam.
-        initial: folder of a trained model of the same sizes to start from, with a new schedule.
         seed: of weights, order and augmentation.
 
     Returns:
@@ -116,8 +114,6 @@ def fit(
     """
     keras.utils.set_random_seed(seed)
     model = build_model(config)
-    if initial:
-        _start_from(model, initial)
     total = epochs * steps_per_epoch
     warmup = max(1, total // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -162,14 +158,6 @@ def fit(
         epoch_done.assign(epoch)
         manager.save()
     return history.rows[-1] if history.rows else {"epoch": epochs}
-
-
-def _start_from(model: SpeechModel, folder: Path) -> None:
-    other = load_model(folder).named_weights()
-    for name, weight in model.named_weights().items():
-        if name not in other or other[name].shape != weight.shape:
-            raise InputError(f"{folder}: its weight {name} does not fit the preset {model.config.name}")
-        weight.assign(other[name])
 
 
 class _History:

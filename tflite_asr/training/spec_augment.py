@@ -19,7 +19,7 @@ def spec_augment(frames, lengths, *, bands: int = 8, band_masks: int = 2, frame_
     batch, time, width = frames.shape
     position = tf.linspace(-1.0, 1.0, width)
     # gain, tilt and curve over frequency: what another microphone or room does
-    color = tf.random.normal([batch, 3]) * tf.constant([[0.3, 0.35, 0.25]])
+    color = tf.random.normal([batch, 3]) * tf.constant([[0.25, 0.25, 0.15]])
     frames += tf.expand_dims(tf.matmul(color, tf.stack([tf.ones_like(position), position, position**2])), 1)
     band, frame = tf.reshape(tf.range(width), [1, width]), tf.reshape(tf.range(time), [1, time])
 

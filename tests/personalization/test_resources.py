@@ -4,7 +4,7 @@ import math
 import pytest
 
 from tflite_asr.errors import InputError
-from tflite_asr.personalization.trace import Limits, Resources, read_trace
+from tflite_asr.personalization.resources import Limits, Resources, read_trace
 
 ROW = {"seconds": 0, "available_ram_mb": 900, "battery_percent": 60, "charging": False, "temperature_c": 30}
 

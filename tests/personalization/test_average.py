@@ -1,0 +1,76 @@
+"""Which epoch's weights are kept, with a recogniser whose weights say how well they do."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tflite_asr.metrics import ErrorRates
+from tflite_asr.personalization import average
+from tflite_asr.personalization.average import KeptAverage
+from tflite_asr.personalization.settings import Settings
+
+
+class Measured:
+    """Its state is (WER, validation loss)."""
+
+    def __init__(self, wer, loss):
+        self.values = np.asarray([wer, loss], np.float32)
+
+    def state(self):
+        return {"values": self.values}
+
+    def set_state(self, state):
+        self.values = state["values"]
+
+    def loss(self, examples):
+        return np.full(len(examples), self.values[1], np.float32)
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """A function (WER, loss) -> a recogniser of these and what keeps its best; every epoch replaces the average."""
+
+    def rates(recognizer, examples, title):
+        return SimpleNamespace(rates=ErrorRates(float(recognizer.values[0]), 0.0, 0, 0, 0, 1, 1))
+
+    monkeypatch.setattr(average, "evaluate", rates)
+
+    def make(wer, loss):
+        recognizer = Measured(wer, loss)
+        return recognizer, KeptAverage(recognizer, Settings(averaging=1.0, validation_share=0.2), lambda row: None, 50)
+
+    return make
+
+
+def learns(recognizer, keeps, epoch, wer, loss, train_loss, moved=False):
+    recognizer.set_state({"values": np.asarray([wer, loss], np.float32)})
+    return keeps.update(epoch, epoch, train_loss, [None], moved)
+
+
+def test_on_a_tie_the_loss_on_all_of_the_speech_decides(kept):
+    recognizer, keeps = kept(0.9, 9.0)
+    keeps.begin([None])
+    assert learns(recognizer, keeps, 1, 0.10, 1.0, 1.0)
+    assert learns(recognizer, keeps, 2, 0.11, 1.5, 0.5)  # 0.8 x 0.5 + 0.2 x 1.5 is less than 1; a word of 50 is 0.02
+    assert not learns(recognizer, keeps, 3, 0.11, 4.0, 0.4)  # 1.12 is not
+    assert not learns(recognizer, keeps, 4, 0.14, 0.1, 0.1)  # more than a word worse
+
+
+def test_against_the_shipped_weights_the_held_out_loss_decides(kept):
+    recognizer, keeps = kept(0.10, 1.0)
+    keeps.begin([None])
+    assert not learns(recognizer, keeps, 1, 0.10, 1.1, 0.01)
+    assert learns(recognizer, keeps, 2, 0.10, 0.9, 0.01)
+
+
+def test_what_goes_on_after_an_interruption_decides_as_what_was_not_interrupted(kept):
+    """Nothing but the two states is saved."""
+    recognizer, keeps = kept(0.9, 9.0)
+    keeps.begin([None])
+    assert learns(recognizer, keeps, 1, 0.10, 1.0, 0.1, moved=True)
+    again, goes_on = kept(0.9, 9.0)
+    goes_on.average, goes_on.best_state = keeps.average, keeps.best_state
+    for who, what in ((recognizer, keeps), (again, goes_on)):
+        assert learns(who, what, 2, 0.10, 0.9, 5.0, moved=True)
+        assert not learns(who, what, 3, 0.10, 0.95, 0.01, moved=True)
