@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from signatures.arena import in_arena
+from signatures.arena import always, in_arena
 from signatures.chain import GroupSpecs, frame_inputs
 from signatures.optimizers import State
 from signatures.parts import Part
@@ -103,7 +103,7 @@ class SplitStep:
                     output, new_lengths, _ = group(x, lengths)
                 return output, new_lengths, list(kept)
 
-            output, new_lengths, kept = in_arena(lengths, body)
+            output, new_lengths, kept = in_arena(always(lengths), body)
             went.append((x, lengths, kept))
             x, lengths = output, new_lengths
         return x, lengths, went
@@ -215,7 +215,7 @@ class _Downward:
             norm, applied, gradients = self._change(tape, loss, names, sources, None, finite, count)
             return loss, losses, tf.cast(finite, tf.int32), count, norm, applied, gradients
 
-        loss, losses, finite, count, norm, applied, gradients = in_arena(lengths, body)
+        loss, losses, finite, count, norm, applied, gradients = in_arena(always(lengths), body)
         self.proceed = finite  # [] int32: 0 when nothing may be touched, here or in the calls below
         self._go = tf.cast(finite, tf.bool)
         self._count = count
@@ -245,7 +245,7 @@ class _Downward:
                             output, _, _ = group(x_in, lengths)
                 return self._change(tape, output, [group.name], sources, gradient, self._go, count)
 
-            norm, applied, gradients = in_arena(lengths, body)
+            norm, applied, gradients = in_arena(always(lengths), body)
             gradient = gradients[0] if through else None
             self._tell(norm, applied)
         return gradient
