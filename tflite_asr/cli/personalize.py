@@ -204,6 +204,10 @@ def describe(result: dict) -> str:
             f"steps                     {result['steps']:>9}",
             f"seconds of training       {result['seconds']:>9.0f}",
             f"peak memory, MB           {result['peak_rss_mb']:>9.0f}",
+            *(
+                f"round {row['round']}: WER {row['best_wer']:.1%} on validation, {row['stopped_because']}"
+                for row in result.get("rounds", [])
+            ),
             f"stopped: {result['stopped_because']}",
             f"checkpoint: {result['checkpoint']}",
             f"report: {result['report']}",

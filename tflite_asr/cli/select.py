@@ -76,6 +76,8 @@ def _at_exit(found: list, exit: int, artifact) -> list:
 
 
 def describe(result: dict) -> str:
+    from tflite_asr.personalization.selector import Budget
+
     reasons = {_key(row): "; ".join(row["reasons"]) for row in result["refused"]}
     lines = [f"{'plan':<10}{'exit':>5}{'parts':>6}{'peak MB':>9}{'s a step':>10}{'J a step':>10}{'gain':>6}  learns"]
     for row in result["candidates"]:
@@ -88,8 +90,7 @@ def describe(result: dict) -> str:
         ]
     if result["chosen"] is None:
         smallest = result["smallest_budget"]
-        told = ", ".join(f"{name} {value:g}" for name, value in smallest.items() if value is not None) if smallest else "none"
-        lines.append(f"nothing fits; the smallest budget that would: {told}")
+        lines.append(f"nothing fits; the smallest budget that would: {Budget(**smallest) if smallest else 'none'}")
     return "\n".join(lines)
 
 

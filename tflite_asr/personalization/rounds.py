@@ -21,7 +21,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.personalization.average import Epoch
 from tflite_asr.personalization.calibration import Calibration
 from tflite_asr.personalization.resources import Limits, Resources, ResourceSource
-from tflite_asr.personalization.selector import Budget, Candidate, Selection, candidates, choose
+from tflite_asr.personalization.selector import Budget, Candidate, candidates, choose
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.stored import write_whole
 from tflite_asr.personalization.trainer import Epochs, split
@@ -121,9 +121,10 @@ class RoundsTrainer:
             refusal = self._refusal()
             if refusal:
                 return f"before round {number}: {refusal}"
-            selection = self._select()
+            budget = self._budget()
+            selection = choose(self.candidates, budget, self._exit_losses())
             if selection.chosen is None:
-                return f"before round {number}: no plan fits; {'; '.join(selection.refused[0][1])}"
+                return f"before round {number}: no plan fits into {budget}; one would into {selection.smallest}"
             self.on_round(number, selection.chosen)
             self._round(number, selection.chosen)
             if self.done[-1]["ended"]:
@@ -174,21 +175,23 @@ class RoundsTrainer:
         row["stopped_because"], row["ended"] = outcome.stopped_because, not outcome.interrupted
         self._save()
 
-    def _select(self) -> Selection:
-        """What this device can train now."""
+    def _budget(self) -> Budget:
+        """What this device has to spare now."""
         now, limits = self._read(), self.rounds.limits
         base_mb = max(plan.base_private_mb for plan in self.rounds.calibration.plans.values())  # is there already
         on_battery = not now.charging and now.battery_percent is not None
-        budget = Budget(
+        return Budget(
             ram_mb=base_mb + now.available_ram_mb - limits.least_available_ram_mb,
             battery_percent=now.battery_percent if on_battery else None,
             battery_floor_percent=limits.least_battery_percent,
             steps=self.settings.epochs * self.settings.epoch_steps,
         )
-        losses = None
-        if len(self.recognizer.artifact.exits) > 1:
-            losses = self.recognizer.exit_losses(self.epochs.validation).mean(axis=1).tolist()
-        return choose(self.candidates, budget, losses)
+
+    def _exit_losses(self) -> list[float] | None:
+        """Of the owner's validation utterances; None where there is one exit only."""
+        if len(self.recognizer.artifact.exits) == 1:
+            return None
+        return self.recognizer.exit_losses(self.epochs.validation).mean(axis=1).tolist()
 
     def _refusal(self) -> str | None:
         """Why not to train now."""

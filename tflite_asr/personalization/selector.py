@@ -62,6 +62,14 @@ class Budget:
             if not good:
                 raise InputError(f"budget: {name}: expected {expected}, got {getattr(self, name)}")
 
+    def __str__(self) -> str:
+        told = [f"{self.ram_mb:g} MB of RAM"]
+        if self.battery_percent is not None:
+            told.append(f"battery from {self.battery_percent:g}% to {self.battery_floor_percent:g}%")
+        if self.seconds is not None:
+            told.append(f"{self.seconds:g} s")
+        return ", ".join(told) + (f" for {self.steps} steps" if len(told) > 1 else "")
+
 
 @dataclass(frozen=True)
 class Selection:
