@@ -219,23 +219,14 @@ def _draw_wer(axes: "Axes", colours: dict[str, str], history: list[dict]) -> Non
 
 
 def _draw_rounds(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
-    numbers = sorted({entry["round"] for entry in history})
-    for number in numbers:
+    for number in sorted({entry["round"] for entry in history}):
         entries = [entry for entry in history if entry["round"] == number]
-        label = {"label": "validation"} if number == numbers[0] else {}
-        _line(axes, entries, "epoch", "validation_wer", 100, color=colours["first"], marker="o", **label)
-        star = {"marker": "*", "markersize": 17, "linestyle": "none"} | ({"label": "round stopped"} if label else {})
-        _line(axes, entries[-1:], "epoch", "validation_wer", 100, color=colours["second"], **star)
-        why = f"{number}: {entries[-1]['stopped_because']}"
-        axes.annotate(
-            why,
-            (entries[-1]["epoch"], 100 * entries[-1]["validation_wer"]),
-            xytext=(0, 12 + 9 * (number % 2)),
-            textcoords="offset points",
-            ha="right",
-            fontsize=7,
-            color=colours["text"],
-        )
+        _line(axes, entries, "epoch", "validation_wer", 100, color=colours["first"], marker="o")
+        for stop in (entry for entry in entries if "stopped_because" in entry):
+            star = {"marker": "*", "markersize": 17, "linestyle": "none", "label": f"{number}: {stop['stopped_because']}"}
+            _line(axes, [stop], "epoch", "validation_wer", 100, color=colours["second"], **star)
+            place = (stop["epoch"], 100 * stop["validation_wer"])
+            axes.annotate(str(number), place, (0, 11), textcoords="offset points", ha="center", color=colours["text"])
     axes.set(title="Word error rate, validation", xlabel="epoch, counted on from round to round", ylabel="word error rate (%)")
     axes.xaxis.get_major_locator().set_params(integer=True)
 
@@ -288,7 +279,7 @@ def _plot(draw: "Callable[[Axes, dict, list], None]", points: list[dict], colour
     for label in (axes.title, axes.xaxis.label, axes.yaxis.label):
         label.set_color(colours["text"])
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, labelcolor=colours["text"])
+        axes.legend(frameon=False, labelcolor=colours["text"], fontsize="small")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

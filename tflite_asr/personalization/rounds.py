@@ -135,11 +135,10 @@ class RoundsTrainer:
         return f"all {self.rounds.count} rounds done"
 
     def history(self) -> list[dict]:
-        """The rows of all rounds, their epochs counted on from round to round."""
+        """The rows of all rounds, their epochs counted on from round to round; `stopped_because` where training stopped."""
         rows, before = [], 0
         for done in self.done:
-            of_round = {"round": done["round"], "stopped_because": done["stopped_because"]}
-            rows += [{**row, "epoch": before + row["epoch"], **of_round} for row in done["history"]]
+            rows += [{**row, "epoch": before + row["epoch"], "round": done["round"]} for row in done["history"]]
             before = rows[-1]["epoch"]
         return rows
 
@@ -173,6 +172,7 @@ class RoundsTrainer:
         outcome = self.epochs.train(training, settings, done=done, must_stop=self._refusal, on_epoch=note)
         row["steps"], row["seconds"] = steps + outcome.steps, seconds + outcome.seconds
         row["stopped_because"], row["ended"] = outcome.stopped_because, not outcome.interrupted
+        row["history"][-1]["stopped_because"] = outcome.stopped_because
         self._save()
 
     def _budget(self) -> Budget:
