@@ -139,7 +139,7 @@ def test_what_does_not_fit_is_told_with_every_reason(found):
 def test_what_fits_and_is_not_chosen_is_told_why(found):
     (top, less), (all_in_parts, slower) = choose(found, Budget(200)).refused
     assert top.trainable_groups == TOP and less == [
-        "fits, but another is better: parameters that learn 8.853e+05 against 1.422e+06"
+        "fits, but another is better: parameters that learn 885,341 against 1,422,173"
     ]
     assert all_in_parts.calls == 3 and slower == ["fits, but another is better: seconds a step 0.4 against 0.3"]
 

@@ -3,7 +3,7 @@
     tflite-asr benchmark split --preset sim2019 --parts 2
     tflite-asr benchmark split commands
     tflite-asr benchmark split --preset commands --sweep --out runs/sweep
-    tflite-asr benchmark selector commands my.tflite
+    tflite-asr benchmark selector commands my.tflite --preset wright2023 --parts 4
 
 split: whole and split step run in fresh processes by turns; the figures are medians. A preset is exported first, with
 random weights and SGD, which needs the extra `train`. selector: what `select` predicts of every candidate, against the
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what", choices=("split", "selector"), help="split: the step in parts against the whole step; selector: its predictions"
     )
     parser.add_argument("models", nargs="*", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
-    parser.add_argument("--preset", metavar="P", help="in place of MODEL: a configuration, exported with random weights")
+    parser.add_argument("--preset", metavar="P", help="a configuration, exported with random weights; for split in place of MODEL")
     add_split(parser)
     parser.add_argument(
         "--optimizer", default="sgd", choices=("sgd", "momentum", "adam"), help="of a preset (default %(default)s)"
@@ -43,13 +43,19 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def _selector(args: argparse.Namespace) -> dict:
+    import tempfile
+
     from tflite_asr.benchmark.selector import compare_predictions
+    from tflite_asr.config import preset
     from tflite_asr.runtime.artifact import find
 
-    if not args.models or args.preset or args.sweep or args.keep_memory:
-        raise InputError("benchmark selector: expected one MODEL or more, without --preset, --sweep and --keep-memory")
+    if not (args.models or args.preset) or args.sweep or args.keep_memory:
+        raise InputError("benchmark selector: expected MODELs or --preset, without --sweep and --keep-memory")
     paths = [find(model) for model in args.models]
-    return compare_predictions(paths, steps=args.steps, runs=args.runs, threads=args.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        if args.preset is not None:
+            paths.append(_export(preset(args.preset), split_options(args), args.optimizer, Path(folder)))
+        return compare_predictions(paths, steps=args.steps, runs=args.runs, threads=args.threads)
 
 
 def _split(args: argparse.Namespace) -> dict:

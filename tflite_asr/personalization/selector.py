@@ -220,5 +220,6 @@ def _why_less(candidate: Candidate, chosen: Candidate, exit_losses: Sequence[flo
     ours, theirs = _criteria(candidate, exit_losses), _criteria(chosen, exit_losses)
     for name in ours:
         if ours[name] != theirs[name]:
-            return f"fits, but another is better: {name} {abs(ours[name]):.4g} against {abs(theirs[name]):.4g}"
+            less, more = (f"{abs(value):,.7g}" for value in (ours[name], theirs[name]))
+            return f"fits, but another is better: {name} {less} against {more}"
     return "fits, and is as good as the chosen one"
