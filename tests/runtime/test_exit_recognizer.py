@@ -156,3 +156,10 @@ def test_commands_leave_at_an_exit(path, tmp_path, capsys):
     personalized = result_of("personalize", path, "--adapt", tmp_path / "m.jsonl", "--test", tmp_path / "m.jsonl",
                              "--out", tmp_path / "ann", "--epochs", 1)  # fmt: skip
     assert personalized["steps"] >= 1
+
+
+def test_each_exit_has_its_loss(recognizer, examples):
+    losses = recognizer.exit_losses(examples)
+    assert losses.shape == (3, 2) and len(set(losses.ravel().tolist())) == 6
+    assert losses.sum(axis=0) == pytest.approx(recognizer.loss(examples), rel=1e-5)
+    assert recognizer.exit_losses([*examples, examples[0]])[:, 2] == pytest.approx(losses[:, 0], rel=1e-5)

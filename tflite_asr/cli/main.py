@@ -25,9 +25,11 @@ COMMANDS = (
     "inspect",
     "transcribe",
     "evaluate",
+    "select",
     "personalize",
     "benchmark",
     "simulate",
+    "study",
     "record",
     "listen",
 )

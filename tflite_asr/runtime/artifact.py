@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Artifact:
     signatures: dict[str, dict]  # does, inputs, outputs, reads, writes
     plans: dict[str, list[dict]]  # the ordered signature calls of one training step
     path: Path  # of the .tflite; not written
+    gains: Sequence[dict] = ()  # of earlier runs, see `study.gains`: groups that learned, relative_wer_reduction, speakers
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
 
     @property

@@ -198,12 +198,22 @@ class Recognizer:
 
     def loss(self, examples: Sequence[Example]) -> np.ndarray:
         """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes."""
+        return self._losses("losses", examples)
+
+    def exit_losses(self, examples: Sequence[Example]) -> np.ndarray:
+        """Loss of each utterance at each exit [exits, len(examples)] float32, in nats."""
+        if len(self.artifact.exits) == 1:
+            return self.loss(examples)[np.newaxis]
+        return self._losses("exit_losses", examples)
+
+    def _losses(self, output: str, examples: Sequence[Example]) -> np.ndarray:
+        """An output of `loss` whose last axis is the batch."""
         size = self.config.sizes.batch
         losses = []
         for first in range(0, len(examples), size):
             some = examples[first : first + size]
-            losses.append(self.model.run("loss", collate(some, self.config))["losses"][: len(some)])
-        return np.concatenate(losses)
+            losses.append(self.model.run("loss", collate(some, self.config))[output][..., : len(some)].copy())
+        return np.concatenate(losses, axis=-1)
 
     def train_step(
         self,
