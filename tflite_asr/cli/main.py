@@ -25,6 +25,7 @@ COMMANDS = (
     "inspect",
     "transcribe",
     "evaluate",
+    "exits",
     "personalize",
     "benchmark",
     "simulate",
