@@ -26,6 +26,7 @@ COMMANDS = (
     "transcribe",
     "evaluate",
     "select",
+    "exits",
     "personalize",
     "benchmark",
     "simulate",
