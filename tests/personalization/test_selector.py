@@ -95,13 +95,15 @@ def test_sets_of_groups_that_the_table_has_are_offered_too(artifact):
     assert all(c.expected_reduction == 0.4 for c in offered), "what trains more than the joint network gains as much"
 
 
-def test_a_plan_that_reads_no_group_above_an_exit_trains_up_to_it(artifact):
+def test_a_plan_trains_up_to_its_exit(artifact):
     exits = [{"name": "exit_1", "group": "encoder_1"}, {"name": "final", "group": "encoder_3"}]
     plans = {**artifact.plans, "early": [{"signature": "forward_0", "takes": {}, "updates": ["encoder_0", "encoder_1"]}]}
     early = PlanCost(50.0, PARTS.calls[:1])
     calibration = Calibration("", {}, {"train": WHOLE, "split": PARTS, "early": early})
-    offered = candidates(dataclasses.replace(artifact, exits=exits, plans=plans), calibration)
-    assert {c.plan: c.exit for c in offered} == {"train": 1, "split": 1, "early": 0}
+    early_exits = dataclasses.replace(artifact, exits=exits, plans=plans, plan_exits={"early": 0})
+    assert {c.plan: c.exit for c in candidates(early_exits, calibration)} == {"train": 1, "split": 1, "early": 0}
+    with pytest.raises(InputError, match="plan 'early': expected an exit from 0 to 1, got 2; export again"):
+        candidates(dataclasses.replace(early_exits, plan_exits={"early": 2}), calibration)
 
 
 def test_what_is_expected_of_groups():
