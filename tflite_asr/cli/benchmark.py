@@ -21,7 +21,7 @@ SUMMARY = "measure the memory and time of training"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "what", choices=("split", "selector"), help="split: the step in parts against the whole step; selector: its predictions"
+        "what", choices=("split", "selector"), help="split: the step in parts against the whole; selector: its predictions"
     )
     parser.add_argument("models", nargs="*", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
     parser.add_argument("--preset", metavar="P", help="a configuration, exported with random weights; for split in place of MODEL")
