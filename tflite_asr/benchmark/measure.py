@@ -8,6 +8,7 @@ Prints a JSON object. Imports no TensorFlow: what is measured is what a device w
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,13 +43,18 @@ def measure(path: Path, plan_name: str, steps: int, keep_memory: bool) -> dict:
         "pull": np.float32(0.0),
         "group_rates": np.ones([groups], np.float32),
     }
+    return measure_steps(lambda: run_step(model, plan.calls, inputs).loss, steps)
+
+
+def measure_steps(step: Callable[[], float], steps: int) -> dict:
+    """What `measure` returns, of any function that takes a training step and returns its loss."""
     base_rss_mb, base_private_mb = process_memory_mb()
     with MemoryProbe(interval_seconds=0.005) as probe:
-        losses = [run_step(model, plan.calls, inputs).loss for _ in range(PROBED_STEPS)]
+        losses = [step() for _ in range(PROBED_STEPS)]
     seconds = []
     for _ in range(steps):
         start = time.perf_counter()
-        losses.append(run_step(model, plan.calls, inputs).loss)
+        losses.append(step())
         seconds.append(time.perf_counter() - start)
     return {
         "base_rss_mb": base_rss_mb,

@@ -3,12 +3,19 @@
     tflite-asr benchmark split --preset sim2019 --parts 2
     tflite-asr benchmark split commands
     tflite-asr benchmark split --preset commands --sweep --out runs/sweep
+    tflite-asr benchmark peers --work conformer
 
-Whole and split step run in fresh processes by turns; the figures are medians. A preset is exported first, with random
-weights and SGD, which needs the extra `train`. Nothing else heavy should run meanwhile.
+split: whole and split step run in fresh processes by turns; the figures are medians. A preset is exported first, with
+random weights and SGD, which needs the extra `train`.
+
+peers: the same training step whole, split, converted the stock TFLite way, in TensorFlow and in PyTorch, one thread
+each, from the same weights on the same batch. Needs the extras `train` and, for PyTorch, `peers`.
+
+Nothing else heavy should run meanwhile.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from tflite_asr.cli.arguments import add_split, check_least, split_options
@@ -18,7 +25,11 @@ SUMMARY = "measure the memory and time of training"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("split",), help="split: the step in parts against the whole step")
+    parser.add_argument(
+        "what",
+        choices=("split", "peers"),
+        help="split: the step in parts against the whole step; peers: both against other runtimes",
+    )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
     parser.add_argument("--preset", metavar="P", help="in place of MODEL: a configuration, exported with random weights")
     add_split(parser)
@@ -26,10 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--optimizer", default="sgd", choices=("sgd", "momentum", "adam"), help="of a preset (default %(default)s)"
     )
     parser.add_argument("--steps", type=int, default=3, metavar="S", help="timed in each process (default %(default)s)")
-    parser.add_argument("--runs", type=int, default=3, metavar="R", help="processes for each plan (default %(default)s)")
+    parser.add_argument("--runs", type=int, default=3, metavar="R", help="processes for each plan or runtime (default %(default)s)")
     parser.add_argument("--keep-memory", action="store_true", help="let the C allocator keep what a call freed")
     parser.add_argument("--sweep", action="store_true", help="over parts, and over 2 to 24 layers; needs --preset and --out")
     parser.add_argument("--out", metavar="DIR", help="where --sweep writes its table and plot")
+    for option, what in (("--work", "what is trained: conformer, lstm_transducer, sim2019"), ("--runtime", "who trains it")):
+        parser.add_argument(option, action="append", metavar="NAME", help=f"peers: {what}; may be repeated (default: all)")
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -39,6 +52,10 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.runtime.artifact import find
 
     check_least(args, steps=1, runs=1)
+    if args.what == "peers":
+        return _run_peers(args)
+    if args.work or args.runtime:
+        raise InputError("--work and --runtime are of `benchmark peers`")
     if (args.model is None) == (args.preset is None):
         raise InputError("expected either MODEL or --preset")
     counts = {"steps": args.steps, "runs": args.runs, "keep_memory": args.keep_memory}
@@ -62,6 +79,27 @@ def run(args: argparse.Namespace) -> dict:
     options = split_options(args)
     with tempfile.TemporaryDirectory() as folder:
         return compare(_export(config, options, args.optimizer, Path(folder)), **counts)
+
+
+def _run_peers(args: argparse.Namespace) -> dict:
+    from tflite_asr.benchmark.peers.compare import RUNTIMES, compare
+    from tflite_asr.benchmark.peers.work import WORKS
+
+    for option in ("model", "preset", "part_sizes", "sweep", "out", "keep_memory"):
+        if getattr(args, option):
+            raise InputError(f"peers: expected no {option.replace('_', '-')}, its works are given; --work picks among them")
+    works, runtimes = args.work or list(WORKS), args.runtime or list(RUNTIMES)
+    for option, chosen, known in (("--work", works, WORKS), ("--runtime", runtimes, RUNTIMES)):
+        for name in chosen:
+            if name not in known:
+                raise InputError(f"{option}: nothing is named {name!r}; there are: {', '.join(known)}")
+    return compare(
+        {name: WORKS[name] for name in works},
+        list(dict.fromkeys(runtimes)),
+        steps=args.steps,
+        runs=args.runs,
+        progress=lambda line: print(line, file=sys.stderr, flush=True),
+    )
 
 
 def _export(config, split, optimizer: str, folder: Path) -> Path:
@@ -91,6 +129,8 @@ def export_untrained(config, split, optimizer: str, path: Path) -> None:
 
 
 def describe(result: dict) -> str:
+    if "rows" in result:
+        return _describe_peers(result)
     if "table" in result:
         return f"{Path(result['table']).read_text(encoding='utf-8')}\nplot: {result['plot']}"
     lines = [f"{'':<30}{'whole':>10}{'split':>10}"]
@@ -110,3 +150,16 @@ def describe(result: dict) -> str:
             f"split is {result['split_to_floor']:.2f} times it",
         ]
     )
+
+
+def _describe_peers(result: dict) -> str:
+    columns = ("step_seconds", "added_private_mb", "start_rss_mb", "disk_mb", "time_to_pytorch", "memory_to_pytorch")
+    shown = [name for name in columns if name in result["rows"][0]]
+    lines = []
+    for work, sizes in result["works"].items():
+        lines.append(f"{work}: {', '.join(f'{name} {value}' for name, value in sizes.items())}")
+        lines.append(f"{'':<18}" + "".join(f"{name:>19}" for name in shown))
+        for row in result["rows"]:
+            if row["work"] == work:
+                lines.append(f"{row['runtime']:<18}" + "".join(f"{row[name]:>19.3g}" for name in shown))
+    return "\n".join(lines)
