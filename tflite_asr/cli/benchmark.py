@@ -9,7 +9,8 @@ split: whole and split step run in fresh processes by turns; the figures are med
 random weights and SGD, which needs the extra `train`.
 
 peers: the same training step whole, split, converted the stock TFLite way, in TensorFlow and in PyTorch, one thread
-each, from the same weights on the same batch. Needs the extras `train` and, for PyTorch, `peers`.
+each, from the same weights on the same batch. Needs the extras `train` and, for PyTorch, `peers`. The stock
+way's file runs in TensorFlow before 2.20 only: --stock-python names a Python with this package and tensorflow==2.19.1.
 
 Nothing else heavy should run meanwhile.
 """
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="where --sweep writes its table and plot")
     for option, what in (("--work", "what is trained: conformer, lstm_transducer, sim2019"), ("--runtime", "who trains it")):
         parser.add_argument(option, action="append", metavar="NAME", help=f"peers: {what}; may be repeated (default: all)")
+    parser.add_argument("--stock-python", metavar="PYTHON", help="peers: runs the stock way's file (default: this Python)")
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -54,8 +56,8 @@ def run(args: argparse.Namespace) -> dict:
     check_least(args, steps=1, runs=1)
     if args.what == "peers":
         return _run_peers(args)
-    if args.work or args.runtime:
-        raise InputError("--work and --runtime are of `benchmark peers`")
+    if args.work or args.runtime or args.stock_python:
+        raise InputError("--work, --runtime and --stock-python are of `benchmark peers`")
     if (args.model is None) == (args.preset is None):
         raise InputError("expected either MODEL or --preset")
     counts = {"steps": args.steps, "runs": args.runs, "keep_memory": args.keep_memory}
@@ -82,14 +84,15 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def _run_peers(args: argparse.Namespace) -> dict:
-    from tflite_asr.benchmark.peers.compare import RUNTIMES, compare
+    from tflite_asr.benchmark.peers.compare import compare
+    from tflite_asr.benchmark.peers.disk import PACKAGES
     from tflite_asr.benchmark.peers.work import WORKS
 
     for option in ("model", "preset", "part_sizes", "sweep", "out", "keep_memory"):
         if getattr(args, option):
             raise InputError(f"peers: expected no {option.replace('_', '-')}, its works are given; --work picks among them")
-    works, runtimes = args.work or list(WORKS), args.runtime or list(RUNTIMES)
-    for option, chosen, known in (("--work", works, WORKS), ("--runtime", runtimes, RUNTIMES)):
+    works, runtimes = args.work or list(WORKS), args.runtime or list(PACKAGES)
+    for option, chosen, known in (("--work", works, WORKS), ("--runtime", runtimes, PACKAGES)):
         for name in chosen:
             if name not in known:
                 raise InputError(f"{option}: nothing is named {name!r}; there are: {', '.join(known)}")
@@ -98,6 +101,7 @@ def _run_peers(args: argparse.Namespace) -> dict:
         list(dict.fromkeys(runtimes)),
         steps=args.steps,
         runs=args.runs,
+        stock_python=args.stock_python or sys.executable,
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )
 
@@ -161,5 +165,6 @@ def _describe_peers(result: dict) -> str:
         lines.append(f"{'':<18}" + "".join(f"{name:>19}" for name in shown))
         for row in result["rows"]:
             if row["work"] == work:
-                lines.append(f"{row['runtime']:<18}" + "".join(f"{row[name]:>19.3g}" for name in shown))
+                figures = "".join(f"{row[name]:>19.3g}" for name in shown) if row["step_seconds"] else f" {row['note']}"
+                lines.append(f"{row['runtime']:<18}{figures}")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ import gc
 import json
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from tflite_asr.benchmark.measure import measure, measure_steps
@@ -74,4 +75,8 @@ def run(runtime: str, folder: Path, steps: int) -> dict:
 
 if __name__ == "__main__":
     name, work, count = sys.argv[1:]
-    print(json.dumps(run(name, Path(work), int(count))))
+    figures = run(name, Path(work), int(count))
+    from tflite_asr.benchmark.peers.disk import PACKAGES, installed_mb
+
+    packages = PACKAGES[name]
+    print(json.dumps(figures | {"version": version(packages[0]), "disk_mb": installed_mb(*packages)}))

@@ -11,36 +11,37 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from tflite_asr.benchmark.peers.disk import installed_mb
-from tflite_asr.benchmark.peers.prepare import prepare, prepare_stock
+from tflite_asr.benchmark.peers.prepare import prepare
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.memory import HUGE_PAGES
 
-LITERT, TENSORFLOW, PYTORCH = ("ai-edge-litert",), ("tensorflow", "tf_keras"), ("torch", "torchaudio", "numpy")
-RUNTIMES = {  # and what has to be installed to run a step
-    "ours_whole": LITERT,
-    "ours_split": LITERT,
-    "stock_tflite": ("tensorflow",),
-    "tensorflow_eager": TENSORFLOW,
-    "tensorflow_graph": TENSORFLOW,
-    "pytorch_eager": PYTORCH,
-}
 ONE_THREAD = {
     name: "1"
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 } | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 SAME_LOSS = 1e-3  # greatest relative difference of the first step's loss between two runtimes
 NOTES = {
-    "ours_split": "one call, each group in an arena of its own",
+    "ours_split": "one call, each group in an arena of its own; clipped group by group",
     "stock_tflite": "recurrences and the transducer's lattice unrolled; ops outside TFLite's by TensorFlow",
-    "pytorch_eager": "torchaudio's transducer loss; on the disk without CUDA's files and packages",
+    "pytorch_eager": "torchaudio's transducer loss; disk_mb without CUDA's files and packages, memory as installed",
 }
-FIGURES = ("added_private_mb", "peak_private_mb", "start_private_mb", "start_rss_mb")
+FIGURES = ("added_private_mb", "peak_private_mb", "start_private_mb", "start_rss_mb", "disk_mb")
+CONVERSION_SECONDS = 1800  # after so long the stock way's conversion is given up
+
+
+class NotMeasured(Exception):
+    """What a process that should have measured said last."""
 
 
 def compare(
-    works: dict[str, ModelConfig], runtimes: Sequence[str], *, steps: int, runs: int, progress: Callable[[str], None]
+    works: dict[str, ModelConfig],
+    runtimes: Sequence[str],
+    *,
+    steps: int,
+    runs: int,
+    stock_python: str,
+    progress: Callable[[str], None],
 ) -> dict:
     """Measure every runtime on every work.
 
@@ -49,36 +50,48 @@ def compare(
         runtimes: of `RUNTIMES`.
         steps: timed ones of each process, after two that memory is measured in.
         runs: processes for each work and runtime; within one run every runtime has its turn.
+        stock_python: the Python that runs the stock way's file.
         progress: is told what is being done, in one line.
 
     Returns:
         works: for each, parameters and sizes. rows: for each work and runtime the medians over the runs, of
         step_seconds over all steps of all processes; memory that training adds over the interpreter, or the library and
         its model, that stood ready at `start`; disk_mb of the packages that a step needs; the first step's loss; and, with
-        PyTorch among the runtimes, the ratios to it. summary: for each work our whole step's time and our split step's
-        added memory, to PyTorch's.
+        PyTorch among the runtimes, the ratios to it. Where the stock way fails, its row has no figures and a note of why.
+        summary: for each work our whole step's time and our split step's time and added memory, to PyTorch's.
     """
     if "pytorch_eager" in runtimes and not (find_spec("torch") and find_spec("torchaudio")):
         raise InputError(
             "pytorch_eager: needs PyTorch, which is not installed: pip install 'tflite_asr[peers]', or choose others with "
             "--runtime"
         )
-    disk = {runtime: installed_mb(*RUNTIMES[runtime]) for runtime in runtimes}
     sizes, rows = {}, []
     for work, config in works.items():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             progress(f"{work}: exporting")
             sizes[work] = _alone(prepare, config, folder)
+            failed = {}
             if "stock_tflite" in runtimes:
-                _alone(prepare_stock, folder)
+                progress(f"{work}: converting the stock way")
+                try:
+                    _run([sys.executable, "-m", "tflite_asr.benchmark.peers.stock", str(folder)], CONVERSION_SECONDS)
+                except NotMeasured as error:
+                    failed["stock_tflite"] = f"not converted: {error}"
             measured: dict[str, list[dict]] = {runtime: [] for runtime in runtimes}
             for run in range(runs):
                 for runtime in runtimes:
-                    progress(f"{work}, run {run + 1} of {runs}: {runtime}")
-                    measured[runtime].append(_child(runtime, folder, steps))
-        work_rows = [_row(work, runtime, results, disk[runtime]) for runtime, results in measured.items()]
-        _check_losses(work_rows)
+                    if runtime not in failed:
+                        progress(f"{work}, run {run + 1} of {runs}: {runtime}")
+                        try:
+                            python = stock_python if runtime == "stock_tflite" else sys.executable
+                            measured[runtime].append(_child(runtime, folder, steps, python))
+                        except NotMeasured as error:
+                            if runtime != "stock_tflite":
+                                raise InputError(f"{runtime} on {work}: {error}") from None
+                            failed[runtime] = f"not run: {error}"
+        work_rows = [_row(work, runtime, results, failed.get(runtime)) for runtime, results in measured.items()]
+        _check_losses([row for row in work_rows if row["loss"] is not None])
         rows += work_rows
     result = {"steps": steps, "runs": runs, "works": sizes, "rows": rows}
     if "pytorch_eager" in runtimes:
@@ -93,27 +106,39 @@ def _alone(function: Callable, *arguments):
         return pool.apply(function, arguments)
 
 
-def _child(runtime: str, folder: Path, steps: int) -> dict:
-    command = [sys.executable, "-m", "tflite_asr.benchmark.peers.child", runtime, str(folder), str(steps)]
-    environment = os.environ | ONE_THREAD | (HUGE_PAGES if runtime.startswith("ours") else {})
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+def _child(runtime: str, folder: Path, steps: int, python: str) -> dict:
+    command = [python, "-m", "tflite_asr.benchmark.peers.child", runtime, str(folder), str(steps)]
+    output = _run(command, None, ONE_THREAD | (HUGE_PAGES if runtime.startswith("ours") else {}))
+    return json.loads(output.splitlines()[-1])
+
+
+def _run(command: Sequence[str], timeout: float | None, environment: dict[str, str] = ONE_THREAD) -> str:
+    """What a command prints; NotMeasured when it fails or takes longer than `timeout` seconds."""
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise NotMeasured(f"given up after {timeout} seconds") from None
     if result.returncode:
-        last = (result.stderr.strip().splitlines() or [f"ended with {result.returncode}"])[-1]
-        raise InputError(f"{runtime} on {folder.name}: {last}")
-    return json.loads(result.stdout.splitlines()[-1])
+        last = (result.stderr.strip().splitlines() or [""])[-1]
+        raise NotMeasured(f"exit code {result.returncode}: {last}")
+    return result.stdout
 
 
-def _row(work: str, runtime: str, results: Sequence[dict], disk_mb: float) -> dict:
+def _row(work: str, runtime: str, results: Sequence[dict], failed: str | None) -> dict:
+    """Medians of what the children said; no figures, and why, where one failed."""
+    if failed:
+        missing = ("version", "step_seconds", "step_seconds_lowest", "step_seconds_highest", *FIGURES, "loss")
+        return {"work": work, "runtime": runtime, **dict.fromkeys(missing), "note": failed}
     seconds = [second for one in results for second in one["step_seconds"]]
     renamed = [{name.replace("base_", "start_"): value for name, value in one.items()} for one in results]
     return {
         "work": work,
         "runtime": runtime,
+        "version": results[0]["version"],
         "step_seconds": statistics.median(seconds),
         "step_seconds_lowest": min(seconds),
         "step_seconds_highest": max(seconds),
         **{name: statistics.median(one[name] for one in renamed) for name in FIGURES},
-        "disk_mb": disk_mb,
         "loss": results[0]["losses"][0],
         "note": NOTES.get(runtime, ""),
     }
@@ -132,8 +157,8 @@ def _add_ratios(rows: Sequence[dict]) -> None:
     pytorch = {row["work"]: row for row in rows if row["runtime"] == "pytorch_eager"}
     for row in rows:
         peer = pytorch[row["work"]]
-        row["time_to_pytorch"] = row["step_seconds"] / peer["step_seconds"]
-        row["memory_to_pytorch"] = row["added_private_mb"] / peer["added_private_mb"]
+        for ratio, figure in (("time_to_pytorch", "step_seconds"), ("memory_to_pytorch", "added_private_mb")):
+            row[ratio] = None if row[figure] is None else row[figure] / peer[figure]
 
 
 def _summary(rows: Sequence[dict]) -> dict:

@@ -21,7 +21,7 @@ def dense(kernel: np.ndarray, bias: np.ndarray | None = None) -> keras.layers.La
 
 
 def layer_norm(gain: np.ndarray, shift: np.ndarray) -> keras.layers.Layer:
-    return _given(keras.layers.LayerNormalization(epsilon=1e-5), gain.shape, gain, shift)
+    return _given(keras.layers.LayerNormalization(epsilon=1e-5), [None, *gain.shape], gain, shift)
 
 
 def _given(layer: keras.layers.Layer, input_shape, *arrays: np.ndarray | None) -> keras.layers.Layer:

@@ -1,4 +1,4 @@
-"""A work's folder: config.json, weights.safetensors, ours.tflite and, where it is asked for, the stock way's file."""
+"""A work's folder: config.json, weights.safetensors, ours.tflite; `stock` adds its own file."""
 
 import os
 from pathlib import Path
@@ -31,10 +31,3 @@ def prepare(config: ModelConfig, folder: Path) -> dict:
         "encoder_steps": sizes.max_frames // encoder.frames_per_step,
         "labels": sizes.max_tokens,
     }
-
-
-def prepare_stock(folder: Path) -> None:
-    """Convert the same step the stock way."""
-    from tflite_asr.benchmark.peers.stock import convert
-
-    convert(folder)

@@ -1,14 +1,20 @@
 """The training step as the TFLite guide to on-device training has it: Keras's own gradients, converted with TensorFlow's
-ops let through, run by TensorFlow's interpreter."""
+ops let through, run by TensorFlow's interpreter.
+
+    python -m tflite_asr.benchmark.peers.stock FOLDER
+
+converts. To run the file takes TensorFlow before 2.20: later packages have no delegate for TensorFlow's ops any more
+(github.com/google-ai-edge/LiteRT/issues/6458).
+"""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from tflite_asr.benchmark.peers.keras_step import KerasModel, KerasStep
 from tflite_asr.benchmark.peers.work import read_work
 
 FILE = "stock.tflite"
@@ -19,6 +25,8 @@ def convert(folder: Path) -> None:
 
     Recurrences are unrolled: the gradient of a loop keeps its steps in lists of tensors, which the converter refuses.
     """
+    from tflite_asr.benchmark.peers.keras_step import KerasModel, KerasStep
+
     config, weights, batch = read_work(folder)
     step = KerasStep(KerasModel(config, weights, unroll=True))
     frames, tokens = batch["frames"], batch["tokens"]
@@ -59,3 +67,7 @@ class StockStep:
 
     def __call__(self, frames: np.ndarray, tokens: np.ndarray) -> float:
         return float(self._train(frames=frames, tokens=tokens)["loss"])
+
+
+if __name__ == "__main__":
+    convert(Path(sys.argv[1]))

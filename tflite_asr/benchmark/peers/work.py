@@ -27,7 +27,7 @@ WORKS = {
         sizes=SizeConfig(batch=1, max_frames=1600, max_tokens=100, stream_frames=40),
         features=FeatureConfig(mel_bands=80, max_hz=7_600.0),
     ),
-    # 5.0 M parameters, two utterances of six seconds: a lattice of 100 steps and 30 labels
+    # 4.1 M parameters, two utterances of six seconds: a lattice of 100 steps and 30 labels
     "lstm_transducer": ModelConfig(
         name="lstm_transducer",
         encoder=EncoderConfig(layers=4, units=320),
