@@ -3,6 +3,7 @@
     tflite-asr benchmark split --preset sim2019 --parts 2
     tflite-asr benchmark equality --preset commands --parts 3 --optimizer adam
     tflite-asr benchmark selector commands
+    tflite-asr benchmark peers --work conformer
 
 Every figure comes from fresh processes. Nothing else heavy should run meanwhile.
 `tflite-asr benchmark WHAT --help` explains each.
@@ -12,7 +13,7 @@ import argparse
 import importlib
 
 SUMMARY = "measure the memory and time of training"
-BENCHMARKS = ("split", "equality", "selector")
+BENCHMARKS = ("split", "equality", "selector", "peers")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
