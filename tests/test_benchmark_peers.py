@@ -170,10 +170,7 @@ def test_another_loss_is_other_work(no_processes, monkeypatch):
     [
         (["peers", "--work", "sim"], "--work: nothing is named 'sim'; there are: conformer, lstm_transducer, sim2019"),
         (["peers", "--runtime", "torch"], "--runtime: nothing is named 'torch'; there are: ours_whole, "),
-        (["peers", "commands"], "peers: expected no model, its works are given"),
-        (["peers", "--preset", "tiny"], "peers: expected no preset, its works are given"),
         (["peers", "--runs", "0"], "--runs: expected 1 or more"),
-        (["split", "commands", "--work", "sim2019"], "--work, --runtime and --stock-python are of `benchmark peers`"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(arguments, told, capsys):

@@ -10,9 +10,18 @@ from pathlib import Path
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.memory import HUGE_PAGES
+from tflite_asr.runtime.plan import Plan
 
 PLANS = {"whole": "train", "split": "split"}
-FIGURES = ("added_private_mb", "peak_private_mb", "peak_rss_mb", "base_private_mb", "step_seconds")
+FIGURES = (
+    "added_private_mb",
+    "settled_added_mb",
+    "arena_mb",
+    "peak_private_mb",
+    "peak_rss_mb",
+    "base_private_mb",
+    "step_seconds",
+)
 
 
 def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> dict:
@@ -26,25 +35,26 @@ def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> 
 
     Returns:
         memory_reduction, of what training adds to the interpreter with its variables initialised; total_memory_reduction;
-        time_increase; all fractions of the whole step's. whole and split: medians over the runs of added_private_mb,
-        peak_private_mb, peak_rss_mb, base_private_mb, step_seconds, and the lowest and highest step_seconds. floor_mb:
+        settled_memory_reduction, the same after the first step; time_increase; all fractions of the whole step's. whole
+        and split: medians over the runs of what `measure` returns, and the lowest and highest step_seconds. floor_mb:
         weights, optimizer state, and the largest part's activations; split_to_floor: the split's peak to it.
     """
     artifact = read_artifact(path)
     results: dict[str, list[dict]] = {name: [] for name in PLANS}
     for _ in range(runs):
         for name, plan in PLANS.items():
-            results[name].append(_child(path, plan, steps, keep_memory))
-    medians = {name: _medians(measured) for name, measured in results.items()}
+            results[name].append(measured(path, plan, steps, keep_memory))
+    medians = {name: _medians(found) for name, found in results.items()}
     whole, split = medians["whole"], medians["split"]
     floor = floor_mb(artifact)
     return {
         "model": str(path),
-        "parts": sum(call["signature"].startswith("forward_") for call in artifact.plans["split"]) + 1,
+        "parts": Plan.of("split", artifact.plans, artifact.signatures).parts,
         "calls": len(artifact.plans["split"]),
         "steps": steps,
         "runs": runs,
         "memory_reduction": 1 - split["added_private_mb"] / whole["added_private_mb"],
+        "settled_memory_reduction": 1 - split["settled_added_mb"] / whole["settled_added_mb"],
         "time_increase": split["step_seconds"] / whole["step_seconds"] - 1,
         "total_memory_reduction": 1 - split["peak_private_mb"] / whole["peak_private_mb"],
         "whole": whole,
@@ -72,19 +82,21 @@ def _elements(shape: list[int]) -> int:
     return count
 
 
-def _child(path: Path, plan: str, steps: int, keep_memory: bool) -> dict:
+def measured(path: Path, plan: str, steps: int, keep_memory: bool, *options: str) -> dict:
+    """What `benchmark.measure` prints, run in a process of its own."""
     command = [sys.executable, "-m", "tflite_asr.benchmark.measure", str(path), plan, str(steps)]
     environment = os.environ if keep_memory else os.environ | HUGE_PAGES
-    result = subprocess.run(command + ["--keep-memory"] * keep_memory, capture_output=True, text=True, env=environment)
+    command += ["--keep-memory"] * keep_memory + list(options)
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
     if result.returncode:
         raise InputError(f"{path}, plan {plan}: {(result.stderr.strip().splitlines() or ['no output'])[-1]}")
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def _medians(measured: list[dict]) -> dict:
+def _medians(runs: list[dict]) -> dict:
     """Of each figure over the processes; of the seconds over all steps of all processes."""
-    seconds = [second for one in measured for second in one["step_seconds"]]
-    medians = {name: statistics.median(one[name] for one in measured) for name in FIGURES if name != "step_seconds"}
+    seconds = [second for one in runs for second in one["step_seconds"]]
+    medians = {name: statistics.median(one[name] for one in runs) for name in FIGURES if name != "step_seconds"}
     return {
         **medians,
         "step_seconds": statistics.median(seconds),

@@ -25,9 +25,12 @@ COMMANDS = (
     "inspect",
     "transcribe",
     "evaluate",
+    "select",
+    "exits",
     "personalize",
     "benchmark",
     "simulate",
+    "study",
     "record",
     "listen",
 )

@@ -5,6 +5,10 @@
 
 Writes config.json, weights.safetensors (the average of the last weights, the best on the development speech),
 history.jsonl, tensorboard/ and voices.json, by which a phone tells its owner from others, into the folder. `tflite-asr export` makes a .tflite of it. Needs the extra `train`.
+
+Exits can be added to a model that is trained already, and their heads trained alone or with all the rest:
+
+    tflite-asr train commands_exits --initial runs/whole [--freeze] --exits 1,3 --manifest ... --out runs/with_exits
 """
 
 import argparse
@@ -12,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_seed
-from tflite_asr.config import PRESETS
+from tflite_asr.config import EXIT_WEIGHTINGS, PRESETS
 
 if TYPE_CHECKING:
     from tflite_asr.config import ModelConfig
@@ -22,6 +26,13 @@ SUMMARY = "train a base model"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("preset", metavar="PRESET", help=f"which model: {', '.join(PRESETS)}")
+    parser.add_argument("--layers", type=int, metavar="N", help="encoder groups, in place of the preset's")
+    parser.add_argument(
+        "--exits", metavar="N,N,...|none", help="encoder groups, from 0, with an exit behind them, in place of the preset's"
+    )
+    parser.add_argument("--exit-weighting", choices=EXIT_WEIGHTINGS, help="of the exits' losses, in place of the preset's")
+    parser.add_argument("--initial", metavar="DIR", help="start from what `train` wrote there; its exits may be others")
+    parser.add_argument("--freeze", action="store_true", help="train only what --initial does not have, its new exits")
     parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
     parser.add_argument(
         "--where", action="append", default=[], metavar="F=V", help="rows to keep: one for all manifests or one for each"
@@ -41,15 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices
     from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
-    from tflite_asr.config import preset
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
 
-    check_least(args, connect=1, epochs=1, steps=1, batch=1, seed=0)
+    check_least(args, layers=1, connect=1, epochs=1, steps=1, batch=1, seed=0)
     check_learning_rate(args)
     if args.development_where and not args.development:
         raise InputError("--development-where: expected --development with it, got none")
-    config, folder = preset(args.preset), Path(args.out)
+    if args.freeze and args.initial is None:
+        raise InputError("--freeze: expected --initial with it, got none")
+    config, folder = _config(args), Path(args.out)
+    if args.freeze and not config.exits:
+        raise InputError("--freeze: expected --exits that are to be trained, got none")
     _check_resumes(folder, config)
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
@@ -61,9 +75,11 @@ def run(args: argparse.Namespace) -> dict:
         held_out = Corpus(development, config, notices) if development else None
     from tensorflow import errors
 
+    from tflite_asr.models.storage import load_weights
     from tflite_asr.training.fit import fit
     from tflite_asr.training.voices import write_voices
 
+    initial = load_weights(Path(args.initial), config) if args.initial is not None else {}
     folder.mkdir(parents=True, exist_ok=True)
     try:
         write_voices(folder, corpus, args.seed)
@@ -78,11 +94,34 @@ def run(args: argparse.Namespace) -> dict:
             steps_per_epoch=args.steps,
             learning_rate=args.learning_rate,
             seed=args.seed,
+            initial=initial,
+            freeze=args.freeze,
         )
     except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:
         # TensorFlow's words for a full disk, a folder that cannot be written, a file of resume/ that is gone or torn
         raise InputError(f"{folder}: cannot train into it: {' '.join(error.message.split())}") from None
     return {"model": args.out, "utterances": len(training), **last}
+
+
+def _config(args: argparse.Namespace) -> "ModelConfig":
+    """The preset with what the arguments say otherwise."""
+    import dataclasses
+
+    from tflite_asr.config import preset
+    from tflite_asr.errors import InputError
+
+    config = preset(args.preset)
+    changes = {}
+    if args.layers is not None:
+        changes["encoder"] = dataclasses.replace(config.encoder, layers=args.layers)
+    if args.exits is not None:
+        try:
+            changes["exits"] = () if args.exits == "none" else tuple(int(group) for group in args.exits.split(","))
+        except ValueError:
+            raise InputError(f"--exits {args.exits}: expected numbers of encoder groups such as 1,3, or none") from None
+    if args.exit_weighting is not None:
+        changes["exit_weighting"] = args.exit_weighting
+    return dataclasses.replace(config, **changes)
 
 
 def _check_resumes(folder: Path, config: "ModelConfig") -> None:
@@ -100,7 +139,8 @@ def _check_resumes(folder: Path, config: "ModelConfig") -> None:
     except ValueError as error:  # InputError among them
         raise InputError(f"{path}: not the description of a model ({error}); give another --out or remove it") from None
     if found != config:
-        raise InputError(f"{path}: expected the preset {config.name}, got another model; give another --out or remove it")
+        wanted = f"{config.name} as the options make it"
+        raise InputError(f"{path}: expected {wanted}, got another model; give another --out or remove it")
 
 
 def describe(result: dict) -> str:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from tqdm import trange
@@ -21,7 +22,8 @@ from tflite_asr.ops.log_mel import log_mel
 from tflite_asr.training.batching import evaluation_batches, training_batches
 from tflite_asr.training.spec_augment import spec_augment
 
-AVERAGE = 0.999  # momentum of the weights' moving average, which is what is kept
+AVERAGE = 0.999  # momentum of the weights' moving average, which is what is kept,
+AVERAGE_SHARE = 0.1  # unless it would reach back over more than this share of a short training
 
 
 def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
@@ -30,9 +32,8 @@ def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
     return tf.maximum(0, (sample_counts - features.window_samples) // features.hop_samples + 1)
 
 
-def _training_step(model: SpeechModel, optimizer: keras.optimizers.Optimizer):
-    """The compiled step; it is compiled once for each shape that the batches come in."""
-    weights = model.trainable_variables
+def _training_step(model: SpeechModel, weights: Sequence[tf.Variable], optimizer: keras.optimizers.Optimizer):
+    """The compiled step on these weights; it is compiled once for each shape that the batches come in."""
 
     @tf.function(jit_compile=True)
     def step(samples, sample_counts, tokens, token_counts):
@@ -93,8 +94,10 @@ def fit(
     steps_per_epoch: int = 200,
     learning_rate: float = 2e-3,
     seed: int = 0,
+    initial: dict[str, np.ndarray] | None = None,
+    freeze: bool = False,
 ) -> dict:
-    """Train from scratch, or go on where an interrupted run of the same folder stopped.
+    """Train a model, or go on where an interrupted run of the same folder stopped.
 
     Writes `config.json`, `weights.safetensors` (averaged weights, the best on the development speech),
     `history.jsonl`, `tensorboard/` and `resume/`.
@@ -108,21 +111,28 @@ def fit(
         epochs, steps_per_epoch: how long; the learning rate rises over the first twentieth, then falls to 0 by a cosine.
         learning_rate: the highest, of Adam.
         seed: of weights, order and augmentation.
+        initial: weights to start from, by tree path; those that are not in it are drawn at random.
+        freeze: train only what is not in `initial`.
 
     Returns:
         the last row of the history.
     """
     keras.utils.set_random_seed(seed)
     model = build_model(config)
+    weights, initial = model.named_weights(), initial or {}
+    for name, value in initial.items():
+        weights[name].assign(value)
+    trained = [weight for name, weight in weights.items() if not (freeze and name in initial)]
     total = epochs * steps_per_epoch
     warmup = max(1, total // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, total - warmup, alpha=0.0, warmup_target=learning_rate, warmup_steps=warmup
     )
+    momentum = min(AVERAGE, 1 - 1 / max(1, AVERAGE_SHARE * total))
     optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=AVERAGE
+        schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum
     )
-    optimizer.build(model.trainable_variables)
+    optimizer.build(trained)
     clips = (
         fitting_clips(development, development.utterances, connect_up_to, 0, config.max_seconds) if development else []
     )
@@ -134,7 +144,7 @@ def fit(
     state.restore(manager.latest_checkpoint)
     history.keep(int(epoch_done))
 
-    step = _training_step(model, optimizer)
+    step = _training_step(model, trained, optimizer)
     batches = iter(training_batches(training, batch, connect_up_to, seed + 1000 * int(epoch_done)))
     board = tf.summary.create_file_writer(str(folder / "tensorboard"))
     for epoch in range(int(epoch_done) + 1, epochs + 1):
@@ -144,13 +154,13 @@ def fit(
                 losses.append(step(*next(batches)))
                 bar.set_postfix(loss=f"{float(losses[-1]):.3f}")
         row = {"epoch": epoch, "loss_per_token": float(tf.reduce_mean(losses))}
-        trained = model.get_weights()
-        optimizer.finalize_variable_values(model.trainable_variables)  # the average in place of the last weights
+        last = model.get_weights()
+        optimizer.finalize_variable_values(trained)  # the average in place of the last weights
         if development:
             row["development_wer"] = evaluate(model, development, clips).wer
         if not development or row["development_wer"] <= history.best_wer:
-            save_model(folder, config, {name: weight.numpy() for name, weight in model.named_weights().items()})
-        model.set_weights(trained)
+            save_model(folder, config, {name: weight.numpy() for name, weight in weights.items()})
+        model.set_weights(last)
         history.append(row)
         with board.as_default(step=epoch):
             for name, value in row.items():

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from tflite_asr.benchmark.measure import longest_batch
 from tflite_asr.config import (
     ConformerConfig,
     EncoderConfig,
@@ -16,6 +15,7 @@ from tflite_asr.config import (
     SizeConfig,
     preset,
 )
+from tflite_asr.runtime.batch import collate, longest_examples
 
 WORKS = {
     # 7.6 M parameters, one utterance of 16 seconds
@@ -75,7 +75,7 @@ def read_work(folder: Path) -> tuple[ModelConfig, Weights, dict[str, np.ndarray]
     """
     config = ModelConfig.from_json(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     weights = Weights(safetensors.numpy.load_file(folder / "weights.safetensors"))
-    return config, weights, longest_batch(config)
+    return config, weights, collate(longest_examples(config), config)
 
 
 def position_bias(time: int, heads: int) -> np.ndarray:
