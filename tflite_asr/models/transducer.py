@@ -5,10 +5,10 @@ import tensorflow as tf
 from tflite_asr.config import ModelConfig
 from tflite_asr.layers.encoder import LSTMGroup
 from tflite_asr.layers.transducer import JointNetwork, PredictionNetwork
-from tflite_asr.losses.transducer import transducer_loss
+from tflite_asr.losses.transducer import alignment_loss, next_labels
 from tflite_asr.models.greedy import greedy
 from tflite_asr.models.speech import SpeechModel
-from tflite_asr.ops.elementary import log_softmax
+from tflite_asr.ops.elementary import log_softmax, zero_padding
 
 
 class Transducer(SpeechModel):
@@ -53,8 +53,9 @@ class Transducer(SpeechModel):
 
     def join_loss(self, encoded, lengths, predicted, tokens, token_lengths):
         """Loss [batch] from what the last encoder group and the last label group put out."""
-        logits = self.joint((encoded, predicted), lattice=True)
-        return transducer_loss(logits, tokens, lengths, token_lengths)
+        one_hot = next_labels(tokens, self.config.vocabulary_size)
+        blank, label = self.joint((zero_padding(encoded, lengths), predicted), one_hot=one_hot)
+        return alignment_loss(blank, label, lengths, token_lengths)
 
     def initial_states(self, batch: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """The encoder's zero states, (hidden, cell) per group."""

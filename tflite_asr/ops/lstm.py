@@ -3,8 +3,8 @@
 TFLite has no gradient of a loop, so the backward pass is written as a second `while_loop` under
 `tf.custom_gradient`. Both loops end at the batch's longest row, so short utterances cost what they last.
 
-TFLite copies every buffer that goes round a loop, whole, at each step. So only what no other way gives is stored inside: a
-step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are made of these
+TFLite copies every buffer that goes round a loop, whole, at each turn. So a turn is a few time steps, and only what no
+other way gives is stored inside: a step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are made of these
 for all steps at once, as are all products with a kernel that do not wait for the step before.
 docs/architecture.md has the figures, also of how a product inside a loop is best written.
 """
@@ -13,18 +13,52 @@ import tensorflow as tf
 
 from tflite_asr.ops.kept import kept
 from tflite_asr.ops.product import dense, input_gradient, kernel_gradient, product
-from tflite_asr.ops.rows import get_row, set_row
+from tflite_asr.ops.rows import get_row, set_rows
+
+TURN_STEPS = 4  # time steps in one turn of a loop, whose buffers are copied once a turn
+
+
+VECTOR_PRODUCTS = 4  # up to so many rows, a product with each is quicker than one with all, which packs the matrix first
 
 
 def _times(rows: tf.Tensor, transposed: tf.Tensor) -> tf.Tensor:
     """rows [batch, n] times a matrix given as its transpose [m, n] -> [batch, m]."""
-    return tf.transpose(tf.matmul(transposed, rows, transpose_b=True))
+    batch = rows.shape[0]
+    if batch > VECTOR_PRODUCTS:
+        return tf.transpose(tf.matmul(transposed, rows, transpose_b=True))
+    products = [tf.matmul(transposed, row, transpose_b=True) for row in tf.split(rows, batch)]
+    return tf.concat([tf.reshape(column, [1, transposed.shape[0]]) for column in products], axis=0)
 
 
 def _gates(z: tf.Tensor) -> list[tf.Tensor]:
     """z [..., 4 cells] -> input gate, forget gate, candidate, output gate, each [..., cells]."""
     z_input, z_forget, z_candidate, z_output = tf.split(z, 4, axis=-1)
     return [tf.sigmoid(z_input), tf.sigmoid(z_forget), tf.tanh(z_candidate), tf.sigmoid(z_output)]
+
+
+def _at(rows: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+    """rows[t]; the last one past the end, where the last turn may reach."""
+    return get_row(rows, tf.minimum(t, rows.shape[0] - 1))
+
+
+def _mask(valid: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+    """valid[t], zero past the end."""
+    return _at(valid, t) * tf.cast(t < valid.shape[0], tf.float32)
+
+
+def _turn(time: int) -> int:
+    """How many steps a turn of a loop over `time` steps makes."""
+    return min(TURN_STEPS, time)
+
+
+def _buffers(time: int, batch: int, *widths: int) -> list[tf.Tensor]:
+    """Zeros [n, batch, width], n at least `time` and whole turns."""
+    return [tf.zeros([-(-time // _turn(time)) * _turn(time), batch, width]) for width in widths]
+
+
+def _first(rows: tf.Tensor, time: int) -> tf.Tensor:
+    """rows[:time]."""
+    return rows if rows.shape[0] == time else tf.slice(rows, [0, 0, 0], [time, -1, -1])
 
 
 def _before(first: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -39,22 +73,29 @@ def _forward(z, valid, steps, hidden0, cell0, recurrent_kernel, projection):
     kernel_transposed = tf.transpose(recurrent_kernel)
     projection_transposed = tf.transpose(projection[0]) if projection else None
 
-    def body(t, hidden, cell, outputs, all_cells):
-        input_gate, forget_gate, candidate, output_gate = _gates(get_row(z, t) + _times(hidden, kernel_transposed))
+    def step(t, hidden, cell):
+        input_gate, forget_gate, candidate, output_gate = _gates(_at(z, t) + _times(hidden, kernel_transposed))
         new_cell = forget_gate * cell + input_gate * candidate
         new_hidden = output_gate * tf.tanh(new_cell)
         if projection:
             new_hidden = _times(new_hidden, projection_transposed)
-        mask = get_row(valid, t)
+        mask = _mask(valid, t)
         output = mask * new_hidden
-        hidden = output + (1.0 - mask) * hidden
-        cell = mask * new_cell + (1.0 - mask) * cell
-        return t + 1, hidden, cell, set_row(outputs, t, output), set_row(all_cells, t, cell)
+        return output, output + (1.0 - mask) * hidden, mask * new_cell + (1.0 - mask) * cell
 
-    buffers = [tf.zeros([time, batch, width]) for width in (units, cells)]
+    def turn(t, hidden, cell, outputs, all_cells):
+        rows = []
+        for ahead in range(_turn(time)):
+            output, hidden, cell = step(t + ahead, hidden, cell)
+            rows.append((output, cell))
+        new_outputs, new_cells = map(tf.stack, zip(*rows))
+        return t + _turn(time), hidden, cell, set_rows(outputs, t, new_outputs), set_rows(all_cells, t, new_cells)
+
+    buffers = _buffers(time, batch, units, cells)
     _, hidden, cell, outputs, all_cells = tf.while_loop(
-        lambda t, *_: t < steps, body, (tf.constant(0), hidden0, cell0, *buffers)
+        lambda t, *_: t < steps, turn, (tf.constant(0), hidden0, cell0, *buffers)
     )
+    outputs, all_cells = _first(outputs, time), _first(all_cells, time)
     return hidden, cell, outputs, all_cells, z + product(_before(hidden0, outputs), recurrent_kernel)
 
 
@@ -77,15 +118,24 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
         # of the output, to the cell
         through = output_gate * (1.0 - tanh_cell * tanh_cell)
 
-        def backward(t, d_hidden, d_cell, all_d_outputs, all_d_cells):
-            mask = get_row(valid, t)
-            d_output = mask * (d_hidden + get_row(d_outputs, t))
+        def step(t, d_hidden, d_cell):
+            mask = _mask(valid, t)
+            d_output = mask * (d_hidden + _at(d_outputs, t))
             d_h = _times(d_output, projection[0]) if projection else d_output
-            d_c = mask * d_cell + d_h * get_row(through, t)
-            d_step = get_row(slopes, t) * tf.concat([d_c, d_c, d_c, d_h], axis=1)
+            d_c = mask * d_cell + d_h * _at(through, t)
+            d_step = _at(slopes, t) * tf.concat([d_c, d_c, d_c, d_h], axis=1)
             d_hidden = _times(d_step, recurrent_kernel) + (1.0 - mask) * d_hidden
-            d_cell = d_c * get_row(forget_gate, t) + (1.0 - mask) * d_cell
-            return t - 1, d_hidden, d_cell, set_row(all_d_outputs, t, d_output), set_row(all_d_cells, t, d_c)
+            d_cell = d_c * _at(forget_gate, t) + (1.0 - mask) * d_cell
+            return d_output, d_c, d_hidden, d_cell
+
+        def turn(t, d_hidden, d_cell, all_d_outputs, all_d_cells):
+            rows = []
+            for ahead in reversed(range(_turn(time))):
+                d_output, d_c, d_hidden, d_cell = step(t + ahead, d_hidden, d_cell)
+                rows.append((d_output, d_c))
+            new_d_outputs, new_d_cells = map(tf.stack, zip(*reversed(rows)))
+            all_d_outputs = set_rows(all_d_outputs, t, new_d_outputs)
+            return t - _turn(time), d_hidden, d_cell, all_d_outputs, set_rows(all_d_cells, t, new_d_cells)
 
         slopes = tf.concat(
             [
@@ -96,10 +146,11 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
             ],
             axis=2,
         )
-        buffers = [tf.zeros([time, batch, width]) for width in (units, cells)]
+        last_turn = (steps - 1) // _turn(time) * _turn(time)
         _, d_hidden0, d_cell0, all_d_outputs, d_c = tf.while_loop(
-            lambda t, *_: t >= 0, backward, (steps - 1, d_hidden, d_cell, *buffers)
+            lambda t, *_: t >= 0, turn, (last_turn, d_hidden, d_cell, *_buffers(time, batch, units, cells))
         )
+        all_d_outputs, d_c = _first(all_d_outputs, time), _first(d_c, time)
         d_h, d_projection = all_d_outputs, []
         if projection:
             d_h = input_gradient(all_d_outputs, projection[0])
