@@ -6,7 +6,7 @@ two log probabilities of each node. So the nodes are worked through in slices of
 
 import tensorflow as tf
 
-from tflite_asr.ops.order import after
+from signatures.order import after
 from tflite_asr.ops.product import dense, input_gradient, kernel_gradient
 
 SLICE_NODES = 2048  # of the lattice, at once

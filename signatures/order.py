@@ -11,7 +11,8 @@ import tensorflow as tf
 def after(x: tf.Tensor, earlier: tf.Tensor) -> tf.Tensor:
     """x, any float32 tensor, made only when `earlier` is there: x + min(|earlier|, 0), of the first value of `earlier`.
 
-    The same bit for bit, unless that value is NaN, which makes all NaN.
+    The same values, unless that first one is NaN, which makes all NaN. Of rank 1 at least.
     """
-    first = tf.slice(tf.reshape(earlier, [-1]), [0], [1])
+    rank = earlier.shape.rank
+    first = tf.reshape(tf.slice(earlier, [0] * rank, [1] * rank), [1])  # the whole reshaped would be a copy
     return x + tf.minimum(tf.abs(first), 0.0)
