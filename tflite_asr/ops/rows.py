@@ -9,21 +9,16 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 
-def set_rows(buffer: tf.Tensor, first: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """`buffer` with `buffer[first : first + n] = rows`.
+def set_row(buffer: tf.Tensor, index: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    """`buffer` with `buffer[index] = row`.
 
     Args:
         buffer: [rows, ...].
-        first: [] int32, in [0, rows - n].
-        rows: [n, ...].
+        index: [] int32, in [0, rows).
+        row: [...], one row.
     """
-    start = tf.concat([tf.reshape(first, [1]), tf.zeros([buffer.shape.rank - 1], tf.int32)], axis=0)
-    return gen_xla_ops.xla_dynamic_update_slice(buffer, rows, start)
-
-
-def set_row(buffer: tf.Tensor, index: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-    """`buffer` with `buffer[index] = row`: index [] int32 in [0, rows), row [...]."""
-    return set_rows(buffer, index, tf.expand_dims(row, 0))
+    start = tf.concat([tf.reshape(index, [1]), tf.zeros([buffer.shape.rank - 1], tf.int32)], axis=0)
+    return gen_xla_ops.xla_dynamic_update_slice(buffer, tf.expand_dims(row, 0), start)
 
 
 def get_row(buffer: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
