@@ -34,12 +34,13 @@ def inference_signatures(
     stream_frames: int,
     stream_tokens: int,
     beam: int,
+    stream_encoded: bool = False,
 ) -> list[Signature]:
     """`features`, `infer`, `stream`, `encode`, `predict`, `join`.
 
     One utterance at a time; `predict` and `join` take `beam` hypotheses at once. What a stream remembers (`state_*`,
     `predicted`, `hidden`, `cell`) goes in and comes out; an utterance starts from zeros and from what `predict` makes of
-    blank (0) and zeros.
+    blank (0) and zeros. With `stream_encoded`, `stream` also gives the encoder's output, for a second pass at the end.
     """
     groups = tuple(group.name for group in model.all_groups)
     encoder = tuple(group.name for group in model.groups)
@@ -76,6 +77,7 @@ def inference_signatures(
             "hidden": hidden,
             "cell": cell,
             **{spec.name: tensor for spec, tensor in zip(state_specs, flat)},
+            **({"encoded": encoded, "encoded_lengths": lengths} if stream_encoded else {}),
         }
 
     def encode(frames, frame_lengths):

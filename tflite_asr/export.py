@@ -16,6 +16,7 @@ from signatures.loss import loss_signature
 from signatures.optimizers import OPTIMIZERS, State
 from signatures.parameters import group_figures, parameters_signature
 from signatures.parts import make_parts
+from signatures.rescore import rescore_signature
 from signatures.spec import Signature, group_of
 from signatures.split import SplitStep
 from signatures.training import train_signature
@@ -135,13 +136,18 @@ def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
     }
     if config.prediction is None:
         return label_inference_signatures(model, **fixed)
-    return inference_signatures(
+    signatures = inference_signatures(
         model,
         **fixed,
         stream_frames=sizes.stream_frames,
         stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
         beam=sizes.beam,
+        stream_encoded=config.rescorer is not None,
     )
+    if config.rescorer is None:
+        return signatures
+    del fixed["max_samples"]
+    return [*signatures, rescore_signature(model, **fixed, hypotheses=sizes.beam)]
 
 
 def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes:

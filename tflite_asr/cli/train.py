@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
     parser.add_argument("--batch", type=int, default=32, help="utterances a step (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest (default %(default)s)")
+    parser.add_argument(
+        "--ctc-weight", type=float, default=0.0, help="of a CTC loss on a transducer's encoder, so that it learns sooner (default %(default)s)"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
     add_seed(parser)
 
@@ -45,11 +48,13 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
 
-    check_least(args, connect=1, epochs=1, steps=1, batch=1, seed=0)
+    check_least(args, connect=1, epochs=1, steps=1, batch=1, ctc_weight=0, seed=0)
     check_learning_rate(args)
     if args.development_where and not args.development:
         raise InputError("--development-where: expected --development with it, got none")
     config, folder = preset(args.preset), Path(args.out)
+    if args.ctc_weight and not config.prediction:
+        raise InputError(f"--ctc-weight: expected a transducer, {config.name} has CTC heads of its own")
     _check_resumes(folder, config)
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
@@ -77,6 +82,7 @@ def run(args: argparse.Namespace) -> dict:
             epochs=args.epochs,
             steps_per_epoch=args.steps,
             learning_rate=args.learning_rate,
+            ctc_weight=args.ctc_weight,
             seed=args.seed,
         )
     except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:

@@ -51,7 +51,7 @@ class Transducer(SpeechModel):
             x, lengths, _ = group(x, lengths, training=training)
         return x
 
-    def join_loss(self, encoded, lengths, predicted, tokens, token_lengths):
+    def join_loss(self, encoded, lengths, predicted, tokens, token_lengths, training=False):
         """Loss [batch] from what the last encoder group and the last label group put out."""
         logits = self.joint((encoded, predicted), lattice=True)
         return transducer_loss(logits, tokens, lengths, token_lengths)
@@ -60,7 +60,7 @@ class Transducer(SpeechModel):
         """Transducer loss of each utterance: [batch] float32, in nats. Rows of frame length 0 count as 0."""
         encoded, lengths, _ = self.encode(frames, frame_lengths, training=training)
         predicted = self.predict_labels(tokens, token_lengths, training=training)
-        return self.join_loss(encoded, lengths, predicted, tokens, token_lengths)
+        return self.join_loss(encoded, lengths, predicted, tokens, token_lengths, training=training)
 
     def initial_states(self, batch: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """The encoder's zero states, (hidden, cell) per group."""

@@ -13,6 +13,8 @@ from tflite_asr.config import ModelConfig
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
+from tflite_asr.layers.ctc import CTCHead
+from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.models.build import build_model
 from tflite_asr.models.speech import SpeechModel
@@ -21,7 +23,8 @@ from tflite_asr.ops.log_mel import log_mel
 from tflite_asr.training.batching import evaluation_batches, training_batches
 from tflite_asr.training.spec_augment import spec_augment
 
-AVERAGE = 0.999  # momentum of the weights' moving average, which is what is kept
+AVERAGE = 0.999  # momentum of the weights' moving average, which is what is kept; over a tenth of a shorter run
+NO_ALIGNMENT = 1e6  # nats; a CTC loss above it says that there is none
 
 
 def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
@@ -30,16 +33,26 @@ def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
     return tf.maximum(0, (sample_counts - features.window_samples) // features.hop_samples + 1)
 
 
-def _training_step(model: SpeechModel, optimizer: keras.optimizers.Optimizer):
+def _training_step(model: SpeechModel, optimizer: keras.optimizers.Optimizer, ctc_weight: float):
     """The compiled step; it is compiled once for each shape that the batches come in."""
     weights = model.trainable_variables
+
+    def losses_of(frames, lengths, tokens, token_counts):
+        if not ctc_weight:
+            return model.loss(frames, lengths, tokens, token_counts, training=True)
+        encoded, lengths, _ = model.encode(frames, lengths, training=True)
+        predicted = model.predict_labels(tokens, token_counts, training=True)
+        losses = model.join_loss(encoded, lengths, predicted, tokens, token_counts, training=True)
+        ctc = ctc_loss(model.auxiliary(encoded), tokens, lengths, token_counts)
+        # labels that do not fit into the steps have no alignment to learn from
+        return losses + ctc_weight * tf.where(ctc < NO_ALIGNMENT, ctc, tf.zeros_like(ctc))
 
     @tf.function(jit_compile=True)
     def step(samples, sample_counts, tokens, token_counts):
         lengths = frame_counts(sample_counts, model.config)
         frames = spec_augment(log_mel(samples, model.config.features), lengths)
         with tf.GradientTape() as tape:
-            losses = model.loss(frames, lengths, tokens, token_counts, training=True)
+            losses = losses_of(frames, lengths, tokens, token_counts)
             loss = tf.reduce_mean(losses)
         optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
         return tf.reduce_sum(losses) / tf.cast(tf.reduce_sum(token_counts), tf.float32)
@@ -92,6 +105,7 @@ def fit(
     epochs: int = 30,
     steps_per_epoch: int = 200,
     learning_rate: float = 2e-3,
+    ctc_weight: float = 0.0,
     seed: int = 0,
 ) -> dict:
     """Train from scratch, or go on where an interrupted run of the same folder stopped.
@@ -107,6 +121,7 @@ def fit(
         batch: utterances a step.
         epochs, steps_per_epoch: how long; the learning rate rises over the first twentieth, then falls to 0 by a cosine.
         learning_rate: the highest, of Adam.
+        ctc_weight: of a CTC loss on a transducer's encoder beside its own loss; its head is not kept.
         seed: of weights, order and augmentation.
 
     Returns:
@@ -114,13 +129,16 @@ def fit(
     """
     keras.utils.set_random_seed(seed)
     model = build_model(config)
+    if ctc_weight:
+        model.auxiliary = CTCHead(config.vocabulary_size)
+        model.auxiliary(tf.zeros([1, 1, config.encoder.units]))
     total = epochs * steps_per_epoch
     warmup = max(1, total // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, total - warmup, alpha=0.0, warmup_target=learning_rate, warmup_steps=warmup
     )
     optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=AVERAGE
+        schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=min(AVERAGE, 1 - 10 / total)
     )
     optimizer.build(model.trainable_variables)
     clips = (
@@ -134,7 +152,7 @@ def fit(
     state.restore(manager.latest_checkpoint)
     history.keep(int(epoch_done))
 
-    step = _training_step(model, optimizer)
+    step = _training_step(model, optimizer, ctc_weight)
     batches = iter(training_batches(training, batch, connect_up_to, seed + 1000 * int(epoch_done)))
     board = tf.summary.create_file_writer(str(folder / "tensorboard"))
     for epoch in range(int(epoch_done) + 1, epochs + 1):
