@@ -1,16 +1,12 @@
 """The two-pass model against plain NumPy, and its file against Keras."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras as keras
 
 from tflite_asr.config import ModelConfig, preset
 from tflite_asr.errors import InputError
 from tflite_asr.losses.cross_entropy import guided_attention
-from tflite_asr.models.build import build_model
 from tflite_asr.runtime.batch import collate
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.recognizer import Recognizer
@@ -22,14 +18,8 @@ TOKEN_LENGTHS = np.array([6, 2], np.int32)
 
 
 @pytest.fixture(scope="module")
-def model():
-    keras.utils.set_random_seed(2)
-    model = build_model(preset("tiny_two_pass"))
-    random = np.random.default_rng(2)
-    for name, weight in model.named_weights().items():
-        if name.startswith("rescorer"):
-            weight.assign_add(0.3 * random.standard_normal(weight.shape))
-    return model
+def model(two_pass_model):
+    return two_pass_model
 
 
 @pytest.fixture(scope="module")
@@ -171,14 +161,12 @@ def test_what_cannot_be_rescored_is_refused(change, message):
 
 
 @pytest.mark.slow
-def test_the_file_trains_and_rescores_as_keras_does(model, tmp_path, utterances):
+def test_the_file_trains_and_rescores_as_keras_does(model, two_pass_tflite, utterances):
     from signatures.spec import mean_loss
-    from tflite_asr.export import SplitOptions, export
 
-    export(model, tmp_path / "two.tflite", optimizer="sgd", split=SplitOptions(parts=1))
-    contents = read_contents(tmp_path / "two.tflite")
+    contents = read_contents(two_pass_tflite)
     assert contents.flex_ops == [] and contents.custom_ops == []
-    recognizer = Recognizer.load(tmp_path / "two.tflite")
+    recognizer = Recognizer.load(two_pass_tflite)
     examples = utterances(2, 11)
     batch = [tf.constant(value) for value in collate(examples, model.config).values()]
     encoded, lengths, _ = model.encode(batch[0][1:], batch[1][1:])

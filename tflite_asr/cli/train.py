@@ -5,9 +5,15 @@
 
 Writes config.json, weights.safetensors (the average of the last weights, the best on the development speech),
 history.jsonl, tensorboard/ and voices.json, by which a phone tells its owner from others, into the folder. `tflite-asr export` makes a .tflite of it. Needs the extra `train`.
+
+A trained model can be fine-tuned with its weights rounded as an int8 file stores them:
+
+    tflite-asr train commands --quantize-aware runs/commands --manifest ... --learning-rate 2e-4 --epochs 5 --out runs/int8
 """
 
 import argparse
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ctc-weight", type=float, default=0.0, help="of a CTC loss on a transducer's encoder, so that it learns sooner (default %(default)s)"
     )
+    parser.add_argument(
+        "--quantize-aware", metavar="DIR", help="fine-tune the model in DIR, its weights rounded as `export --quantize aware` stores them"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
     add_seed(parser)
 
@@ -55,7 +64,9 @@ def run(args: argparse.Namespace) -> dict:
     config, folder = preset(args.preset), Path(args.out)
     if args.ctc_weight and not config.prediction:
         raise InputError(f"--ctc-weight: expected a transducer, {config.name} has CTC heads of its own")
-    _check_resumes(folder, config)
+    if args.ctc_weight and args.quantize_aware is not None:
+        raise InputError("--quantize-aware: expected no --ctc-weight with it, what is fine-tuned is aligned already")
+    check_resumes(folder, config)
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
     if args.words is not None:
@@ -64,13 +75,12 @@ def run(args: argparse.Namespace) -> dict:
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
         held_out = Corpus(development, config, notices) if development else None
-    from tensorflow import errors
-
     from tflite_asr.training.fit import fit
     from tflite_asr.training.voices import write_voices
 
+    initial, objective_of = _rounded(args.quantize_aware, config)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with training_errors(folder):
         write_voices(folder, corpus, args.seed)
         last = fit(
             config,
@@ -84,14 +94,41 @@ def run(args: argparse.Namespace) -> dict:
             learning_rate=args.learning_rate,
             ctc_weight=args.ctc_weight,
             seed=args.seed,
+            initial=initial,
+            objective_of=objective_of,
         )
-    except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:
-        # TensorFlow's words for a full disk, a folder that cannot be written, a file of resume/ that is gone or torn
-        raise InputError(f"{folder}: cannot train into it: {' '.join(error.message.split())}") from None
     return {"model": args.out, "utterances": len(training), **last}
 
 
-def _check_resumes(folder: Path, config: "ModelConfig") -> None:
+def _rounded(folder: str | None, config: "ModelConfig") -> "tuple[dict, Callable | None]":
+    """Weights to start from and the objective, of quantisation-aware training; nothing and None without it."""
+    if folder is None:
+        return {}, None
+    from tflite_asr.errors import InputError
+    from tflite_asr.models.storage import load_model
+    from tflite_asr.training.quantize_aware import aware_loss
+
+    model = load_model(Path(folder))
+    if model.config != config:
+        raise InputError(f"{folder}: expected the preset {config.name}, got another model")
+    return {name: weight.numpy() for name, weight in model.named_weights().items()}, aware_loss
+
+
+@contextlib.contextmanager
+def training_errors(folder: Path) -> Iterator[None]:
+    """TensorFlow's words for a full disk, a folder that cannot be written, a file of resume/ that is gone or torn, as an
+    InputError."""
+    from tensorflow import errors
+
+    from tflite_asr.errors import InputError
+
+    try:
+        yield
+    except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:
+        raise InputError(f"{folder}: cannot train into it: {' '.join(error.message.split())}") from None
+
+
+def check_resumes(folder: Path, config: "ModelConfig") -> None:
     """InputError when the folder holds another model than the one to train: it would be overwritten."""
     import json
 

@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from tqdm import trange
@@ -13,18 +14,17 @@ from tflite_asr.config import ModelConfig
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
-from tflite_asr.layers.ctc import CTCHead
-from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.models.build import build_model
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.models.storage import save_model
 from tflite_asr.ops.log_mel import log_mel
 from tflite_asr.training.batching import evaluation_batches, training_batches
+from tflite_asr.training.objective import Objective, own_loss
 from tflite_asr.training.spec_augment import spec_augment
 
-AVERAGE = 0.999  # momentum of the weights' moving average, which is what is kept; over a tenth of a shorter run
-NO_ALIGNMENT = 1e6  # nats; a CTC loss above it says that there is none
+AVERAGE = 0.999  # momentum of the weights' moving average, which is what is kept,
+AVERAGE_SHARE = 0.1  # unless it would reach back over more than this share of a short training
 
 
 def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
@@ -33,26 +33,17 @@ def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
     return tf.maximum(0, (sample_counts - features.window_samples) // features.hop_samples + 1)
 
 
-def _training_step(model: SpeechModel, optimizer: keras.optimizers.Optimizer, ctc_weight: float):
+def _training_step(objective: Objective, config: ModelConfig, optimizer: keras.optimizers.Optimizer):
     """The compiled step; it is compiled once for each shape that the batches come in."""
-    weights = model.trainable_variables
-
-    def losses_of(frames, lengths, tokens, token_counts):
-        if not ctc_weight:
-            return model.loss(frames, lengths, tokens, token_counts, training=True)
-        encoded, lengths, _ = model.encode(frames, lengths, training=True)
-        predicted = model.predict_labels(tokens, token_counts, training=True)
-        losses = model.join_loss(encoded, lengths, predicted, tokens, token_counts, training=True)
-        ctc = ctc_loss(model.auxiliary(encoded), tokens, lengths, token_counts)
-        # labels that do not fit into the steps have no alignment to learn from
-        return losses + ctc_weight * tf.where(ctc < NO_ALIGNMENT, ctc, tf.zeros_like(ctc))
+    weights = objective.trained
 
     @tf.function(jit_compile=True)
     def step(samples, sample_counts, tokens, token_counts):
-        lengths = frame_counts(sample_counts, model.config)
-        frames = spec_augment(log_mel(samples, model.config.features), lengths)
+        lengths = frame_counts(sample_counts, config)
+        frames = log_mel(samples, config.features)
+        heard = spec_augment(frames, lengths)
         with tf.GradientTape() as tape:
-            losses = losses_of(frames, lengths, tokens, token_counts)
+            losses = objective.losses(frames, heard, lengths, tokens, token_counts)
             loss = tf.reduce_mean(losses)
         optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
         return tf.reduce_sum(losses) / tf.cast(tf.reduce_sum(token_counts), tf.float32)
@@ -107,8 +98,11 @@ def fit(
     learning_rate: float = 2e-3,
     ctc_weight: float = 0.0,
     seed: int = 0,
+    initial: dict[str, np.ndarray] | None = None,
+    freeze: bool = False,
+    objective_of: Callable[[SpeechModel], Objective] | None = None,
 ) -> dict:
-    """Train from scratch, or go on where an interrupted run of the same folder stopped.
+    """Train a model, or go on where an interrupted run of the same folder stopped.
 
     Writes `config.json`, `weights.safetensors` (averaged weights, the best on the development speech),
     `history.jsonl`, `tensorboard/` and `resume/`.
@@ -121,26 +115,35 @@ def fit(
         batch: utterances a step.
         epochs, steps_per_epoch: how long; the learning rate rises over the first twentieth, then falls to 0 by a cosine.
         learning_rate: the highest, of Adam.
-        ctc_weight: of a CTC loss on a transducer's encoder beside its own loss; its head is not kept.
+        ctc_weight: of a CTC loss on a transducer's encoder beside its own loss; see `own_loss`.
         seed: of weights, order and augmentation.
+        initial: weights to start from, by tree path; those that are not in it are drawn at random.
+        freeze: train only what is not in `initial`.
+        objective_of: makes of the model what to minimise and train in place of its own loss.
 
     Returns:
         the last row of the history.
     """
     keras.utils.set_random_seed(seed)
     model = build_model(config)
-    if ctc_weight:
-        model.auxiliary = CTCHead(config.vocabulary_size)
-        model.auxiliary(tf.zeros([1, 1, config.encoder.units]))
+    weights, initial = model.named_weights(), initial or {}
+    for name, value in initial.items():
+        weights[name].assign(value)
+    if objective_of is None:
+        free = [weight for name, weight in weights.items() if not (freeze and name in initial)]
+        objective = own_loss(model, free, ctc_weight)
+    else:
+        objective = objective_of(model)
     total = epochs * steps_per_epoch
     warmup = max(1, total // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, total - warmup, alpha=0.0, warmup_target=learning_rate, warmup_steps=warmup
     )
+    momentum = min(AVERAGE, 1 - 1 / max(1, AVERAGE_SHARE * total))
     optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=min(AVERAGE, 1 - 10 / total)
+        schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum
     )
-    optimizer.build(model.trainable_variables)
+    optimizer.build(objective.trained)
     clips = (
         fitting_clips(development, development.utterances, connect_up_to, 0, config.max_seconds) if development else []
     )
@@ -152,7 +155,7 @@ def fit(
     state.restore(manager.latest_checkpoint)
     history.keep(int(epoch_done))
 
-    step = _training_step(model, optimizer, ctc_weight)
+    step = _training_step(objective, config, optimizer)
     batches = iter(training_batches(training, batch, connect_up_to, seed + 1000 * int(epoch_done)))
     board = tf.summary.create_file_writer(str(folder / "tensorboard"))
     for epoch in range(int(epoch_done) + 1, epochs + 1):
@@ -161,14 +164,14 @@ def fit(
             for _ in bar:
                 losses.append(step(*next(batches)))
                 bar.set_postfix(loss=f"{float(losses[-1]):.3f}")
-        row = {"epoch": epoch, "loss_per_token": float(tf.reduce_mean(losses))}
-        trained = model.get_weights()
-        optimizer.finalize_variable_values(model.trainable_variables)  # the average in place of the last weights
+        row = {"epoch": epoch, "of": epochs, "loss_per_token": float(tf.reduce_mean(losses))}
+        last = model.get_weights()
+        optimizer.finalize_variable_values(objective.trained)  # the average in place of the last weights
         if development:
             row["development_wer"] = evaluate(model, development, clips).wer
         if not development or row["development_wer"] <= history.best_wer:
-            save_model(folder, config, {name: weight.numpy() for name, weight in model.named_weights().items()})
-        model.set_weights(trained)
+            save_model(folder, config, {name: weight.numpy() for name, weight in weights.items()})
+        model.set_weights(last)
         history.append(row)
         with board.as_default(step=epoch):
             for name, value in row.items():
