@@ -26,6 +26,7 @@ COMMANDS = (
     "inspect",
     "transcribe",
     "evaluate",
+    "tune-rescoring",
     "personalize",
     "benchmark",
     "simulate",

@@ -33,6 +33,7 @@ class Artifact:
     signatures: dict[str, dict]  # does, inputs, outputs, reads, writes
     plans: dict[str, list[dict]]  # the ordered signature calls of one training step
     path: Path  # of the .tflite; not written
+    rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
 
     @property
@@ -42,7 +43,18 @@ class Artifact:
     @property
     def pulls(self) -> bool:
         """Whether training can draw the weights back to what was shipped."""
-        return any(tensor["name"] == "pull" for tensor in self.signatures["train"]["inputs"])
+        return any(tensor["name"] == "pull" for tensor in self.signatures.get("train", {"inputs": []})["inputs"])
+
+    @property
+    def trainable(self) -> list[dict]:
+        """The parameters that training changes; those of frozen groups are constants of the file."""
+        return [row for row in self.parameters if row["trainable"]]
+
+    @property
+    def frozen_groups(self) -> list[str]:
+        """The groups that cannot train."""
+        live = {row["group"] for row in self.trainable}
+        return [group["name"] for group in self.groups if group["name"] not in live]
 
     def make_tokenizer(self) -> CharacterTokenizer:
         return CharacterTokenizer.from_json(self.tokenizer)
@@ -87,6 +99,17 @@ def read_artifact(model: str | Path) -> Artifact:
             f"{artifact.tflite_sha256[:12]}...; the two files are not a pair or one is damaged, copy both again"
         )
     return artifact
+
+
+def write_description(artifact: Artifact) -> None:
+    """Write NAME.json beside NAME.tflite; the former one stays until the new one is whole."""
+    path = artifact.path.with_suffix(".json")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

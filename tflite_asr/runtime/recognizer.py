@@ -15,6 +15,7 @@ from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
 from tflite_asr.runtime.plan import Plan, StepResult, run_step
 from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
+from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPassDecoder
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
 
 # tensors of a checkpoint beside those of the model
@@ -134,6 +135,37 @@ class Recognizer:
                 return self.tokenizer.decode(tokens[: self.config.sizes.max_tokens]), exit
             inputs = {name: result[name] for name in ("encoded", "encoded_lengths")}
 
+    @property
+    def rescoring(self) -> Rescoring:
+        """How this artifact's two passes become one, as `tune-rescoring` found it."""
+        return Rescoring(**self.artifact.rescoring or {})
+
+    def candidates(self, frames: np.ndarray) -> list[Candidate]:
+        """The first pass's n-best for frames [time, mel_bands], with what the second pass says of them."""
+        decoder = self._two_pass(self._model_for(frames))
+        decoder.whole(frames)
+        return decoder.candidates()
+
+    def transcribe_two_pass(self, frames: np.ndarray, rescoring: Rescoring | None = None) -> str:
+        """What is said in frames [time, mel_bands], by both passes."""
+        return self.tokenizer.decode((rescoring or self.rescoring).best(self.candidates(frames)).tokens)
+
+    def stream_two_pass(
+        self, chunks: Sequence[np.ndarray] | Iterator[np.ndarray], rescoring: Rescoring | None = None
+    ) -> Iterator[str]:
+        """The first pass over frames [any, mel_bands] as they come: yields its best text so far after each model chunk, and
+        at the end what both passes choose. With the learned weights, as `stream`."""
+        decoder = self._two_pass(self.model)
+        decoder.start(self._start_of_stream())
+        for chunk in self._model_chunks(chunks):
+            yield self.tokenizer.decode(decoder.accept(chunk))
+        yield self.tokenizer.decode((rescoring or self.rescoring).best(decoder.candidates()).tokens)
+
+    def _two_pass(self, model: SignatureModel) -> TwoPassDecoder:
+        if "rescore" not in self.artifact.signatures:
+            raise InputError(f"{self.artifact.path}: has no second pass; transcribe without --two-pass")
+        return TwoPassDecoder(model, self.config)
+
     def _steps(self, result: dict[str, np.ndarray]) -> np.ndarray:
         """Log probabilities of the labels [steps, vocabulary], without the padding."""
         return result["log_probabilities"][0, : result["encoded_lengths"][0]].copy()
@@ -153,24 +185,25 @@ class Recognizer:
 
         With the learned weights: who speaks is not known before the end.
         """
-        size = self.config.sizes.stream_frames
         state = self._start_of_stream()
-        waiting = np.zeros([0, self.config.features.mel_bands], np.float32)
         tokens: list[int] = []
-
-        def advance(frames: np.ndarray) -> str:
-            result = self.model.run("stream", {**self._padded(frames, size), **state})
+        for frames in self._model_chunks(chunks):
+            result = self.model.run("stream", {**self._padded(frames, self.config.sizes.stream_frames), **state})
             state.update({key: result[key] for key in state})
             tokens.extend(result["tokens"][0, : result["token_lengths"][0]])
-            return self.tokenizer.decode(tokens)
+            yield self.tokenizer.decode(tokens)
 
+    def _model_chunks(self, chunks: Sequence[np.ndarray] | Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """Frames [any, mel_bands] cut anew to what one call of `stream` takes; the last may be shorter."""
+        size = self.config.sizes.stream_frames
+        waiting = np.zeros([0, self.config.features.mel_bands], np.float32)
         for chunk in chunks:
             waiting = np.concatenate([waiting, chunk])
             while len(waiting) >= size:
-                yield advance(waiting[:size])
+                yield waiting[:size]
                 waiting = waiting[size:]
         if len(waiting):
-            yield advance(waiting)
+            yield waiting
 
     def _model_for(self, frames: np.ndarray) -> SignatureModel:
         return self.model if self.hears_owner(frames) else self._shipped_model()
@@ -224,13 +257,21 @@ class Recognizer:
             clip_norm: greatest norm of the gradient, of all groups together in the plan `train`, of each group in
                 `split`; 0 does not clip.
             pull: w -= learning_rate * pull * (w - shipped w) at every step; 0 does not.
-            group_rates: factors on the learning rate by group name, 1 where not named; 0 leaves a group alone.
+            group_rates: factors on the learning rate by group name, 1 where not named; 0 leaves a group alone. A group
+                that the file holds frozen has 0.
             plan: train, the whole step in one call, or split, the same in parts with less memory.
             clip_globally: `split` clips by the norm of all groups too; it takes twice as long, see docs/architecture.md.
         """
-        rates = dict.fromkeys(self.groups, 1.0) | (group_rates or {})
+        frozen = dict.fromkeys(self.artifact.frozen_groups, 0.0)
+        rates = dict.fromkeys(self.groups, 1.0) | frozen | (group_rates or {})
         if set(rates) != set(self.groups):
             raise InputError(f"no such layer group: {sorted(set(rates) - set(self.groups))}; there are {self.groups}")
+        asked = [group for group in frozen if rates[group]]
+        if asked or len(frozen) == len(self.groups):
+            raise InputError(
+                f"{self.artifact.path}: cannot train {', '.join(asked) or 'any layer group'}: their weights are constants of the "
+                "file; export it with --trainable"
+            )
         if pull and not self.artifact.pulls:
             raise InputError(f"{self.artifact.path}: exported without the shipped weights that pull={pull} needs")
         inputs = {

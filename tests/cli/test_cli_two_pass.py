@@ -1,0 +1,134 @@
+"""Commands of the two-pass model: distil, tune, transcribe, evaluate."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from tflite_asr.cli.main import main
+from tflite_asr.config import preset
+from tflite_asr.models.storage import save_model
+from tflite_asr.runtime.artifact import read_artifact
+
+RATE = 16000
+
+
+@pytest.fixture
+def speech(tmp_path):
+    random = np.random.default_rng(5)
+    rows = []
+    for index, text in enumerate(("ONE", "TWO ONE", "NINE")):
+        soundfile.write(tmp_path / f"{index}.wav", 0.2 * random.standard_normal(int((0.5 + 0.1 * index) * RATE)), RATE)
+        rows.append({"audio": f"{index}.wav", "text": text, "speaker": "ann"})
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+@pytest.fixture
+def model(speech, two_pass_tflite):
+    for suffix in (".tflite", ".json"):
+        shutil.copy(two_pass_tflite.with_suffix(suffix), speech / f"two{suffix}")
+    return speech / "two.tflite"
+
+
+def result_of(capsys, *arguments):
+    assert main([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys, *arguments):
+    assert main([*map(str, arguments)]) == 2
+    out, problem = capsys.readouterr()
+    assert out == "" and problem.count("\n") == 1
+    return problem
+
+
+@pytest.mark.slow
+def test_tuning_finds_the_lowest_rate_and_writes_it_into_the_description(speech, model, capsys):
+    manifest = speech / "m.jsonl"
+    tuned = result_of(capsys, "tune-rescoring", model, "--manifest", manifest, "--threads", 1)
+    assert len(tuned["tried"]) == 42
+    assert tuned["wer"] == min(row["wer"] for row in tuned["tried"]) <= tuned["first_pass_wer"]
+    kept = read_artifact(model).rescoring
+    assert kept == {"weight": tuned["weight"], "per_label": tuned["per_label"], "nbest": None}
+    measured = result_of(capsys, "evaluate", model, "--manifest", manifest, "--two-pass", "--threads", 1)
+    assert (measured["wer"], measured["cer"]) == (tuned["wer"], tuned["cer"])
+    alone = result_of(capsys, "evaluate", model, "--manifest", manifest, "--threads", 1)
+    assert alone["wer"] == tuned["first_pass_wer"]
+    files = sorted(path.name for path in speech.iterdir())
+    assert files == ["0.wav", "1.wav", "2.wav", "m.jsonl", "two.json", "two.tflite"]
+
+
+@pytest.mark.slow
+def test_a_file_is_transcribed_by_both_passes_whole_and_as_a_stream(speech, model, capsys):
+    whole = result_of(capsys, "transcribe", model, speech / "0.wav", "--two-pass")["transcripts"]
+    stream = result_of(capsys, "transcribe", model, speech / "0.wav", "--two-pass", "--stream", "--nbest", 4)["transcripts"]
+    assert whole == stream and whole[0]["text"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (["--two-pass", "--nbest", 1], "--nbest: expected 2 to 4"),
+        (["--two-pass", "--nbest", 0], "--nbest: expected 2 to 4"),
+        (["--two-pass", "--nbest", 5], "--nbest: expected 2 to 4"),
+        (["--nbest", 3], "expected --two-pass with it"),
+        (["--two-pass", "--greedy"], "neither --greedy nor --exit"),
+    ],
+)
+def test_rescoring_that_cannot_be(speech, model, capsys, options, told):
+    assert told in refused(capsys, "transcribe", model, speech / "0.wav", *options)
+
+
+def test_a_file_without_second_pass_is_not_tuned(speech, tiny_tflite, capsys):
+    problem = refused(capsys, "tune-rescoring", tiny_tflite, "--manifest", speech / "m.jsonl")
+    assert "has no second pass" in problem
+
+
+@pytest.fixture
+def teacher(speech, two_pass_model):
+    weights = {name: weight.numpy() for name, weight in two_pass_model.named_weights().items()}
+    save_model(speech / "teacher", two_pass_model.config, weights)
+    return speech / "teacher"
+
+
+def distil_line(speech, **options):
+    options = {"teacher": speech / "teacher", "student": "tiny_two_pass", "epochs": "1,1,1", "steps": 1, "batch": 2} | options
+    line = ["distill", "--manifest", speech / "m.jsonl", "--out", speech / "student"]
+    return [*line, *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ({"stages": "2,3", "epochs": "1,1"}, "stage 2 starts from stage 1, which is not in"),
+        ({"stages": "1,3", "epochs": "1,1"}, "expected stages such as 1,2,3"),
+        ({"stages": "one"}, "--stages one: expected whole numbers"),
+        ({"epochs": "1,1"}, "--epochs 1,1: expected one number for each of the stages 1,2,3"),
+        ({"student": "tiny"}, "student tiny: expected a two-pass model"),
+        ({"student": "sentences_student"}, "the teacher's feature frames in an encoder step"),
+        ({"alpha": 1.5}, "--alpha: expected 0 to 1"),
+        ({"teacher": "nowhere"}, "nowhere: expected a folder"),
+    ],
+)
+def test_distillation_that_cannot_be(speech, teacher, capsys, options, told):
+    assert told in refused(capsys, *distil_line(speech, **options))
+    assert not (speech / "student").exists()
+
+
+def test_a_student_folder_of_another_model_is_left_alone(speech, teacher, capsys):
+    path = speech / "student" / "stage_1" / "config.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(preset("commands").to_json()))
+    assert "another model" in refused(capsys, *distil_line(speech))
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_quantisation_aware_training_of_another_model(speech, teacher, capsys):
+    line = ["train", "tiny_two_pass", "--manifest", speech / "m.jsonl", "--out", speech / "aware"]
+    assert "expected the preset tiny_two_pass" in refused(capsys, *line, "--quantize-aware", teacher)
+    assert "expected no --ctc-weight" in refused(capsys, *line, "--quantize-aware", teacher, "--ctc-weight", 0.5)
+    assert not (speech / "aware").exists()
