@@ -3,9 +3,10 @@
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import tensorflow as tf
 
@@ -23,8 +24,10 @@ from signatures.training import train_signature
 from signatures.weights import tensor_key, weights_signatures
 from tflite_asr.compact import compact
 from tflite_asr.errors import InputError
+from tflite_asr.freeze import HOLD, freeze
 from tflite_asr.models.ctc import CTC
 from tflite_asr.models.transducer import Transducer
+from tflite_asr.quantization import Quantization
 from tflite_asr.runtime.artifact import Artifact, sha256
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.voice import Mixture
@@ -60,6 +63,7 @@ def export(
     optimizer: str = "adam",
     split: SplitOptions = SplitOptions(),
     voices: Mixture | None = None,
+    quantization: Quantization = Quantization(),
     inference: bool = True,
     pull: bool = True,
     allow_flex: bool = False,
@@ -72,6 +76,7 @@ def export(
         optimizer: sgd, momentum or adam; its slots travel in the file as variables.
         voices: many voices, for telling the owner's from them.
         split: how the training step is cut into parts.
+        quantization: which groups train on the device, and what the weights of the others become.
         inference: whether the file can recognise, besides training.
         pull: whether training can draw the weights back to what was shipped. A model of hundreds of MB has to do
             without: the shipped weights stand in every training signature while the file is made.
@@ -81,17 +86,21 @@ def export(
         raise InputError(f"{out}: expected a name that ends in .tflite")
     if optimizer not in OPTIMIZERS:
         raise InputError(f"no optimizer named {optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
-    state = State(model.named_weights(), OPTIMIZERS[optimizer], pull)
+    trainable = quantization.trainable_groups([group.name for group in model.all_groups])
+    frozen = {name: weight for name, weight in model.named_weights().items() if group_of(name) not in trainable}
+    live = {name: weight for name, weight in model.named_weights().items() if name not in frozen}
+    state = State(live, OPTIMIZERS[optimizer], pull)
     # the parts end in one loss: a model that can be left early is trained whole
-    split_step = None if model.config.exits else make_split_step(model, state, split)
+    split_step = make_split_step(model, state, split) if live and not model.config.exits else None
     signatures = all_signatures(model, state, split_step, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
-    content = convert(functions, state, allow_flex=allow_flex)
+    content = convert(functions, state, allow_flex=allow_flex, frozen=frozen, quantization=quantization)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary, description = out.with_name(f".{out.name}.tmp"), out.with_name(f".{out.stem}.json.tmp")
     try:
         temporary.write_bytes(content)
         artifact = _describe(model, state, signatures, functions, split_step, temporary, out, voices, allow_flex)
+        quantization.check_runtime(artifact.min_runtime, out)
         description.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
         temporary.replace(out)
         description.replace(out.with_suffix(".json"))
@@ -116,9 +125,11 @@ def all_signatures(
 ) -> list[Signature]:
     """Every signature of an export, in the order of docs/signatures.md."""
     sizes = model.config.sizes
+    always = [*(_inference_signatures(model) if inference else []), loss_signature(model)]
+    if not state.weights:
+        return always
     return [
-        *(_inference_signatures(model) if inference else []),
-        loss_signature(model),
+        *always,
         parameters_signature(model, state, sizes.batch),
         train_signature(model, state),
         *(split_step.signatures() if split_step else []),
@@ -150,10 +161,21 @@ def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
     return [*signatures, rescore_signature(model, **fixed, hypotheses=sizes.beam)]
 
 
-def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes:
+def convert(
+    functions: dict,
+    state: State,
+    *,
+    allow_flex: bool = False,
+    frozen: Mapping[str, tf.Variable] = MappingProxyType({}),
+    quantization: Quantization = Quantization(),
+) -> bytes:
     """The .tflite of traced functions by signature name; InputError lists the ops that TFLite lacks, by signature."""
+
+    def attempt(functions: dict) -> bytes:
+        return _convert(functions, state, allow_flex, frozen, quantization)
+
     try:
-        return _convert(functions, state, allow_flex)
+        return attempt(functions)
     except Exception as error:
         if "some ops" not in str(error).lower() and "not supported" not in str(error).lower():
             raise
@@ -161,7 +183,7 @@ def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes
     lines = []
     for name, function in functions.items():  # which of them, and what in it: the converter tells only the sum
         try:
-            _convert({name: function}, state, allow_flex)
+            attempt({name: function})
         except Exception as error:
             ops = sorted(set(re.findall(r"\btf\.([A-Z]\w*)", str(error))))
             advice = "; ".join(f"for {op} use {INSTEAD[op]}" for op in ops if op in INSTEAD)
@@ -176,9 +198,12 @@ def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes
     )
 
 
-def _convert(functions: dict, state: State, allow_flex: bool) -> bytes:
+def _convert(functions: dict, state: State, allow_flex: bool, frozen: Mapping[str, tf.Variable], quantization: Quantization) -> bytes:
+    int8 = frozen if quantization.mode == "aware" else {}
+    if int8:
+        functions = functions | {HOLD: _assigning(int8)}
     module = tf.Module()
-    module.variables_of_state = list(state.variables().values())
+    module.variables_of_model = [*state.variables().values(), *frozen.values()]
     module.functions = list(functions.values())
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=functions)
@@ -186,7 +211,21 @@ def _convert(functions: dict, state: State, allow_flex: bool) -> bytes:
         converter.experimental_enable_resource_variables = True
         ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.target_spec.supported_ops = [*ops, tf.lite.OpsSet.SELECT_TF_OPS] if allow_flex else ops
-        return compact(converter.convert())
+        quantization.configure(converter)
+        content = converter.convert()
+    return compact(freeze(content, {name: weight.numpy() for name, weight in int8.items()}) if int8 else content)
+
+
+def _assigning(variables: Mapping[str, tf.Variable]) -> tf.types.experimental.ConcreteFunction:
+    """A function that assigns variables, so that the converter takes them for such; see `freeze`."""
+
+    @tf.function(autograph=False)
+    def hold():
+        for variable in variables.values():
+            variable.assign(-variable)
+        return {"held": tf.constant(len(variables))}
+
+    return hold.get_concrete_function()
 
 
 def _describe(
@@ -201,6 +240,7 @@ def _describe(
     allow_flex: bool,
 ) -> Artifact:
     contents = read_contents(written)
+    trained = list(dict.fromkeys(map(group_of, state.weights)))
 
     def tensor(spec: tf.TensorSpec) -> dict:
         return {"name": spec.name, "shape": spec.shape.as_list(), "dtype": spec.dtype.name}
@@ -222,9 +262,9 @@ def _describe(
                 "shape": weight.shape.as_list(),
                 "dtype": weight.dtype.name,
                 "group": group_of(path),
-                "trainable": True,
+                "trainable": path in state.weights,
             }
-            for path, weight in state.weights.items()
+            for path, weight in model.named_weights().items()
         ],
         state=[
             {"tensor": tensor_key(path), "shape": variable.shape.as_list(), "dtype": variable.dtype.name}
@@ -245,7 +285,7 @@ def _describe(
             for signature in signatures
         },
         plans={
-            "train": [{"signature": "train", "takes": {}, "updates": [group.name for group in model.all_groups]}],
+            **({"train": [{"signature": "train", "takes": {}, "updates": trained}]} if trained else {}),
             **({"split": split_step.plan()} if split_step else {}),
         },
         path=out,

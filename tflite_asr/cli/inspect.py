@@ -6,7 +6,13 @@
 
 import argparse
 
+from typing import TYPE_CHECKING
+
 from tflite_asr.cli.arguments import add_model
+
+if TYPE_CHECKING:
+    from tflite_asr.runtime.artifact import Artifact
+    from tflite_asr.runtime.flatbuffer import FileContents
 
 SUMMARY = "say what a .tflite holds"
 
@@ -38,8 +44,16 @@ def run(args: argparse.Namespace) -> dict:
         "op_versions": contents.op_versions,
         "min_runtime": contents.min_runtime,
         "constant_bytes": contents.constant_bytes,
+        "parameter_bytes_by_dtype": _parameter_bytes(artifact, contents),
         "markdown": args.markdown,
     }
+
+
+def _parameter_bytes(artifact: "Artifact", contents: "FileContents") -> dict[str, int]:
+    """What the model's weights take, by dtype: int8 is what the file holds of it, the other weights are floats."""
+    parameters = sum(group["parameters"] for group in artifact.groups)
+    int8 = contents.constant_bytes.get("int8", 0)
+    return {"float32": 4 * (parameters - int8), **({"int8": int8} if int8 else {})}
 
 
 def describe(result: dict) -> str:
@@ -49,6 +63,7 @@ def describe(result: dict) -> str:
         f"{result['path']}: {result['bytes'] / 1e6:.1f} MB, {result['parameters']:,} parameters, {result['optimizer']}",
         f"runs on TFLite {result['min_runtime']} and later; needs Flex: {', '.join(result['flex_ops']) or 'no'}; "
         f"custom ops: {', '.join(result['custom_ops']) or 'none'}",
+        "weights: " + ", ".join(f"{size / 1e6:.2f} MB {dtype}" for dtype, size in result["parameter_bytes_by_dtype"].items()),
         "",
         "layer group        parameters    weights MB  activations MB",
     ]
