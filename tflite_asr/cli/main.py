@@ -29,6 +29,7 @@ COMMANDS = (
     "tune-rescoring",
     "personalize",
     "benchmark",
+    "compare",
     "simulate",
     "record",
     "listen",

@@ -1,0 +1,94 @@
+"""A table of two-pass models: each is exported to recognise, tuned on development speech and measured on test speech.
+
+    tflite-asr compare teacher=runs/teacher scratch=runs/scratch distilled=runs/student/stage_3 int8=runs/aware:aware \\
+        --development speech/manifest.jsonl --development-where split=base_dev \\
+        --test speech/manifest.jsonl --test-where split=base_test --out runs/table
+
+A run is NAME=DIR, or NAME=DIR:QUANTIZE with what `export --quantize` takes. DIR/NAME.tflite are files without training
+signatures. Each is measured in a process of its own, on one thread. Prints Markdown; needs the extra `train`.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from tflite_asr.errors import InputError
+
+SUMMARY = "export, tune and measure two-pass models side by side"
+QUANTIZE = ("none", "dynamic", "aware")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="NAME=DIR[:Q]", help="what `train` or `distill` wrote, and how to store it")
+    parser.add_argument("--development", required=True, metavar="M", help="speech to tune rescoring on")
+    parser.add_argument("--development-where", metavar="F=V", help="its rows to keep")
+    parser.add_argument("--test", required=True, metavar="M", help="speech to measure on")
+    parser.add_argument("--test-where", metavar="F=V", help="its rows to keep")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where the .tflite files are written")
+
+
+def run(args: argparse.Namespace) -> dict:
+    from tflite_asr.cli import tune_rescoring
+
+    runs = [_parsed(text) for text in args.runs]
+    if len({name for name, _, _ in runs}) < len(runs):
+        raise InputError(f"expected each name once, got {', '.join(name for name, _, _ in runs)}")
+    rows = []
+    for name, folder, mode in runs:
+        path = Path(args.out) / f"{name}.tflite"
+        _export(folder, mode, path)
+        tuning = argparse.Namespace(
+            model=str(path), manifest=args.development, where=args.development_where, nbest=None, connect=1, seed=0, threads=1
+        )
+        tuned = tune_rescoring.run(tuning)
+        measured = _measured(path, args.test, args.test_where)
+        rows.append({"name": name, "model": str(path), "quantize": mode, "weight": tuned["weight"], **measured})
+    return {"rows": rows}
+
+
+def _parsed(text: str) -> tuple[str, Path, str]:
+    """NAME=DIR[:QUANTIZE]"""
+    name, equals, rest = text.partition("=")
+    folder, colon, mode = rest.rpartition(":")
+    if not colon:
+        folder, mode = rest, "none"
+    if not equals or not folder or not re.fullmatch(r"[\w-]+", name) or mode not in QUANTIZE:
+        raise InputError(f"{text!r}: expected NAME=DIR or NAME=DIR:Q with Q of {', '.join(QUANTIZE)}, such as teacher=runs/teacher")
+    return name, Path(folder), mode
+
+
+def _export(folder: Path, mode: str, path: Path) -> None:
+    from tflite_asr.export import export
+    from tflite_asr.models.storage import load_model
+    from tflite_asr.quantization import Quantization
+
+    model = load_model(folder)
+    if not model.config.rescorer:
+        raise InputError(f"{folder}: expected a two-pass model, {model.config.name} has no rescorer")
+    export(model, path, quantization=Quantization(mode, "none"))
+
+
+def _measured(path: Path, manifest: str, where: str | None) -> dict:
+    """What `benchmark.recognition` prints of it."""
+    import json
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "tflite_asr.benchmark.recognition", str(path), manifest, *([where] if where else [])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"{path}: cannot be measured: {(done.stderr.strip().splitlines() or ['no word why'])[-1]}")
+    return json.loads(done.stdout)
+
+
+def describe(result: dict) -> str:
+    lines = [
+        "| model | parameters | file, MB | first-pass WER | rescored WER | CER | seconds a second of speech | peak memory, MB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['name']} | {row['parameters']:,} | {row['bytes'] / 1e6:.2f} | {row['first_pass_wer']:.1%} | "
+        f"{row['rescored_wer']:.1%} | {row['rescored_cer']:.1%} | {row['seconds_per_second']:.3f} | {row['peak_private_mb']:.0f} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
