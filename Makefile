@@ -13,6 +13,7 @@ help:
 	@echo "make android    the Kotlin side: builds the demo app, tests it on the JVM"
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
 	@echo "make study DATA=FOLDER     personalise to 38 speakers on a server and on a phone, hours; ENGINE=ray for a cluster"
+	@echo "make exits DATA=FOLDER     models with early exits and without, and their word error rates by depth, hours"
 	@echo "make clean      remove the virtual environments and results"
 
 demo: $(DEMO_VENV)/installed
@@ -77,6 +78,34 @@ commands: $(VENV)/installed
 	$(ASR) export runs/commands --parts 2 --out tflite_asr/assets/commands.tflite \
 		--replay $(VOICES)/rehearse/manifest.jsonl --connect 5
 	$(ASR) inspect commands --markdown > docs/signatures.md
+
+# Early exits: trained together, each depth alone, added to a trained model; their tables go to runs/exits/base_test and
+# runs/exits/all_unseen, the second over every speaker of commands/ that was not trained on.
+EXITS := runs/exits
+EXITS_TRAIN = $(ASR) train commands_exits --words $(WORDS) --connect 2 --batch 16 --epochs 12 --seed 1 \
+	--manifest $(DATA)/commands/manifest.jsonl --where split=base_train \
+	--manifest $(DATA)/speech/manifest.jsonl --where split=base_train,corpus=fsdd \
+	--manifest $(VOICES)/words/manifest.jsonl --where ""
+EXITS_MODELS := groups_2 groups_4 groups_6 joint sandwich added tuned
+
+.PHONY: exits
+exits: $(VENV)/installed
+	test -n "$(DATA)" || { echo "make exits DATA=FOLDER: the folder that holds commands/ and speech/"; exit 2; }
+	test -d $(VOICES)/words || $(ASR) synthesize --words $(WORDS) --speakers 60 --seed 1 --out $(VOICES)/words
+	$(EXITS_TRAIN) --out $(EXITS)/joint
+	$(EXITS_TRAIN) --layers 2 --exits none --out $(EXITS)/groups_2
+	$(EXITS_TRAIN) --layers 4 --exits none --out $(EXITS)/groups_4
+	$(EXITS_TRAIN) --exits none --out $(EXITS)/groups_6
+	$(EXITS_TRAIN) --initial $(EXITS)/groups_6 --freeze --out $(EXITS)/added
+	$(EXITS_TRAIN) --initial $(EXITS)/groups_6 --out $(EXITS)/tuned
+	$(EXITS_TRAIN) --exit-weighting sandwich --out $(EXITS)/sandwich
+	for model in $(EXITS_MODELS); do \
+		test -f $(EXITS)/$$model.tflite || $(ASR) export $(EXITS)/$$model --out $(EXITS)/$$model.tflite || exit; done
+	$(ASR) exits $(EXITS_MODELS:%=$(EXITS)/%.tflite) --out $(EXITS)/base_test \
+		--manifest $(DATA)/commands/manifest.jsonl --where split=base_test \
+		--manifest $(DATA)/speech/manifest.jsonl --where split=base_test,corpus=fsdd
+	$(ASR) exits $(EXITS_MODELS:%=$(EXITS)/%.tflite) --out $(EXITS)/all_unseen \
+		--manifest $(DATA)/commands/manifest.jsonl --where "split=base_dev|base_test|pers_adapt|pers_test"
 
 # The study of docs/study.toml; the same command goes on where it stopped.
 ENGINE := local

@@ -12,7 +12,8 @@ class StepLabeller(Protocol):
     """A model with label probabilities at each step; shapes as in `tflite_asr.models.ctc`."""
 
     all_groups: Sequence[LayerGroup]
-    stages: Sequence[tuple[Sequence[LayerGroup], LayerGroup]]
+    stages: Sequence[Sequence[LayerGroup]]
+    heads: Sequence[LayerGroup]  # one behind each stage
 
     def features(self, samples): ...
     def front(self, frames, frame_lengths): ...
@@ -58,7 +59,7 @@ def label_inference_signatures(
     if not exits:
         return signatures
     x, lengths = model.front(tf.zeros([1, max_frames, mel_bands]), tf.zeros([1], tf.int32))
-    for stage, (stage_groups, head) in enumerate(model.stages):
+    for stage, (stage_groups, head) in enumerate(zip(model.stages, model.heads)):
         specs = frames_specs if stage == 0 else _encoded_specs(x, lengths)
         signatures.append(_stage_signature(model, stage, specs, (*stage_groups, head)))
         x, lengths, _ = model.stage_probabilities(stage, x, lengths)

@@ -14,25 +14,26 @@ class Optimizer:
 
     name: str
     slots: tuple[str, ...]
-    # (value, gradient, slots, learning_rate [], step [] float32 counted from 1) -> (new value, new slots)
+    # (value, gradient, scale [] of the gradient, slots, learning_rate [], step [] float32 counted from 1)
+    # -> (new value, new slots); of scalars as much is made as can be before they meet what is large
     update: Update
 
 
-def _sgd(value, gradient, slots, learning_rate, step):
+def _sgd(value, gradient, scale, slots, learning_rate, step):
     """w <- w - lr g."""
-    return value - learning_rate * gradient, ()
+    return value - (learning_rate * scale) * gradient, ()
 
 
-def _momentum(value, gradient, slots, learning_rate, step, decay=0.9):
+def _momentum(value, gradient, scale, slots, learning_rate, step, decay=0.9):
     """m <- 0.9 m - lr g; w <- w + m (Polyak 1964)."""
-    velocity = decay * slots[0] - learning_rate * gradient
+    velocity = decay * slots[0] - (learning_rate * scale) * gradient
     return value + velocity, (velocity,)
 
 
-def _adam(value, gradient, slots, learning_rate, step, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+def _adam(value, gradient, scale, slots, learning_rate, step, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
     """Kingma and Ba 2015, algorithm 1 in the form of their section 2's last paragraph."""
-    first = beta_1 * slots[0] + (1.0 - beta_1) * gradient
-    second = beta_2 * slots[1] + (1.0 - beta_2) * gradient * gradient
+    first = beta_1 * slots[0] + ((1.0 - beta_1) * scale) * gradient
+    second = beta_2 * slots[1] + ((1.0 - beta_2) * scale * scale) * tf.square(gradient)
     rate = learning_rate * tf.sqrt(1.0 - tf.pow(beta_2, step)) / (1.0 - tf.pow(beta_1, step))
     return value - rate * first / (tf.sqrt(second) + epsilon), (first, second)
 

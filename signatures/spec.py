@@ -1,7 +1,7 @@
 """What a signature is, and what a model must offer to be given some."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -73,6 +73,7 @@ class SplitModel(TrainableModel, Protocol):
 
     groups: Sequence[LayerGroup]  # the encoder's; the first batch inputs feed them
     label_groups: Sequence[LayerGroup]  # none for a loss that has no label history
+    inner_exits: Mapping[str, LayerGroup]  # heads of exits below the last, by the encoder group that each is behind
     label_inputs: tuple[str, ...]  # the names of the batch inputs that `label_front` and `join_loss` take
 
     def front(self, *frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -87,7 +88,11 @@ class SplitModel(TrainableModel, Protocol):
         self, encoded: tf.Tensor, lengths: tf.Tensor, predicted: tf.Tensor | None, *labels: tf.Tensor
     ) -> tf.Tensor:
         """Loss of each utterance [batch]; `predicted` is None without label groups. Its weights are those of the groups
-        in neither chain."""
+        in neither chain nor exit."""
+        ...
+
+    def exit_loss(self, group: str, x: tf.Tensor, lengths: tf.Tensor, *labels: tf.Tensor) -> tf.Tensor:
+        """Loss of each utterance [batch] at an inner exit, weighted so that `loss` is their sum and `join_loss`."""
         ...
 
     def recording(self) -> contextlib.AbstractContextManager[list[tf.Tensor]]:

@@ -8,14 +8,18 @@ Every group's forward, and every group's backward with its update, is a piece in
 are the weight gradients of one group. That is why `clip_norm` is about the gradient of each group here. To clip by the
 norm of all, run the plan twice: with `global_norm` below 0 nothing is updated and only the norms are told; above 0 it
 is the norm to clip by.
+
+Exits below the last one are worked out by the call that runs the group before them forward, see `signatures.exits`; their
+gradients go into what comes down from above.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from signatures.arena import in_arena
+from signatures.arena import always, in_arena
 from signatures.chain import GroupSpecs, frame_inputs
+from signatures.exits import ExitsPassed, InnerExits
 from signatures.optimizers import State
 from signatures.parts import Part
 from signatures.spec import LayerGroup, Signature, SplitModel, group_of, mean_over, scalar
@@ -30,17 +34,30 @@ class SplitStep:
         state: the variables.
         parts: of the encoder chain, bottom first.
         specs: of the same chain, from `chain.trace_chain`.
+        rates: the groups that `group_rates` are for; None: the model's.
+        suffix: of every signature's name.
     """
 
-    def __init__(self, model: SplitModel, state: State, parts: Sequence[Part], specs: Sequence[GroupSpecs]):
+    def __init__(
+        self,
+        model: SplitModel,
+        state: State,
+        parts: Sequence[Part],
+        specs: Sequence[GroupSpecs],
+        rates: Sequence[str] | None = None,
+        suffix: str = "",
+    ):
         self.model = model
         self.state = state
         self.parts = parts
         self.specs = specs
+        self.exits = InnerExits(model, state, specs)
         self.names = [group.name for group in model.all_groups]
+        self.rates = rates or self.names
+        self.suffix = suffix
         self.frames = frame_inputs(model)
         self.labels = [spec for spec in model.batch_inputs() if spec.name in model.label_inputs]
-        self.update_inputs = (*Update.inputs(state, self.names), scalar("global_norm"))
+        self.update_inputs = (*Update.inputs(state, self.rates), scalar("global_norm"))
 
     def signatures(self) -> list[Signature]:
         """In the order of the plan."""
@@ -50,25 +67,60 @@ class SplitStep:
     def plan(self) -> list[dict]:
         """The calls in order: `signature`; `takes`, which inputs are outputs of earlier calls, as call.output, the
         others being the step's own; `updates`, the groups that the call trains."""
-        top = len(self.parts) - 1
+        top, suffix = len(self.parts) - 1, self.suffix
 
         def source(k: int) -> dict[str, str]:
-            return {name: f"forward_{k - 1}.{name}" for name in ("x", "lengths")} if k else {}
+            return {name: f"forward_{k - 1}{suffix}.{name}" for name in ("x", "lengths")} if k else {}
 
-        calls = [{"signature": f"forward_{k}", "takes": source(k), "updates": []} for k in range(top)]
-        rows = {"rows": "forward_0.rows"} if top else {}
-        chain = {group.name for group in self.model.groups}
-        trained = [*self._names(top), *(name for name in self.names if name not in chain)]
-        calls.append({"signature": "head", "takes": {**source(top), **rows}, "updates": trained})
+        def for_losses(k: int) -> dict[str, str]:
+            rows = {"rows": f"forward_0{suffix}.rows"} if k else {}
+            return {**rows, **({"losses": f"forward_{k - 1}{suffix}.losses"} if self._exits_below(k) else {})}
+
+        calls = []
+        for k in range(top):
+            takes = {**source(k), **(for_losses(k) if self._exits_up_to(k) else {})}
+            calls.append({"signature": f"forward_{k}{suffix}", "takes": takes, "updates": []})
+        below = {name for k in range(top) for name in self._updated(k)}
+        trained = [name for name in self.names if name not in below]
+        calls.append({"signature": f"head{suffix}", "takes": {**source(top), **for_losses(top)}, "updates": trained})
         for k in reversed(range(top)):
-            kept = {name: f"forward_{k}.{name}" for name in self._kept_specs(k)}
+            carried = {name: f"forward_{k}{suffix}.{name}" for name in (*self._kept_specs(k), *self._carried_specs(k))}
             above = "head" if k == top - 1 else f"backward_{k + 1}"
-            takes = {**source(k), **kept, "gradient": f"{above}.gradient"}
-            calls.append({"signature": f"backward_{k}", "takes": takes, "updates": self._names(k)})
+            takes = {**source(k), **carried, "gradient": f"{above}{suffix}.gradient"}
+            calls.append({"signature": f"backward_{k}{suffix}", "takes": takes, "updates": self._updated(k)})
         return calls
 
     def _names(self, k: int) -> list[str]:
         return [self.names[index] for index in self.parts[k].indices]
+
+    def _updated(self, k: int) -> list[str]:
+        """The groups that `backward_<k>` updates: of its part, and the heads of the exits in it."""
+        names = self._names(k)
+        return [*names, *(self.exits.heads[group] for group in self.exits.behind(names))]
+
+    def _exits_below(self, k: int) -> bool:
+        """Whether there is an exit below a part."""
+        return bool(self.exits.behind(self.names[: self.parts[k].first]))
+
+    def _exits_up_to(self, k: int) -> bool:
+        """Whether there is an exit in a part or below it."""
+        return bool(self.exits.behind(self.names[: self.parts[k].last + 1]))
+
+    def _loss_inputs(self, k: int) -> list[tf.TensorSpec]:
+        """What a part that comes to a loss takes for it."""
+        rows = self.specs[0].lengths.shape
+        names = [*(["rows"] if k else []), *(["losses"] if self._exits_below(k) else [])]
+        return [*self.labels, *(tf.TensorSpec(rows, tf.float32, name) for name in names)]
+
+    def _passed(self, k: int, inputs: dict[str, tf.Tensor]) -> ExitsPassed:
+        """For the exits of a part that comes to a loss."""
+        rows = inputs["rows"] if k else self.model.row_weights(*(inputs[spec.name] for spec in self.model.batch_inputs()))
+        return ExitsPassed(self.exits, [inputs[spec.name] for spec in self.labels], rows, inputs.get("losses"))
+
+    def _carried_specs(self, k: int) -> dict[str, tf.TensorSpec]:
+        """What the exits of a part hand from forward to backward, by name."""
+        groups = self.exits.behind(self._names(k))
+        return {name: spec for group in groups for name, spec in self.exits.carried_specs(group).items()}
 
     def _inputs(self, k: int) -> list[tf.TensorSpec]:
         """What a part's first group is fed from."""
@@ -93,8 +145,8 @@ class SplitStep:
                 specs |= {f"kept_{self.names[index]}_{n}": tensor for n, tensor in enumerate(tensors)}
         return {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
 
-    def _run_up(self, groups: Sequence[LayerGroup], x: tf.Tensor, lengths: tf.Tensor):
-        """Output and its lengths, and for each group (x, lengths, kept)."""
+    def _run_up(self, groups: Sequence[LayerGroup], x: tf.Tensor, lengths: tf.Tensor, passed: ExitsPassed | None = None):
+        """Output and its lengths, and for each group (x, lengths, kept); by the exits that are `passed`, if any."""
         went = []
         for group in groups:
 
@@ -103,59 +155,65 @@ class SplitStep:
                     output, new_lengths, _ = group(x, lengths)
                 return output, new_lengths, list(kept)
 
-            output, new_lengths, kept = in_arena(lengths, body)
+            output, new_lengths, kept = in_arena(always(lengths), body)
             went.append((x, lengths, kept))
             x, lengths = output, new_lengths
+            if passed:
+                passed.passes(group.name, x, lengths)
         return x, lengths, went
 
     def _forward(self, k: int) -> Signature:
         groups = [self.model.groups[index] for index in self.parts[k].indices]
-        names = list(self._kept_specs(k))
+        names, carried = list(self._kept_specs(k)), list(self._carried_specs(k))
+        has_loss = self._exits_up_to(k)
 
         def forward(**inputs):
-            x, lengths, went = self._run_up(groups, *self._fed(k, inputs))
+            passed = self._passed(k, inputs) if has_loss else None
+            x, lengths, went = self._run_up(groups, *self._fed(k, inputs), passed)
             outputs = {"x": x, "lengths": lengths}
             if names:
                 first, *rest = went
                 flat = [*first[2], *(tensor for x, lengths, kept in rest for tensor in (x, lengths, *kept))]
                 outputs |= dict(zip(names, flat))
+            if passed:
+                flat = [gradient for gradients in passed.carried.values() for gradient in gradients]
+                outputs |= {"losses": passed.losses, **dict(zip(carried, flat))}
             if k == 0:
                 labels = [tf.zeros(spec.shape, spec.dtype) for spec in self.labels]  # rows are told by frames alone
                 outputs["rows"] = self.model.row_weights(*(inputs[spec.name] for spec in self.frames), *labels)
             return outputs
 
-        reads = tuple(self._names(k))
-        return Signature(f"forward_{k}", f"split step: forward through {_listed(reads)}", forward, tuple(self._inputs(k)), reads)
+        does = f"split step: forward through {_listed(self._names(k))}"
+        inputs = (*self._inputs(k), *(self._loss_inputs(k) if has_loss else []))
+        return Signature(f"forward_{k}{self.suffix}", does, forward, inputs, tuple(self._updated(k)))
 
     def _head(self) -> Signature:
         model, top = self.model, len(self.parts) - 1
         groups = [model.groups[index] for index in self.parts[top].indices]
-        inputs = [*self._inputs(top), *self.labels]
-        if top:
-            inputs.append(tf.TensorSpec(self.specs[0].lengths.shape, tf.float32, "rows"))
+        inputs = [*self._inputs(top), *self._loss_inputs(top)]
 
         def head(**inputs):
             labels = [inputs[spec.name] for spec in self.labels]
-            rows = inputs["rows"] if top else model.row_weights(*(inputs[spec.name] for spec in model.batch_inputs()))
-            encoded, lengths, went = self._run_up(groups, *self._fed(top, inputs))
+            passed = self._passed(top, inputs)
+            encoded, lengths, went = self._run_up(groups, *self._fed(top, inputs), passed)
             predicted, label_went = None, []
             if model.label_groups:
                 predicted, _, label_went = self._run_up(model.label_groups, *model.label_front(*labels))
             downward = _Downward(self, inputs)
-            loss, losses, d_encoded, d_predicted = downward.join(encoded, lengths, predicted, labels, rows)
-            downward.run(model.label_groups, label_went, d_predicted, needs_gradient=False)
-            gradient = downward.run(groups, went, d_encoded, needs_gradient=top > 0)
+            loss, losses, d_encoded, d_predicted = downward.join(encoded, lengths, predicted, labels, passed)
+            downward.run(model.label_groups, label_went, d_predicted, needs_gradient=False, carried={})
+            gradient = downward.run(groups, went, d_encoded, needs_gradient=top > 0, carried=passed.carried)
             told = {"loss": loss, "losses": losses, "proceed": downward.proceed, **downward.told()}
             return {**told, **({"gradient": gradient} if top else {})}
 
         groups_used = tuple(self.plan()[top]["updates"])
         does = f"split step: {_listed(self._names(top))} forward, the loss, then backward and update of these and of the head"
-        return Signature("head", does, head, (*inputs, *self.update_inputs), groups_used, groups_used)
+        return Signature(f"head{self.suffix}", does, head, (*inputs, *self.update_inputs), groups_used, groups_used)
 
     def _backward(self, k: int) -> Signature:
         part = self.parts[k]
         groups = [self.model.groups[index] for index in part.indices]
-        kept_specs = self._kept_specs(k)
+        kept_specs, carried_specs = self._kept_specs(k), self._carried_specs(k)
 
         def backward(**inputs):
             x, lengths = self._fed(k, inputs)
@@ -170,19 +228,22 @@ class SplitStep:
                 x, lengths, went = self._run_up(groups[:-1], x, lengths)
                 went.append((x, lengths, None))
             downward = _Downward(self, inputs)
-            gradient = downward.run(groups, went, inputs["gradient"], needs_gradient=k > 0)
+            exits = self.exits.behind(self._names(k))
+            carried = {group: [inputs[name] for name in self.exits.carried_specs(group)] for group in exits}
+            gradient = downward.run(groups, went, inputs["gradient"], needs_gradient=k > 0, carried=carried)
             return {**downward.told(), **({"gradient": gradient} if k else {})}
 
         spec = self.specs[part.last + 1].x
         inputs = (
             *self._inputs(k),
             *kept_specs.values(),
+            *carried_specs.values(),
             tf.TensorSpec(spec.shape, spec.dtype, "gradient"),
             *self.update_inputs,
         )
-        names = tuple(self._names(k))
-        does = f"split step: backward and update of {_listed(names)}"
-        return Signature(f"backward_{k}", does, backward, inputs, names, names)
+        names = tuple(self._updated(k))
+        does = f"split step: backward and update of {_listed(self._names(k))}"
+        return Signature(f"backward_{k}{self.suffix}", does, backward, inputs, names, names)
 
 
 class _Downward:
@@ -191,47 +252,63 @@ class _Downward:
     def __init__(self, step: SplitStep, inputs: dict[str, tf.Tensor]):
         self._model = step.model
         self._state = step.state
-        self._update = Update(step.state, step.names, inputs)
+        self._exits = step.exits
+        self._update = Update(step.state, step.rates, inputs)
         self._global_norm = inputs["global_norm"]
         self._go = self._update.finite
         self._count: tf.Tensor | None = None  # of this update, once the head has counted it
         self._norms: list[tf.Tensor] = []
         self._finite: list[tf.Tensor] = []
 
-    def join(self, encoded, lengths, predicted, labels, rows):
-        """The loss; counts the step and updates the groups of neither chain. Returns loss, losses and the gradients at
-        `encoded` and `predicted`."""
-        model, chained = self._model, {group.name for group in (*self._model.groups, *self._model.label_groups)}
-        names = [group.name for group in model.all_groups if group.name not in chained]
+    def join(self, encoded, lengths, predicted, labels, passed: ExitsPassed):
+        """The loss, with those of the exits passed; counts the step and updates the groups of neither chain nor exit.
+        Returns loss, losses and the gradients at `encoded` and `predicted`."""
+        model, exits = self._model, self._model.inner_exits.values()
+        others = {group.name for group in (*model.groups, *model.label_groups, *exits)}
+        names = [group.name for group in model.all_groups if group.name not in others]
 
         def body():
             sources = [tf.identity(tensor) for tensor in (encoded, predicted) if tensor is not None]
             with tf.GradientTape() as tape:
                 tape.watch(sources)
                 losses = model.join_loss(sources[0], lengths, sources[1] if len(sources) > 1 else None, *labels)
-                loss = mean_over(losses, rows)
+                if passed.losses is not None:
+                    losses += passed.losses
+                loss = mean_over(losses, passed.rows)
             finite = self._go & is_finite(loss)
             count = count_step(self._state, finite & (self._global_norm >= 0.0))
             norm, applied, gradients = self._change(tape, loss, names, sources, None, finite, count)
             return loss, losses, tf.cast(finite, tf.int32), count, norm, applied, gradients
 
-        loss, losses, finite, count, norm, applied, gradients = in_arena(lengths, body)
+        loss, losses, finite, count, norm, applied, gradients = in_arena(always(lengths), body)
         self.proceed = finite  # [] int32: 0 when nothing may be touched, here or in the calls below
         self._go = tf.cast(finite, tf.bool)
         self._count = count
         self._tell(norm, applied)
         return loss, losses, gradients[0], gradients[1] if len(gradients) > 1 else None
 
-    def run(self, groups: Sequence[LayerGroup], went: Sequence[tuple], gradient: tf.Tensor | None, needs_gradient: bool):
+    def run(
+        self,
+        groups: Sequence[LayerGroup],
+        went: Sequence[tuple],
+        gradient: tf.Tensor | None,
+        needs_gradient: bool,
+        carried: Mapping[str, Sequence[tf.Tensor]],
+    ):
         """Top to bottom through `groups`, each updated before the next; the gradient at the first one's input, if needed.
 
         Args:
             went: for each group its x, lengths, and what its ops kept; None in place of that: its forward pass runs anew.
+            carried: for each group with an exit behind it, the exit's gradients.
         """
         count = self._state.step.read_value() if self._count is None else self._count
         for index in reversed(range(len(groups))):
             group, (x, lengths, kept) = groups[index], went[index]
             through = index > 0 or needs_gradient
+            if group.name in carried:
+                gradient += carried[group.name][0]
+                weight_gradients = self._exits.weight_gradients(group.name, carried[group.name])
+                self._tell(*self._apply(weight_gradients, self._go, count))
 
             def body():
                 sources = [tf.identity(x)] if through else []
@@ -245,7 +322,7 @@ class _Downward:
                             output, _, _ = group(x_in, lengths)
                 return self._change(tape, output, [group.name], sources, gradient, self._go, count)
 
-            norm, applied, gradients = in_arena(lengths, body)
+            norm, applied, gradients = in_arena(always(lengths), body)
             gradient = gradients[0] if through else None
             self._tell(norm, applied)
         return gradient
@@ -254,12 +331,16 @@ class _Downward:
         """Update the groups of these names; norm of their gradient, whether it was applied, gradients at `sources`."""
         weights = {path: weight for path, weight in self._state.weights.items() if group_of(path) in names}
         found = tape.gradient(target, [*weights.values(), *sources], output_gradients=gradient)
-        gradients = dict(zip(weights, found))
+        norm, applied = self._apply(dict(zip(weights, found)), go, count)
+        return norm, applied, found[len(weights) :]
+
+    def _apply(self, gradients: dict[str, tf.Tensor], go, count):
+        """Update by gradients by tree path; their norm, whether it was applied."""
         norm = global_norm(gradients.values())
         finite = go & is_finite(norm)
         scale = self._update.clip(tf.where(self._global_norm > 0.0, self._global_norm, norm))
         self._update.apply(gradients, scale, count, finite & (self._global_norm >= 0.0))
-        return norm, tf.cast(finite, tf.int32), found[len(weights) :]
+        return norm, tf.cast(finite, tf.int32)
 
     def _tell(self, norm: tf.Tensor, finite: tf.Tensor) -> None:
         self._norms.append(norm)

@@ -84,20 +84,28 @@ class Update:
         """
         for name, gradient in gradients.items():
             if gradient.shape.num_elements() < LARGE_ELEMENTS:
-                self._apply_to(name, gradient, scale, step, apply)
-            else:  # the copies that an update makes are gone before the next weight's are made
-                in_arena(step, lambda: self._apply_to(name, gradient, scale, step, apply))
+                self._apply_where(name, gradient, scale, step, apply)
+            else:  # nothing is computed in vain, and what is, is gone before the next weight's turn
+                in_arena(self._moves(name, apply), lambda: self._apply(name, gradient, scale, step))
 
-    def _apply_to(self, name, gradient, scale, step, apply):
+    def _moves(self, name, apply):
+        return apply & (self._rates[group_of(name)] > 0.0)
+
+    def _updated(self, name, gradient, scale, step):
+        """The variables that an update of this weight assigns, and their new values."""
         state = self._state
         weight, slots, rate = state.weights[name], state.slots_of(name), self._rates[group_of(name)]
-        value, old_slots = weight.read_value(), [slot.read_value() for slot in slots]
-        count = tf.cast(tf.maximum(step, 1), tf.float32)
-        new, new_slots = state.optimizer.update(value, gradient * scale, old_slots, rate, count)
+        value, count = weight.read_value(), tf.cast(tf.maximum(step, 1), tf.float32)
+        new, new_slots = state.optimizer.update(value, gradient, scale, [slot.read_value() for slot in slots], rate, count)
         if state.shipped:
             new -= rate * self._pull * (value - tf.constant(state.shipped[name]))
-        moves = apply & (rate > 0.0)
-        weight.assign(tf.where(moves, new, value))
-        for slot, old_slot, new_slot in zip(slots, old_slots, new_slots):
-            slot.assign(tf.where(moves, new_slot, old_slot))
+        return zip([weight, *slots], [new, *new_slots])
+
+    def _apply(self, name, gradient, scale, step):
+        for variable, new in self._updated(name, gradient, scale, step):
+            variable.assign(new)
         return tf.identity(step)
+
+    def _apply_where(self, name, gradient, scale, step, apply):
+        for variable, new in self._updated(name, gradient, scale, step):
+            variable.assign(tf.where(self._moves(name, apply), new, variable.read_value()))

@@ -89,7 +89,9 @@ def two_pass_model():
     keras.utils.set_random_seed(2)
     config = preset("tiny_two_pass")
     # two layers: conversion takes seconds a layer
-    model = build_model(dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, layers=2)))
+    encoder = dataclasses.replace(config.encoder, layers=2)
+    sizes = dataclasses.replace(config.sizes, max_tokens=80)  # room for all that it emits
+    model = build_model(dataclasses.replace(config, encoder=encoder, sizes=sizes))
     random = np.random.default_rng(2)
     for name, weight in model.named_weights().items():
         if name.startswith("rescorer") or not name.endswith(("kernel", "embedding")):

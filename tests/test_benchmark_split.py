@@ -2,16 +2,17 @@ import json
 
 import pytest
 
-from tflite_asr.benchmark.measure import longest_batch
 from tflite_asr.benchmark.split import compare, floor_mb
 from tflite_asr.cli.main import main
 from tflite_asr.config import preset
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import read_artifact
+from tflite_asr.runtime.batch import collate, longest_examples
 
 
 def test_the_longest_batch_fills_every_row():
-    sizes, batch = preset("tiny").sizes, longest_batch(preset("tiny"))
+    config = preset("tiny")
+    sizes, batch = config.sizes, collate(longest_examples(config), config)
     assert batch["frame_lengths"].tolist() == [sizes.max_frames] * sizes.batch
     assert batch["token_lengths"].tolist() == [sizes.max_tokens] * sizes.batch
     assert batch["tokens"].min() >= 1

@@ -208,6 +208,15 @@ PRESETS = {
         joint_units=128,
         sizes=SizeConfig(batch=4, max_frames=600, max_tokens=48, stream_frames=24),
     ),
+    # words and pairs of words, that can be left after two and four of six groups: 0.5 M parameters, up to three seconds
+    "commands_exits": ModelConfig(
+        name="commands_exits",
+        encoder=ConformerConfig(layers=6, units=64, feed_forward=192, kernel=15),
+        prediction=None,
+        joint_units=0,
+        sizes=SizeConfig(batch=4, max_frames=300, max_tokens=32, stream_frames=40),
+        exits=(1, 3),
+    ),
     # the model of Sim et al. 2019, section 5.1: 124 M parameters, to measure memory and time at the paper's scale
     "sim2019": ModelConfig(
         name="sim2019",

@@ -4,7 +4,7 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,6 +26,7 @@ from tflite_asr.compact import compact
 from tflite_asr.errors import InputError
 from tflite_asr.freeze import HOLD, freeze
 from tflite_asr.models.ctc import CTC
+from tflite_asr.models.exits import SubModel
 from tflite_asr.models.transducer import Transducer
 from tflite_asr.quantization import Quantization
 from tflite_asr.runtime.artifact import Artifact, sha256
@@ -90,16 +91,15 @@ def export(
     frozen = {name: weight for name, weight in model.named_weights().items() if group_of(name) not in trainable}
     live = {name: weight for name, weight in model.named_weights().items() if name not in frozen}
     state = State(live, OPTIMIZERS[optimizer], pull)
-    # the parts end in one loss: a model that can be left early is trained whole
-    split_step = make_split_step(model, state, split) if live and not model.config.exits else None
-    signatures = all_signatures(model, state, split_step, inference)
+    steps = make_steps(model, state, split) if live else []
+    signatures = all_signatures(model, state, steps, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
     content = convert(functions, state, allow_flex=allow_flex, frozen=frozen, quantization=quantization)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary, description = out.with_name(f".{out.name}.tmp"), out.with_name(f".{out.stem}.json.tmp")
     try:
         temporary.write_bytes(content)
-        artifact = _describe(model, state, signatures, functions, split_step, temporary, out, voices, allow_flex)
+        artifact = _describe(model, state, signatures, functions, steps, temporary, out, voices, allow_flex)
         quantization.check_runtime(artifact.min_runtime, out)
         description.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
         temporary.replace(out)
@@ -110,18 +110,45 @@ def export(
     return artifact
 
 
-def make_split_step(model: Transducer | CTC, state: State, split: SplitOptions) -> SplitStep:
-    """The split step of these options; InputError when the encoder cannot be cut so."""
-    specs = trace_chain(model)
+@dataclass(frozen=True)
+class Steps:
+    """The training steps of a model, or of what is left of it at an early exit: in one call, and in parts."""
+
+    exit: int  # counted from 0
+    suffix: str  # of the plans and of their signatures
+    whole: Signature
+    split: SplitStep
+
+    def plans(self) -> dict[str, list[dict]]:
+        """By name: the calls of one step."""
+        whole = {"signature": self.whole.name, "takes": {}, "updates": self.split.names}
+        return {self.whole.name: [whole], f"split{self.suffix}": self.split.plan()}
+
+
+def make_steps(model: Transducer | CTC, state: State, split: SplitOptions) -> list[Steps]:
+    """The steps of the model, then those at each of its early exits; InputError when the encoder cannot be cut so."""
+    specs, rates = trace_chain(model), [group.name for group in model.all_groups]
     try:
         parts = make_parts(group_costs(model, specs), parts=split.parts, sizes=split.part_sizes, keep=split.keep)
     except ValueError as error:
         raise InputError(str(error)) from None
-    return SplitStep(model, state, parts, specs)
+
+    def steps(part_of_model: Transducer | CTC | SubModel, exit: int, suffix: str) -> Steps:
+        last = len(part_of_model.groups) - 1
+        cut = [replace(part, last=min(part.last, last)) for part in parts if part.first <= last]
+        return Steps(
+            exit,
+            suffix,
+            train_signature(part_of_model, state, rates, f"train{suffix}"),
+            SplitStep(part_of_model, state, cut, specs[: last + 2], rates, suffix),
+        )
+
+    early = range(len(model.config.exits))
+    return [steps(model, len(early), ""), *(steps(SubModel(model, exit), exit, f"_exit_{exit}") for exit in early)]
 
 
 def all_signatures(
-    model: Transducer | CTC, state: State, split_step: SplitStep | None, inference: bool = True
+    model: Transducer | CTC, state: State, steps: Sequence[Steps], inference: bool = True
 ) -> list[Signature]:
     """Every signature of an export, in the order of docs/signatures.md."""
     sizes = model.config.sizes
@@ -131,8 +158,7 @@ def all_signatures(
     return [
         *always,
         parameters_signature(model, state, sizes.batch),
-        train_signature(model, state),
-        *(split_step.signatures() if split_step else []),
+        *(signature for one in steps for signature in (one.whole, *one.split.signatures())),
         *weights_signatures(model, state),
     ]
 
@@ -233,14 +259,13 @@ def _describe(
     state: State,
     signatures: Sequence[Signature],
     functions: dict,
-    split_step: SplitStep | None,
+    steps: Sequence[Steps],
     written: Path,
     out: Path,
     voices: Mixture | None,
     allow_flex: bool,
 ) -> Artifact:
     contents = read_contents(written)
-    trained = list(dict.fromkeys(map(group_of, state.weights)))
 
     def tensor(spec: tf.TensorSpec) -> dict:
         return {"name": spec.name, "shape": spec.shape.as_list(), "dtype": spec.dtype.name}
@@ -284,10 +309,8 @@ def _describe(
             }
             for signature in signatures
         },
-        plans={
-            **({"train": [{"signature": "train", "takes": {}, "updates": trained}]} if trained else {}),
-            **({"split": split_step.plan()} if split_step else {}),
-        },
+        plans={name: plan for one in steps for name, plan in one.plans().items()},
+        plan_exits={name: one.exit for one in steps for name in one.plans()},
         path=out,
         voices=voices.to_json() if voices else None,
     )

@@ -50,7 +50,8 @@ del { text-decoration: line-through }
 
 
 def write_report(folder: Path, result: dict) -> Path:
-    """Write `report.html`, `wer.png`, `loss.png` and `memory.png` into a folder, which is made if need be.
+    """Write `report.html`, `wer.png`, `loss.png` and `memory.png` into a folder, which is made if need be; of a
+    personalisation in rounds also `ram.png` and `battery.png`, the device's.
 
     The page holds its plots, so it can be sent on alone, and loads nothing from anywhere.
 
@@ -61,11 +62,17 @@ def write_report(folder: Path, result: dict) -> Path:
     Returns:
         The path of `report.html`.
     """
-    plots = (
-        ("wer", "Word error rate of the validation utterances by epoch", _draw_wer, result["history"]),
+    rounds = "rounds" in result
+    plots = [
+        ("wer", "Word error rate of the validation utterances by epoch", _draw_rounds if rounds else _draw_wer, result["history"]),
         ("loss", "Loss of the training and validation utterances by epoch", _draw_loss, result["history"]),
         ("memory", "Memory of the process over time", _draw_memory, result["memory"]),
-    )
+    ]
+    if rounds:
+        plots += [
+            ("ram", "Available memory of the device over time", _draw_ram, result["resources"]),
+            ("battery", "Battery of the device over time", _draw_battery, result["resources"]),
+        ]
     files, figures = {}, []
     for name, caption, draw, points in plots:
         files[f"{name}.png"], element = figure_element(caption, draw, points)
@@ -133,12 +140,39 @@ def _page(result: dict, plots: list[str]) -> str:
             '</div><div class="plots">',
             *plots,
             "</div>",
+            *_rounds(result.get("rounds", [])),
             *_utterances(result["pairs"]),
             '<h2>Settings</h2><table class="settings">',
             *(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in settings.items()),
             "</table></body></html>\n",
         )
     )
+
+
+def _rounds(rounds: list[dict]) -> list[str]:
+    """What the selector chose for each round, and how it ended."""
+    if not rounds:
+        return []
+    cells = ("round", "utterances", "learned", "plan", "steps", "best WER, validation", "stopped")
+    rows = [
+        (
+            row["round"],
+            row["utterances"],
+            ", ".join(row["chosen"]["trainable_groups"]),
+            row["chosen"]["plan"],
+            row["steps"],
+            f"{row['best_wer']:.1%}",
+            row["stopped_because"],
+        )
+        for row in rounds
+    ]
+    return [
+        "<h2>Rounds</h2><table><thead><tr>",
+        *(f"<th>{cell}</th>" for cell in cells),
+        "</tr></thead><tbody>",
+        *("<tr>" + "".join(f"<td>{_text(value)}</td>" for value in row) + "</tr>" for row in rows),
+        "</tbody></table>",
+    ]
 
 
 def _utterances(pairs: list[dict]) -> list[str]:
@@ -184,6 +218,29 @@ def _draw_wer(axes: "Axes", colours: dict[str, str], history: list[dict]) -> Non
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
+def _draw_rounds(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
+    for number in sorted({entry["round"] for entry in history}):
+        entries = [entry for entry in history if entry["round"] == number]
+        _line(axes, entries, "epoch", "validation_wer", 100, color=colours["first"], marker="o")
+        for stop in (entry for entry in entries if "stopped_because" in entry):
+            star = {"marker": "*", "markersize": 17, "linestyle": "none", "label": f"{number}: {stop['stopped_because']}"}
+            _line(axes, [stop], "epoch", "validation_wer", 100, color=colours["second"], **star)
+            place = (stop["epoch"], 100 * stop["validation_wer"])
+            axes.annotate(str(number), place, (0, 11), textcoords="offset points", ha="center", color=colours["text"])
+    axes.set(title="Word error rate, validation", xlabel="epoch, counted on from round to round", ylabel="word error rate (%)")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _draw_ram(axes: "Axes", colours: dict[str, str], readings: list[dict]) -> None:
+    _line(axes, readings, "seconds", "available_ram_mb", color=colours["first"], marker="o")
+    axes.set(title="Memory that the device has available", xlabel="time (s)", ylabel="memory (MB)")
+
+
+def _draw_battery(axes: "Axes", colours: dict[str, str], readings: list[dict]) -> None:
+    _line(axes, readings, "seconds", "battery_percent", color=colours["second"], marker="o")
+    axes.set(title="Battery", xlabel="time (s)", ylabel="battery (%)")
+
+
 def _draw_loss(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
     _line(axes, history, "epoch", "train_loss", color=colours["second"], marker="s", linestyle="--", label="training")
     _line(axes, history, "epoch", "validation_loss", color=colours["first"], marker="o", label="validation")
@@ -222,7 +279,7 @@ def _plot(draw: "Callable[[Axes, dict, list], None]", points: list[dict], colour
     for label in (axes.title, axes.xaxis.label, axes.yaxis.label):
         label.set_color(colours["text"])
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, labelcolor=colours["text"])
+        axes.legend(frameon=False, labelcolor=colours["text"], fontsize="small")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -79,6 +79,30 @@ def shipped(tiny_tflite, tmp_path_factory, monkeypatch):
     monkeypatch.setattr(artifact, "ASSETS", folder)
 
 
+# --- rounds ---
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (("--rounds", 0), "--rounds: expected 1 or more, got 0"),
+        (("--rounds", 6), "--rounds 6: expected more utterances than rounds, got 6"),
+        (("--rounds", 2, "--plan", "split"), "--rounds: expected no --window, --freeze and --plan"),
+        (("--rounds", 2, "--freeze", "joint"), "--rounds: expected no --window, --freeze and --plan"),
+        (("--rounds", 2, "--window", 5), "--rounds: expected no --window, --freeze and --plan"),
+        (("--rounds", 2, "--battery-floor", 101), "--battery-floor: expected 0 to 100, got 101"),
+        (("--rounds", 2, "--battery-floor", -1), "--battery-floor: expected 0 or more, got -1"),
+        (("--rounds", 2, "--ram-floor-mb", -1), "--ram-floor-mb: expected 0 or more, got -1"),
+        (("--resource-trace", "t.jsonl"), "--resource-trace: expected --rounds with it"),
+        (("--battery-floor", 10), "--battery-floor: expected --rounds with it"),
+        (("--rounds", 2, "--resource-trace", "nowhere.jsonl"), "nowhere.jsonl: expected a resource trace"),
+    ],
+)
+def test_rounds(speech, tiny_tflite, capsys, monkeypatch, tmp_path_factory, options, told):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))  # one calibration for all
+    assert told in refused(capsys, speech, command_line("personalize", tiny_tflite, speech, *options))
+
+
 # --- audio ---
 
 

@@ -142,6 +142,39 @@ def test_personalize_in_a_window(speech, tiny_tflite, capsys):
     assert result_of(capsys, *line, "--checkpoint", result["checkpoint"])["wer"] == result["wer_after"]
 
 
+@pytest.fixture
+def rounds_line(speech, tiny_tflite, tmp_path, monkeypatch):
+    """A function (battery percent of a trace, more options) -> a command line of two rounds."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def line(battery, *options):
+        row = {"seconds": 0, "available_ram_mb": 900, "battery_percent": battery, "charging": False, "temperature_c": 30}
+        (speech / "trace.jsonl").write_text(json.dumps(row) + "\n")
+        trace = ("--resource-trace", speech / "trace.jsonl", "--battery-floor", 25, "--ram-floor-mb", 50)
+        return personalize_line(tiny_tflite, speech, "--rounds", 2, "--epochs", 2, "--learning-rate", 0.01, *trace, *options)
+
+    return line
+
+
+def test_personalize_in_rounds(speech, tiny_tflite, capsys, rounds_line):
+    stopped = result_of(capsys, *rounds_line(24))
+    assert stopped["stopped_because"] == "before round 1: battery at 24%, under its floor of 25%"
+    assert (stopped["steps"], stopped["rounds"], stopped["finished"]) == (0, [], False)
+    assert stopped["wer_after"] == stopped["wer_before"]
+    result = result_of(capsys, *rounds_line(80))
+    assert result["finished"] and [row["utterances"] for row in result["rounds"]] == [3, 7]
+    assert all(len(row["chosen"]["trainable_groups"]) == 5 for row in result["rounds"]), "everything fits"
+    assert result["steps"] == 2 * (26 + 25) and result["wer_before"] == stopped["wer_before"]
+    assert result["rounds"][1]["best_wer"] <= result["rounds"][0]["best_wer"]
+    assert [reading["battery_percent"] for reading in result["resources"]][-1] == 80
+    assert {"ram.png", "battery.png", "wer.png", "rounds.json"} <= {path.name for path in (speech / "out").iterdir()}
+    page = (speech / "out" / "report.html").read_text()
+    assert "<h2>Rounds</h2>" in page and page.count("<figure>") == 5
+    line = ("evaluate", tiny_tflite, "--manifest", speech / "m.jsonl", "--where", "split=test")
+    assert result_of(capsys, *line, "--checkpoint", result["checkpoint"])["wer"] == result["wer_after"]
+    assert result["rounds"][-1]["test_wer"] == result["wer_after"]
+
+
 def test_personalize_and_evaluate_join_the_same_strings(speech, tiny_tflite, capsys):
     options = ("--connect", 2, "--seed", 5)
     result = result_of(capsys, *personalize_line(tiny_tflite, speech, "--epochs", 2, "--learning-rate", 0.01, *options))

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -152,3 +153,61 @@ def test_train_goes_on_and_its_export_learns(speech, capsys):
         + ["--replay", 1, "--json"]
     )
     assert result["steps"] == 27  # three clips, one a batch beside a shipped one, nine times over: 25 or more
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """A folder as `train tiny_exits --exits none` writes it."""
+    import tf_keras as keras
+
+    from tflite_asr.models.build import build_model
+    from tflite_asr.models.storage import save_model
+
+    keras.utils.set_random_seed(7)
+    config = dataclasses.replace(preset("tiny_exits"), exits=())
+    weights = {name: weight.numpy() for name, weight in build_model(config).named_weights().items()}
+    save_model(tmp_path / "whole", config, weights)
+    return tmp_path / "whole", weights
+
+
+@pytest.mark.parametrize(
+    "preset_name, options, told",
+    [
+        ("tiny_exits", ["--exits", "0,2"], "expected exits in rising order from 0 to 1, got [0, 2]"),
+        ("tiny_exits", ["--exits", "one"], "--exits one: expected numbers of encoder groups"),
+        ("tiny_exits", ["--layers", "2"], "expected exits in rising order from 0 to 0, got [0, 1]"),
+        ("tiny_exits", ["--layers", "0"], "--layers: expected 1 or more"),
+        ("tiny_exits", ["--freeze"], "--freeze: expected --initial"),
+        ("tiny_exits", ["--initial", "whole", "--freeze", "--exits", "none"], "--freeze: expected --exits"),
+        ("tiny_exits", ["--initial", "none"], "none: expected a folder that `tflite-asr train` wrote"),
+        ("tiny_exits", ["--initial", "whole", "--layers", "2", "--exits", "0"], "whole: expected a model that differs"),
+        ("tiny", ["--initial", "whole"], "whole: expected a model that differs from tiny in its exits alone"),
+    ],
+)
+def test_train_with_bad_exits(whole, speech, capsys, monkeypatch, preset_name, options, told):
+    monkeypatch.chdir(speech)
+    arguments = train_line(speech, *options)
+    arguments[1] = preset_name
+    assert told in refused(capsys, arguments) and not (speech / "model").exists()
+
+
+def test_exits_are_added_to_a_trained_model(whole, speech, capsys, monkeypatch):
+    import tensorflow as tf
+    from safetensors.numpy import load_file
+
+    folder, weights = whole
+    monkeypatch.setattr("tflite_asr.training.voices.background_voices", lambda *_: None)
+    tf.config.run_functions_eagerly(True)  # two steps are quicker than their compilation
+    try:
+        for options in ([], ["--freeze"]):
+            out = speech / f"added{len(options)}"
+            arguments = train_line(speech, "--initial", folder, "--exits", "1", "--epochs", 1, "--steps", 2, "--batch", 2)
+            arguments[1], arguments[arguments.index("--out") + 1] = "tiny_exits", str(out)
+            assert main([*arguments, *options]) == 0
+            found = load_file(out / "weights.safetensors")
+            assert set(found) == {*weights, "exit_1/kernel", "exit_1/bias"}
+            same = {name for name in weights if np.array_equal(found[name], weights[name])}
+            assert same == (set(weights) if options else set()), options
+            assert np.any(found["exit_1/bias"])  # that starts as zeros
+    finally:
+        tf.config.run_functions_eagerly(False)

@@ -20,7 +20,9 @@ def speech(tmp_path):
     random = np.random.default_rng(5)
     rows = []
     for index, text in enumerate(("ONE", "TWO ONE", "NINE")):
-        soundfile.write(tmp_path / f"{index}.wav", 0.2 * random.standard_normal(int((0.5 + 0.1 * index) * RATE)), RATE)
+        # bursts of noise from loud to hardly heard: the model has something to tell apart
+        levels = np.repeat(10 ** random.uniform(-4, -0.5, 30), RATE // 50)[: int((0.5 + 0.05 * index) * RATE)]
+        soundfile.write(tmp_path / f"{index}.wav", levels * random.uniform(-1, 1, len(levels)), RATE)
         rows.append({"audio": f"{index}.wav", "text": text, "speaker": "ann"})
     (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return tmp_path
@@ -127,8 +129,10 @@ def test_a_student_folder_of_another_model_is_left_alone(speech, teacher, capsys
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_quantisation_aware_training_of_another_model(speech, teacher, capsys):
+def test_quantisation_aware_training_of_what_it_cannot_start_from(speech, teacher, capsys):
     line = ["train", "tiny_two_pass", "--manifest", speech / "m.jsonl", "--out", speech / "aware"]
-    assert "expected the preset tiny_two_pass" in refused(capsys, *line, "--quantize-aware", teacher)
-    assert "expected no --ctc-weight" in refused(capsys, *line, "--quantize-aware", teacher, "--ctc-weight", 0.5)
+    assert "expected --initial with it" in refused(capsys, *line, "--quantize-aware")
+    aware = [*line, "--quantize-aware", "--initial", teacher]
+    assert "neither --freeze nor --ctc-weight" in refused(capsys, *aware, "--ctc-weight", 0.5)
+    assert f"{teacher}: expected a model that differs from tiny_two_pass in its exits alone" in refused(capsys, *aware)
     assert not (speech / "aware").exists()

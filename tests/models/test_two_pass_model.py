@@ -170,8 +170,8 @@ def test_the_file_trains_and_rescores_as_keras_does(model, two_pass_tflite, utte
     examples = utterances(2, 11)
     batch = [tf.constant(value) for value in collate(examples, model.config).values()]
     encoded, lengths, _ = model.encode(batch[0][1:], batch[1][1:])
-    hypotheses = np.random.default_rng(8).integers(1, 29, [4, 12]).astype(np.int32)
-    counts = np.array([12, 5, 1, 0], np.int32)
+    hypotheses = np.random.default_rng(8).integers(1, 29, [4, model.config.sizes.max_tokens]).astype(np.int32)
+    counts = np.array([80, 5, 1, 0], np.int32)
     expected = model.rescore(encoded, lengths, tf.constant(hypotheses), tf.constant(counts))
     inputs = {"encoded": encoded.numpy(), "encoded_lengths": lengths.numpy(), "tokens": hypotheses, "token_lengths": counts}
     found = recognizer.model.run("rescore", inputs)["log_probabilities"]

@@ -9,6 +9,7 @@ from tflite_asr.metrics import ErrorRates
 from tflite_asr.personalization import average
 from tflite_asr.personalization.average import KeptAverage
 from tflite_asr.personalization.settings import Settings
+from tflite_asr.runtime.exits import ExitPolicy
 
 
 class Measured:
@@ -31,7 +32,7 @@ class Measured:
 def kept(monkeypatch):
     """A function (WER, loss) -> a recogniser of these and what keeps its best; every epoch replaces the average."""
 
-    def rates(recognizer, examples, title):
+    def rates(recognizer, examples, policy, title):
         return SimpleNamespace(rates=ErrorRates(float(recognizer.values[0]), 0.0, 0, 0, 0, 1, 1))
 
     monkeypatch.setattr(average, "evaluate", rates)
@@ -74,3 +75,25 @@ def test_what_goes_on_after_an_interruption_decides_as_what_was_not_interrupted(
     for who, what in ((recognizer, keeps), (again, goes_on)):
         assert learns(who, what, 2, 0.10, 0.9, 5.0, moved=True)
         assert not learns(who, what, 3, 0.10, 0.95, 0.01, moved=True)
+
+
+def test_what_is_validated_is_the_exit_that_learns(monkeypatch):
+    recognizer, policies = Measured(0.5, 3.0), []
+    recognizer.exit_losses = lambda examples: np.asarray([[9.0], [2.0], [1.0]])
+
+    def rates(recognizer, examples, policy, title):
+        policies.append(policy)
+        return SimpleNamespace(rates=ErrorRates(0.5, 0.0, 0, 0, 0, 1, 1))
+
+    monkeypatch.setattr(average, "evaluate", rates)
+    for exit, policy, loss in ((None, None, 3.0), (1, ExitPolicy(1), 2.0)):
+        keeps = KeptAverage(recognizer, Settings(exit=exit), lambda row: None)
+        keeps.begin([None])
+        assert policies.pop() == policy and keeps.history[0].validation_loss == loss
+
+
+def test_what_is_worse_than_the_beginning_is_not_kept_within_a_word_either(kept):
+    recognizer, keeps = kept(0.10, 5.0)
+    keeps.begin([None])
+    assert not learns(recognizer, keeps, 1, 0.11, 1.0, 0.1)  # less than a word of 50
+    assert learns(recognizer, keeps, 2, 0.10, 1.0, 0.1)

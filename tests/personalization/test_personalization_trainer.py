@@ -77,7 +77,7 @@ def run(monkeypatch):
         monkeypatch.setattr(
             average,
             "evaluate",
-            lambda recognizer, examples, title: SimpleNamespace(
+            lambda recognizer, examples, policy, title: SimpleNamespace(
                 rates=ErrorRates(recognizer.script[recognizer.epoch][0], 0.0, 0, 0, 0, 1, 1)
             ),
         )

@@ -1,6 +1,5 @@
 """An exported CTC recogniser with early exits, through the interpreter."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -8,54 +7,17 @@ import pytest
 import soundfile
 
 from tflite_asr.cli.main import main
-from tflite_asr.config import preset
 from tflite_asr.errors import InputError
-from tflite_asr.runtime.batch import Example, collate
+from tflite_asr.runtime.batch import collate
 from tflite_asr.runtime.exits import ExitPolicy, entropy
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
 from tflite_asr.runtime.recognizer import Recognizer
 
 pytestmark = pytest.mark.slow
-# LSTM groups: files of conformers take several times as long to convert
-CONFIG = dataclasses.replace(preset("tiny_exits"), encoder=preset("tiny").encoder)
-
-
-@pytest.fixture(scope="module")
-def model():
-    import tf_keras as keras
-
-    from tflite_asr.models.build import build_model
-
-    keras.utils.set_random_seed(0)
-    model = build_model(CONFIG)
-    for head in model.heads:  # labels and blanks in turn, as trained models say
-        head.kernel.assign(4 * head.kernel)
-        head.bias.assign(np.eye(1, CONFIG.vocabulary_size, dtype=np.float32)[0] * 5)
-    return model
-
-
-@pytest.fixture(scope="module")
-def path(model, tmp_path_factory):
-    from tflite_asr.export import export
-
-    path = tmp_path_factory.mktemp("exits") / "exits.tflite"
-    export(model, path, optimizer="sgd")
-    return path
-
-
 @pytest.fixture
-def recognizer(path):
-    return Recognizer.load(path)
-
-
-@pytest.fixture(scope="module")
-def examples():
-    random = np.random.default_rng(5)
-    return [
-        Example(random.standard_normal([n, 40]).astype(np.float32), random.integers(1, 29, [6]).astype(np.int32), "x")
-        for n in (120, 71)
-    ]
+def recognizer(exits_tflite):
+    return Recognizer.load(exits_tflite)
 
 
 def probabilities(model, example):
@@ -70,8 +32,8 @@ def probabilities(model, example):
     return found
 
 
-def test_the_file_is_of_builtins_and_lists_its_exits(recognizer, path):
-    contents = read_contents(path)
+def test_the_file_is_of_builtins_and_lists_its_exits(recognizer, exits_tflite):
+    contents = read_contents(exits_tflite)
     assert contents.flex_ops == [] and contents.custom_ops == []
     major, minor, *_ = map(int, contents.min_runtime.split("."))
     assert (major, minor) <= (2, 14)
@@ -80,25 +42,25 @@ def test_the_file_is_of_builtins_and_lists_its_exits(recognizer, path):
 
 
 @pytest.mark.parametrize("exit", [0, 1, 2])
-def test_each_exit_says_what_keras_says_there(exit, recognizer, model, examples):
+def test_each_exit_says_what_keras_says_there(exit, recognizer, exits_model, examples):
     for example in examples:
-        expected = probabilities(model, example)[exit]
+        expected = probabilities(exits_model, example)[exit]
         found = recognizer._steps(recognizer.model.run("encode", recognizer._utterance(example.frames, exit)))
         # float32 through as many as three layers in two libraries
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
         policy, decode = ExitPolicy(exit=exit), recognizer.tokenizer.decode
         labels = best_path(expected)[:12]
         assert len(labels) > 1 and recognizer.transcribe_early(example.frames, policy) == (decode(labels), exit)
-        beam = prefix_beam_search(expected, CONFIG.sizes.beam, 12)[0].tokens
+        beam = prefix_beam_search(expected, recognizer.config.sizes.beam, 12)[0].tokens
         assert recognizer.transcribe_early(example.frames, policy, beam=True) == (decode(beam), exit)
     if exit == 2:  # the last is the default
         assert recognizer.transcribe_frames(example.frames) == decode(labels)
         assert recognizer.transcribe_frames(example.frames, beam=True) == decode(beam)
 
 
-def test_a_policy_leaves_at_the_first_exit_under_its_threshold(recognizer, model, examples):
+def test_a_policy_leaves_at_the_first_exit_under_its_threshold(recognizer, exits_model, examples):
     for example in examples:
-        expected = probabilities(model, example)
+        expected = probabilities(exits_model, example)
         entropies = [entropy(rows) for rows in expected]
         for threshold in (*(value * 1.01 for value in entropies), 0.0):
             left = next((k for k, value in enumerate(entropies) if value < threshold), 2)
@@ -106,14 +68,14 @@ def test_a_policy_leaves_at_the_first_exit_under_its_threshold(recognizer, model
             assert exit == left and text == recognizer.tokenizer.decode(best_path(expected[exit])[:12])
 
 
-def test_losses_by_exit_add_up_to_the_joint_loss_that_train_lowers(recognizer, model, examples):
+def test_losses_by_exit_add_up_to_the_joint_loss_that_train_lowers(recognizer, exits_model, examples):
     import tensorflow as tf
 
-    batch = collate(examples, CONFIG)
+    batch = collate(examples, recognizer.config)
     result = recognizer.model.run("loss", batch)
-    expected = model.exit_losses(**{name: tf.constant(value) for name, value in batch.items()})
+    expected = exits_model.exit_losses(**{name: tf.constant(value) for name, value in batch.items()})
     np.testing.assert_allclose(result["exit_losses"], expected, rtol=1e-3)
-    np.testing.assert_allclose(result["losses"], result["exit_losses"].sum(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(result["losses"], [0.3, 0.3, 1.0] @ result["exit_losses"], rtol=1e-5)
     before = recognizer.state()
     steps = [recognizer.train_step(examples, learning_rate=5e-3, clip_norm=20.0) for _ in range(20)]
     assert steps[0].loss == pytest.approx(float(result["loss"]), rel=1e-4) and steps[-1].loss < 0.8 * steps[0].loss
@@ -137,7 +99,8 @@ def test_what_the_model_does_not_have_is_refused(recognizer, examples, tiny_tfli
         without.transcribe_early(example.frames, ExitPolicy(entropy_below=0.1))
 
 
-def test_commands_leave_at_an_exit(path, tmp_path, capsys):
+def test_commands_leave_at_an_exit(exits_tflite, tmp_path, capsys):
+    path = exits_tflite
     sound = 0.3 * np.sin(2 * np.pi * 300 * np.arange(8000) / 16000)
     soundfile.write(tmp_path / "a.wav", sound, 16000)
     (tmp_path / "m.jsonl").write_text('{"audio": "a.wav", "text": "ONE"}\n' * 3)
@@ -156,3 +119,10 @@ def test_commands_leave_at_an_exit(path, tmp_path, capsys):
     personalized = result_of("personalize", path, "--adapt", tmp_path / "m.jsonl", "--test", tmp_path / "m.jsonl",
                              "--out", tmp_path / "ann", "--epochs", 1)  # fmt: skip
     assert personalized["steps"] >= 1
+
+
+def test_each_exit_has_its_loss(recognizer, examples):
+    losses = recognizer.exit_losses(examples)
+    assert losses.shape == (3, 2) and len(set(losses.ravel().tolist())) == 6
+    assert losses.sum(axis=0) == pytest.approx(recognizer.loss(examples), rel=1e-5)
+    assert recognizer.exit_losses([*examples, examples[0]])[:, 2] == pytest.approx(losses[:, 0], rel=1e-5)

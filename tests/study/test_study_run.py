@@ -84,7 +84,7 @@ def test_more_runs_of_the_same_study_go_into_the_folder_and_another_study_does_n
     with pytest.raises(InputError, match="another study"):
         run_study(dataclasses.replace(one, seed=5), tmp_path)
     summary = run_study(dataclasses.replace(one, subsets=True), tmp_path)
-    assert [run for _, run in here] == ["mobile", *(f"mobile_{name}" for name in ("joint", "joint_and_first", "encoder", "bias"))]
+    assert [run for _, run in here] == ["mobile", *(f"mobile_{name}" for name in ("joint", "joint_and_first", "top", "encoder", "bias"))]
     sizes = {run: summary[run]["checkpoint_bytes"] for run in summary if run.startswith("mobile")}
     assert 0 < sizes["mobile_bias"] < sizes["mobile_joint_and_first"] < sizes["mobile_encoder"] < sizes["mobile"]
     assert 0 < sizes["mobile_joint"] < sizes["mobile_joint_and_first"]

@@ -136,7 +136,7 @@ def test_stages_follow_each_other_and_go_on_where_they_stopped(teacher, student_
     def run(stages, epochs):
         return distill(
             teacher, student_config, stages, corpus, None, tmp_path,
-            epochs=epochs, learning_rates=[1e-3] * len(stages), batch=2, steps_per_epoch=1, seed=4,
+            epochs=epochs, learning_rates=[1e-3] * len(stages), batch=2, steps_per_epoch=2, seed=4,
         )  # fmt: skip
 
     with pytest.raises(InputError, match="stage 2 starts from stage 1, which is not in"):

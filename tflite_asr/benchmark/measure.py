@@ -1,20 +1,20 @@
 """One plan of one artifact, measured in the process that runs this: memory first, then time.
 
-    python -m tflite_asr.benchmark.measure MODEL.tflite PLAN STEPS [--keep-memory]
+    python -m tflite_asr.benchmark.measure MODEL.tflite PLAN STEPS [--keep-memory] [--groups G,G,...] [--threads N]
 
 Prints a JSON object. Imports no TensorFlow: what is measured is what a device would load.
 """
 
+import argparse
 import json
-import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.config import ModelConfig
 from tflite_asr.runtime.artifact import read_artifact
-from tflite_asr.runtime.batch import Example, collate
+from tflite_asr.runtime.batch import collate, longest_examples
 from tflite_asr.runtime.memory import MemoryProbe, give_back_freed_memory, process_memory_mb
 from tflite_asr.runtime.plan import Plan, run_step
 from tflite_asr.runtime.interpreter import SignatureModel
@@ -22,8 +22,17 @@ from tflite_asr.runtime.interpreter import SignatureModel
 PROBED_STEPS = 2  # the first allocates; a second shows whether anything is added to it
 
 
-def measure(path: Path, plan_name: str, steps: int, keep_memory: bool) -> dict:
+def measure(
+    path: Path, plan_name: str, steps: int, keep_memory: bool, trained: Collection[str] | None = None, threads: int = 1
+) -> dict:
     """Memory of two steps, then seconds of `steps` more, on a full batch of the longest utterances.
+
+    Args:
+        path, plan_name: of the artifact.
+        steps: timed ones.
+        keep_memory: leave the C allocator as it is.
+        trained: the layer groups that learn, no call below them is made; None: all.
+        threads: of the interpreter.
 
     Returns:
         base_private_mb, base_rss_mb: the interpreter with its variables initialised; peak_private_mb, peak_rss_mb;
@@ -33,22 +42,25 @@ def measure(path: Path, plan_name: str, steps: int, keep_memory: bool) -> dict:
         give_back_freed_memory()
     artifact = read_artifact(path)
     plan = Plan.of(plan_name, artifact.plans, artifact.signatures)
-    model = SignatureModel(artifact.path)
-    groups = len(model.run("parameters")["parameters"])
+    model = SignatureModel(artifact.path, threads=threads)
+    model.run("parameters")
+    groups = [group["name"] for group in artifact.groups]
+    trained = groups if trained is None else trained
+    calls = plan.needed(set(trained))
     inputs = {
-        **longest_batch(artifact.config),
+        **collate(longest_examples(artifact.config), artifact.config),
         "learning_rate": np.float32(1e-4),
         "clip_norm": np.float32(1.0),
         "pull": np.float32(0.0),
-        "group_rates": np.ones([groups], np.float32),
+        "group_rates": np.asarray([group in trained for group in groups], np.float32),
     }
     base_rss_mb, base_private_mb = process_memory_mb()
     with MemoryProbe(interval_seconds=0.005) as probe:
-        losses = [run_step(model, plan.calls, inputs).loss for _ in range(PROBED_STEPS)]
+        losses = [run_step(model, calls, inputs).loss for _ in range(PROBED_STEPS)]
     seconds = []
     for _ in range(steps):
         start = time.perf_counter()
-        losses.append(run_step(model, plan.calls, inputs).loss)
+        losses.append(run_step(model, calls, inputs).loss)
         seconds.append(time.perf_counter() - start)
     return {
         "base_rss_mb": base_rss_mb,
@@ -61,14 +73,13 @@ def measure(path: Path, plan_name: str, steps: int, keep_memory: bool) -> dict:
     }
 
 
-def longest_batch(config: ModelConfig) -> dict[str, np.ndarray]:
-    """A batch of noise, every row as long as the fixed sizes allow: the shapes decide what a step costs."""
-    random, sizes = np.random.default_rng(0), config.sizes
-    frames = random.standard_normal([sizes.batch, sizes.max_frames, config.features.mel_bands], np.float32)
-    tokens = random.integers(1, config.vocabulary_size, [sizes.batch, sizes.max_tokens], np.int32)
-    return collate([Example(*row, "noise") for row in zip(frames, tokens)], config)
-
-
 if __name__ == "__main__":
-    model_path, plan_to_run, step_count, *rest = sys.argv[1:]
-    print(json.dumps(measure(Path(model_path), plan_to_run, int(step_count), "--keep-memory" in rest)))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", type=Path)
+    parser.add_argument("plan")
+    parser.add_argument("steps", type=int)
+    parser.add_argument("--keep-memory", action="store_true")
+    parser.add_argument("--groups", type=lambda names: names.split(","))
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    print(json.dumps(measure(args.model, args.plan, args.steps, args.keep_memory, args.groups, args.threads)))

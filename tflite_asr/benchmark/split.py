@@ -34,8 +34,8 @@ def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> 
     results: dict[str, list[dict]] = {name: [] for name in PLANS}
     for _ in range(runs):
         for name, plan in PLANS.items():
-            results[name].append(_child(path, plan, steps, keep_memory))
-    medians = {name: _medians(measured) for name, measured in results.items()}
+            results[name].append(measured(path, plan, steps, keep_memory))
+    medians = {name: _medians(found) for name, found in results.items()}
     whole, split = medians["whole"], medians["split"]
     floor = floor_mb(artifact)
     return {
@@ -72,19 +72,21 @@ def _elements(shape: list[int]) -> int:
     return count
 
 
-def _child(path: Path, plan: str, steps: int, keep_memory: bool) -> dict:
+def measured(path: Path, plan: str, steps: int, keep_memory: bool, *options: str) -> dict:
+    """What `benchmark.measure` prints, run in a process of its own."""
     command = [sys.executable, "-m", "tflite_asr.benchmark.measure", str(path), plan, str(steps)]
     environment = os.environ if keep_memory else os.environ | HUGE_PAGES
-    result = subprocess.run(command + ["--keep-memory"] * keep_memory, capture_output=True, text=True, env=environment)
+    command += ["--keep-memory"] * keep_memory + list(options)
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
     if result.returncode:
         raise InputError(f"{path}, plan {plan}: {(result.stderr.strip().splitlines() or ['no output'])[-1]}")
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def _medians(measured: list[dict]) -> dict:
+def _medians(runs: list[dict]) -> dict:
     """Of each figure over the processes; of the seconds over all steps of all processes."""
-    seconds = [second for one in measured for second in one["step_seconds"]]
-    medians = {name: statistics.median(one[name] for one in measured) for name in FIGURES if name != "step_seconds"}
+    seconds = [second for one in runs for second in one["step_seconds"]]
+    medians = {name: statistics.median(one[name] for one in runs) for name in FIGURES if name != "step_seconds"}
     return {
         **medians,
         "step_seconds": statistics.median(seconds),

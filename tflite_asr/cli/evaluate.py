@@ -64,8 +64,7 @@ def _exits(recognizer: "Recognizer", result: "Evaluation") -> dict:
     """How deep the encoder was gone through, if a policy says where to leave it."""
     if result.exits is None:
         return {}
-    groups = [group["name"] for group in recognizer.artifact.groups]
-    depths = [groups.index(exit["group"]) + 1 for exit in recognizer.artifact.exits]
+    depths = recognizer.artifact.exit_depths
     return {"exits": result.exits, "mean_depth": sum(depths[exit] for exit in result.exits) / len(result.exits)}
 
 

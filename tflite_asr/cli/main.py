@@ -27,10 +27,13 @@ COMMANDS = (
     "transcribe",
     "evaluate",
     "tune-rescoring",
+    "select",
+    "exits",
     "personalize",
     "benchmark",
     "compare",
     "simulate",
+    "study",
     "record",
     "listen",
 )

@@ -6,6 +6,10 @@
 With --window it learns as a phone does: utterances come in the order of time (of the manifest's rows, checked by their
 field `time` where they have one), the newest are kept as features in DIR/window, the oldest are forgotten.
 
+With --rounds the utterances come in N rounds. Before each, `select` chooses what to train from the memory and battery that
+the device has, or that a recorded trace says. A round ends by --patience, or when the device runs low: then the command
+ends, and the same command goes on from the best weights.
+
 Writes checkpoint.safetensors (for `transcribe` and `evaluate --checkpoint`), result.json, report.html and plots.
 """
 
@@ -15,6 +19,7 @@ from pathlib import Path
 from tflite_asr.cli.arguments import add_connect, add_model, add_seed, add_threads
 
 SUMMARY = "adapt a recogniser to a voice"
+BATTERY_FLOOR_PERCENT, RAM_FLOOR_MB = 20.0, 200.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_connect(parser)
     add_settings(parser)
     add_pace(parser)
+    add_rounds(parser)
     add_seed(parser)
     add_threads(parser)
 
@@ -86,6 +92,54 @@ def pace_of(args: argparse.Namespace):
     return Pace(**given) if given else None
 
 
+def add_rounds(parser: argparse.ArgumentParser) -> None:
+    """Rounds; how a device that runs low is told."""
+    group = parser.add_argument_group("rounds", "with --rounds; --epochs and --patience are then those of a round")
+    group.add_argument("--rounds", type=int, metavar="N", help="in which the utterances come; the selector looks before each")
+    group.add_argument("--resource-trace", metavar="FILE", help="replay this in place of the device's memory and battery")
+    group.add_argument(
+        "--battery-floor", type=float, metavar="P", help=f"percent at which training stops (default {BATTERY_FLOOR_PERCENT:g})"
+    )
+    group.add_argument(
+        "--ram-floor-mb", type=float, metavar="N", help=f"available memory at which it stops (default {RAM_FLOOR_MB:g})"
+    )
+
+
+def rounds_of(args: argparse.Namespace):
+    """A function artifact -> the `Rounds` that the arguments ask for, which may measure the device; None without --rounds."""
+    import sys
+
+    from tflite_asr.cli.arguments import check_least
+    from tflite_asr.errors import InputError
+    from tflite_asr.personalization.calibration import calibrated, default_path
+    from tflite_asr.personalization.resources import Limits, ResourceProbe, ResourceTrace, read_trace
+    from tflite_asr.personalization.rounds import Rounds
+
+    check_least(args, rounds=1, battery_floor=0, ram_floor_mb=0)
+    if args.rounds is None:
+        for name in ("resource_trace", "battery_floor", "ram_floor_mb"):
+            if getattr(args, name) is not None:
+                raise InputError(f"--{name.replace('_', '-')}: expected --rounds with it, got none")
+        return None
+    if args.window is not None or args.freeze or args.plan != "train":
+        raise InputError("--rounds: expected no --window, --freeze and --plan with it; the selector chooses what to train")
+    battery = BATTERY_FLOOR_PERCENT if args.battery_floor is None else args.battery_floor
+    if battery > 100:
+        raise InputError(f"--battery-floor: expected 0 to 100, got {battery:g}")
+    ram = RAM_FLOOR_MB if args.ram_floor_mb is None else args.ram_floor_mb
+    trace = read_trace(Path(args.resource_trace)) if args.resource_trace else None
+
+    def make(artifact) -> Rounds:
+        def notice(line: str) -> None:
+            print(f"notice: {line}", file=sys.stderr)
+
+        calibration = calibrated(artifact, default_path(artifact), args.threads, notice)
+        source = ResourceTrace(trace) if trace else ResourceProbe()
+        return Rounds(args.rounds, source, Limits(ram, battery), calibration)
+
+    return make
+
+
 def settings_of(args: argparse.Namespace, connect: int):
     """The `Settings` that the arguments ask for."""
     from tflite_asr.cli.arguments import check_learning_rate, check_least
@@ -117,8 +171,8 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.runtime.recognizer import Recognizer
 
     check_least(args, connect=1, limit=1, threads=1)
-    settings, pace = settings_of(args, args.connect), pace_of(args)
-    if args.plan != "train" and not args.keep_memory:
+    settings, pace, make_rounds = settings_of(args, args.connect), pace_of(args), rounds_of(args)
+    if (args.plan != "train" or make_rounds) and not args.keep_memory:
         give_back_freed_memory()
     adapt = limited(read_manifest(args.adapt, args.where), args.limit, args.seed)
     test = read_manifest(args.test, args.test_where)
@@ -136,6 +190,7 @@ def run(args: argparse.Namespace) -> dict:
         Path(args.out),
         voice=args.where or args.adapt,
         pace=pace,
+        rounds=make_rounds(recognizer.artifact) if make_rounds else None,
     )
 
 
@@ -149,6 +204,10 @@ def describe(result: dict) -> str:
             f"steps                     {result['steps']:>9}",
             f"seconds of training       {result['seconds']:>9.0f}",
             f"peak memory, MB           {result['peak_rss_mb']:>9.0f}",
+            *(
+                f"round {row['round']}: WER {row['best_wer']:.1%} on validation, {row['stopped_because']}"
+                for row in result.get("rounds", [])
+            ),
             f"stopped: {result['stopped_because']}",
             f"checkpoint: {result['checkpoint']}",
             f"report: {result['report']}",

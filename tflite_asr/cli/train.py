@@ -6,9 +6,13 @@
 Writes config.json, weights.safetensors (the average of the last weights, the best on the development speech),
 history.jsonl, tensorboard/ and voices.json, by which a phone tells its owner from others, into the folder. `tflite-asr export` makes a .tflite of it. Needs the extra `train`.
 
-A trained model can be fine-tuned with its weights rounded as an int8 file stores them:
+Exits can be added to a model that is trained already, and their heads trained alone or with all the rest:
 
-    tflite-asr train commands --quantize-aware runs/commands --manifest ... --learning-rate 2e-4 --epochs 5 --out runs/int8
+    tflite-asr train commands_exits --initial runs/whole [--freeze] --exits 1,3 --manifest ... --out runs/with_exits
+
+A trained model can be fine-tuned with its weights rounded as `export --quantize aware` stores them:
+
+    tflite-asr train commands --initial runs/commands --quantize-aware --learning-rate 2e-4 --epochs 5 --manifest ... --out runs/int8
 """
 
 import argparse
@@ -18,16 +22,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_seed
-from tflite_asr.config import PRESETS
+from tflite_asr.config import EXIT_WEIGHTINGS, PRESETS
 
 if TYPE_CHECKING:
     from tflite_asr.config import ModelConfig
+    from tflite_asr.models.speech import SpeechModel
+    from tflite_asr.training.objective import Objective
 
 SUMMARY = "train a base model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("preset", metavar="PRESET", help=f"which model: {', '.join(PRESETS)}")
+    parser.add_argument("--layers", type=int, metavar="N", help="encoder groups, in place of the preset's")
+    parser.add_argument(
+        "--exits", metavar="N,N,...|none", help="encoder groups, from 0, with an exit behind them, in place of the preset's"
+    )
+    parser.add_argument("--exit-weighting", choices=EXIT_WEIGHTINGS, help="of the exits' losses, in place of the preset's")
+    parser.add_argument("--initial", metavar="DIR", help="start from what `train` wrote there; its exits may be others")
+    parser.add_argument("--freeze", action="store_true", help="train only what --initial does not have, its new exits")
     parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
     parser.add_argument(
         "--where", action="append", default=[], metavar="F=V", help="rows to keep: one for all manifests or one for each"
@@ -44,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ctc-weight", type=float, default=0.0, help="of a CTC loss on a transducer's encoder, so that it learns sooner (default %(default)s)"
     )
     parser.add_argument(
-        "--quantize-aware", metavar="DIR", help="fine-tune the model in DIR, its weights rounded as `export --quantize aware` stores them"
+        "--quantize-aware", action="store_true", help="fine-tune --initial with its weights rounded as `export --quantize aware` stores them"
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
     add_seed(parser)
@@ -53,19 +66,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices
     from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
-    from tflite_asr.config import preset
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
 
-    check_least(args, connect=1, epochs=1, steps=1, batch=1, ctc_weight=0, seed=0)
+    check_least(args, layers=1, connect=1, epochs=1, steps=1, batch=1, ctc_weight=0, seed=0)
     check_learning_rate(args)
     if args.development_where and not args.development:
         raise InputError("--development-where: expected --development with it, got none")
-    config, folder = preset(args.preset), Path(args.out)
-    if args.ctc_weight and not config.prediction:
-        raise InputError(f"--ctc-weight: expected a transducer, {config.name} has CTC heads of its own")
-    if args.ctc_weight and args.quantize_aware is not None:
-        raise InputError("--quantize-aware: expected no --ctc-weight with it, what is fine-tuned is aligned already")
+    if (args.freeze or args.quantize_aware) and args.initial is None:
+        raise InputError(f"--{'freeze' if args.freeze else 'quantize-aware'}: expected --initial with it, got none")
+    config, folder = _config(args), Path(args.out)
+    if args.freeze and not config.exits:
+        raise InputError("--freeze: expected --exits that are to be trained, got none")
+    if args.ctc_weight and (config.exits or not config.prediction):
+        raise InputError(f"--ctc-weight: expected a transducer without early exits, {config.name} has CTC heads of its own")
+    if args.quantize_aware and (args.freeze or args.ctc_weight):
+        raise InputError("--quantize-aware: expected neither --freeze nor --ctc-weight with it, it fine-tunes the whole model")
     check_resumes(folder, config)
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
@@ -75,10 +91,11 @@ def run(args: argparse.Namespace) -> dict:
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
         held_out = Corpus(development, config, notices) if development else None
+    from tflite_asr.models.storage import load_weights
     from tflite_asr.training.fit import fit
     from tflite_asr.training.voices import write_voices
 
-    initial, objective_of = _rounded(args.quantize_aware, config)
+    initial = load_weights(Path(args.initial), config) if args.initial is not None else {}
     folder.mkdir(parents=True, exist_ok=True)
     with training_errors(folder):
         write_voices(folder, corpus, args.seed)
@@ -95,23 +112,19 @@ def run(args: argparse.Namespace) -> dict:
             ctc_weight=args.ctc_weight,
             seed=args.seed,
             initial=initial,
-            objective_of=objective_of,
+            freeze=args.freeze,
+            objective_of=_objective(args),
         )
     return {"model": args.out, "utterances": len(training), **last}
 
 
-def _rounded(folder: str | None, config: "ModelConfig") -> "tuple[dict, Callable | None]":
-    """Weights to start from and the objective, of quantisation-aware training; nothing and None without it."""
-    if folder is None:
-        return {}, None
-    from tflite_asr.errors import InputError
-    from tflite_asr.models.storage import load_model
+def _objective(args: argparse.Namespace) -> "Callable[[SpeechModel], Objective] | None":
+    """What is minimised in place of the model's own loss."""
+    if not args.quantize_aware:
+        return None
     from tflite_asr.training.quantize_aware import aware_loss
 
-    model = load_model(Path(folder))
-    if model.config != config:
-        raise InputError(f"{folder}: expected the preset {config.name}, got another model")
-    return {name: weight.numpy() for name, weight in model.named_weights().items()}, aware_loss
+    return aware_loss
 
 
 @contextlib.contextmanager
@@ -126,6 +139,27 @@ def training_errors(folder: Path) -> Iterator[None]:
         yield
     except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:
         raise InputError(f"{folder}: cannot train into it: {' '.join(error.message.split())}") from None
+
+
+def _config(args: argparse.Namespace) -> "ModelConfig":
+    """The preset with what the arguments say otherwise."""
+    import dataclasses
+
+    from tflite_asr.config import preset
+    from tflite_asr.errors import InputError
+
+    config = preset(args.preset)
+    changes = {}
+    if args.layers is not None:
+        changes["encoder"] = dataclasses.replace(config.encoder, layers=args.layers)
+    if args.exits is not None:
+        try:
+            changes["exits"] = () if args.exits == "none" else tuple(int(group) for group in args.exits.split(","))
+        except ValueError:
+            raise InputError(f"--exits {args.exits}: expected numbers of encoder groups such as 1,3, or none") from None
+    if args.exit_weighting is not None:
+        changes["exit_weighting"] = args.exit_weighting
+    return dataclasses.replace(config, **changes)
 
 
 def check_resumes(folder: Path, config: "ModelConfig") -> None:
@@ -143,7 +177,8 @@ def check_resumes(folder: Path, config: "ModelConfig") -> None:
     except ValueError as error:  # InputError among them
         raise InputError(f"{path}: not the description of a model ({error}); give another --out or remove it") from None
     if found != config:
-        raise InputError(f"{path}: expected the preset {config.name}, got another model; give another --out or remove it")
+        wanted = f"{config.name} as the options make it"
+        raise InputError(f"{path}: expected {wanted}, got another model; give another --out or remove it")
 
 
 def describe(result: dict) -> str:

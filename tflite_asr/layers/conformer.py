@@ -10,7 +10,8 @@ import tf_keras as keras
 from tflite_asr.layers.encoder import stack_frames
 from tflite_asr.ops.attention import self_attention
 from tflite_asr.ops.convolution import causal_depthwise_convolution
-from tflite_asr.ops.elementary import dense, glu, layer_norm, swish, zero_padding
+from tflite_asr.ops.elementary import glu, layer_norm, swish, zero_padding
+from tflite_asr.ops.product import dense
 
 
 class _Module(keras.layers.Layer):

@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tf_keras as keras
 
-from tflite_asr.ops.elementary import dense
+from tflite_asr.ops.product import dense
 
 
 class CTCHead(keras.layers.Layer):

@@ -6,7 +6,7 @@ import tf_keras as keras
 from tflite_asr.layers.encoder import LSTMGroup
 from tflite_asr.layers.transducer import PredictionNetwork
 from tflite_asr.ops.attention import cross_attention
-from tflite_asr.ops.elementary import dense
+from tflite_asr.ops.product import dense
 
 
 class Rescorer(keras.layers.Layer):

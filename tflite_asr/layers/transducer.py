@@ -5,6 +5,7 @@ import tf_keras as keras
 
 from tflite_asr.layers.encoder import LSTMGroup
 from tflite_asr.ops.elementary import tanh
+from tflite_asr.ops.product import dense, product
 
 
 class PredictionNetwork(keras.layers.Layer):
@@ -27,7 +28,7 @@ class PredictionNetwork(keras.layers.Layer):
     def call(self, tokens, lengths, state=None, training=False):
         """tokens [batch, n] int32, lengths [batch] -> [batch, n, units], lengths and the state after them."""
         # a matrix product, since a gather has no gradient in TFLite
-        embedded = tf.matmul(tf.one_hot(tokens, self.vocabulary_size), self.embedding)
+        embedded = product(tf.one_hot(tokens, self.vocabulary_size), self.embedding)
         outputs, _, state = self.recurrent(embedded, lengths, state, training=training)
         if training:
             outputs = self.dropout(outputs, training=True)
@@ -58,16 +59,14 @@ class JointNetwork(keras.layers.Layer):
     def call(self, inputs, lattice=False):
         """(encoder [..., e], prediction [..., p]) -> logits [..., vocabulary].
 
-        With `lattice`, encoder [batch, T, e] and prediction [batch, U+1, p] -> [batch, T, U+1, vocabulary]. Axes are
-        added after the projections: products of few rows behind a singleton axis corrupt memory in TensorFlow 2.21's CPU
-        kernels.
+        With `lattice`, encoder [batch, T, e] and prediction [batch, U+1, p] -> [batch, T, U+1, vocabulary]. 
         """
         encoder, prediction = inputs
-        encoder = tf.matmul(encoder, self.encoder_kernel)
-        prediction = tf.matmul(prediction, self.prediction_kernel) + self.bias
+        encoder = product(encoder, self.encoder_kernel)
+        prediction = dense(prediction, self.prediction_kernel, self.bias)
         if lattice:
             encoder, prediction = tf.expand_dims(encoder, 2), tf.expand_dims(prediction, 1)
-        return tf.matmul(tanh(encoder + prediction), self.output_kernel) + self.output_bias
+        return dense(tanh(encoder + prediction), self.output_kernel, self.output_bias)
 
     def activation_elements(self, steps: int) -> int:
         """Kept for backward, per utterance of `steps` lattice nodes: hidden values and log probabilities."""

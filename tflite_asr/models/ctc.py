@@ -1,4 +1,4 @@
-"""A recogniser with CTC heads over any encoder (Graves et al. 2006; early exits: Wright et al. 2023, arXiv 2309.09546)."""
+"""A recogniser with CTC heads over any encoder (Graves et al. 2006)."""
 
 from collections.abc import Callable
 
@@ -7,55 +7,21 @@ import tensorflow as tf
 from tflite_asr.config import ModelConfig
 from tflite_asr.layers.ctc import CTCHead, best_path
 from tflite_asr.losses.ctc import ctc_loss
-from tflite_asr.losses.exits import joint_loss
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.ops.elementary import log_softmax
 
 
 class CTC(SpeechModel):
-    """Encoder groups and heads; `all_groups` has the heads last. Every weight belongs to exactly one of them.
-
-    `stages` are the encoder's groups from one exit to the next, each with the head at its end; without early exits there
-    is one stage, the whole encoder.
-    """
+    """Encoder groups and heads, one for each exit; `all_groups` has the heads last. Every weight belongs to exactly one of
+    them."""
 
     def __init__(self, config: ModelConfig):
         super().__init__(config)
-        ends = [*config.exits, len(self.groups) - 1]
-        names = [*(f"exit_{group}" for group in config.exits), "ctc"]
-        self.heads = [CTCHead(config.vocabulary_size, name=name) for name in names]
-        starts = [0, *(end + 1 for end in ends)]
-        self.stages = [
-            (self.groups[start : end + 1], head) for start, end, head in zip(starts, ends, self.heads)
-        ]
+        self.heads = [*self.exit_heads, CTCHead(config.vocabulary_size, name="ctc")]
         self.all_groups = [*self.groups, *self.heads]
         self.build_weights()
 
-    def run_stage(self, stage: int, x, lengths, training=False):
-        """What the former stage put out, or `front`, through the groups of this one: x [batch, steps, d], lengths."""
-        groups, _ = self.stages[stage]
-        for group in groups:
-            x, lengths, _ = group(x, lengths, training=training)
-        return x, lengths
-
-    def exit_losses(self, frames, frame_lengths, tokens, token_lengths, training=False):
-        """CTC loss of each utterance at each exit: [exits, batch] float32, in nats. Rows of frame length 0 count as 0."""
-        x, lengths = self.front(frames, frame_lengths)
-        losses = []
-        for stage, (_, head) in enumerate(self.stages):
-            x, lengths = self.run_stage(stage, x, lengths, training)
-            losses.append(ctc_loss(head(x), tokens, lengths, token_lengths))
-        return tf.stack(losses)
-
-    def joint_loss(self, exit_losses, training=False):
-        """[exits, batch] -> [batch], weighted as the configuration says."""
-        return joint_loss(exit_losses, self.config.exit_weighting, draw=training)
-
-    def loss(self, frames, frame_lengths, tokens, token_lengths, training=False):
-        """Joint loss of each utterance: [batch] float32; without early exits the CTC loss."""
-        return self.joint_loss(self.exit_losses(frames, frame_lengths, tokens, token_lengths, training), training)
-
-    def join_loss(self, encoded, lengths, predicted, tokens, token_lengths):
+    def join_loss(self, encoded, lengths, predicted, tokens, token_lengths, training=False):
         """CTC loss [batch] at the last exit, from the encoder's output [batch, steps, units]; there is no label history,
         `predicted` is None."""
         return ctc_loss(self.heads[-1](encoded), tokens, lengths, token_lengths)
@@ -64,7 +30,7 @@ class CTC(SpeechModel):
         """One stage: x and lengths as `run_stage` takes and returns them, and log probabilities of the labels there
         [batch, steps, vocabulary]."""
         x, lengths = self.run_stage(stage, x, lengths)
-        return x, lengths, log_softmax(self.stages[stage][1](x))
+        return x, lengths, log_softmax(self.heads[stage](x))
 
     def leave(self, frames, frame_lengths, exit, end: Callable):
         """end(logits, lengths in steps) at an exit; the groups above it are not computed.
@@ -80,7 +46,7 @@ class CTC(SpeechModel):
             x, lengths = self.run_stage(stage, x, lengths)
 
             def here():
-                return end(self.stages[stage][1](x), lengths)
+                return end(self.heads[stage](x), lengths)
 
             if stage == last:
                 return here()

@@ -1,19 +1,27 @@
-"""What every recogniser here has: features, an encoder of layer groups, and the batch that its loss takes."""
+"""What every recogniser here has: features, an encoder of layer groups, perhaps with early exits, and the batch that its
+loss takes."""
+
+import itertools
 
 import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.layers.ctc import CTCHead
 from tflite_asr.layers.encoder import stack_frames
 from tflite_asr.layers.groups import encoder_groups
+from tflite_asr.losses.ctc import ctc_loss
+from tflite_asr.losses.exits import exit_weights, joint_loss
 from tflite_asr.ops import kept
 from tflite_asr.ops.log_mel import log_mel
 
 
 class SpeechModel(keras.Model):
-    """Front end and encoder; a subclass adds heads, `all_groups`, `loss`, `transcribe` and `group_steps`.
+    """Front end, encoder and the CTC heads of early exits (Wright et al. 2023, arXiv 2309.09546); a subclass adds the head
+    of the last exit, `all_groups`, `join_loss`, `transcribe` and `group_steps`.
 
-    `groups` are the encoder's layer groups in order. The methods are those that `signatures` asks of a model.
+    `groups` are the encoder's layer groups in order, `stages` the same from one exit to the next; without early exits
+    there is one stage, the whole encoder. The methods are those that `signatures` asks of a model.
     """
 
     label_inputs = ("tokens", "token_lengths")
@@ -24,6 +32,9 @@ class SpeechModel(keras.Model):
         super().__init__(name=config.name)
         self.config = config
         self.groups = encoder_groups(config.encoder)
+        self.exit_heads = [CTCHead(config.vocabulary_size, name=f"exit_{group}") for group in config.exits]
+        starts = [0, *(group + 1 for group in config.exits), len(self.groups)]
+        self.stages = [self.groups[start:end] for start, end in itertools.pairwise(starts)]
         self.label_groups: list[keras.layers.Layer] = []  # of a label history, where a subclass has one
 
     def build_weights(self) -> None:
@@ -57,6 +68,46 @@ class SpeechModel(keras.Model):
             x, lengths, state = group(x, lengths, states[index] if states else None, training=training)
             new_states.append(state)
         return x, lengths, new_states
+
+    def run_stage(self, stage: int, x, lengths, training=False):
+        """What the former stage put out, or `front`, through the groups of this one: x [batch, steps, d], lengths."""
+        for group in self.stages[stage]:
+            x, lengths, _ = group(x, lengths, training=training)
+        return x, lengths
+
+    @property
+    def inner_exits(self) -> dict[str, keras.layers.Layer]:
+        """The heads of the early exits, by the group that each is behind."""
+        return {stage[-1].name: head for stage, head in zip(self.stages, self.exit_heads)}
+
+    def exit_loss(self, group: str, x, lengths, tokens, token_lengths):
+        """Loss [batch] at the early exit behind a group, as it is weighted in `loss`, from what the group puts out."""
+        exit = [*self.inner_exits].index(group)
+        weight = exit_weights(len(self.stages), self.config.exit_weighting)[exit]
+        return weight * ctc_loss(self.exit_heads[exit](x), tokens, lengths, token_lengths)
+
+    def exit_losses(self, frames, frame_lengths, tokens, token_lengths, training=False):
+        """Loss of each utterance at each exit: [exits, batch] float32, in nats. Rows of frame length 0 count as 0."""
+        x, lengths = self.front(frames, frame_lengths)
+        losses = []
+        for stage in range(len(self.stages)):
+            x, lengths = self.run_stage(stage, x, lengths, training)
+            if stage < len(self.exit_heads):
+                losses.append(ctc_loss(self.exit_heads[stage](x), tokens, lengths, token_lengths))
+        predicted = self.predict_labels(tokens, token_lengths, training)
+        return tf.stack([*losses, self.join_loss(x, lengths, predicted, tokens, token_lengths, training)])
+
+    def predict_labels(self, tokens, token_lengths, training=False):
+        """What `join_loss` takes of the labels; None of a head without label history."""
+        return None
+
+    def joint_loss(self, exit_losses, training=False):
+        """[exits, batch] -> [batch], weighted as the configuration says."""
+        return joint_loss(exit_losses, self.config.exit_weighting, draw=training)
+
+    def loss(self, frames, frame_lengths, tokens, token_lengths, training=False):
+        """Joint loss of each utterance: [batch] float32, in nats; without early exits that of the only one."""
+        return self.joint_loss(self.exit_losses(frames, frame_lengths, tokens, token_lengths, training), training)
 
     def features(self, samples):
         """samples [batch, n] float32 -> log-mel frames [batch, frames, mel_bands]."""

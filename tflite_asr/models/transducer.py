@@ -56,12 +56,6 @@ class Transducer(SpeechModel):
         logits = self.joint((encoded, predicted), lattice=True)
         return transducer_loss(logits, tokens, lengths, token_lengths)
 
-    def loss(self, frames, frame_lengths, tokens, token_lengths, training=False):
-        """Transducer loss of each utterance: [batch] float32, in nats. Rows of frame length 0 count as 0."""
-        encoded, lengths, _ = self.encode(frames, frame_lengths, training=training)
-        predicted = self.predict_labels(tokens, token_lengths, training=training)
-        return self.join_loss(encoded, lengths, predicted, tokens, token_lengths, training=training)
-
     def initial_states(self, batch: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """The encoder's zero states, (hidden, cell) per group."""
         return [(tf.zeros([batch, g.units]), tf.zeros([batch, g.cells])) for g in self.groups]

@@ -62,26 +62,6 @@ def glu(x: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def _product(x: tf.Tensor, kernel: tf.Tensor):
-    """x kernel: [1, n, d] times [1, d, e]; dx = dy kernel^T, dkernel = x^T dy.
-
-    TFLite makes BATCH_MATMUL of products with three axes. Of the same with two axes it makes FULLY_CONNECTED, which
-    XNNPACK leaves alone when the kernel is a variable: 10 to 20 ms against 2.3 at [200, 256] times [256, 2048].
-    """
-    return tf.matmul(x, kernel), lambda dy: (
-        tf.matmul(dy, kernel, transpose_b=True),
-        tf.matmul(x, dy, transpose_a=True),
-    )
-
-
-def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """x kernel + bias: [batch, time, d], [d, e], [e] -> [batch, time, e], as one product of two matrices."""
-    batch, time, width = x.shape
-    y = _product(tf.reshape(x, [1, batch * time, width]), tf.expand_dims(kernel, 0))
-    return tf.reshape(y, [batch, time, kernel.shape[1]]) + bias
-
-
-@tf.custom_gradient
 def _normalize(x: tf.Tensor):
     centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(centered * centered, axis=-1, keepdims=True) + 1e-5)

@@ -1,18 +1,18 @@
 """LSTM over a padded batch, with or without a recurrent projection, with its own backward loop.
 
 TFLite has no gradient of a loop, so the backward pass is written as a second `while_loop` under
-`tf.custom_gradient`. Only the recurrent part is inside: the input projection is one matrix product before the
-loop, the gradients of the recurrent kernel and the projection are matrix products after it. Both loops end at the
-longest row of the batch, so short utterances cost what they last.
+`tf.custom_gradient`. Both loops end at the batch's longest row, so short utterances cost what they last.
 
-Products of one step are vectors times a large matrix, and in a loop TFLite's speed depends on how they are written:
-`times` is five times as fast as the plain product forward, where the plain product on a transposed copy is the faster one
-backward. docs/architecture.md has the figures.
+TFLite copies every buffer that goes round a loop, whole, at each step. So only what no other way gives is stored inside: a
+step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are made of these
+for all steps at once, as are all products with a kernel that do not wait for the step before.
+docs/architecture.md has the figures, also of how a product inside a loop is best written.
 """
 
 import tensorflow as tf
 
 from tflite_asr.ops.kept import kept
+from tflite_asr.ops.product import dense, input_gradient, kernel_gradient, product
 from tflite_asr.ops.rows import get_row, set_row
 
 
@@ -27,28 +27,35 @@ def _gates(z: tf.Tensor) -> list[tf.Tensor]:
     return [tf.sigmoid(z_input), tf.sigmoid(z_forget), tf.tanh(z_candidate), tf.sigmoid(z_output)]
 
 
+def _before(first: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """What stood before each step: first [batch, n], then all rows [time, batch, n] but the last."""
+    return tf.concat([tf.expand_dims(first, 0), tf.slice(rows, [0, 0, 0], [rows.shape[0] - 1, -1, -1])], axis=0)
+
+
 def _forward(z, valid, steps, hidden0, cell0, recurrent_kernel, projection):
-    """The loop: outputs [time, batch, units], last hidden and cell, and of each step the cells before it and the gates."""
-    time, batch, cells = z.shape[0], z.shape[1], cell0.shape[1]
+    """The loop. Returns the last hidden and cell; outputs [time, batch, units] and cells [time, batch, cells] of each
+    step; and the gates before their nonlinearity [time, batch, 4 cells]."""
+    time, batch, cells, units = z.shape[0], z.shape[1], cell0.shape[1], hidden0.shape[1]
     kernel_transposed = tf.transpose(recurrent_kernel)
     projection_transposed = tf.transpose(projection[0]) if projection else None
 
-    def body(t, hidden, cell, outputs, previous_cells, gates):
-        input_gate, forget_gate, candidate, output_gate = step = _gates(get_row(z, t) + _times(hidden, kernel_transposed))
+    def body(t, hidden, cell, outputs, all_cells):
+        input_gate, forget_gate, candidate, output_gate = _gates(get_row(z, t) + _times(hidden, kernel_transposed))
         new_cell = forget_gate * cell + input_gate * candidate
         new_hidden = output_gate * tf.tanh(new_cell)
         if projection:
             new_hidden = _times(new_hidden, projection_transposed)
         mask = get_row(valid, t)
-        previous_cells = set_row(previous_cells, t, cell)
-        gates = set_row(gates, t, tf.concat(step, axis=1))
-        outputs = set_row(outputs, t, mask * new_hidden)
-        hidden = mask * new_hidden + (1.0 - mask) * hidden
+        output = mask * new_hidden
+        hidden = output + (1.0 - mask) * hidden
         cell = mask * new_cell + (1.0 - mask) * cell
-        return t + 1, hidden, cell, outputs, previous_cells, gates
+        return t + 1, hidden, cell, set_row(outputs, t, output), set_row(all_cells, t, cell)
 
-    buffers = [tf.zeros([time, batch, width]) for width in (hidden0.shape[1], cells, 4 * cells)]
-    return tf.while_loop(lambda t, *_: t < steps, body, (tf.constant(0), hidden0, cell0, *buffers))[1:]
+    buffers = [tf.zeros([time, batch, width]) for width in (units, cells)]
+    _, hidden, cell, outputs, all_cells = tf.while_loop(
+        lambda t, *_: t < steps, body, (tf.constant(0), hidden0, cell0, *buffers)
+    )
+    return hidden, cell, outputs, all_cells, z + product(_before(hidden0, outputs), recurrent_kernel)
 
 
 @tf.custom_gradient
@@ -58,56 +65,48 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
     # the last frame that any row has: sums are cheap and need no per-row lengths here
     steps = tf.cast(tf.reduce_sum(tf.reduce_max(valid, axis=1)), tf.int32)
     # dear to make again: whoever has these runs no loop forward
-    hidden, cell, outputs, previous_cells, gates = kept(
+    hidden, cell, outputs, all_cells, before_gates = kept(
         5, lambda: _forward(z, valid, steps, hidden0, cell0, recurrent_kernel, projection)
     )
 
     def gradient(d_outputs, d_hidden, d_cell):
-        kernel_transposed = tf.transpose(recurrent_kernel)
-        projection_transposed = tf.transpose(projection[0]) if projection else None
+        input_gate, forget_gate, candidate, output_gate = _gates(before_gates)
+        previous = _before(cell0, all_cells)
+        # a row that has ended has a wrong cell here; its gradients are masked
+        tanh_cell = tf.tanh(forget_gate * previous + input_gate * candidate)
+        # of the output, to the cell
+        through = output_gate * (1.0 - tanh_cell * tanh_cell)
 
-        def backward(t, d_hidden, d_cell, d_z, d_outputs_total):
+        def backward(t, d_hidden, d_cell, all_d_outputs, all_d_cells):
             mask = get_row(valid, t)
-            input_gate, forget_gate, candidate, output_gate = tf.split(get_row(gates, t), 4, axis=1)
-            previous_cell = get_row(previous_cells, t)
-            tanh_cell = tf.tanh(forget_gate * previous_cell + input_gate * candidate)
             d_output = mask * (d_hidden + get_row(d_outputs, t))
-            d_h = tf.matmul(d_output, projection_transposed) if projection else d_output
-            d_c = mask * d_cell + d_h * output_gate * (1.0 - tanh_cell * tanh_cell)
-            d_step = tf.concat(
-                [
-                    d_c * candidate * input_gate * (1.0 - input_gate),
-                    d_c * previous_cell * forget_gate * (1.0 - forget_gate),
-                    d_c * input_gate * (1.0 - candidate * candidate),
-                    d_h * tanh_cell * output_gate * (1.0 - output_gate),
-                ],
-                axis=1,
-            )
-            d_hidden = tf.matmul(d_step, kernel_transposed) + (1.0 - mask) * d_hidden
-            d_cell = d_c * forget_gate + (1.0 - mask) * d_cell
-            d_outputs_total = [set_row(rows, t, d_output) for rows in d_outputs_total]
-            return t - 1, d_hidden, d_cell, set_row(d_z, t, d_step), d_outputs_total
+            d_h = _times(d_output, projection[0]) if projection else d_output
+            d_c = mask * d_cell + d_h * get_row(through, t)
+            d_step = get_row(slopes, t) * tf.concat([d_c, d_c, d_c, d_h], axis=1)
+            d_hidden = _times(d_step, recurrent_kernel) + (1.0 - mask) * d_hidden
+            d_cell = d_c * get_row(forget_gate, t) + (1.0 - mask) * d_cell
+            return t - 1, d_hidden, d_cell, set_row(all_d_outputs, t, d_output), set_row(all_d_cells, t, d_c)
 
-        totals = [tf.zeros([time, batch, units])] if projection else []
-        _, d_hidden0, d_cell0, d_z, totals = tf.while_loop(
-            lambda t, *_: t >= 0,
-            backward,
-            (steps - 1, d_hidden, d_cell, tf.zeros([time, batch, 4 * cells]), totals),
+        slopes = tf.concat(
+            [
+                candidate * input_gate * (1.0 - input_gate),
+                previous * forget_gate * (1.0 - forget_gate),
+                input_gate * (1.0 - candidate * candidate),
+                tanh_cell * output_gate * (1.0 - output_gate),
+            ],
+            axis=2,
         )
-        # hidden before each step; rows past a length carry no gradient, so their value does not matter
-        before = tf.concat([tf.expand_dims(hidden0, 0), tf.slice(outputs, [0, 0, 0], [time - 1, -1, -1])], axis=0)
-        d_recurrent = tf.matmul(
-            tf.reshape(before, [time * batch, units]),
-            tf.reshape(d_z, [time * batch, 4 * cells]),
-            transpose_a=True,
+        buffers = [tf.zeros([time, batch, width]) for width in (units, cells)]
+        _, d_hidden0, d_cell0, all_d_outputs, d_c = tf.while_loop(
+            lambda t, *_: t >= 0, backward, (steps - 1, d_hidden, d_cell, *buffers)
         )
-        gradients = [d_z, tf.zeros_like(valid), d_hidden0, d_cell0, d_recurrent]
+        d_h, d_projection = all_d_outputs, []
         if projection:
-            input_gate, forget_gate, candidate, output_gate = tf.split(gates, 4, axis=2)
-            h = output_gate * tf.tanh(forget_gate * previous_cells + input_gate * candidate)
-            rows = tf.reshape(h, [time * batch, cells])
-            gradients.append(tf.matmul(rows, tf.reshape(totals[0], [time * batch, units]), transpose_a=True))
-        return gradients
+            d_h = input_gradient(all_d_outputs, projection[0])
+            d_projection = [kernel_gradient(output_gate * tanh_cell, all_d_outputs)]
+        d_z = slopes * tf.concat([d_c, d_c, d_c, d_h], axis=2)
+        d_recurrent = kernel_gradient(_before(hidden0, outputs), d_z)
+        return [d_z, tf.zeros_like(valid), d_hidden0, d_cell0, d_recurrent, *d_projection]
 
     return (outputs, hidden, cell), gradient
 
@@ -143,8 +142,7 @@ def lstm(
     units, cells = recurrent_kernel.shape[0], recurrent_kernel.shape[1] // 4
     if state is None:
         state = (tf.zeros([batch, units]), tf.zeros([batch, cells]))
-    time_major = tf.transpose(x, [1, 0, 2])
-    z = tf.reshape(tf.matmul(tf.reshape(time_major, [time * batch, -1]), kernel) + bias, [time, batch, 4 * cells])
+    z = dense(tf.transpose(x, [1, 0, 2]), kernel, bias)
     valid = tf.cast(tf.expand_dims(tf.range(time), 1) < tf.expand_dims(lengths, 0), tf.float32)
     projections = [] if projection is None else [projection]
     outputs, hidden, cell = _recurrence(z, tf.expand_dims(valid, 2), *state, recurrent_kernel, *projections)

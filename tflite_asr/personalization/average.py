@@ -1,5 +1,6 @@
 """The moving average of the weights that is validated, and the best of it that is kept."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import numpy as np
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.evaluation import evaluate
+from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.memory import process_memory_mb
 from tflite_asr.runtime.recognizer import Recognizer
 
@@ -29,6 +31,11 @@ class Epoch:
     rss_mb: float
     best: bool
 
+    def to_json(self) -> dict:
+        """Its fields, with None for losses that are not finite, which JSON does not have."""
+        row = dataclasses.asdict(self)
+        return {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()}
+
 
 @dataclass
 class Outcome:
@@ -39,6 +46,7 @@ class Outcome:
     steps: int
     seconds: float
     stopped_because: str
+    interrupted: bool = False  # told to stop, in the middle of an epoch
 
 
 class KeptAverage:
@@ -68,16 +76,16 @@ class KeptAverage:
         """Since the beginning."""
         return time.monotonic() - self.started
 
-    def begin(self, validation: Sequence[Example]) -> None:
-        """Epoch 0: the weights as they are."""
-        self._note(0, 0, None, self._measured(validation), True)
+    def begin(self, validation: Sequence[Example], epoch: int = 0) -> None:
+        """Epoch 0, or the last one before an interruption: the weights as they are."""
+        self._note(epoch, 0, None, self._measured(validation), True)
 
     def update(self, epoch: int, step: int, train_loss: float | None, validation: Sequence[Example], moved: bool) -> bool:
         """Move the average towards the weights that the recogniser has, measure it; whether it is the best so far.
 
         The best by validation WER, by loss on ties: of all epochs within one word of the lowest WER, that of the lowest
         loss on all of the owner's speech, since the held-out part of it is small. Weights that have no finite validation
-        loss are not worth keeping.
+        loss, or on the same speech a higher WER than at the beginning, are not worth keeping.
 
         Args:
             epoch, step, train_loss: for the history.
@@ -90,7 +98,9 @@ class KeptAverage:
             self.recognizer.set_state(self.best_state)
             kept = self._measured(validation)
             lowest, training_losses = kept[0], (None, None)  # training losses of two rounds are of other utterances as well
+            first = np.inf
         else:
+            first = self.history[0].validation_wer
             row = next(row for row in reversed(self.history) if row.best)
             kept = row.validation_wer, row.validation_loss
             training_losses = train_loss, row.train_loss
@@ -99,7 +109,7 @@ class KeptAverage:
         wer, loss = self._measured(validation)
         most = min(lowest, wer) + self.tie  # more is another WER than the lowest
         lower = self._is_lower(loss, kept[1], training_losses)
-        best = bool(np.isfinite(loss)) and wer < most and (kept[0] >= most or lower)
+        best = bool(np.isfinite(loss)) and wer <= first and wer < most and (kept[0] >= most or lower)
         if best:
             self.best_state = self.average
         self._note(epoch, step, train_loss, (wer, loss), best)
@@ -116,8 +126,11 @@ class KeptAverage:
         return now + share * loss < before + share * kept_loss
 
     def _measured(self, validation: Sequence[Example]) -> tuple[float, float]:
-        wer = evaluate(self.recognizer, validation, title="validating").rates.wer
-        return wer, float(np.mean(self.recognizer.loss(validation)))
+        exit = self.settings.exit
+        policy = None if exit is None else ExitPolicy(exit)
+        wer = evaluate(self.recognizer, validation, policy=policy, title="validating").rates.wer
+        losses = self.recognizer.loss(validation) if exit is None else self.recognizer.exit_losses(validation)[exit]
+        return wer, float(np.mean(losses))
 
     def _note(self, epoch: int, step: int, train_loss: float | None, measured: tuple[float, float], best: bool) -> None:
         wer, loss = measured

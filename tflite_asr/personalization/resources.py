@@ -1,22 +1,73 @@
-"""What a phone had to spare over time, and when that is enough to train."""
+"""What a phone has to spare, now or in a recorded trace, and when that is enough to train."""
 
 import json
 import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import psutil
 
 from tflite_asr.errors import InputError
+
+ABSOLUTE_ZERO_C = -273.15
 
 
 @dataclass(frozen=True)
 class Resources:
-    """One row of a trace; it holds until the next row's time."""
+    """One reading. In a trace it holds until the next row's time, the last for ever."""
 
-    seconds: float  # since the trace began
+    seconds: float  # since the readings began
     available_ram_mb: float
-    battery_percent: float
-    charging: bool
-    temperature_c: float
+    battery_percent: float | None  # None: there is no battery
+    charging: bool  # or on mains
+    temperature_c: float | None  # None: there is no sensor
+    cores: int | None = None  # that may be used; None: the trace does not tell
+
+
+class ResourceSource(Protocol):
+    """A phone, or a trace of one."""
+
+    def now(self) -> Resources: ...
+
+
+class ResourceProbe:
+    """This device, as psutil tells it."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def now(self) -> Resources:
+        # psutil has these on the systems that tell them only
+        battery = getattr(psutil, "sensors_battery", lambda: None)()
+        sensors = getattr(psutil, "sensors_temperatures", dict)()
+        return Resources(
+            seconds=time.monotonic() - self._start,
+            available_ram_mb=psutil.virtual_memory().available / 1e6,
+            battery_percent=battery.percent if battery else None,
+            charging=battery is None or bool(battery.power_plugged),
+            temperature_c=max((sensor.current for found in sensors.values() for sensor in found), default=None),
+            cores=psutil.cpu_count(),
+        )
+
+
+class ResourceTrace:
+    """A recorded course, replayed.
+
+    Args:
+        rows: in the order of time, one at least.
+        clock: seconds since any moment; the trace begins now.
+    """
+
+    def __init__(self, rows: Sequence[Resources], clock: Callable[[], float] = time.monotonic):
+        self._rows, self._clock, self._start = rows, clock, clock()
+
+    def now(self) -> Resources:
+        seconds = self._clock() - self._start
+        past = [row for row in self._rows if row.seconds <= seconds]
+        return past[-1] if past else self._rows[0]
 
 
 @dataclass(frozen=True)
@@ -28,13 +79,17 @@ class Limits:
     most_temperature_c: float = math.inf
     only_charging: bool = False
 
-    def allow(self, now: Resources) -> bool:
-        return (
-            now.available_ram_mb >= self.least_available_ram_mb
-            and (now.charging or now.battery_percent >= self.least_battery_percent)
-            and now.temperature_c <= self.most_temperature_c
-            and (now.charging or not self.only_charging)
-        )
+    def refusal(self, now: Resources) -> str | None:
+        """Why not to train now; None when nothing is against it."""
+        if now.available_ram_mb < self.least_available_ram_mb:
+            return f"{now.available_ram_mb:.0f} MB of RAM available, at least {self.least_available_ram_mb:g} are to stay"
+        if self.only_charging and not now.charging:
+            return "not charging"
+        if not now.charging and now.battery_percent is not None and now.battery_percent < self.least_battery_percent:
+            return f"battery at {now.battery_percent:g}%, under its floor of {self.least_battery_percent:g}%"
+        if now.temperature_c is not None and now.temperature_c > self.most_temperature_c:
+            return f"{now.temperature_c:g} degrees Celsius, more than {self.most_temperature_c:g}"
+        return None
 
 
 def read_trace(path: Path) -> list[Resources]:
@@ -47,18 +102,33 @@ def read_trace(path: Path) -> list[Resources]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        where, told = f"{path}:{number}", line.strip()[:60]
         try:
             row = Resources(**json.loads(line))
         except (ValueError, TypeError):
             fields = ", ".join(Resources.__dataclass_fields__)
-            raise InputError(f"{path}:{number}: expected one JSON object with {fields}, got {line.strip()[:60]}") from None
+            raise InputError(f"{where}: expected one JSON object with {fields}, got {told}") from None
         figures = (row.seconds, row.available_ram_mb, row.battery_percent, row.temperature_c)
         plain = all(isinstance(value, int | float) and not isinstance(value, bool) for value in figures)
         if not plain or not all(map(math.isfinite, figures)) or not isinstance(row.charging, bool):
-            raise InputError(f"{path}:{number}: expected finite numbers, and true or false for charging, got {line.strip()[:60]}")
+            raise InputError(f"{where}: expected finite numbers, and true or false for charging, got {told}")
+        _check_possible(row, where)
         if rows and row.seconds <= rows[-1].seconds:
-            raise InputError(f"{path}:{number}: expected seconds after {rows[-1].seconds:g}, got {row.seconds:g}")
+            raise InputError(f"{where}: expected seconds after {rows[-1].seconds:g}, got {row.seconds:g}")
         rows.append(row)
     if not rows:
         raise InputError(f"{path}: expected a resource trace with one JSON object a line, got an empty file")
     return rows
+
+
+def _check_possible(row: Resources, where: str) -> None:
+    """InputError for figures that no phone has."""
+    for name, possible, expected in (
+        ("seconds", row.seconds >= 0, "0 or more"),
+        ("available_ram_mb", row.available_ram_mb >= 0, "0 or more"),
+        ("battery_percent", 0 <= row.battery_percent <= 100, "0 to 100"),
+        ("temperature_c", row.temperature_c > ABSOLUTE_ZERO_C, f"more than {ABSOLUTE_ZERO_C}"),
+        ("cores", row.cores is None or (type(row.cores) is int and row.cores >= 1), "1 or more"),
+    ):
+        if not possible:
+            raise InputError(f"{where}: {name}: expected {expected}, got {getattr(row, name)}")

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,13 +14,17 @@ from tflite_asr.data.time_order import check_time_order
 from tflite_asr.errors import InputError
 from tflite_asr.metrics import relative_reduction
 from tflite_asr.personalization.replay import read_replay
+from tflite_asr.personalization.rounds import CHECKPOINT, Rounds, RoundsTrainer, arriving
+from tflite_asr.personalization.selector import Candidate
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
 from tflite_asr.personalization.average import Epoch, Outcome
 from tflite_asr.personalization.trainer import personalize, split
 from tflite_asr.personalization.window import Window
 from tflite_asr.report import write_report
+from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.evaluation import evaluate, examples_of
+from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.memory import MemoryProbe
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.voice import OwnerVoice, learn_owner
@@ -36,6 +39,7 @@ def run_session(
     *,
     voice: str,
     pace: Pace | None = None,
+    rounds: Rounds | None = None,
 ) -> dict:
     """Personalise and write `checkpoint.safetensors`, `result.json`, `report.html` and plots into `folder`.
 
@@ -49,6 +53,7 @@ def run_session(
         voice: whose speech it is, for the report.
         pace: train as utterances come, in their order, and keep no more than a window of them, in `folder/window`;
             None: in epochs over all of them.
+        rounds: train in epochs over what has come, round after round, each with what the selector chooses; not with pace.
 
     Returns:
         what result.json holds.
@@ -59,27 +64,32 @@ def run_session(
     recognizer.plan(settings.plan)  # InputError now if there is none
     if pace:
         check_time_order(adapt[1])
-    training, held_out = split(adapt[1], settings.validation_share, settings.seed)
+    heard_first = arriving(adapt[1], rounds.count, settings.seed)[0] if rounds else adapt[1]
+    held_out = split(heard_first, settings.validation_share, settings.seed)[1]
     corpus, utterances = test
     clips = fitting_clips(corpus, utterances, settings.connect, settings.seed, recognizer.config.max_seconds)
     examples = examples_of(recognizer, corpus, clips)
     replay = read_replay(recognizer.artifact)
     window = Window(folder / "window", recognizer.artifact, pace.window, pace.window_bytes) if pace else None
     _check_writable(folder)
-    checkpoint = folder / "checkpoint.safetensors"
+    checkpoint = folder / CHECKPOINT
     with MemoryProbe() as probe:
         before = evaluate(recognizer, examples, beam=True, title="before")
         print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
         recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
+        policy = None  # where to leave the encoder
         epochs = -(-len(adapt[1]) // pace.stride) if pace else settings.epochs
         with _Progress(recognizer, checkpoint, epochs) as progress:
             told = {"replay": replay, "on_epoch": progress.epoch, "on_step": progress.step}
-            if pace:
-                outcome = _hear_all(StreamTrainer(recognizer, window, settings, pace, **told), adapt)
+            if rounds:
+                trainer = RoundsTrainer(recognizer, adapt, settings, rounds, folder, on_round=progress.round, **told)
+                trained, policy = _train_in_rounds(trainer, examples)
+            elif pace:
+                trained = _told(_hear_all(StreamTrainer(recognizer, window, settings, pace, **told), adapt))
             else:
-                outcome = personalize(recognizer, *adapt, settings, **told)
+                trained = _told(personalize(recognizer, *adapt, settings, **told))
         recognizer.owner = _owner(recognizer, adapt)
-        after = evaluate(recognizer, examples, beam=True, title="after")
+        after = evaluate(recognizer, examples, beam=True, policy=policy, title="after")
     recognizer.save(checkpoint)
     result = {
         "model": str(recognizer.artifact.path),
@@ -90,20 +100,18 @@ def run_session(
         "cer_before": before.rates.cer,
         "cer_after": after.rates.cer,
         "relative_wer_reduction": relative_reduction(before.rates.wer, after.rates.wer),
-        "steps": outcome.steps,
-        "epochs": max(0, len(outcome.history) - 1),
-        "seconds": outcome.seconds,
+        **trained,
         "peak_rss_mb": probe.peak_rss_mb,
         "peak_private_mb": probe.peak_private_mb,
         "owner_voice": recognizer.owner is not None,
         "test_utterances_of_owner": after.owner_utterances,
         "skipped_updates": recognizer.skipped_updates,
-        "adapt_utterances": len(training),
+        "adapt_utterances": len(adapt[1]) - len(held_out),
         "validation_utterances": len(held_out),
         "test_utterances": len(examples),
-        "settings": dataclasses.asdict(settings) | (dataclasses.asdict(pace) if pace else {}),
-        "stopped_because": outcome.stopped_because,
-        "history": [_finite(dataclasses.asdict(row)) for row in outcome.history],
+        "settings": dataclasses.asdict(settings)
+        | (dataclasses.asdict(pace) if pace else {})
+        | (rounds.settings() if rounds else {}),
         "memory": probe.samples,
         "pairs": [
             {"reference": reference, "before": old, "after": new}
@@ -132,6 +140,38 @@ def _hear_all(trainer: StreamTrainer, adapt: tuple[Corpus, Sequence[Utterance]])
     return trainer.outcome(f"all {len(utterances)} utterances heard")
 
 
+def _train_in_rounds(trainer: RoundsTrainer, test: Sequence[Example]) -> tuple[dict, ExitPolicy | None]:
+    """All rounds that the device has to spare for; for the result, and where the encoder is left now."""
+
+    def measure() -> dict:
+        return {"test_wer": evaluate(trainer.recognizer, test, beam=True, policy=trainer.policy, title="round").rates.wer}
+
+    stopped = trainer.run(measure)
+    history = trainer.history()
+    told = {
+        "steps": sum(row["steps"] for row in trainer.done),
+        "epochs": max((row["epoch"] for row in history), default=0),
+        "seconds": sum(row["seconds"] for row in trainer.done),
+        "stopped_because": stopped,
+        "finished": trainer.finished,
+        "history": history,
+        "rounds": trainer.done,
+        "resources": trainer.readings,
+    }
+    return told, trainer.policy
+
+
+def _told(outcome: Outcome) -> dict:
+    """For the result."""
+    return {
+        "steps": outcome.steps,
+        "epochs": max(0, len(outcome.history) - 1),
+        "seconds": outcome.seconds,
+        "stopped_because": outcome.stopped_because,
+        "history": [row.to_json() for row in outcome.history],
+    }
+
+
 def _owner(recognizer: Recognizer, adapt: tuple[Corpus, Sequence[Utterance]]) -> OwnerVoice | None:
     """The voice that the weights were trained on."""
     if recognizer.background is None:
@@ -150,11 +190,6 @@ def _check_writable(folder: Path) -> None:
         raise InputError(f"{folder}: expected a folder to write into: {error.strerror}") from None
 
 
-def _finite(row: dict) -> dict:
-    """The same with None for losses that are not finite, which JSON does not have."""
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
-
-
 class _Progress:
     """A progress bar on a terminal, a line an epoch elsewhere; the best weights go to disk as soon as they are."""
 
@@ -170,6 +205,11 @@ class _Progress:
 
     def __exit__(self, *_: object) -> None:
         self.bar.close()
+
+    def round(self, number: int, chosen: Candidate) -> None:
+        learns = ", ".join(chosen.trainable_groups)
+        cost = f"{chosen.predicted_peak_mb:.0f} MB and {chosen.predicted_step_seconds:.2f} s a step"
+        print(f"round {number}: plan {chosen.plan}, exit {chosen.exit}, {learns}: expected {cost}", file=sys.stderr)
 
     def step(self, number: int, steps: int, loss: float) -> None:
         if number == 1:

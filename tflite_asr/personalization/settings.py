@@ -20,6 +20,7 @@ class Settings:
     replay: int = 2  # rows of each batch that hold shipped utterances instead of the owner's
     plan: str = "train"  # of the artifact: train, or split for less memory
     group_rates: dict[str, float] = field(default_factory=dict)
+    exit: int | None = None  # that is to learn, and is validated; None: the last
     bias_only: bool = False  # of each layer only what has one dimension learns: biases, gains and shifts
     seed: int = 0
 

@@ -12,7 +12,7 @@ from tflite_asr.personalization.batches import epoch_batches, validation_example
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.steps import Steps
 from tflite_asr.runtime.batch import Example
-from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.recognizer import Recognizer, StepResult
 
 
 def split(utterances: Sequence[Utterance], share: float, seed: int) -> tuple[list[Utterance], list[Utterance]]:
@@ -48,27 +48,84 @@ def personalize(
         on_epoch, on_step: told of progress; a step's arguments are its number, the epoch's steps, its loss.
     """
     training, held_out = split(utterances, settings.validation_share, settings.seed)
-    validation = validation_examples(recognizer, corpus, held_out, settings)
-    kept = KeptAverage(recognizer, settings, on_epoch, sum(len(utterance.text.split()) for utterance in held_out))
-    kept.begin(validation)
-    steps = Steps(recognizer, settings)
-    step = last_best = 0
-    stopped = f"all {settings.epochs} epochs done"
-    for epoch in range(1, settings.epochs + 1):
-        random = np.random.default_rng([settings.seed, epoch])
-        batches = epoch_batches(recognizer, corpus, training, replay, settings, epoch, random)
-        losses = []
-        progress = (epoch - 1) / settings.epochs
-        rate = settings.learning_rate * (0.1 + 0.45 * (1 + np.cos(np.pi * progress)))
+    epochs = Epochs(recognizer, corpus, held_out, settings, replay=replay, on_step=on_step)
+    return epochs.train(training, on_epoch=on_epoch)
+
+
+class Epochs:
+    """Trains in epochs, on growing speech if need be; what it is validated on stays the same.
+
+    Args:
+        recognizer, corpus, replay, on_step: as for `personalize`.
+        held_out: the utterances to validate on.
+        settings: how to validate; training may have others.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        corpus: Corpus,
+        held_out: Sequence[Utterance],
+        settings: Settings,
+        *,
+        replay: Sequence[Example] = (),
+        on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+    ):
+        self.recognizer, self.corpus, self.settings, self.replay, self.on_step = recognizer, corpus, settings, replay, on_step
+        self.words = sum(len(utterance.text.split()) for utterance in held_out)
+        self.validation = validation_examples(recognizer, corpus, held_out, settings)
+
+    def train(
+        self,
+        training: Sequence[Utterance],
+        settings: Settings | None = None,
+        *,
+        done: int = 0,
+        must_stop: Callable[[], str | None] = lambda: None,
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> Outcome:
+        """Train from the weights that the recogniser has; afterwards it has the best.
+
+        Args:
+            training: the utterances to learn from.
+            settings: how to train; those to validate by when None.
+            done: epochs of an interrupted training, which are not done again.
+            must_stop: asked after every step; training ends at the end of a step for which it gives a reason.
+            on_epoch: told of every row of the history.
+        """
+        recognizer, settings = self.recognizer, settings or self.settings
+        kept = KeptAverage(recognizer, settings, on_epoch, self.words)
+        kept.begin(self.validation, done)
+        steps = Steps(recognizer, settings)
+        step, last_best = 0, done
+        stopped, reason = f"all {settings.epochs} epochs done", None
+        for epoch in range(done + 1, settings.epochs + 1):
+            random = np.random.default_rng([settings.seed, epoch])
+            batches = epoch_batches(recognizer, self.corpus, training, self.replay, settings, epoch, random)
+            progress = (epoch - 1) / settings.epochs
+            rate = settings.learning_rate * (0.1 + 0.45 * (1 + np.cos(np.pi * progress)))
+            results, reason = self._take(steps, batches, rate, must_stop)
+            step += sum(not result.skipped for result in results)
+            if reason:
+                stopped = reason
+                break
+            losses = [result.loss for result in results]
+            if kept.update(epoch, step, mean_finite(losses), self.validation, moved=False):
+                last_best = epoch
+            elif epoch - last_best >= settings.patience:
+                stopped = f"no better validation result for {settings.patience} epochs"
+                break
+        recognizer.set_state(kept.best_state)
+        return Outcome(kept.history, kept.best_state, step, kept.seconds, stopped, interrupted=reason is not None)
+
+    def _take(
+        self, steps: Steps, batches: Sequence[list[Example]], rate: float, must_stop: Callable[[], str | None]
+    ) -> tuple[list[StepResult], str | None]:
+        """An epoch's steps, up to the first after which training must stop, and why it must."""
+        results = []
         for number, batch in enumerate(batches, 1):
-            result = steps.take(batch, rate)
-            step += not result.skipped
-            losses.append(result.loss)
-            on_step(number, len(batches), result.loss)
-        if kept.update(epoch, step, mean_finite(losses), validation, moved=False):
-            last_best = epoch
-        elif epoch - last_best >= settings.patience:
-            stopped = f"no better validation result for {settings.patience} epochs"
-            break
-    recognizer.set_state(kept.best_state)
-    return Outcome(kept.history, kept.best_state, step, kept.seconds, stopped)
+            results.append(steps.take(batch, rate))
+            self.on_step(number, len(batches), results[-1].loss)
+            if reason := must_stop():
+                return results, reason
+        return results, None

@@ -3,7 +3,8 @@
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tflite_asr.config import ModelConfig
@@ -33,12 +34,20 @@ class Artifact:
     signatures: dict[str, dict]  # does, inputs, outputs, reads, writes
     plans: dict[str, list[dict]]  # the ordered signature calls of one training step
     path: Path  # of the .tflite; not written
+    gains: Sequence[dict] = ()  # of earlier runs, see `study.gains`: groups that learned, relative_wer_reduction, speakers
+    plan_exits: dict[str, int] = field(default_factory=dict)  # up to which exit, from 0, a plan trains
     rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
 
     @property
     def config(self) -> ModelConfig:
         return ModelConfig.from_json(self.model)
+
+    @property
+    def exit_depths(self) -> list[int]:
+        """How many encoder groups are run to each exit."""
+        names = [group["name"] for group in self.groups]
+        return [names.index(exit["group"]) + 1 for exit in self.exits]
 
     @property
     def pulls(self) -> bool:

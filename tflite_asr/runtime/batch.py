@@ -49,6 +49,14 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
     return batch
 
 
+def longest_examples(config: ModelConfig) -> list[Example]:
+    """A batch of noise, every row as long as the fixed sizes allow: the shapes decide what a step costs."""
+    random, sizes = np.random.default_rng(0), config.sizes
+    frames = random.standard_normal([sizes.batch, sizes.max_frames, config.features.mel_bands], np.float32)
+    tokens = random.integers(1, config.vocabulary_size, [sizes.batch, sizes.max_tokens], np.int32)
+    return [Example(*row, "", "noise") for row in zip(frames, tokens)]
+
+
 def padded_frames(frames: np.ndarray, size: int, mel_bands: int) -> dict[str, np.ndarray]:
     """One utterance's inputs: frames [time, mel_bands] -> frames [1, size, mel_bands], frame_lengths [1] int32."""
     if frames.ndim != 2 or len(frames) > size or frames.shape[1] != mel_bands:

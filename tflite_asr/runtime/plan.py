@@ -53,6 +53,11 @@ class Plan:
             calls.append(Call(called, dict(call.get("takes", {})), tuple(call.get("updates", ()))))
         return cls(name, tuple(calls))
 
+    @property
+    def parts(self) -> int:
+        """In how many parts it cuts the step: its calls that train."""
+        return sum(bool(call.updates) for call in self.calls)
+
     def needed(self, trained: set[str]) -> tuple[Call, ...]:
         """The calls up to the last one that trains any group of `trained`; below it nothing has to be done."""
         updating = [index for index, call in enumerate(self.calls) if call.updates]

@@ -1,7 +1,7 @@
 """A recogniser on the device: transcribes, trains, saves and restores what it learned. No TensorFlow."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,16 +125,25 @@ class Recognizer:
             return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]]), policy.exit
         if last == 0:
             raise InputError(f"{self.artifact.path}: has no early exits to choose from")
+        for exit, (steps, text) in enumerate(self.exits(frames, beam=beam)):
+            if exit == last or policy.leaves(exit, steps):
+                return text(), exit
+
+    def exits(self, frames: np.ndarray, *, beam: bool = False) -> Iterator[tuple[np.ndarray, Callable[[], str]]]:
+        """One exit after the other, of a model with early ones, for frames [time, mel_bands]: the log probabilities of the
+        labels there [steps, vocabulary], and what decodes them. Groups above an exit are not computed before the next
+        exit is asked for."""
         model = self._model_for(frames)
         inputs = self._padded(frames, self.config.sizes.max_frames)
-        for exit in range(last + 1):
+        for exit in range(len(self.artifact.exits)):
             result = model.run(f"stage_{exit}", inputs)
             steps = self._steps(result)
-            if exit == last or policy.leaves(exit, steps):
-                tokens = self._prefix_beam(steps)[0].tokens if beam else best_path(steps)
-                return self.tokenizer.decode(tokens[: self.config.sizes.max_tokens]), exit
+            yield steps, lambda: self._text_of(steps, beam)
             inputs = {name: result[name] for name in ("encoded", "encoded_lengths")}
 
+    def _text_of(self, log_probabilities: np.ndarray, beam: bool) -> str:
+        tokens = self._prefix_beam(log_probabilities)[0].tokens if beam else best_path(log_probabilities)
+        return self.tokenizer.decode(tokens[: self.config.sizes.max_tokens])
     @property
     def rescoring(self) -> Rescoring:
         """How this artifact's two passes become one, as `tune-rescoring` found it."""
@@ -231,12 +240,22 @@ class Recognizer:
 
     def loss(self, examples: Sequence[Example]) -> np.ndarray:
         """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes."""
+        return self._losses("losses", examples)
+
+    def exit_losses(self, examples: Sequence[Example]) -> np.ndarray:
+        """Loss of each utterance at each exit [exits, len(examples)] float32, in nats."""
+        if len(self.artifact.exits) == 1:
+            return self.loss(examples)[np.newaxis]
+        return self._losses("exit_losses", examples)
+
+    def _losses(self, output: str, examples: Sequence[Example]) -> np.ndarray:
+        """An output of `loss` whose last axis is the batch."""
         size = self.config.sizes.batch
         losses = []
         for first in range(0, len(examples), size):
             some = examples[first : first + size]
-            losses.append(self.model.run("loss", collate(some, self.config))["losses"][: len(some)])
-        return np.concatenate(losses)
+            losses.append(self.model.run("loss", collate(some, self.config))[output][..., : len(some)].copy())
+        return np.concatenate(losses, axis=-1)
 
     def train_step(
         self,

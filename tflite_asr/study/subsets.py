@@ -20,9 +20,12 @@ class Subset:
 def subsets(groups: Sequence[str]) -> list[Subset]:
     """Those of a study, from the names of an artifact's layer groups; "all" is not among them, it is the mobile run."""
     encoder = tuple(group for group in groups if group.startswith("encoder"))
+    lower = encoder[: len(encoder) // 2]
     return [
         Subset("joint", ("joint",)),
         Subset("joint_and_first", ("joint", *encoder[: max(1, len(encoder) // 2)])),
+        # what a step in two parts trains without its lower part
+        Subset("top", tuple(group for group in groups if group not in lower)),
         Subset("encoder", encoder),
         Subset("bias", tuple(groups), bias_only=True),
     ]

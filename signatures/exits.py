@@ -1,0 +1,82 @@
+"""Inner exits in the split step: an exit's loss and gradients are worked out on the way up and used on the way down.
+
+So the joint loss is known before anything is updated, and no head runs twice. What is carried from the one way to the
+other is the gradient at the exit's input and at its head's weights.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import tensorflow as tf
+
+from signatures.arena import always, in_arena
+from signatures.chain import GroupSpecs
+from signatures.optimizers import State
+from signatures.spec import SplitModel, group_of, mean_over
+
+
+class InnerExits:
+    """The exits below the last one, by the name of the group that each is behind.
+
+    Args:
+        model: see the protocol.
+        state: the variables.
+        specs: of the model's chain, from `chain.trace_chain`.
+    """
+
+    def __init__(self, model: SplitModel, state: State, specs: Sequence[GroupSpecs]):
+        self.heads = {group: head.name for group, head in model.inner_exits.items()}
+        self._model = model
+        self._inputs = {group.name: after.x for group, after in zip(model.groups, specs[1:])}
+        self._weights = {
+            group: {path: weight for path, weight in state.weights.items() if group_of(path) == head}
+            for group, head in self.heads.items()
+        }
+
+    def behind(self, groups: Iterable[str]) -> list[str]:
+        """Those of the groups that have an exit behind them."""
+        return [group for group in groups if group in self.heads]
+
+    def carried_specs(self, group: str) -> dict[str, tf.TensorSpec]:
+        """The gradients of an exit, by the names that they are carried under: at its input, then at its weights."""
+        weights = {path.replace("/", "_"): weight for path, weight in self._weights[group].items()}
+        likes = {f"{self.heads[group]}_input": self._inputs[group], **weights}
+        return {f"gradient_{key}": tf.TensorSpec(like.shape, tf.float32, f"gradient_{key}") for key, like in likes.items()}
+
+    def weight_gradients(self, group: str, carried: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Those at the head's weights, by tree path."""
+        return dict(zip(self._weights[group], carried[1:]))
+
+    def losses_and_gradients(self, group: str, x, lengths, labels: Sequence[tf.Tensor], rows: tf.Tensor):
+        """Losses [batch] at an exit, and the gradients of their mean over the utterances as `carried_specs` has them."""
+
+        def body():
+            sources = [tf.identity(x), *self._weights[group].values()]
+            with tf.GradientTape() as tape:
+                tape.watch(sources[0])
+                losses = self._model.exit_loss(group, sources[0], lengths, *labels)
+                loss = mean_over(losses, rows)
+            return losses, tape.gradient(loss, sources)
+
+        return in_arena(always(lengths), body)
+
+
+class ExitsPassed:
+    """What the exits that one call passes on the way up come to.
+
+    Args:
+        exits: of the model.
+        labels, rows: the label inputs of the batch, and the weights of its rows.
+        losses: [batch], the sum at the exits passed before; None where there are none.
+    """
+
+    def __init__(self, exits: InnerExits, labels: Sequence[tf.Tensor], rows: tf.Tensor, losses: tf.Tensor | None):
+        self.losses = losses
+        self.carried: dict[str, list[tf.Tensor]] = {}  # by group: the gradients
+        self.rows = rows
+        self._exits, self._labels = exits, labels
+
+    def passes(self, group: str, x: tf.Tensor, lengths: tf.Tensor) -> None:
+        """Told of what each group puts out."""
+        if group in self._exits.heads:
+            losses, self.carried[group] = self._exits.losses_and_gradients(group, x, lengths, self._labels, self.rows)
+            self.losses = losses if self.losses is None else self.losses + losses

@@ -1,0 +1,46 @@
+"""Compare models by their exits: the word error rate at each, and by the mean depth that each exit policy goes to.
+
+    tflite-asr exits joint.tflite two_groups.tflite six_groups.tflite \\
+        --manifest commands/manifest.jsonl --where split=base_test --out runs/exits
+
+Writes exits.md, exits.json and exits.png. The policies leave a model with early exits at the first exit whose entropy is
+below a threshold, or whose n-best confidence is above one; thresholds run over all that was measured. Models without
+early exits stand beside them at their depth.
+"""
+
+import argparse
+from pathlib import Path
+
+from tflite_asr.cli.arguments import add_connect, add_seed, add_threads
+
+SUMMARY = "word error rate by exit and by depth of exit policies"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="a .tflite with its .json beside it")
+    parser.add_argument("--manifest", action="append", required=True, metavar="M", help="test speech; can be repeated")
+    parser.add_argument("--where", action="append", default=[], metavar="F=V", help="rows to keep, as in `train`")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where the table and the plot are written")
+    add_connect(parser)
+    add_seed(parser)
+    add_threads(parser)
+
+
+def run(args: argparse.Namespace) -> dict:
+    from tflite_asr.benchmark.exits import measure_exits, write_exits
+    from tflite_asr.cli.arguments import check_least, load_clips, read_manifests
+    from tflite_asr.runtime.evaluation import examples_of
+    from tflite_asr.runtime.recognizer import Recognizer
+
+    check_least(args, connect=1, seed=0, threads=1)
+    utterances = read_manifests(args.manifest, args.where)
+    curves = []
+    for model in args.models:
+        recognizer = Recognizer.load(model, threads=args.threads)
+        corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
+        curves.append(measure_exits(recognizer, examples_of(recognizer, corpus, clips)))
+    return write_exits(Path(args.out), curves)
+
+
+def describe(result: dict) -> str:
+    return f"{Path(result['table']).read_text(encoding='utf-8')}\nplot: {result['plot']}"

@@ -1,0 +1,33 @@
+"""Write into an artifact what a study found: how far training which layer groups moved the word error rate.
+
+    tflite-asr simulate my.tflite --environment mobile --subsets --manifest speech/manifest.jsonl --out runs/study
+    tflite-asr study runs/study my.tflite
+
+The table `gains` of NAME.json is replaced; `select` and `personalize --rounds` expect of a sub-model what it says.
+"""
+
+import argparse
+from pathlib import Path
+
+SUMMARY = "write what a study found into the artifact, for the selector"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="DIR", help="what `tflite-asr simulate --subsets` wrote")
+    parser.add_argument("model", metavar="MODEL", help="the .tflite that was studied; its .json is written")
+
+
+def run(args: argparse.Namespace) -> dict:
+    from tflite_asr.runtime.artifact import read_artifact
+    from tflite_asr.study.gains import read_gains, write_gains
+
+    artifact = read_artifact(args.model)
+    gains = read_gains(Path(args.study), artifact)
+    return {"description": str(write_gains(artifact, gains)), "gains": gains}
+
+
+def describe(result: dict) -> str:
+    lines = [f"{'WER reduction':>13}{'speakers':>10}  learned"]
+    for row in result["gains"]:
+        lines.append(f"{row['relative_wer_reduction']:>13.1%}{row['speakers']:>10}  {', '.join(row['groups'])}")
+    return "\n".join([*lines, f"written to {result['description']}"])

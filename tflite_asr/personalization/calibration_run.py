@@ -1,0 +1,81 @@
+"""One plan of one artifact, call by call, measured in the process that runs this: memory first, then time.
+
+    python -m tflite_asr.personalization.calibration_run MODEL.tflite PLAN THREADS
+
+Prints a JSON object, see `calibration.PlanCost`.
+"""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tflite_asr.runtime.artifact import read_artifact
+from tflite_asr.runtime.batch import longest_examples
+from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.memory import MemoryProbe, give_back_freed_memory, process_memory_mb
+from tflite_asr.runtime.recognizer import Recognizer
+
+TIMED_STEPS = 3
+PROBE_SECONDS = 0.002
+
+
+class WatchedModel(SignatureModel):
+    """Notes what each call takes."""
+
+    def __init__(self, path: Path, threads: int):
+        super().__init__(path, threads=threads)
+        self.base_private_mb: float | None = None  # set: memory is noted, else time
+        self.noted: list[tuple[str, float, float]] = []
+
+    def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        if self.base_private_mb is None:
+            seconds, cpu_seconds = time.perf_counter(), time.process_time()
+            result = super().run(name, inputs)
+            self.noted.append((name, time.perf_counter() - seconds, time.process_time() - cpu_seconds))
+        else:
+            with MemoryProbe(PROBE_SECONDS) as probe:
+                result = super().run(name, inputs)
+            base, after = self.base_private_mb, process_memory_mb()[1]
+            self.noted.append((name, probe.peak_private_mb - base, after - base))
+        return result
+
+
+def measure_calls(path: Path, plan: str, threads: int) -> dict:
+    """Memory of each call of a first step, then the median seconds of each over a few more, on a full batch of the
+    longest utterances; the step before the timed ones makes what is made once."""
+    give_back_freed_memory()
+    artifact = read_artifact(path)
+    model = WatchedModel(artifact.path, threads)
+    recognizer = Recognizer(artifact, model)
+    examples = longest_examples(artifact.config)
+
+    def step() -> list[tuple[str, float, float]]:
+        model.noted = []
+        recognizer.train_step(examples, learning_rate=1e-4, clip_norm=1.0, plan=plan)
+        return model.noted
+
+    model.run("parameters")
+    model.base_private_mb = base = process_memory_mb()[1]
+    memory = step()
+    model.base_private_mb = None
+    times = [step() for _ in range(1 + TIMED_STEPS)][1:]
+    calls = [
+        {
+            "signature": name,
+            "seconds": statistics.median(timed[index][1] for timed in times),
+            "cpu_seconds": statistics.median(timed[index][2] for timed in times),
+            "peak_mb": peak,
+            "kept_mb": kept,
+        }
+        for index, (name, peak, kept) in enumerate(memory)
+    ]
+    return {"base_private_mb": base, "calls": calls}
+
+
+if __name__ == "__main__":
+    model_path, plan_to_run, thread_count = sys.argv[1:]
+    print(json.dumps(measure_calls(Path(model_path), plan_to_run, int(thread_count))))

@@ -1,0 +1,240 @@
+"""Personalisation in rounds: new utterances come, the selector looks what the device has to spare, training goes on.
+
+A round ends at its best validation result, by patience, or when the device runs low; the next starts from the best
+weights, also in another process: `rounds.json` in the folder tells how far the former one came, `checkpoint.safetensors`
+holds the best weights so far. All rounds are validated on the same utterances, held out of the first, so that they
+can be compared.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tflite_asr.data.corpus import Corpus
+from tflite_asr.data.manifest import Utterance
+from tflite_asr.errors import InputError
+from tflite_asr.personalization.average import Epoch
+from tflite_asr.personalization.calibration import Calibration
+from tflite_asr.personalization.resources import Limits, Resources, ResourceSource
+from tflite_asr.personalization.selector import Budget, Candidate, candidates, choose
+from tflite_asr.personalization.settings import Settings
+from tflite_asr.personalization.stored import write_whole
+from tflite_asr.personalization.trainer import Epochs, split
+from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.exits import ExitPolicy
+from tflite_asr.runtime.recognizer import Recognizer
+
+CHECKPOINT, STATE = "checkpoint.safetensors", "rounds.json"
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How many, and what decides about each."""
+
+    count: int
+    source: ResourceSource
+    limits: Limits
+    calibration: Calibration  # of the artifact on this device
+
+    def settings(self) -> dict:
+        """For the report."""
+        return {
+            "rounds": self.count,
+            "battery_floor_percent": self.limits.least_battery_percent,
+            "ram_floor_mb": self.limits.least_available_ram_mb,
+        }
+
+
+def arriving(utterances: Sequence[Utterance], count: int, seed: int) -> list[list[Utterance]]:
+    """The new utterances of each round, as many in each; in an order drawn by seed, for corpora are sorted by word."""
+    if len(utterances) <= count:
+        raise InputError(f"--rounds {count}: expected more utterances than rounds, got {len(utterances)}")
+    order = np.random.default_rng([seed, 17]).permutation(len(utterances))
+    return [[utterances[index] for index in part] for part in np.array_split(order, count)]
+
+
+class RoundsTrainer:
+    """Trains round after round.
+
+    Args:
+        recognizer: trained in place.
+        adapt: the speech to learn from and which of its utterances.
+        settings: how to train in each round; plan, exit and group rates are the selector's.
+        rounds: how many, and the device.
+        folder: of the checkpoint and the state; what an earlier process left there is gone on with.
+        replay: shipped utterances, mixed into the batches.
+        on_epoch, on_step: told of progress; `on_epoch` writes the checkpoint when an epoch is the best.
+        on_round: told of what was chosen, before each round.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        adapt: tuple[Corpus, Sequence[Utterance]],
+        settings: Settings,
+        rounds: Rounds,
+        folder: Path,
+        *,
+        replay: Sequence[Example] = (),
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+        on_round: Callable[[int, Candidate], None] = lambda number, chosen: None,
+    ):
+        self.recognizer, self.settings, self.rounds, self.folder = recognizer, settings, rounds, folder
+        self.on_epoch, self.on_round = on_epoch, on_round
+        corpus, utterances = adapt
+        self.parts = arriving(utterances, rounds.count, settings.seed)
+        first, self.held_out = split(self.parts[0], settings.validation_share, settings.seed)
+        self.parts[0] = first
+        self.epochs = Epochs(recognizer, corpus, self.held_out, settings, replay=replay, on_step=on_step)
+        self.candidates = candidates(recognizer.artifact, rounds.calibration)
+        self.of = self._fingerprint(utterances)
+        self.done: list[dict] = []  # a row a round, the last one perhaps interrupted
+        self.readings: list[dict] = []  # of the resources, over all processes
+        self.seconds = 0.0  # of the readings of earlier processes
+        self._restore()
+
+    @property
+    def finished(self) -> bool:
+        """Whether every round came to its end."""
+        return len(self.done) == self.rounds.count and self.done[-1]["ended"]
+
+    @property
+    def policy(self) -> ExitPolicy | None:
+        """Where the encoder is left, as the last round trained it."""
+        exit = self.done[-1]["chosen"]["exit"] if self.done else None
+        return None if exit in (None, len(self.recognizer.artifact.exits) - 1) else ExitPolicy(exit)
+
+    def run(self, measure: Callable[[], dict] = dict) -> str:
+        """Train what is left to train; why it ended. The recogniser has the best weights afterwards.
+
+        Args:
+            measure: called at the end of each round; what it returns is noted with it.
+        """
+        while not self.finished:
+            number = len(self.done) + (not self.done or self.done[-1]["ended"])  # counted from 1
+            refusal = self._refusal()
+            if refusal:
+                return f"before round {number}: {refusal}"
+            budget = self._budget()
+            selection = choose(self.candidates, budget, self._exit_losses())
+            if selection.chosen is None:
+                return f"before round {number}: no plan fits into {budget}; one would into {selection.smallest}"
+            self.on_round(number, selection.chosen)
+            self._round(number, selection.chosen)
+            if self.done[-1]["ended"]:
+                self.done[-1] |= measure()
+                self._save()
+            else:
+                return f"in round {number}: {self.done[-1]['stopped_because']}"
+        return f"all {self.rounds.count} rounds done"
+
+    def history(self) -> list[dict]:
+        """The rows of all rounds, their epochs counted on from round to round; `stopped_because` where training stopped."""
+        rows, before = [], 0
+        for done in self.done:
+            rows += [{**row, "epoch": before + row["epoch"], "round": done["round"]} for row in done["history"]]
+            before = rows[-1]["epoch"]
+        return rows
+
+    def _round(self, number: int, chosen: Candidate) -> None:
+        if number > len(self.done):
+            arrived = sum(map(len, self.parts[:number]))
+            self.done.append({"round": number, "utterances": arrived, "history": [], "steps": 0, "seconds": 0.0})
+        row = self.done[-1]
+        row |= {"chosen": dataclasses.asdict(chosen), "ended": False, "stopped_because": "the process ended"}
+        done = row["history"][-1]["epoch"] if row["history"] else 0
+        settings = dataclasses.replace(
+            self.settings,
+            plan=chosen.plan,
+            group_rates={group: float(group in chosen.trainable_groups) for group in self.recognizer.groups},
+            exit=self.policy.exit if self.policy else None,
+        )
+
+        steps, seconds = row["steps"], row["seconds"]  # before an interruption
+
+        def note(epoch: Epoch) -> None:
+            self.on_epoch(epoch)
+            self._read()
+            row["steps"], row["seconds"] = steps + epoch.step, seconds + epoch.seconds
+            if not (row["history"] and epoch.epoch == done):  # measured again after an interruption
+                counted_on = {"step": row["steps"], "seconds": row["seconds"]}
+                row["history"].append(epoch.to_json() | counted_on)
+            row["best_wer"] = [entry["validation_wer"] for entry in row["history"] if entry["best"]][-1]
+            self._save()
+
+        training = [utterance for part in self.parts[:number] for utterance in part]
+        outcome = self.epochs.train(training, settings, done=done, must_stop=self._refusal, on_epoch=note)
+        row["steps"], row["seconds"] = steps + outcome.steps, seconds + outcome.seconds
+        row["stopped_because"], row["ended"] = outcome.stopped_because, not outcome.interrupted
+        row["history"][-1]["stopped_because"] = outcome.stopped_because
+        self._save()
+
+    def _budget(self) -> Budget:
+        """What this device has to spare now."""
+        now, limits = self._read(), self.rounds.limits
+        base_mb = max(plan.base_private_mb for plan in self.rounds.calibration.plans.values())  # is there already
+        on_battery = not now.charging and now.battery_percent is not None
+        return Budget(
+            ram_mb=base_mb + now.available_ram_mb - limits.least_available_ram_mb,
+            battery_percent=now.battery_percent if on_battery else None,
+            battery_floor_percent=limits.least_battery_percent,
+            steps=self.settings.epochs * self.settings.epoch_steps,
+        )
+
+    def _exit_losses(self) -> list[float] | None:
+        """Of the owner's validation utterances; None where there is one exit only."""
+        if len(self.recognizer.artifact.exits) == 1:
+            return None
+        return self.recognizer.exit_losses(self.epochs.validation).mean(axis=1).tolist()
+
+    def _refusal(self) -> str | None:
+        """Why not to train now."""
+        now = self.rounds.source.now()
+        reason = self.rounds.limits.refusal(now)
+        if reason:
+            self._note(now)
+        return reason
+
+    def _read(self) -> Resources:
+        now = self.rounds.source.now()
+        self._note(now)
+        return now
+
+    def _note(self, now: Resources) -> None:
+        self.readings.append({**dataclasses.asdict(now), "seconds": self.seconds + now.seconds})
+
+    def _fingerprint(self, utterances: Sequence[Utterance]) -> str:
+        """Of all that rounds of two processes must have in common."""
+        settings = dataclasses.asdict(self.settings)
+        rows = [(str(utterance.audio), utterance.text) for utterance in utterances]
+        same = [self.recognizer.artifact.tflite_sha256, self.rounds.count, settings, rows]
+        return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+
+    def _restore(self) -> None:
+        """Go on with what the folder holds; a folder without rounds gets the weights that they start from."""
+        path, checkpoint = self.folder / STATE, self.folder / CHECKPOINT
+        if not path.exists():
+            self.recognizer.save(checkpoint)
+            return
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            of, self.done, self.readings = state["of"], state["rounds"], state["resources"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: not the state of rounds ({error}); remove it to begin anew") from None
+        if of != self.of:
+            raise InputError(
+                f"{path}: rounds of another model, other utterances or settings; give another --out, or remove it to begin anew"
+            )
+        self.recognizer.restore(checkpoint)
+        self.recognizer.owner = None  # while training, everything is heard with what is learned
+        self.seconds = self.readings[-1]["seconds"] if self.readings else 0.0
+
+    def _save(self) -> None:
+        state = {"of": self.of, "rounds": self.done, "resources": self.readings}
+        write_whole(self.folder / STATE, (json.dumps(state, indent=1, allow_nan=False) + "\n").encode())

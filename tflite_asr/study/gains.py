@@ -1,0 +1,47 @@
+"""How far training which layer groups moved the WER in a study: the table `gains` of NAME.json, for the selector."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from tflite_asr.errors import InputError
+from tflite_asr.personalization.stored import write_whole
+from tflite_asr.runtime.artifact import Artifact
+from tflite_asr.study.subsets import subsets
+from tflite_asr.study.task import MOBILE
+
+
+def read_gains(folder: Path, artifact: Artifact) -> list[dict]:
+    """The table of a finished study of this artifact: groups, relative_wer_reduction and speakers a row.
+
+    Runs in which groups learned as a whole count: all of them (`mobile`) and the subsets but that of biases.
+    """
+    study, summary = (_read(folder / name) for name in ("study.json", "summary.json"))
+    if study.get("tflite_sha256") != artifact.tflite_sha256:
+        raise InputError(f"{folder}: a study of another artifact than {artifact.path}")
+    names = [group["name"] for group in artifact.groups]
+    learned = {MOBILE: names}
+    learned |= {f"{MOBILE}_{part.name}": list(part.groups) for part in subsets(names) if not part.bias_only}
+    gains = [
+        {"groups": groups, **{key: summary[run][key] for key in ("relative_wer_reduction", "speakers")}}
+        for run, groups in learned.items()
+        if run in summary
+    ]
+    if not gains:
+        raise InputError(f"{folder}: expected runs under mobile conditions; `simulate --subsets` makes them")
+    return gains
+
+
+def write_gains(artifact: Artifact, gains: list[dict]) -> Path:
+    """Put the table into NAME.json; the path of it."""
+    path = artifact.path.with_suffix(".json")
+    described = dataclasses.replace(artifact, gains=gains).to_json()
+    write_whole(path, (json.dumps(described, indent=1) + "\n").encode())
+    return path
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a result of `tflite-asr simulate`, cannot read it: {error}") from None
