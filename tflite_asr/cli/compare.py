@@ -5,14 +5,20 @@
         --test speech/manifest.jsonl --test-where split=base_test --out runs/table
 
 A run is NAME=DIR, or NAME=DIR:QUANTIZE with what `export --quantize` takes. DIR/NAME.tflite are files without training
-signatures. Each is measured in a process of its own, on one thread. Prints Markdown; needs the extra `train`.
+signatures. Each is measured in a process of its own, on one thread. With --keras the test speech is recognised by TensorFlow
+as well, before conversion and quantisation, and its word error rates stand beside the file's. Prints Markdown; needs the
+extra `train`.
 """
 
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tflite_asr.errors import InputError
+
+if TYPE_CHECKING:
+    from tflite_asr.models.two_pass import TwoPass
 
 SUMMARY = "export, tune and measure two-pass models side by side"
 QUANTIZE = ("none", "dynamic", "aware")
@@ -24,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--development-where", metavar="F=V", help="its rows to keep")
     parser.add_argument("--test", required=True, metavar="M", help="speech to measure on")
     parser.add_argument("--test-where", metavar="F=V", help="its rows to keep")
+    parser.add_argument("--keras", action="store_true", help="measure what is not yet converted, too")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the .tflite files are written")
 
 
@@ -36,12 +43,14 @@ def run(args: argparse.Namespace) -> dict:
     rows = []
     for name, folder, mode in runs:
         path = Path(args.out) / f"{name}.tflite"
-        _export(folder, mode, path)
+        model = _export(folder, mode, path)
         tuning = argparse.Namespace(
             model=str(path), manifest=args.development, where=args.development_where, nbest=None, connect=1, seed=0, threads=1
         )
         tuned = tune_rescoring.run(tuning)
         measured = _measured(path, args.test, args.test_where)
+        if args.keras:
+            measured |= _through_keras(model, path, args.test, args.test_where)
         rows.append({"name": name, "model": str(path), "quantize": mode, "weight": tuned["weight"], **measured})
     return {"rows": rows}
 
@@ -57,7 +66,8 @@ def _parsed(text: str) -> tuple[str, Path, str]:
     return name, Path(folder), mode
 
 
-def _export(folder: Path, mode: str, path: Path) -> None:
+def _export(folder: Path, mode: str, path: Path) -> "TwoPass":
+    """Write the file; the model that it is made of."""
     from tflite_asr.export import export
     from tflite_asr.models.storage import load_model
     from tflite_asr.quantization import Quantization
@@ -66,6 +76,7 @@ def _export(folder: Path, mode: str, path: Path) -> None:
     if not model.config.rescorer:
         raise InputError(f"{folder}: expected a two-pass model, {model.config.name} has no rescorer")
     export(model, path, quantization=Quantization(mode, "none"))
+    return model
 
 
 def _measured(path: Path, manifest: str, where: str | None) -> dict:
@@ -81,14 +92,31 @@ def _measured(path: Path, manifest: str, where: str | None) -> dict:
     return json.loads(done.stdout)
 
 
+def _through_keras(model: "TwoPass", path: Path, manifest: str, where: str | None) -> dict:
+    """The file's word error rates with the model's signatures run by TensorFlow in place of the file's."""
+    from signatures.optimizers import OPTIMIZERS, State
+    from tflite_asr.benchmark.recognition import recognise
+    from tflite_asr.benchmark.traced import TracedSignatures
+    from tflite_asr.export import all_signatures
+    from tflite_asr.runtime.artifact import read_artifact
+    from tflite_asr.runtime.recognizer import Recognizer
+
+    signatures = all_signatures(model, State({}, OPTIMIZERS["sgd"]), [])
+    found = recognise(Recognizer(read_artifact(path), TracedSignatures(signatures)), manifest, where)
+    return {"keras_first_pass_wer": found.first.wer, "keras_rescored_wer": found.rescored.wer}
+
+
 def describe(result: dict) -> str:
+    keras = "keras_rescored_wer" in result["rows"][0]
     lines = [
-        "| model | parameters | file, MB | first-pass WER | rescored WER | CER | seconds a second of speech | peak memory, MB |",
-        "|---|---|---|---|---|---|---|---|",
+        "| model | parameters | file, MB | first-pass WER | rescored WER | CER | seconds a second of speech | peak memory, MB |"
+        + keras * " first pass, Keras | rescored, Keras |",
+        "|---|---|---|---|---|---|---|---|" + keras * "---|---|",
     ]
     lines += [
         f"| {row['name']} | {row['parameters']:,} | {row['bytes'] / 1e6:.2f} | {row['first_pass_wer']:.1%} | "
         f"{row['rescored_wer']:.1%} | {row['rescored_cer']:.1%} | {row['seconds_per_second']:.3f} | {row['peak_private_mb']:.0f} |"
+        + (f" {row['keras_first_pass_wer']:.1%} | {row['keras_rescored_wer']:.1%} |" if keras else "")
         for row in result["rows"]
     ]
     return "\n".join(lines)
