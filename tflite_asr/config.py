@@ -111,7 +111,7 @@ class SizeConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A recogniser: everything needed to build it again. Its head is a transducer's, or CTC's without `prediction`."""
+    """A recogniser: everything needed to build it again. Its last head is a transducer's, or CTC's without `prediction`."""
 
     name: str
     encoder: EncoderConfig | ConformerConfig
@@ -130,8 +130,6 @@ class ModelConfig:
             raise InputError(
                 f"model configuration: expected exits in rising order from 0 to {len(early) - 1}, got {list(self.exits)}"
             )
-        if self.exits and self.prediction:
-            raise InputError("model configuration: early exits need a CTC head at the last group too, got a transducer")
         if self.exit_weighting not in EXIT_WEIGHTINGS:
             raise InputError(
                 f"model configuration: no exit weighting {self.exit_weighting!r}; there are: {', '.join(EXIT_WEIGHTINGS)}"

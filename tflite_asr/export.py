@@ -11,14 +11,15 @@ import tensorflow as tf
 
 from signatures.chain import group_costs, trace_chain
 from signatures.inference import inference_signatures
-from signatures.label_inference import label_inference_signatures
 from signatures.loss import loss_signature
 from signatures.optimizers import OPTIMIZERS, State
 from signatures.parameters import group_figures, parameters_signature
 from signatures.parts import make_parts
 from signatures.spec import Signature, group_of
 from signatures.split import SplitStep
+from signatures.streaming import stream_signature
 from signatures.training import train_signature
+from signatures.transducer_inference import transducer_signatures
 from signatures.weights import tensor_key, weights_signatures
 from tflite_asr.compact import compact
 from tflite_asr.errors import InputError
@@ -153,21 +154,16 @@ def all_signatures(
 
 def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
     config, sizes = model.config, model.config.sizes
-    fixed = {
-        "mel_bands": config.features.mel_bands,
-        "max_samples": config.features.samples_of(sizes.max_frames),
-        "max_frames": sizes.max_frames,
-        "max_tokens": sizes.max_tokens,
-    }
-    if config.prediction is None:
-        return label_inference_signatures(model, **fixed)
-    return inference_signatures(
-        model,
-        **fixed,
-        stream_frames=sizes.stream_frames,
-        stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
-        beam=sizes.beam,
-    )
+    fixed = {"mel_bands": config.features.mel_bands, "max_frames": sizes.max_frames}
+    max_samples = config.features.samples_of(sizes.max_frames)
+    signatures = inference_signatures(model, **fixed, max_samples=max_samples, max_tokens=sizes.max_tokens)
+    if model.streams:
+        steps = sizes.stream_frames // (config.encoder.frames_per_step if config.prediction else config.encoder.stack_frames)
+        tokens = steps * (sizes.max_symbols_per_step if config.prediction else 1)
+        signatures.append(
+            stream_signature(model, mel_bands=fixed["mel_bands"], stream_frames=sizes.stream_frames, stream_tokens=tokens)
+        )
+    return signatures + (transducer_signatures(model, **fixed, beam=sizes.beam) if config.prediction else [])
 
 
 def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes:

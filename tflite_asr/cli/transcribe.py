@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> dict:
 
     check_least(args, threads=1)
     policy = exit_policy(args)
-    if policy and args.stream:
-        raise InputError("--stream: expected no --exit with it, a stream goes through the whole encoder")
+    if args.stream and policy and policy.exit is None:
+        raise InputError("--stream: expected --exit with it at most, how sure an utterance is shows at its end")
     recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> dict:
         for path in args.audio:
             frames = recognizer.features(read_audio(Path(path), rate, max_seconds=most, notify=notices))
             if args.stream:
-                *_, text = recognizer.stream([frames])
+                *_, text = recognizer.stream([frames], exit=args.exit)
             elif policy:
                 text, left = recognizer.transcribe_early(frames, policy, beam=not args.greedy)
                 transcripts.append({"audio": path, "text": text, "exit": left})

@@ -58,10 +58,14 @@ class BeamSearch:
         """frames [time, mel_bands] -> the n-best, best first; n is at most the beam."""
         sizes = self.config.sizes
         result = self.model.run("encode", padded_frames(frames, sizes.max_frames, self.config.features.mel_bands))
+        return self.best_of_encoded(result["encoded"][0, : result["encoded_lengths"][0]].copy())
+
+    def best_of_encoded(self, encoded: np.ndarray) -> list[Hypothesis]:
+        """The same from the encoder's output [steps, units]."""
         start = self.start()
         kept = [_Open((), 0.0, start["predicted"][0], start["hidden"][0], start["cell"][0])]
-        for step in range(int(result["encoded_lengths"][0])):
-            kept = self._advance(result["encoded"][0, step].copy(), kept)
+        for step in encoded:
+            kept = self._advance(step, kept)
         ordered = sorted(kept, key=lambda hypothesis: -hypothesis.log_probability)
         return [Hypothesis(hypothesis.tokens, hypothesis.log_probability) for hypothesis in ordered]
 
