@@ -20,7 +20,7 @@ demo: $(DEMO_VENV)/installed
 	$(DEMO_VENV)/bin/tflite-asr demo $(DEMO_ARGS)
 
 test: $(VENV)/installed $(OLD_RUNTIME_VENV)/installed
-	TFLITE_2_14_PYTHON=$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python $(VENV)/bin/python -m pytest -q -rs $(TEST_ARGS)
+	TFLITE_2_14_PYTHON=$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python $(VENV)/bin/python -m pytest -q -rs -n 2 --dist loadfile $(TEST_ARGS)
 
 test-fast: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -q -m "not slow" $(TEST_ARGS)

@@ -150,4 +150,4 @@ def test_predictions_against_measurements(tiny_tflite, capsys):
 
 def test_it_takes_models_alone(capsys):
     assert main(["benchmark", "selector"]) == 2
-    assert "expected MODELs or --preset" in capsys.readouterr().err
+    assert "expected MODELs, --preset or both" in capsys.readouterr().err

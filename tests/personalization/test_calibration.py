@@ -81,7 +81,8 @@ def test_a_file_that_cannot_be_written_is_told(artifact, measured, tmp_path, mon
     assert "could not be kept" in notices[-1]
 
 
-def test_artifacts_of_one_name_have_files_of_their_own(artifact, monkeypatch, tmp_path):
+def test_artifacts_of_one_name_and_numbers_of_threads_have_files_of_their_own(artifact, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     other = dataclasses.replace(artifact, tflite_sha256="f" * 64)
-    assert default_path(artifact).parent == tmp_path / "tflite_asr" and default_path(artifact) != default_path(other)
+    paths = {default_path(artifact, 1), default_path(artifact, 2), default_path(other, 1)}
+    assert len(paths) == 3 and {path.parent for path in paths} == {tmp_path / "tflite_asr"}

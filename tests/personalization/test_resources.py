@@ -66,7 +66,8 @@ def test_limits(limits, row, refusal):
 
 def test_a_trace_is_replayed_by_its_clock():
     seconds = 100.0
-    trace = ResourceTrace([Resources(**{**ROW, "seconds": s, "battery_percent": p}) for s, p in ((1, 50), (9, 40))], lambda: seconds)
+    rows = [Resources(**{**ROW, "seconds": s, "battery_percent": p}) for s, p in ((1, 50), (9, 40))]
+    trace = ResourceTrace(rows, lambda: seconds)
     assert trace.now().battery_percent == 50, "before the first row it is as the first row says"
     for seconds, percent in ((101, 50), (108.9, 50), (109, 40), (1e9, 40)):
         assert trace.now().battery_percent == percent

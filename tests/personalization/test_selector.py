@@ -95,13 +95,15 @@ def test_sets_of_groups_that_the_table_has_are_offered_too(artifact):
     assert all(c.expected_reduction == 0.4 for c in offered), "what trains more than the joint network gains as much"
 
 
-def test_a_plan_that_reads_no_group_above_an_exit_trains_up_to_it(artifact):
+def test_a_plan_trains_up_to_its_exit(artifact):
     exits = [{"name": "exit_1", "group": "encoder_1"}, {"name": "final", "group": "encoder_3"}]
     plans = {**artifact.plans, "early": [{"signature": "forward_0", "takes": {}, "updates": ["encoder_0", "encoder_1"]}]}
     early = PlanCost(50.0, PARTS.calls[:1])
     calibration = Calibration("", {}, {"train": WHOLE, "split": PARTS, "early": early})
-    offered = candidates(dataclasses.replace(artifact, exits=exits, plans=plans), calibration)
-    assert {c.plan: c.exit for c in offered} == {"train": 1, "split": 1, "early": 0}
+    early_exits = dataclasses.replace(artifact, exits=exits, plans=plans, plan_exits={"early": 0})
+    assert {c.plan: c.exit for c in candidates(early_exits, calibration)} == {"train": 1, "split": 1, "early": 0}
+    with pytest.raises(InputError, match="plan 'early': expected an exit from 0 to 1, got 2; export again"):
+        candidates(dataclasses.replace(early_exits, plan_exits={"early": 2}), calibration)
 
 
 def test_what_is_expected_of_groups():
@@ -119,7 +121,9 @@ def test_what_is_expected_of_groups():
 # --- the choice ---
 
 
-@pytest.mark.parametrize("ram, plan, groups", [(1000, "train", ALL), (139, "split", ALL), (94, "split", ALL), (93, "split", TOP)])
+@pytest.mark.parametrize(
+    "ram, plan, groups", [(1000, "train", ALL), (139, "split", ALL), (94, "split", ALL), (93, "split", TOP)]
+)
 def test_all_groups_if_they_fit_and_then_the_fastest(found, ram, plan, groups):
     chosen = choose(found, Budget(ram)).chosen
     assert (chosen.plan, chosen.trainable_groups) == (plan, groups)
@@ -163,7 +167,7 @@ def test_the_owners_losses_decide_between_exits():
 def test_energy_counts_from_the_floor_of_the_battery():
     steps = 1000
     one = candidate(seconds=0.05 * BATTERY_JOULES / CORE_WATTS / steps)  # 5% of a full battery
-    for battery, floor, fits in ((26, 20, True), (25, 20, True), (24, 20, False), (19, 20, False), (100, 96, False), (6, 0, True)):
+    for battery, floor, fits in ((26, 20, True), (25, 20, True), (24, 20, False), (19, 20, False), (99, 95, False), (6, 0, True)):
         selection = choose([one], Budget(1000, battery, floor, steps=steps))
         assert (selection.chosen is one) == fits, (battery, floor)
     assert choose([one], Budget(1000, 24, 20, steps=steps)).smallest == Budget(1000, 25, 20, steps=steps)

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,10 @@ from signatures.parts import make_parts
 from signatures.split import SplitStep
 from signatures.training import train_signature
 from signatures.weights import weights_signatures
+from tflite_asr.benchmark.equality import difference, equality, noise_step
+from tflite_asr.cli.main import main
 from tflite_asr.config import preset
 from tflite_asr.errors import InputError
-from tflite_asr.runtime.batch import Example, collate
 from tflite_asr.runtime.interpreter import SignatureModel
 from tflite_asr.runtime.plan import Call, run_step
 
@@ -37,25 +40,13 @@ def export_cuts(model, optimizer, cuts, path):
     return plans
 
 
-def step_inputs(config, groups, seed, learning_rate=1e-2, clip_norm=0.0, pull=0.01):
-    """A full batch of noise of uneven lengths, and the rates of a step."""
-    random, sizes = np.random.default_rng(seed), config.sizes
-    examples = []
-    for _ in range(sizes.batch):
-        frames = random.standard_normal([random.integers(sizes.max_frames // 2, sizes.max_frames + 1), 40])
-        tokens = random.integers(1, config.vocabulary_size, [random.integers(2, sizes.max_tokens + 1)])
-        examples.append(Example(frames.astype(np.float32), tokens.astype(np.int32), "noise"))
-    return {
-        **collate(examples, config),
-        "learning_rate": np.float32(learning_rate),
-        "clip_norm": np.float32(clip_norm),
-        "pull": np.float32(pull),
-        "group_rates": np.linspace(0.5, 1.0, groups, dtype=np.float32),
-    }
+def step_inputs(seed, clip_norm=0.0):
+    """A full batch of noise of uneven lengths, and the rates of a step, of tiny."""
+    return noise_step(preset("tiny"), 5, seed, 1e-2) | {"clip_norm": np.float32(clip_norm)}
 
 
-def assert_same_training(path, plans, config, groups, **rates):
-    batches = [step_inputs(config, groups, 50 + step, **rates) for step in range(STEPS)]
+def assert_same_training(path, plans, config, groups, learning_rate=1e-2):
+    batches = [noise_step(config, groups, 50 + step, learning_rate) for step in range(STEPS)]
 
     def train(calls):
         model = SignatureModel(path)
@@ -63,8 +54,7 @@ def assert_same_training(path, plans, config, groups, **rates):
         return results, model.run("get_weights")
 
     whole, expected = train(WHOLE)
-    start = SignatureModel(path).run("get_weights")
-    assert any(np.abs(expected[name] - start[name]).max() > 1e-3 for name in start)
+    assert difference(SignatureModel(path).run("get_weights"), expected) > 1e-3
     for cut, calls in plans.items():
         results, state = train(calls)
         for one, other in zip(results, whole):
@@ -72,9 +62,7 @@ def assert_same_training(path, plans, config, groups, **rates):
             np.testing.assert_allclose(one.loss, other.loss, rtol=1e-5, err_msg=str(cut))
             np.testing.assert_allclose(one.gradient_norm, other.gradient_norm, rtol=1e-4, err_msg=str(cut))
         assert state["step"] == STEPS
-        difference = np.sqrt(sum(np.sum(np.square(state[n] - expected[n], dtype=np.float64)) for n in state))
-        size = np.sqrt(sum(np.sum(np.square(value, dtype=np.float64)) for value in expected.values()))
-        assert difference <= 1e-5 * size, cut
+        assert difference(state, expected) <= 1e-5, cut
 
 
 @pytest.mark.slow
@@ -87,15 +75,30 @@ def test_ten_split_steps_of_tiny_are_ten_whole_ones(optimizer, new_tiny_model, t
 
 
 @pytest.mark.slow
-def test_ten_split_steps_of_commands_are_ten_whole_ones(tmp_path):
+def test_ten_split_steps_of_a_conformer_are_ten_whole_ones(tmp_path):
     import tf_keras as keras
 
-    from tflite_asr.models.transducer import Transducer
+    from tflite_asr.models.ctc import CTC
 
     keras.utils.set_random_seed(0)
-    cuts = [(2, "auto"), (3, "recompute"), (4, "stash")]
-    plans = export_cuts(Transducer(preset("commands")), "adam", cuts, tmp_path / "cuts.tflite")
-    assert_same_training(tmp_path / "cuts.tflite", plans, preset("commands"), groups=6, learning_rate=1e-3)
+    config = preset("tiny_conformer")
+    plans = export_cuts(CTC(config), "adam", [(2, "recompute"), (3, "stash")], tmp_path / "cuts.tflite")
+    assert_same_training(tmp_path / "cuts.tflite", plans, config, groups=4, learning_rate=1e-3)
+
+
+@pytest.mark.slow
+def test_the_command_compares_weights(tmp_path, capsys):
+    """What it says of a file in three parts, and that it tells a step that trains otherwise."""
+    assert main(["export", "--preset", "tiny", "--parts", "3", "--optimizer", "sgd", "--out", str(tmp_path / "three.tflite")]) == 0
+    capsys.readouterr()
+    assert main(["benchmark", "equality", str(tmp_path / "three.tflite"), "--steps", "2", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["parts"], result["calls"], result["steps"]) == (3, 5, 2)
+    assert result["weight_difference"] <= 1e-5 < 1e-4 < result["weight_change"]
+    description = json.loads((tmp_path / "three.json").read_text())
+    description["plans"]["split"].pop()  # the lowest part is not trained
+    (tmp_path / "three.json").write_text(json.dumps(description))
+    assert equality(tmp_path / "three.tflite", steps=2, learning_rate=1e-3)["weight_difference"] > 1e-4
 
 
 @pytest.fixture(scope="module")
@@ -115,12 +118,12 @@ def test_a_loss_that_is_not_finite_touches_nothing(cut):
     model = SignatureModel(path)
     before = state_bytes(model)
     for spoiled in ({"learning_rate": np.float32(np.nan)}, {"pull": np.float32(np.inf)}, {}):
-        inputs = step_inputs(preset("tiny"), 5, 1) | spoiled
+        inputs = step_inputs(1) | spoiled
         if not spoiled:
             inputs["frames"][0, 5, 3] = np.nan
         assert run_step(model, calls, inputs).skipped
         assert state_bytes(model) == before
-    assert not run_step(model, calls, step_inputs(preset("tiny"), 5, 1)).skipped
+    assert not run_step(model, calls, step_inputs(1)).skipped
     assert model.run("get_weights")["step"] == 1
 
 
@@ -139,7 +142,7 @@ def test_a_gradient_that_is_not_finite_leaves_its_group_alone(cut):
     path, calls = cut
     model = Spoiled(path)
     before = model.run("get_weights")
-    result = run_step(model, calls, step_inputs(preset("tiny"), 5, 2))
+    result = run_step(model, calls, step_inputs(2))
     assert result.skipped and np.isfinite(result.loss)
     for name, value in model.run("get_weights").items():
         same = np.array_equal(value, before[name])
@@ -152,7 +155,7 @@ def test_two_passes_clip_as_the_whole_step_does(cut):
     for run, options in ((WHOLE, {}), (calls, {"two_passes": True}), (calls, {})):
         model = SignatureModel(path)
         for step in range(3):
-            result = run_step(model, run, step_inputs(preset("tiny"), 5, step, clip_norm=5.0), **options)
+            result = run_step(model, run, step_inputs(step, clip_norm=5.0), **options)
             assert result.gradient_norm > 20  # it was clipped
         states.append(model.run("get_weights"))
     whole, two_passes, own_norms = states
@@ -176,7 +179,7 @@ def test_every_signature_runs_on_a_fresh_interpreter_in_any_order(tiny_tflite, r
 
 def test_another_shape_is_refused(cut):
     path, calls = cut
-    inputs = step_inputs(preset("tiny"), 5, 1)
+    inputs = step_inputs(1)
     inputs["frames"] = inputs["frames"][:, :60]
     with pytest.raises(InputError, match=r"forward_0, input frames: expected float32 \[2, 120, 40\], got float32 \[2, 60, 40\]"):
         run_step(SignatureModel(path), calls, inputs)

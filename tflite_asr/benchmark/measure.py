@@ -8,7 +8,7 @@ Prints a JSON object. Imports no TensorFlow: what is measured is what a device w
 import argparse
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,9 @@ def measure(
 
     Returns:
         base_private_mb, base_rss_mb: the interpreter with its variables initialised; peak_private_mb, peak_rss_mb;
-        added_private_mb, the difference that training makes; step_seconds: a list; losses: of all steps.
+        added_private_mb, the difference that training makes; settled_added_mb, the same in a later step alone: in the
+        first one arenas grow, the old beside the new; arena_mb: what stays allocated between steps; step_seconds: a list;
+        losses: of all steps.
     """
     if not keep_memory:
         give_back_freed_memory()
@@ -50,24 +52,36 @@ def measure(
     inputs = {
         **collate(longest_examples(artifact.config), artifact.config),
         "learning_rate": np.float32(1e-4),
-        "clip_norm": np.float32(1.0),
+        "clip_norm": np.float32(0.0),  # the norm is computed anyway, and the plans clip by different ones
         "pull": np.float32(0.0),
         "group_rates": np.asarray([group in trained for group in groups], np.float32),
     }
+    return measure_steps(lambda: run_step(model, calls, inputs).loss, steps)
+
+
+def measure_steps(step: Callable[[], float], steps: int) -> dict:
+    """What `measure` returns, of any function that takes a training step and returns its loss."""
     base_rss_mb, base_private_mb = process_memory_mb()
-    with MemoryProbe(interval_seconds=0.005) as probe:
-        losses = [run_step(model, calls, inputs).loss for _ in range(PROBED_STEPS)]
+    losses, probes = [], []
+    for _ in range(PROBED_STEPS):
+        with MemoryProbe(interval_seconds=0.005) as probe:
+            losses.append(step())
+        probes.append(probe)
+    arena_mb = process_memory_mb()[1] - base_private_mb
     seconds = []
     for _ in range(steps):
         start = time.perf_counter()
-        losses.append(run_step(model, calls, inputs).loss)
+        losses.append(step())
         seconds.append(time.perf_counter() - start)
+    peak_private_mb = max(probe.peak_private_mb for probe in probes)
     return {
         "base_rss_mb": base_rss_mb,
         "base_private_mb": base_private_mb,
-        "peak_rss_mb": probe.peak_rss_mb,
-        "peak_private_mb": probe.peak_private_mb,
-        "added_private_mb": probe.peak_private_mb - base_private_mb,
+        "peak_rss_mb": max(probe.peak_rss_mb for probe in probes),
+        "peak_private_mb": peak_private_mb,
+        "added_private_mb": peak_private_mb - base_private_mb,
+        "settled_added_mb": probes[-1].peak_private_mb - base_private_mb,
+        "arena_mb": arena_mb,
         "step_seconds": seconds,
         "losses": losses,
     }

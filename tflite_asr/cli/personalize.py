@@ -133,7 +133,7 @@ def rounds_of(args: argparse.Namespace):
         def notice(line: str) -> None:
             print(f"notice: {line}", file=sys.stderr)
 
-        calibration = calibrated(artifact, default_path(artifact), args.threads, notice)
+        calibration = calibrated(artifact, default_path(artifact, args.threads), args.threads, notice)
         source = ResourceTrace(trace) if trace else ResourceProbe()
         return Rounds(args.rounds, source, Limits(ram, battery), calibration)
 

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> dict:
     check_least(args, threads=1)
     budget = Budget(args.ram_mb, args.battery, args.battery_floor, args.seconds, args.steps)
     artifact = read_artifact(args.model)
-    path = Path(args.calibration) if args.calibration else default_path(artifact)
+    path = Path(args.calibration) if args.calibration else default_path(artifact, args.threads)
     calibration = calibrated(artifact, path, args.threads, lambda line: print(f"notice: {line}", file=sys.stderr))
     found = candidates(artifact, calibration)
     if args.exit is not None:

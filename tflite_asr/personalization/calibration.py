@@ -93,10 +93,10 @@ def this_device(threads: int) -> dict:
     }
 
 
-def default_path(artifact: Artifact) -> Path:
-    """Where the calibration of an artifact is kept."""
+def default_path(artifact: Artifact, threads: int) -> Path:
+    """Where the calibration of an artifact for a number of threads is kept."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "tflite_asr" / f"{artifact.name}-{artifact.tflite_sha256[:12]}.calibration.json"
+    return cache / "tflite_asr" / f"{artifact.name}-{artifact.tflite_sha256[:12]}-{threads}.calibration.json"
 
 
 def calibrated(artifact: Artifact, path: Path, threads: int, notice: Callable[[str], None]) -> Calibration:

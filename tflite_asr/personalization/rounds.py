@@ -124,7 +124,8 @@ class RoundsTrainer:
             budget = self._budget()
             selection = choose(self.candidates, budget, self._exit_losses())
             if selection.chosen is None:
-                return f"before round {number}: no plan fits into {budget}; one would into {selection.smallest}"
+                enough = f"one would into {selection.smallest}" if selection.smallest else "none would with a full battery"
+                return f"before round {number}: no plan fits into {budget}; {enough}"
             self.on_round(number, selection.chosen)
             self._round(number, selection.chosen)
             if self.done[-1]["ended"]:

@@ -90,7 +90,7 @@ def candidates(artifact: Artifact, calibration: Calibration) -> list[Candidate]:
             cost = calibration.plans[name]
             found.append(
                 Candidate(
-                    exit=_exit(plan, artifact),
+                    exit=_exit(name, artifact),
                     trainable_groups=tuple(group["name"] for group in artifact.groups if group["name"] in groups),
                     plan=name,
                     parts=plan.parts,
@@ -153,10 +153,13 @@ def _trainable(plan: Plan, artifact: Artifact) -> list[set[str]]:
     return offered
 
 
-def _exit(plan: Plan, artifact: Artifact) -> int:
-    """The exit that a plan trains up to: the last whose group its signatures read."""
-    read = {group for call in plan.calls for group in artifact.signatures[call.signature]["reads"]}
-    return max((index for index, exit in enumerate(artifact.exits) if exit["group"] in read), default=len(artifact.exits) - 1)
+def _exit(plan: str, artifact: Artifact) -> int:
+    """The exit that a plan trains up to."""
+    last = len(artifact.exits) - 1
+    exit = artifact.plan_exits.get(plan, last)
+    if not 0 <= exit <= last:
+        raise InputError(f"{artifact.path}: plan {plan!r}: expected an exit from 0 to {last}, got {exit}; export again")
+    return exit
 
 
 def _batch(plan: Plan, artifact: Artifact) -> int:

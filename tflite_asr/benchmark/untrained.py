@@ -1,0 +1,35 @@
+"""Models of random weights, exported to be measured."""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+from tflite_asr.config import ModelConfig
+
+
+def export_apart(config: ModelConfig, split, optimizer: str, folder: Path) -> Path:
+    """Export in a process of its own, so that TensorFlow's memory is gone when the measuring starts; the .tflite.
+
+    Args:
+        config: of the model.
+        split: `export.SplitOptions`.
+        optimizer: sgd, momentum or adam.
+        folder: where the file goes, named as the configuration.
+    """
+    path = folder / f"{config.name}.tflite"
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(export_untrained, (config, split, optimizer, path))
+    return path
+
+
+def export_untrained(config: ModelConfig, split, optimizer: str, path: Path) -> None:
+    """Export a model of random weights, with what training needs, and see it written out."""
+    import tf_keras as keras
+
+    from tflite_asr.export import export
+    from tflite_asr.models.build import build_model
+
+    keras.utils.set_random_seed(0)
+    export(build_model(config), path, optimizer=optimizer, split=split, inference=False, pull=False)
+    with path.open("rb") as file:  # pages not yet written out would count as the measuring process's own
+        os.fsync(file.fileno())
