@@ -61,7 +61,8 @@ def inference_signatures(
     ]
     if len(model.heads) == len(model.stages):
         does = "frames to log probabilities of the labels at each step, for beam search"
-        signatures.append(Signature("encode", does, encode, frames_specs, reads=groups))
+        encoder = [group.name for stage in model.stages for group in stage]
+        signatures.append(Signature("encode", does, encode, frames_specs, reads=(*encoder, model.heads[-1].name)))
     return [*signatures, *(_stage_signatures(model, frames_specs, max_tokens) if early else [])]
 
 

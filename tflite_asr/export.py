@@ -158,8 +158,10 @@ def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
     max_samples = config.features.samples_of(sizes.max_frames)
     signatures = inference_signatures(model, **fixed, max_samples=max_samples, max_tokens=sizes.max_tokens)
     if model.streams:
-        steps = sizes.stream_frames // (config.encoder.frames_per_step if config.prediction else config.encoder.stack_frames)
-        tokens = steps * (sizes.max_symbols_per_step if config.prediction else 1)
+        tokens = sizes.stream_frames // config.encoder.stack_frames  # one a step behind a CTC head, were it the first group's
+        if config.prediction:
+            steps = sizes.stream_frames // config.encoder.frames_per_step
+            tokens = max(tokens, steps * sizes.max_symbols_per_step)
         signatures.append(
             stream_signature(model, mel_bands=fixed["mel_bands"], stream_frames=sizes.stream_frames, stream_tokens=tokens)
         )
