@@ -74,11 +74,12 @@ class SplitStep:
 
         def for_losses(k: int) -> dict[str, str]:
             rows = {"rows": f"forward_0{suffix}.rows"} if k else {}
-            return {**rows, **({"losses": f"forward_{k - 1}{suffix}.losses"} if self._exits_below(k) else {})}
+            below = [j for j in range(k) if self._exits(j)]
+            return {**rows, **({"losses": f"forward_{below[-1]}{suffix}.losses"} if below else {})}
 
         calls = []
         for k in range(top):
-            takes = {**source(k), **(for_losses(k) if self._exits_up_to(k) else {})}
+            takes = {**source(k), **(for_losses(k) if self._exits(k) else {})}
             calls.append({"signature": f"forward_{k}{suffix}", "takes": takes, "updates": []})
         below = {name for k in range(top) for name in self._updated(k)}
         trained = [name for name in self.names if name not in below]
@@ -95,21 +96,16 @@ class SplitStep:
 
     def _updated(self, k: int) -> list[str]:
         """The groups that `backward_<k>` updates: of its part, and the heads of the exits in it."""
-        names = self._names(k)
-        return [*names, *(self.exits.heads[group] for group in self.exits.behind(names))]
+        return [*self._names(k), *(self.exits.heads[group] for group in self._exits(k))]
 
-    def _exits_below(self, k: int) -> bool:
-        """Whether there is an exit below a part."""
-        return bool(self.exits.behind(self.names[: self.parts[k].first]))
-
-    def _exits_up_to(self, k: int) -> bool:
-        """Whether there is an exit in a part or below it."""
-        return bool(self.exits.behind(self.names[: self.parts[k].last + 1]))
+    def _exits(self, k: int) -> list[str]:
+        """The groups of a part that have an exit behind them."""
+        return self.exits.behind(self._names(k))
 
     def _loss_inputs(self, k: int) -> list[tf.TensorSpec]:
         """What a part that comes to a loss takes for it."""
         rows = self.specs[0].lengths.shape
-        names = [*(["rows"] if k else []), *(["losses"] if self._exits_below(k) else [])]
+        names = [*(["rows"] if k else []), *(["losses"] if any(map(self._exits, range(k))) else [])]
         return [*self.labels, *(tf.TensorSpec(rows, tf.float32, name) for name in names)]
 
     def _passed(self, k: int, inputs: dict[str, tf.Tensor]) -> ExitsPassed:
@@ -119,8 +115,7 @@ class SplitStep:
 
     def _carried_specs(self, k: int) -> dict[str, tf.TensorSpec]:
         """What the exits of a part hand from forward to backward, by name."""
-        groups = self.exits.behind(self._names(k))
-        return {name: spec for group in groups for name, spec in self.exits.carried_specs(group).items()}
+        return {name: spec for group in self._exits(k) for name, spec in self.exits.carried_specs(group).items()}
 
     def _inputs(self, k: int) -> list[tf.TensorSpec]:
         """What a part's first group is fed from."""
@@ -165,7 +160,7 @@ class SplitStep:
     def _forward(self, k: int) -> Signature:
         groups = [self.model.groups[index] for index in self.parts[k].indices]
         names, carried = list(self._kept_specs(k)), list(self._carried_specs(k))
-        has_loss = self._exits_up_to(k)
+        has_loss = bool(carried)
 
         def forward(**inputs):
             passed = self._passed(k, inputs) if has_loss else None
@@ -228,8 +223,7 @@ class SplitStep:
                 x, lengths, went = self._run_up(groups[:-1], x, lengths)
                 went.append((x, lengths, None))
             downward = _Downward(self, inputs)
-            exits = self.exits.behind(self._names(k))
-            carried = {group: [inputs[name] for name in self.exits.carried_specs(group)] for group in exits}
+            carried = {group: [inputs[name] for name in self.exits.carried_specs(group)] for group in self._exits(k)}
             gradient = downward.run(groups, went, inputs["gradient"], needs_gradient=k > 0, carried=carried)
             return {**downward.told(), **({"gradient": gradient} if k else {})}
 

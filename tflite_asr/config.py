@@ -122,7 +122,7 @@ class SizeConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A recogniser: everything needed to build it again. Its head is a transducer's, or CTC's without `prediction`."""
+    """A recogniser: everything needed to build it again. Its last head is a transducer's, or CTC's without `prediction`."""
 
     name: str
     encoder: EncoderConfig | ConformerConfig
@@ -142,10 +142,10 @@ class ModelConfig:
             raise InputError(
                 f"model configuration: expected exits in rising order from 0 to {len(early) - 1}, got {list(self.exits)}"
             )
-        if self.exits and self.prediction:
-            raise InputError("model configuration: early exits need a CTC head at the last group too, got a transducer")
         if self.rescorer and not self.prediction:
             raise InputError("model configuration: a rescorer needs a transducer as first pass, got a CTC head")
+        if self.rescorer and self.exits:
+            raise InputError(f"model configuration: a rescorer needs the whole encoder, got early exits {list(self.exits)}")
         if self.rescorer and self.sizes.beam < 2:
             raise InputError(
                 f"model configuration: a rescorer chooses among 2 or more hypotheses, got a beam of {self.sizes.beam}"

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from signatures.chain import group_costs, trace_chain
 from signatures.inference import inference_signatures
-from signatures.label_inference import label_inference_signatures
 from signatures.loss import loss_signature
 from signatures.optimizers import OPTIMIZERS, State
 from signatures.parameters import group_figures, parameters_signature
@@ -20,7 +19,9 @@ from signatures.parts import make_parts
 from signatures.rescore import rescore_signature
 from signatures.spec import Signature, group_of
 from signatures.split import SplitStep
+from signatures.streaming import stream_signature
 from signatures.training import train_signature
+from signatures.transducer_inference import transducer_signatures
 from signatures.weights import tensor_key, weights_signatures
 from tflite_asr.compact import compact
 from tflite_asr.errors import InputError
@@ -165,26 +166,22 @@ def all_signatures(
 
 def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
     config, sizes = model.config, model.config.sizes
-    fixed = {
-        "mel_bands": config.features.mel_bands,
-        "max_samples": config.features.samples_of(sizes.max_frames),
-        "max_frames": sizes.max_frames,
-        "max_tokens": sizes.max_tokens,
-    }
-    if config.prediction is None:
-        return label_inference_signatures(model, **fixed)
-    signatures = inference_signatures(
-        model,
-        **fixed,
-        stream_frames=sizes.stream_frames,
-        stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
-        beam=sizes.beam,
-        stream_encoded=config.rescorer is not None,
-    )
-    if config.rescorer is None:
-        return signatures
-    del fixed["max_samples"]
-    return [*signatures, rescore_signature(model, **fixed, hypotheses=sizes.beam)]
+    frames = {"mel_bands": config.features.mel_bands, "max_frames": sizes.max_frames}
+    max_samples = config.features.samples_of(sizes.max_frames)
+    signatures = inference_signatures(model, **frames, max_samples=max_samples, max_tokens=sizes.max_tokens)
+    if model.streams:
+        tokens = sizes.stream_frames // config.encoder.stack_frames  # one a step behind a CTC head, were it the first group's
+        if config.prediction:
+            steps = sizes.stream_frames // config.encoder.frames_per_step
+            tokens = max(tokens, steps * sizes.max_symbols_per_step)
+        signatures.append(
+            stream_signature(model, mel_bands=frames["mel_bands"], stream_frames=sizes.stream_frames, stream_tokens=tokens)
+        )
+    if config.prediction:
+        signatures += transducer_signatures(model, **frames, beam=sizes.beam)
+    if config.rescorer:
+        signatures.append(rescore_signature(model, **frames, max_tokens=sizes.max_tokens, hypotheses=sizes.beam))
+    return signatures
 
 
 def convert(

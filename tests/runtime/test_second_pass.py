@@ -7,7 +7,8 @@ import pytest
 
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.recognizer import Recognizer
-from tflite_asr.runtime.second_pass import Candidate, Rescoring
+from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
+from tflite_asr.runtime.streaming import stream_results
 
 LENGTHS = (120, 101, 48, 30, 5)  # a full utterance, what ends within a chunk and within a step, less than one step
 
@@ -44,11 +45,10 @@ def test_the_first_pass_by_chunks_is_that_of_the_whole_token_for_token(recognize
 @pytest.mark.parametrize("chunk", [24, 7])
 def test_both_passes_by_chunks_are_those_of_the_whole(recognizer, utterances_of_noise, chunk):
     for frames in utterances_of_noise:
-        decoder = recognizer._two_pass(recognizer.model)
-        decoder.start(recognizer._start_of_stream())
-        for piece in recognizer._model_chunks(cut(frames, [chunk] * len(frames))):
-            decoder.accept(piece)
-        found, expected = decoder.candidates(), recognizer.candidates(frames)
+        passes = TwoPasses(recognizer.model, recognizer.config)
+        for result in stream_results(recognizer.model, recognizer.artifact, cut(frames, [chunk] * len(frames)), {}):
+            passes.advance(result)
+        found, expected = passes.candidates(), recognizer.candidates(frames)
         assert [c.tokens for c in found] == [c.tokens for c in expected]
         for ours, theirs in zip(found, expected):
             assert ours.first == pytest.approx(theirs.first, rel=1e-4, abs=1e-4)

@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> dict:
 
     check_least(args, threads=1)
     policy = exit_policy(args)
-    if policy and args.stream:
-        raise InputError("--stream: expected no --exit with it, a stream goes through the whole encoder")
+    if args.stream and policy and policy.exit is None:
+        raise InputError("--stream: expected --exit with it at most, how sure an utterance is shows at its end")
     recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> dict:
         for path in args.audio:
             frames = recognizer.features(read_audio(Path(path), rate, max_seconds=most, notify=notices))
             if args.stream:
-                *_, text = recognizer.stream_two_pass([frames], rescoring) if rescoring else recognizer.stream([frames])
+                streamed = recognizer.stream_two_pass([frames], rescoring) if rescoring else recognizer.stream([frames], exit=args.exit)
+                *_, text = streamed
             elif rescoring:
                 text = recognizer.transcribe_two_pass(frames, rescoring)
             elif policy:

@@ -45,6 +45,11 @@ class TwoPass(Transducer):
         second = self.second_pass_loss(encoded, lengths, tokens, token_lengths, training=training)
         return first + self.config.rescorer.weight * second
 
+    def continue_labels(self, stage: int, x, lengths, memory: dict[str, tf.Tensor], max_tokens: int):
+        """See `SpeechModel`; what the encoder puts out as well, for the second pass at the end."""
+        tokens, count, changed = super().continue_labels(stage, x, lengths, memory, max_tokens)
+        return tokens, count, {**changed, "encoded": x, "encoded_lengths": lengths}
+
     def rescore(self, encoded, lengths, tokens, token_lengths):
         """log P(labels | utterance) of n hypotheses at once, the end included: [n] float32.
 

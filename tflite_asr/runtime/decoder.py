@@ -58,9 +58,13 @@ class BeamSearch:
         """frames [time, mel_bands] -> the n-best, best first; n is at most the beam."""
         sizes = self.config.sizes
         result = self.model.run("encode", padded_frames(frames, sizes.max_frames, self.config.features.mel_bands))
+        return self.best_of_encoded(result["encoded"][0, : result["encoded_lengths"][0]].copy())
+
+    def best_of_encoded(self, encoded: np.ndarray) -> list[Hypothesis]:
+        """The same from the encoder's output [steps, units]."""
         kept = self.open()
-        for encoded in result["encoded"][0, : int(result["encoded_lengths"][0])].copy():
-            kept = self.advance(encoded, kept)
+        for step in encoded:
+            kept = self.advance(step, kept)
         return self.closed(kept)
 
     def open(self) -> list[_Open]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
-from tflite_asr.runtime.batch import padded_frames
 from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
 from tflite_asr.runtime.interpreter import SignatureModel
 
@@ -48,8 +47,8 @@ class Rescoring:
         return max(candidates[: self.nbest], key=score)
 
 
-class TwoPassDecoder:
-    """One utterance after another: `accept` its chunks as they come, or `whole` at once; then `candidates`.
+class TwoPasses:
+    """An utterance: beam search over what the encoder puts out of it, and then the second pass.
 
     Args:
         model: of a two-pass artifact.
@@ -60,38 +59,24 @@ class TwoPassDecoder:
         self.model = model
         self.config = config
         self._search = BeamSearch(model, config)
-        self._open: list = []  # hypotheses of the beam
+        self._open = self._search.open()
         self._encoded: list[np.ndarray] = []  # steps [units] so far
-        self._state: dict[str, np.ndarray] = {}  # of the encoder and of greedy decoding, as `stream` takes it
 
-    def start(self, state: dict[str, np.ndarray]) -> None:
-        """Begin an utterance that comes by chunks; `state` is that of a stream's start."""
-        self._open, self._encoded, self._state = self._search.open(), [], dict(state)
-
-    def accept(self, frames: np.ndarray) -> tuple[int, ...]:
-        """One chunk [up to stream_frames, mel_bands] of it; the labels of the best hypothesis so far."""
-        inputs = padded_frames(frames, self.config.sizes.stream_frames, self.config.features.mel_bands)
-        result = self.model.run("stream", {**inputs, **self._state})
-        self._state = {name: result[name] for name in self._state}
-        self._advance(result)
-        return self._search.closed(self._open)[0].tokens
-
-    def whole(self, frames: np.ndarray) -> None:
-        """A whole utterance [time, mel_bands]."""
-        inputs = padded_frames(frames, self.config.sizes.max_frames, self.config.features.mel_bands)
-        self._open, self._encoded = self._search.open(), []
-        self._advance(self.model.run("encode", inputs))
-
-    def candidates(self) -> list[Candidate]:
-        """The n-best of the utterance, in the first pass's order, with what the second pass says of them."""
-        hypotheses = self._search.closed(self._open)
-        second = self._rescore(hypotheses)
-        return [Candidate(h.tokens, h.log_probability, float(score)) for h, score in zip(hypotheses, second)]
-
-    def _advance(self, result: dict[str, np.ndarray]) -> None:
+    def advance(self, result: dict[str, np.ndarray]) -> None:
+        """Search on, over what `encode` gave for the whole utterance or `stream` for its next chunk."""
         for encoded in result["encoded"][0, : int(result["encoded_lengths"][0])].copy():
             self._encoded.append(encoded)
             self._open = self._search.advance(encoded, self._open)
+
+    def nbest(self) -> list[Hypothesis]:
+        """Of the first pass so far, best first."""
+        return self._search.closed(self._open)
+
+    def candidates(self) -> list[Candidate]:
+        """The n-best of the whole utterance, in the first pass's order, with what the second pass says of them."""
+        hypotheses = self.nbest()
+        second = self._rescore(hypotheses)
+        return [Candidate(h.tokens, h.log_probability, float(score)) for h, score in zip(hypotheses, second)]
 
     def _rescore(self, hypotheses: Sequence[Hypothesis]) -> np.ndarray:
         """Log probabilities of the hypotheses by the second pass; the rows that are left over hold no labels."""
