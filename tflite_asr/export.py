@@ -122,7 +122,7 @@ class Steps:
 
     def plans(self) -> dict[str, list[dict]]:
         """By name: the calls of one step."""
-        whole = {"signature": self.whole.name, "takes": {}, "updates": self.split.names}
+        whole = {"signature": self.whole.name, "takes": {}, "updates": self.split.trained}
         return {self.whole.name: [whole], f"split{self.suffix}": self.split.plan()}
 
 
@@ -144,8 +144,16 @@ def make_steps(model: Transducer | CTC, state: State, split: SplitOptions) -> li
             SplitStep(part_of_model, state, cut, specs[: last + 2], rates, suffix),
         )
 
-    early = range(len(model.config.exits))
-    return [steps(model, len(early), ""), *(steps(SubModel(model, exit), exit, f"_exit_{exit}") for exit in early)]
+    early = [SubModel(model, exit) for exit in range(len(model.config.exits))]
+    live = {group_of(path) for path in state.weights}
+    return [
+        steps(model, len(early), ""),
+        *(
+            steps(below, exit, f"_exit_{exit}")
+            for exit, below in enumerate(early)
+            if live & {group.name for group in below.all_groups}
+        ),
+    ]
 
 
 def all_signatures(
@@ -234,7 +242,9 @@ def _convert(functions: dict, state: State, allow_flex: bool, frozen: Mapping[st
         converter.experimental_enable_resource_variables = True
         ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.target_spec.supported_ops = [*ops, tf.lite.OpsSet.SELECT_TF_OPS] if allow_flex else ops
-        quantization.configure(converter)
+        if quantization.mode == "dynamic":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter._experimental_disable_per_channel_quantization_for_dense_layers = not quantization.per_channel_dense
         content = converter.convert()
     return compact(freeze(content, {name: weight.numpy() for name, weight in int8.items()}) if int8 else content)
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import tensorflow as tf
-
 from tflite_asr.errors import InputError
 
 # dynamic: the converter's own, int8 kernels that quantise activations as they come; aware: int8 weights on the grid of
@@ -20,7 +18,7 @@ class Quantization:
 
     mode: str = "none"
     trainable: str | None = None  # groups by name or number, comma-separated, all or none; None: all, or none if quantised
-    min_runtime: str = "2.14"  # the oldest runtime that must load the file
+    min_runtime: str = MIN_RUNTIMES[0]  # the oldest runtime that must load the file
 
     def trainable_groups(self, groups: Sequence[str]) -> list[str]:
         """Which of the model's groups train on the device."""
@@ -41,12 +39,10 @@ class Quantization:
             raise InputError(f"--quantize {self.mode}: every layer group is to train, so none can be int8; give --trainable")
         return chosen
 
-    def configure(self, converter: tf.lite.TFLiteConverter) -> None:
-        """Set what the converter quantises and how."""
-        if self.mode == "dynamic":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            per_channel = _number(self.min_runtime) >= _number(PER_CHANNEL_DENSE)
-            converter._experimental_disable_per_channel_quantization_for_dense_layers = not per_channel
+    @property
+    def per_channel_dense(self) -> bool:
+        """Whether dense layers that the converter quantises may have a scale a channel."""
+        return _number(self.min_runtime) >= _number(PER_CHANNEL_DENSE)
 
     def check_runtime(self, found: str, what: object) -> None:
         """InputError when a file that needs the runtime `found` does not load on the oldest that it must load on."""

@@ -12,6 +12,10 @@ class TracedSignatures:
     def __init__(self, signatures: list[Signature]):
         self._functions = {signature.name: (signature.concrete(), signature.inputs) for signature in signatures}
 
+    def input_names(self, name: str) -> list[str]:
+        """The inputs of a signature."""
+        return [spec.name for spec in self._functions[name][1]]
+
     def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Call a signature."""
         function, specs = self._functions[name]

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tflite_asr.errors import InputError
+from tflite_asr.quantization import MODES
 
 if TYPE_CHECKING:
     from tflite_asr.models.two_pass import TwoPass
 
 SUMMARY = "export, tune and measure two-pass models side by side"
-QUANTIZE = ("none", "dynamic", "aware")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +61,8 @@ def _parsed(text: str) -> tuple[str, Path, str]:
     folder, colon, mode = rest.rpartition(":")
     if not colon:
         folder, mode = rest, "none"
-    if not equals or not folder or not re.fullmatch(r"[\w-]+", name) or mode not in QUANTIZE:
-        raise InputError(f"{text!r}: expected NAME=DIR or NAME=DIR:Q with Q of {', '.join(QUANTIZE)}, such as teacher=runs/teacher")
+    if not equals or not folder or not re.fullmatch(r"[\w-]+", name) or mode not in MODES:
+        raise InputError(f"{text!r}: expected NAME=DIR or NAME=DIR:Q with Q of {', '.join(MODES)}, such as teacher=runs/teacher")
     return name, Path(folder), mode
 
 

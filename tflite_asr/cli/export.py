@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_seed, add_split, split_options
 from tflite_asr.config import PRESETS
+from tflite_asr.quantization import MIN_RUNTIMES, MODES
 
 if TYPE_CHECKING:
     from tflite_asr.data.connect import Clip
@@ -36,19 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantize",
         default="none",
-        choices=("none", "dynamic", "aware"),
+        choices=MODES,
         help="how the weights of groups that do not train are stored: floats; int8 by TFLite's converter; int8 as "
         "quantisation-aware training rounds them (default %(default)s)",
     )
     parser.add_argument(
         "--trainable",
         metavar="GROUPS",
-        help="groups that train on the device, by name or number: all, none, or such as 2,joint (default: all; with --quantize none)",
+        help="groups that train on the device, by name or number: all, none, or such as 2,joint (default: all; with --quantize, none)",
     )
     parser.add_argument(
         "--min-runtime",
-        default="2.14",
-        choices=("2.14", "2.16", "2.21"),
+        default=MIN_RUNTIMES[0],
+        choices=MIN_RUNTIMES,
         help="oldest TFLite that must load the file; dense layers have a scale for each channel from 2.21 on (default %(default)s)",
     )
     add_split(parser)

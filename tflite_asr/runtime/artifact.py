@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
+from tflite_asr.runtime.files import write_whole
 from tflite_asr.text.tokenizer import CharacterTokenizer
 
 FORMAT = 1
@@ -110,15 +111,11 @@ def read_artifact(model: str | Path) -> Artifact:
     return artifact
 
 
-def write_description(artifact: Artifact) -> None:
-    """Write NAME.json beside NAME.tflite; the former one stays until the new one is whole."""
+def write_description(artifact: Artifact) -> Path:
+    """Write NAME.json beside NAME.tflite, whose path it gives back; the former one stays until the new one is whole."""
     path = artifact.path.with_suffix(".json")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, (json.dumps(artifact.to_json(), indent=1) + "\n").encode())
+    return path
 
 
 def sha256(path: Path) -> str:

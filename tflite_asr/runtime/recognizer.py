@@ -272,10 +272,9 @@ class Recognizer:
         if set(rates) != set(self.groups):
             raise InputError(f"no such layer group: {sorted(set(rates) - set(self.groups))}; there are {self.groups}")
         asked = [group for group in frozen if rates[group]]
-        if asked or len(frozen) == len(self.groups):
+        if asked:
             raise InputError(
-                f"{self.artifact.path}: cannot train {', '.join(asked) or 'any layer group'}: their weights are constants of the "
-                "file; export it with --trainable"
+                f"{self.artifact.path}: cannot train {', '.join(asked)}: constants of the file; export it with --trainable"
             )
         if pull and not self.artifact.pulls:
             raise InputError(f"{self.artifact.path}: exported without the shipped weights that pull={pull} needs")
