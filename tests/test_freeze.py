@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import soundfile
 
 from tflite_asr.config import preset
 from tflite_asr.errors import InputError
@@ -119,6 +120,44 @@ def test_it_says_what_is_frozen_and_how_it_is_stored(int8_file, capsys):
     assert told["float32"] == 4 * (every - sum(matrices))
     contents = read_contents(int8_file.artifact.path)
     assert contents.constant_bytes["int8"] == sum(matrices) and contents.flex_ops == contents.custom_ops == []
+
+
+@pytest.fixture(scope="module")
+def dynamic_file(model, tmp_path_factory):
+    """Nothing trains; the converter makes int8 of what it can, for the newest runtime."""
+    from tflite_asr.export import export
+
+    path = tmp_path_factory.mktemp("dynamic") / "dynamic.tflite"
+    export(model, path, quantization=Quantization("dynamic", "none", "2.21"))
+    return Recognizer.load(path)
+
+
+@pytest.mark.slow
+def test_the_converters_int8_leaves_features_alone(dynamic_file, int8_file, utterances):
+    samples = np.random.default_rng(2).uniform(-1, 1, 12000).astype(np.float32) * np.logspace(-4, 0, 12000, dtype=np.float32)
+    np.testing.assert_allclose(dynamic_file.features(samples), int8_file.features(samples), rtol=1e-4, atol=1e-4)
+    contents = read_contents(dynamic_file.artifact.path)
+    assert contents.constant_bytes["int8"] > 3000 and contents.flex_ops == contents.custom_ops == []
+    examples = utterances(2, 3)
+    np.testing.assert_allclose(dynamic_file.loss(examples), int8_file.loss(examples), rtol=0.1)
+
+
+@pytest.mark.slow
+def test_a_file_without_trainable_groups_does_not_train(dynamic_file, utterances, tmp_path, capsys):
+    from tflite_asr.cli.main import main
+
+    assert "train" not in dynamic_file.artifact.signatures and not dynamic_file.artifact.plans
+    with pytest.raises(InputError, match="every layer group is a constant of the file; export with --trainable"):
+        dynamic_file.train_step(utterances(1, 1))
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(1).uniform(-0.1, 0.1, 8000), 16000)
+    (tmp_path / "m.jsonl").write_text('{"audio": "a.wav", "text": "ONE", "speaker": "ann"}\n')
+    path, manifest = str(dynamic_file.artifact.path), str(tmp_path / "m.jsonl")
+    for line in (["personalize", path, "--adapt", manifest, "--test", manifest, "--out", str(tmp_path / "ann")],
+                 ["select", path, "--ram-mb", "100"]):  # fmt: skip
+        assert main(line) == 2
+        *_, told = capsys.readouterr().err.splitlines()
+        assert "constant" in told and "--trainable" in told
+    assert not (tmp_path / "ann").exists()
 
 
 @pytest.mark.slow

@@ -25,10 +25,11 @@ from signatures.transducer_inference import transducer_signatures
 from signatures.weights import tensor_key, weights_signatures
 from tflite_asr.compact import compact
 from tflite_asr.errors import InputError
-from tflite_asr.freeze import HOLD, freeze
+from tflite_asr.freeze import HOLD, freeze, restore_floats
 from tflite_asr.models.ctc import CTC
 from tflite_asr.models.exits import SubModel
 from tflite_asr.models.transducer import Transducer
+from tflite_asr.ops.log_mel import log_mel_matrices
 from tflite_asr.quantization import Quantization
 from tflite_asr.runtime.artifact import Artifact, sha256
 from tflite_asr.runtime.flatbuffer import read_contents
@@ -96,6 +97,8 @@ def export(
     signatures = all_signatures(model, state, steps, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
     content = convert(functions, state, allow_flex=allow_flex, frozen=frozen, quantization=quantization)
+    if quantization.mode == "dynamic" and inference:  # features are to be the same on every device and in every file
+        content = restore_floats(content, "features", log_mel_matrices(model.config.features))
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary, description = out.with_name(f".{out.name}.tmp"), out.with_name(f".{out.stem}.json.tmp")
     try:

@@ -58,7 +58,26 @@ def freeze(content: bytes, weights: dict[str, np.ndarray]) -> bytes:
                 operators += constants.read(graph, name, operator.outputs[0])
         graph.operators = operators
     _drop_handles(model)
-    builder = flatbuffers.Builder(len(content))
+    return _packed(model, content)
+
+
+def restore_floats(content: bytes, signature: str, matrices: Sequence[np.ndarray]) -> bytes:
+    """The same model with these matrices [inputs, outputs] of a signature's products as floats again, where the converter
+    made them int8."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    index = next(entry.subgraphIndex for entry in model.signatureDefs if entry.signatureKey == signature.encode())
+    for tensor in model.subgraphs[index].tensors:
+        for matrix in matrices:
+            stored = matrix.T  # as FULLY_CONNECTED takes it
+            if tensor.type == schema.TensorType.INT8 and tuple(tensor.shape) == stored.shape:
+                tensor.type, tensor.quantization = schema.TensorType.FLOAT32, None
+                model.buffers[tensor.buffer].data = np.frombuffer(stored.tobytes(), np.uint8)
+    return _packed(model, content)
+
+
+def _packed(model, like: bytes) -> bytes:
+    """The bytes of a model, about as many as those of `like`."""
+    builder = flatbuffers.Builder(len(like))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 

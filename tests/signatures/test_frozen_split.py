@@ -13,18 +13,14 @@ from tflite_asr.benchmark.traced import TracedSignatures
 from tflite_asr.config import preset
 from tflite_asr.runtime.plan import Call, run_step
 
-ENCODER_OF_TWO_PARTS = {"sizes": (2, 1)}
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "live, cut, calls",
     [
-        ({"encoder_1"}, {"parts": 1}, ["head"]),
         ({"encoder_1"}, {"parts": 3, "keep": "stash"}, ["forward_0", "forward_1", "head", "backward_1"]),
-        ({"encoder_1"}, ENCODER_OF_TWO_PARTS | {"keep": "stash"}, ["forward_0", "head", "backward_0"]),
-        ({"encoder_1", "joint"}, ENCODER_OF_TWO_PARTS | {"keep": "recompute"}, ["forward_0", "head", "backward_0"]),
-        ({"encoder_0"}, {"parts": 2, "keep": "recompute"}, ["forward_0", "head", "backward_0"]),
+        ({"encoder_1", "joint"}, {"sizes": (2, 1), "keep": "recompute"}, ["forward_0", "head", "backward_0"]),
+        ({"encoder_1"}, {"sizes": (2, 1), "keep": "stash"}, ["forward_0", "head", "backward_0"]),
         ({"prediction"}, {"parts": 2, "keep": "stash"}, ["forward_0", "head"]),
     ],
 )

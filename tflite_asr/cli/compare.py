@@ -13,13 +13,9 @@ extra `train`.
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tflite_asr.errors import InputError
 from tflite_asr.quantization import MODES
-
-if TYPE_CHECKING:
-    from tflite_asr.models.two_pass import TwoPass
 
 SUMMARY = "export, tune and measure two-pass models side by side"
 
@@ -35,24 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
-    from tflite_asr.cli import tune_rescoring
-
     runs = [_parsed(text) for text in args.runs]
     if len({name for name, _, _ in runs}) < len(runs):
         raise InputError(f"expected each name once, got {', '.join(name for name, _, _ in runs)}")
-    rows = []
-    for name, folder, mode in runs:
-        path = Path(args.out) / f"{name}.tflite"
-        model = _export(folder, mode, path)
-        tuning = argparse.Namespace(
-            model=str(path), manifest=args.development, where=args.development_where, nbest=None, connect=1, seed=0, threads=1
-        )
-        tuned = tune_rescoring.run(tuning)
-        measured = _measured(path, args.test, args.test_where)
-        if args.keras:
-            measured |= _through_keras(model, path, args.test, args.test_where)
-        rows.append({"name": name, "model": str(path), "quantize": mode, "weight": tuned["weight"], **measured})
-    return {"rows": rows}
+    from tflite_asr.benchmark.compressed import Run, Speech, compare
+
+    development, test = Speech(args.development, args.development_where), Speech(args.test, args.test_where)
+    return {"rows": compare([Run(*each) for each in runs], development, test, Path(args.out), keras=args.keras)}
 
 
 def _parsed(text: str) -> tuple[str, Path, str]:
@@ -64,46 +49,6 @@ def _parsed(text: str) -> tuple[str, Path, str]:
     if not equals or not folder or not re.fullmatch(r"[\w-]+", name) or mode not in MODES:
         raise InputError(f"{text!r}: expected NAME=DIR or NAME=DIR:Q with Q of {', '.join(MODES)}, such as teacher=runs/teacher")
     return name, Path(folder), mode
-
-
-def _export(folder: Path, mode: str, path: Path) -> "TwoPass":
-    """Write the file; the model that it is made of."""
-    from tflite_asr.export import export
-    from tflite_asr.models.storage import load_model
-    from tflite_asr.quantization import Quantization
-
-    model = load_model(folder)
-    if not model.config.rescorer:
-        raise InputError(f"{folder}: expected a two-pass model, {model.config.name} has no rescorer")
-    export(model, path, quantization=Quantization(mode, "none"))
-    return model
-
-
-def _measured(path: Path, manifest: str, where: str | None) -> dict:
-    """What `benchmark.recognition` prints of it."""
-    import json
-    import subprocess
-    import sys
-
-    command = [sys.executable, "-m", "tflite_asr.benchmark.recognition", str(path), manifest, *([where] if where else [])]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise InputError(f"{path}: cannot be measured: {(done.stderr.strip().splitlines() or ['no word why'])[-1]}")
-    return json.loads(done.stdout)
-
-
-def _through_keras(model: "TwoPass", path: Path, manifest: str, where: str | None) -> dict:
-    """The file's word error rates with the model's signatures run by TensorFlow in place of the file's."""
-    from signatures.optimizers import OPTIMIZERS, State
-    from tflite_asr.benchmark.recognition import recognise
-    from tflite_asr.benchmark.traced import TracedSignatures
-    from tflite_asr.export import all_signatures
-    from tflite_asr.runtime.artifact import read_artifact
-    from tflite_asr.runtime.recognizer import Recognizer
-
-    signatures = all_signatures(model, State({}, OPTIMIZERS["sgd"]), [])
-    found = recognise(Recognizer(read_artifact(path), TracedSignatures(signatures)), manifest, where)
-    return {"keras_first_pass_wer": found.first.wer, "keras_rescored_wer": found.rescored.wer}
 
 
 def describe(result: dict) -> str:

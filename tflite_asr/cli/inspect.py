@@ -5,7 +5,8 @@
 """
 
 import argparse
-
+import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_model
@@ -50,10 +51,17 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def _parameter_bytes(artifact: "Artifact", contents: "FileContents") -> dict[str, int]:
-    """What the model's weights take, by dtype: int8 is what the file holds of it, the other weights are floats."""
-    parameters = sum(group["parameters"] for group in artifact.groups)
-    int8 = contents.constant_bytes.get("int8", 0)
-    return {"float32": 4 * (parameters - int8), **({"int8": int8} if int8 else {})}
+    """What the model's weights take, by dtype. A frozen one is int8 if the file has an int8 constant of its size."""
+    stored = Counter(size for dtype, size in contents.constants if dtype == "int8")
+    total: Counter[str] = Counter(float32=0)
+    for row in artifact.parameters:
+        elements = math.prod(row["shape"])
+        if not row["trainable"] and stored[elements]:
+            stored[elements] -= 1
+            total["int8"] += elements
+        else:
+            total["float32"] += 4 * elements
+    return dict(total)
 
 
 def describe(result: dict) -> str:

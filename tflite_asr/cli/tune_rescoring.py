@@ -12,7 +12,6 @@ import argparse
 from tflite_asr.cli.arguments import add_connect, add_model, add_nbest, add_seed, add_threads
 
 SUMMARY = "find how much the second pass should count"
-WEIGHTS = tuple(step / 20 for step in range(21))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,44 +27,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
-    from tqdm import tqdm
-
     from tflite_asr.cli.arguments import check_least, check_nbest, load_clips
     from tflite_asr.data.manifest import read_manifest
-    from tflite_asr.metrics import error_rates
     from tflite_asr.runtime.artifact import write_description
     from tflite_asr.runtime.evaluation import examples_of
     from tflite_asr.runtime.recognizer import Recognizer
-    from tflite_asr.runtime.second_pass import Rescoring
+    from tflite_asr.runtime.tuning import best_of, try_rescorings
 
     check_least(args, connect=1, seed=0, threads=1)
     recognizer = Recognizer.load(args.model, threads=args.threads)
     check_nbest(args.nbest, recognizer)
     corpus, clips = load_clips(read_manifest(args.manifest, args.where), recognizer.config, args.connect, args.seed)
-    examples = examples_of(recognizer, corpus, clips)
-    found = [
-        recognizer.candidates(example.frames)
-        for example in tqdm(examples, desc="recognising", unit="utterance", disable=None, leave=False)
-    ]
-    tried = []
-    for weight in WEIGHTS:
-        for per_label in (False, True):
-            rescoring = Rescoring(weight, per_label, args.nbest)
-            texts = [recognizer.tokenizer.decode(rescoring.best(candidates).tokens) for candidates in found]
-            tried.append((rescoring, error_rates([example.text for example in examples], texts)))
-    first = next(rates for rescoring, rates in tried if rescoring.weight == 0 and not rescoring.per_label)
-    best, rates = min(tried, key=lambda one: (one[1].wer, one[1].cer, one[0].weight, one[0].per_label))
-    artifact = dataclasses.replace(recognizer.artifact, rescoring=dataclasses.asdict(best))
-    write_description(artifact)
+    tried = try_rescorings(recognizer, examples_of(recognizer, corpus, clips), args.nbest)
+    first, best = tried[0].rates, best_of(tried)
+    kept = dataclasses.asdict(best.rescoring)
+    write_description(dataclasses.replace(recognizer.artifact, rescoring=kept))
     return {
-        "model": str(artifact.path),
-        "utterances": len(examples),
-        **dataclasses.asdict(best),
+        "model": str(recognizer.artifact.path),
+        "utterances": best.rates.utterances,
+        **kept,
         "first_pass_wer": first.wer,
         "first_pass_cer": first.cer,
-        "wer": rates.wer,
-        "cer": rates.cer,
-        "tried": [{"weight": r.weight, "per_label": r.per_label, "wer": e.wer, "cer": e.cer} for r, e in tried],
+        "wer": best.rates.wer,
+        "cer": best.rates.cer,
+        "tried": [
+            {"weight": t.rescoring.weight, "per_label": t.rescoring.per_label, "wer": t.rates.wer, "cer": t.rates.cer}
+            for t in tried
+        ],
     }
 
 
