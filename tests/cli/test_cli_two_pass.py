@@ -96,7 +96,10 @@ def test_a_file_without_second_pass_is_not_tuned(speech, tiny_tflite, capsys):
 @pytest.fixture
 def teacher(speech, two_pass_model):
     weights = {name: weight.numpy() for name, weight in two_pass_model.named_weights().items()}
-    save_model(speech / "teacher", two_pass_model.config, weights)
+    config = two_pass_model.config
+    save_model(speech / "teacher", config, weights)
+    other = dataclasses.replace(config, features=dataclasses.replace(config.features, mean=-7.0))
+    save_model(speech / "other", other, weights)
     return speech / "teacher"
 
 
@@ -119,7 +122,8 @@ def test_models_are_compared_through_the_file_and_through_keras(speech, teacher,
 
 
 def distil_line(speech, **options):
-    options = {"teacher": speech / "teacher", "student": "tiny_two_pass", "epochs": "1,1,1", "steps": 1, "batch": 2} | options
+    options = {"teacher": "teacher", "student": "tiny_two_pass", "epochs": "1,1,1", "steps": 1, "batch": 2} | options
+    options["teacher"] = speech / options["teacher"]
     line = ["distill", "--manifest", speech / "m.jsonl", "--out", speech / "student"]
     return [*line, *(part for name, value in options.items() for part in (f"--{name}", value))]
 
@@ -132,7 +136,7 @@ def distil_line(speech, **options):
         ({"stages": "one"}, "--stages one: expected whole numbers"),
         ({"epochs": "1,1"}, "--epochs 1,1: expected one number for each of the stages 1,2,3"),
         ({"student": "tiny"}, "student tiny: expected a two-pass model"),
-        ({"student": "sentences_student"}, "the teacher's feature frames in an encoder step"),
+        ({"teacher": "other"}, "expected a student with the teacher's features"),
         ({"alpha": 1.5}, "--alpha: expected 0 to 1"),
         ({"teacher": "nowhere"}, "nowhere: expected a folder"),
     ],
