@@ -19,7 +19,10 @@ def is_finite(value: tf.Tensor) -> tf.Tensor:
 
 
 def global_norm(gradients: Iterable[tf.Tensor]) -> tf.Tensor:
-    """sqrt(sum of all squares): []."""
+    """sqrt(sum of all squares): []; 0 of none, as where every weight is frozen."""
+    gradients = list(gradients)
+    if not gradients:
+        return tf.constant(0.0)
     # square, not x * x: XNNPACK (ai-edge-litert 2.3) crashes on a variable read times itself once any signature assigns it
     return tf.sqrt(tf.reduce_sum(tf.stack([tf.reduce_sum(tf.square(gradient)) for gradient in gradients])))
 
