@@ -162,7 +162,7 @@ def test_a_file_without_trainable_groups_does_not_train(dynamic_file, utterances
 
 @pytest.mark.slow
 def test_a_frozen_group_is_not_trained(int8_file, utterances):
-    with pytest.raises(InputError, match="cannot train joint: .* constants of the file"):
+    with pytest.raises(InputError, match="cannot train joint: constants of the file"):
         int8_file.train_step(utterances(1, 1), group_rates={"joint": 0.5})
 
 

@@ -20,6 +20,12 @@ TURN_STEPS = 2  # time steps in one turn of a loop, whose buffers are copied onc
 VECTOR_PRODUCTS = 4  # up to so many rows, a product with each is quicker than one with all, which packs the matrix first
 
 
+def whole_turns(time: int) -> int:
+    """Steps that the loops make for so many: at most one more."""
+    steps = min(TURN_STEPS, time)
+    return -(-time // steps) * steps if time else 0
+
+
 def _times(rows: tf.Tensor, transposed: tf.Tensor) -> tf.Tensor:
     """rows [batch, n] times a matrix given as its transpose [m, n] -> [batch, m]."""
     batch = rows.shape[0]
@@ -176,7 +182,7 @@ def lstm(
     if state is None:
         state = (tf.zeros([batch, units]), tf.zeros([batch, cells]))
     steps = tf.transpose(x, [1, 0, 2])
-    missing = -time % min(TURN_STEPS, time)  # to whole turns
+    missing = whole_turns(time) - time
     if missing:
         steps = tf.pad(steps, [[0, missing], [0, 0], [0, 0]])
     z = dense(steps, kernel, bias)
