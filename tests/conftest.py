@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from tflite_asr.config import preset
 from tflite_asr.runtime.batch import Example
@@ -37,14 +38,32 @@ def new_tiny_model() -> Callable:
 
 
 @pytest.fixture(scope="session")
-def tiny_tflite(new_tiny_model, tmp_path_factory) -> Path:
+def made_once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], None]], Path]:
+    """A function (name, make) -> the path of that name, which `make` has written, in one of all the test processes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "made_once"
+    folder.mkdir(exist_ok=True)
+
+    def path_of(name: str, make: Callable[[Path], None]) -> Path:
+        path, done = folder / name, folder / f"{name}.done"
+        with FileLock(folder / f"{name}.lock"):
+            if not done.exists():
+                make(path)
+                done.touch()
+        return path
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def tiny_tflite(new_tiny_model, made_once) -> Path:
     """The tiny model exported with Adam, its split step in two parts: tiny.tflite, and tiny.json beside it. Not to be
     written to."""
     from tflite_asr.export import SplitOptions, export
 
-    path = tmp_path_factory.mktemp("tiny") / "tiny.tflite"
-    export(new_tiny_model(), path, optimizer="adam", split=SplitOptions(parts=2))
-    return path
+    return made_once(
+        "tiny.tflite", lambda path: export(new_tiny_model(), path, optimizer="adam", split=SplitOptions(parts=2))
+    )
 
 
 @pytest.fixture
@@ -116,10 +135,8 @@ def two_pass_model():
 
 
 @pytest.fixture(scope="session")
-def two_pass_tflite(two_pass_model, tmp_path_factory) -> Path:
+def two_pass_tflite(two_pass_model, made_once) -> Path:
     """The same exported with SGD, its split step in one part. Not to be written to."""
     from tflite_asr.export import SplitOptions, export
 
-    path = tmp_path_factory.mktemp("two_pass") / "two.tflite"
-    export(two_pass_model, path, optimizer="sgd", split=SplitOptions(parts=1))
-    return path
+    return made_once("two.tflite", lambda path: export(two_pass_model, path, optimizer="sgd", split=SplitOptions(parts=1)))

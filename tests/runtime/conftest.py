@@ -27,13 +27,14 @@ def exits_model():
 
 
 @pytest.fixture(scope="session")
-def exits_tflite(exits_model, tmp_path_factory) -> Path:
+def exits_tflite(exits_model, made_once) -> Path:
     """The same exported with SGD, its split step in three parts. Not to be written to."""
     from tflite_asr.export import SplitOptions, export
 
-    path = tmp_path_factory.mktemp("exits") / "exits.tflite"
-    export(exits_model, path, optimizer="sgd", split=SplitOptions(parts=3, keep="stash"))
-    return path
+    return made_once(
+        "exits.tflite",
+        lambda path: export(exits_model, path, optimizer="sgd", split=SplitOptions(parts=3, keep="stash")),
+    )
 
 
 @pytest.fixture(scope="session")
