@@ -109,17 +109,12 @@ exits: $(VENV)/installed
 		--manifest $(DATA)/commands/manifest.jsonl --where "split=base_dev|base_test|pers_adapt|pers_test"
 
 # Two passes, compressed: the teacher, the student alone, from the teacher in three stages, and fine-tuned for int8; their
-# table goes to runs/twopass/table.md. What learns without a teacher hears words first: from sentences alone it does not
-# find out in hours where the letters are. Each of the synthetic voices reads a part of the training speech's sentences.
-# DATA holds commands/, speech/ and speech_extra/; the same command goes on where it stopped.
+# table goes to runs/twopass/table.md. All start from `commands`, which has learned where the letters are: from sentences
+# alone that takes hours. Each of the synthetic voices reads a part of the training speech's sentences. DATA holds speech/
+# and speech_extra/; the same command goes on where it stopped.
 TWOPASS := runs/twopass
 TWOPASS_VOICES := $(shell seq -w 0 21)
 TWOPASS_DEVELOPMENT = --development $(DATA)/speech/manifest.jsonl --development-where split=base_dev
-TWOPASS_WORDS = --connect 3 --batch 16 --steps 250 --epochs 16 --ctc-weight 1 \
-	--manifest $(DATA)/commands/manifest.jsonl --where split=base_train \
-	--manifest $(DATA)/speech/manifest.jsonl --where split=base_train,corpus=fsdd \
-	--manifest $(VOICES)/words/manifest.jsonl --where "" \
-	--development $(DATA)/commands/manifest.jsonl --development-where split=base_dev
 TWOPASS_SPEECH = --batch 16 --steps 250 $(TWOPASS_DEVELOPMENT) \
 	--manifest $(DATA)/speech/manifest.jsonl --where split=base_train \
 	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
@@ -128,22 +123,17 @@ TWOPASS_SPEECH = --batch 16 --steps 250 $(TWOPASS_DEVELOPMENT) \
 
 .PHONY: twopass
 twopass: $(VENV)/installed
-	test -n "$(DATA)" || { echo "make twopass DATA=FOLDER: the folder that holds commands/, speech/ and speech_extra/"; exit 2; }
-	test -d $(VOICES)/words || $(ASR) synthesize --words $(WORDS) --speakers 60 --seed 1 --out $(VOICES)/words
+	test -n "$(DATA)" || { echo "make twopass DATA=FOLDER: the folder that holds speech/ and speech_extra/"; exit 2; }
 	mkdir -p $(TWOPASS)/voices
 	cat $(DATA)/speech/manifest.jsonl $(DATA)/speech_extra/manifest.jsonl | grep '"split": "base_train"' \
 		| sed 's/.*"text": "\([^"]*\)".*/\1/' | grep -vxE 'ZERO|ONE|TWO|THREE|FOUR|FIVE|SIX|SEVEN|EIGHT|NINE' | LC_ALL=C sort -u \
 		| split --numeric-suffixes --number=r/$(words $(TWOPASS_VOICES)) - $(TWOPASS)/texts.
 	for voice in $(TWOPASS_VOICES); do test -d $(TWOPASS)/voices/$$voice || $(ASR) synthesize \
 		--text $(TWOPASS)/texts.$$voice --speakers 1 --seed 1$$voice --out $(TWOPASS)/voices/$$voice || exit; done
-	$(ASR) train sentences_teacher $(TWOPASS_WORDS) --out $(TWOPASS)/teacher_words
-	$(ASR) train sentences_teacher $(TWOPASS_SPEECH) --initial $(TWOPASS)/teacher_words --epochs 20 --ctc-weight 0.5 \
-		--out $(TWOPASS)/teacher
-	$(ASR) train sentences_student $(TWOPASS_WORDS) --out $(TWOPASS)/scratch_words
-	$(ASR) train sentences_student $(TWOPASS_SPEECH) --initial $(TWOPASS)/scratch_words --epochs 30 --ctc-weight 0.5 \
-		--out $(TWOPASS)/scratch
-	$(ASR) distill --teacher $(TWOPASS)/teacher --student sentences_student $(TWOPASS_SPEECH) \
-		--stages 1,2,3 --epochs 20,5,5 --ctc-weight 0.5 --out $(TWOPASS)/student
+	$(ASR) train sentences_teacher $(TWOPASS_SPEECH) --initial commands --epochs 40 --ctc-weight 1 --out $(TWOPASS)/teacher
+	$(ASR) train sentences_student $(TWOPASS_SPEECH) --initial commands --epochs 30 --ctc-weight 1 --out $(TWOPASS)/scratch
+	$(ASR) distill --teacher $(TWOPASS)/teacher --student sentences_student $(TWOPASS_SPEECH) --initial commands \
+		--stages 1,2,3 --epochs 20,5,5 --ctc-weight 1 --out $(TWOPASS)/student
 	$(ASR) train sentences_student --initial $(TWOPASS)/student/stage_3 --quantize-aware $(TWOPASS_SPEECH) \
 		--epochs 4 --learning-rate 2e-4 --out $(TWOPASS)/aware
 	$(ASR) compare teacher=$(TWOPASS)/teacher scratch=$(TWOPASS)/scratch stage_1=$(TWOPASS)/student/stage_1 \

@@ -251,24 +251,24 @@ PRESETS = {
         sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24, max_symbols_per_step=4, beam=4),
         rescorer=RescorerConfig(embedding=8, units=16, heads=2),
     ),
-    # sentences of up to 20 seconds in two passes, to compress (Dawalatabad et al. 2021): 3.7 M parameters. A step is 60 ms: at
-    # 80 ms most synthetic voices say more letters than there are steps
+    # sentences of up to 20 seconds in two passes, to compress (Dawalatabad et al. 2021): 3.4 M parameters. The lower encoder
+    # groups, the prediction and the joint network have the shapes of `commands`, to start from what it has learned
     "sentences_teacher": ModelConfig(
         name="sentences_teacher",
-        encoder=EncoderConfig(layers=5, units=256, stack_frames=3, reduce_after=1, dropout=0.15),
+        encoder=EncoderConfig(layers=7, units=192, dropout=0.15),
         prediction=PredictionConfig(embedding=64, units=128),
-        joint_units=160,
+        joint_units=128,
         sizes=SizeConfig(batch=4, max_frames=2_082, max_tokens=64, stream_frames=36),
-        rescorer=RescorerConfig(embedding=64, units=192),
+        rescorer=RescorerConfig(embedding=64, units=208),
     ),
     # what it is compressed to
     "sentences_student": ModelConfig(
         name="sentences_student",
-        encoder=EncoderConfig(layers=4, units=160, stack_frames=3, reduce_after=1, dropout=0.1),
-        prediction=PredictionConfig(embedding=48, units=96),
+        encoder=EncoderConfig(layers=3, units=192, dropout=0.1),
+        prediction=PredictionConfig(embedding=64, units=128),
         joint_units=128,
         sizes=SizeConfig(batch=4, max_frames=2_082, max_tokens=64, stream_frames=36),
-        rescorer=RescorerConfig(embedding=48, units=128),
+        rescorer=RescorerConfig(embedding=48, units=96),
     ),
     # the sizes of Wright et al. 2023: 31 M parameters; here with characters, on up to four seconds
     "wright2023": ModelConfig(

@@ -135,6 +135,7 @@ def distil_line(speech, **options):
     [
         ({"stages": "2,3", "epochs": "1,1"}, "stage 2 starts from stage 1, which is not in"),
         ({"stages": "1,3", "epochs": "1,1"}, "expected stages such as 1,2,3"),
+        ({"stages": "2,3", "epochs": "1,1", "initial": "tiny"}, "--initial: expected stage 1 with it"),
         ({"stages": "one"}, "--stages one: expected whole numbers"),
         ({"epochs": "1,1"}, "--epochs 1,1: expected one number for each of the stages 1,2,3"),
         ({"student": "tiny"}, "student tiny: expected a two-pass model"),

@@ -22,6 +22,7 @@ LEARNING_RATES = {1: 2e-3, 2: 2e-3, 3: 5e-4}  # the highest of each stage
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--teacher", required=True, metavar="DIR", help="what `tflite-asr train` wrote")
     parser.add_argument("--student", required=True, metavar="PRESET", help="a smaller two-pass model")
+    parser.add_argument("--initial", metavar="DIR|MODEL", help="what stage 1 starts from; see `train --initial`")
     parser.add_argument("--stages", default="1,2,3", metavar="N,N,...", help="which, in order (default %(default)s)")
     parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
     parser.add_argument(
@@ -59,9 +60,12 @@ def run(args: argparse.Namespace) -> dict:
     stages, epochs = _numbers("--stages", args.stages), _numbers("--epochs", args.epochs)
     if len(epochs) != len(stages):
         raise InputError(f"--epochs {args.epochs}: expected one number for each of the stages {args.stages}")
+    if args.initial is not None and stages[0] != 1:
+        raise InputError(f"--initial: expected stage 1 with it, stage {stages[0]} starts from stage {stages[0] - 1}")
     student, folder = preset(args.student), Path(args.out)
     from tflite_asr.models.storage import load_model
     from tflite_asr.training.distill import Weights, check_pair, check_stages, distill, stage_folder
+    from tflite_asr.training.initial import initial_weights
     from tflite_asr.training.voices import write_voices
 
     teacher = load_model(Path(args.teacher))
@@ -92,6 +96,7 @@ def run(args: argparse.Namespace) -> dict:
             batch=args.batch,
             steps_per_epoch=args.steps,
             seed=args.seed,
+            initial=initial_weights(args.initial, student) if args.initial is not None else None,
         )
     return {"model": str(final), "utterances": len(training), **last}
 

@@ -10,6 +10,10 @@ Exits can be added to a model that is trained already, and their heads trained a
 
     tflite-asr train commands_exits --initial runs/whole [--freeze] --exits 1,3 --manifest ... --out runs/with_exits
 
+A deeper model, or one with a rescorer, can start from the groups that another one has learned, here the shipped one:
+
+    tflite-asr train sentences_teacher --initial commands --manifest ... --out runs/teacher
+
 A trained model can be fine-tuned with its weights rounded as `export --quantize aware` stores them:
 
     tflite-asr train commands --initial runs/commands --quantize-aware --learning-rate 2e-4 --epochs 5 --manifest ... --out runs/int8
@@ -39,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exits", metavar="N,N,...|none", help="encoder groups, from 0, with an exit behind them, in place of the preset's"
     )
     parser.add_argument("--exit-weighting", choices=EXIT_WEIGHTINGS, help="of the exits' losses, in place of the preset's")
-    parser.add_argument("--initial", metavar="DIR", help="start from what `train` wrote there; its exits may be others")
+    parser.add_argument("--initial", metavar="DIR|MODEL", help="start from what `train` wrote there, or from an exported model; groups that it lacks are drawn at random")
     parser.add_argument("--freeze", action="store_true", help="train only what --initial does not have, its new exits")
     parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
     parser.add_argument(
@@ -91,11 +95,13 @@ def run(args: argparse.Namespace) -> dict:
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
         held_out = Corpus(development, config, notices) if development else None
-    from tflite_asr.models.storage import load_weights
     from tflite_asr.training.fit import fit
+    from tflite_asr.training.initial import initial_weights
     from tflite_asr.training.voices import write_voices
 
-    initial = load_weights(Path(args.initial), config) if args.initial is not None else {}
+    initial = {}
+    if args.initial is not None:
+        initial = initial_weights(args.initial, config, whole=args.quantize_aware)
     folder.mkdir(parents=True, exist_ok=True)
     with training_errors(folder):
         write_voices(folder, corpus, args.seed)

@@ -1,6 +1,5 @@
 """A trained model's folder: config.json and weights.safetensors."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def save_model(folder: Path, config: ModelConfig, weights: dict[str, np.ndarray]
 
 def load_model(folder: Path) -> Transducer | CTC:
     """The model of a folder that `save_model` wrote."""
-    config, values = _read(folder)
+    config, values = read_model(folder)
     model = build_model(config)
     weights = model.named_weights()
     if {k: tuple(v.shape) for k, v in weights.items()} != {k: v.shape for k, v in values.items()}:
@@ -34,19 +33,8 @@ def load_model(folder: Path) -> Transducer | CTC:
     return model
 
 
-def load_weights(folder: Path, config: ModelConfig) -> dict[str, np.ndarray]:
-    """Weights of such a folder, by tree path, for a model that differs from the folder's in its exits alone."""
-    found, values = _read(folder)
-    if dataclasses.replace(found, name=config.name, exits=config.exits, exit_weighting=config.exit_weighting) != config:
-        raise InputError(
-            f"{folder}: expected a model that differs from {config.name} in its exits alone; "
-            "give --layers and the preset that it was trained with"
-        )
-    gone = [f"exit_{group}" for group in found.exits if group not in config.exits]
-    return {name: value for name, value in values.items() if name.split("/")[0] not in gone}
-
-
-def _read(folder: Path) -> tuple[ModelConfig, dict[str, np.ndarray]]:
+def read_model(folder: Path) -> tuple[ModelConfig, dict[str, np.ndarray]]:
+    """What is in such a folder: the configuration, and the weights by tree path."""
     try:
         config = ModelConfig.from_json(json.loads((folder / "config.json").read_text()))
         return config, safetensors.numpy.load_file(folder / "weights.safetensors")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from tflite_asr.config import ModelConfig
@@ -48,6 +49,7 @@ def distill(
     epochs: Sequence[int],
     learning_rates: Sequence[float],
     weights: Weights = Weights(),
+    initial: dict[str, np.ndarray] | None = None,
     **options,
 ) -> dict:
     """Run stages, or go on where an interrupted run of the same folder stopped, between stages or within one.
@@ -60,6 +62,7 @@ def distill(
         folder: where to write.
         epochs, learning_rates: one for each of the stages.
         weights: of the losses.
+        initial: weights that stage 1 starts from, by tree path.
         options: of `fit`: connect_up_to, batch, steps_per_epoch, seed.
 
     Returns:
@@ -69,7 +72,6 @@ def distill(
     check_stages(folder, stages)
     row: dict = {}
     for stage, stage_epochs, learning_rate in zip(stages, epochs, learning_rates):
-        initial = {}
         if stage > 1:
             before = load_model(stage_folder(folder, stage - 1))
             initial = {name: weight.numpy() for name, weight in before.named_weights().items()}

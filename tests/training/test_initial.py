@@ -1,0 +1,66 @@
+"""What a model starts from that another one has learned."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tflite_asr.config import preset
+from tflite_asr.errors import InputError
+from tflite_asr.models.build import build_model
+from tflite_asr.models.storage import save_model
+from tflite_asr.training.initial import initial_weights
+
+
+def with_layers(name, layers):
+    config = preset(name)
+    return dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, layers=layers, dropout=0.3))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A transducer's folder, and its weights."""
+    folder = tmp_path_factory.mktemp("trained")
+    weights = {name: weight.numpy() for name, weight in build_model(preset("tiny")).named_weights().items()}
+    save_model(folder, preset("tiny"), weights)
+    return folder, weights
+
+
+@pytest.mark.parametrize(("layers", "gone"), [(4, None), (3, None), (2, "encoder_2")])
+def test_a_two_pass_model_starts_from_the_groups_that_a_transducer_has_too(trained, layers, gone):
+    folder, weights = trained
+    config = with_layers("tiny_two_pass", layers)
+    found = initial_weights(str(folder), config)
+    assert set(found) == {name for name in weights if name.split("/")[0] != gone}
+    for name, variable in build_model(config).named_weights().items():
+        if name in found:
+            variable.assign(found[name])  # the shapes fit
+            np.testing.assert_array_equal(found[name], weights[name])
+        else:
+            assert name.split("/")[0] in ("rescorer", "encoder_3")
+
+
+def test_a_model_starts_from_an_exported_one(tiny_tflite, new_tiny_model):
+    found = initial_weights(str(tiny_tflite), preset("tiny_two_pass"))
+    shipped = new_tiny_model().named_weights()
+    assert set(found) == set(shipped)
+    for name, variable in shipped.items():
+        np.testing.assert_array_equal(found[name], variable.numpy())
+
+
+def test_a_rescorer_that_is_not_there_is_left_out(tmp_path):
+    config = preset("tiny_two_pass")
+    save_model(tmp_path, config, {name: weight.numpy() for name, weight in build_model(config).named_weights().items()})
+    assert {name.split("/")[0] for name in initial_weights(str(tmp_path), preset("tiny"))} == {
+        *("encoder_0", "encoder_1", "encoder_2", "prediction", "joint")
+    }
+
+
+def test_other_widths_are_refused_and_as_a_whole_other_depths(trained):
+    folder, _ = trained
+    wider = dataclasses.replace(preset("tiny"), joint_units=32)
+    with pytest.raises(InputError, match="differs from tiny in its exits, encoder groups, rescorer and sizes alone"):
+        initial_weights(str(folder), wider)
+    assert initial_weights(str(folder), preset("tiny"), whole=True)
+    with pytest.raises(InputError, match="differs from tiny in its exits alone"):
+        initial_weights(str(folder), with_layers("tiny", 4), whole=True)

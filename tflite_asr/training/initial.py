@@ -1,0 +1,52 @@
+"""What a training starts from: weights of another model, of the layer groups that the two have in common."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from tflite_asr.config import ModelConfig
+from tflite_asr.errors import InputError
+from tflite_asr.models.storage import read_model
+from tflite_asr.runtime.artifact import find
+from tflite_asr.runtime.recognizer import Recognizer
+
+
+def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) -> dict[str, np.ndarray]:
+    """Weights by tree path, of the layer groups that a model of `config` has too.
+
+    The two may differ in exits, in the number of encoder groups, in having a rescorer, in dropout and in sizes; with `whole`
+    in exits alone, so that no group of the model is without weights.
+
+    Args:
+        source: a folder that `train` wrote, or an exported model, by path or by the name of a shipped one.
+        config: of the model that is to be trained.
+    """
+    found, values = _of_artifact(source) if not Path(source).is_dir() else read_model(Path(source))
+    same = dataclasses.replace(found, name=config.name, exits=config.exits, exit_weighting=config.exit_weighting)
+    if not whole and type(found.encoder) is type(config.encoder):
+        encoder = dataclasses.replace(found.encoder, layers=config.encoder.layers, dropout=config.encoder.dropout)
+        rescorer = found.rescorer if found.rescorer and config.rescorer else config.rescorer
+        same = dataclasses.replace(same, encoder=encoder, rescorer=rescorer, sizes=config.sizes)
+    if same != config:
+        may = "its exits" if whole else "its exits, encoder groups, rescorer and sizes"
+        raise InputError(
+            f"{source}: expected a model that differs from {config.name} in {may} alone; "
+            "give --layers and the preset that it was trained with"
+        )
+    gone = {f"exit_{group}" for group in found.exits if group not in config.exits}
+    gone |= {f"encoder_{group}" for group in range(config.encoder.layers, found.encoder.layers)}
+    gone |= {"rescorer"} if not config.rescorer else set()
+    return {name: value for name, value in values.items() if name.split("/")[0] not in gone}
+
+
+def _of_artifact(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
+    try:
+        find(source)
+    except InputError as error:
+        raise InputError(f"{error}, nor a folder that `tflite-asr train` wrote") from None
+    recognizer = Recognizer.load(source)
+    if recognizer.artifact.frozen_groups:
+        raise InputError(f"{source}: its frozen groups are constants; start from the folder that it was exported from")
+    state = recognizer.state()
+    return recognizer.config, {row["name"]: state[row["tensor"]] for row in recognizer.artifact.parameters}
