@@ -13,6 +13,9 @@ data class LayerGroup(val name: String, val parameters: Long, val bytes: Long, v
 /** A place where the encoder can be left, and the group before it. */
 data class Exit(val name: String, val group: String)
 
+/** What training these groups gained in earlier runs: [relativeWerReduction] of the word error rate. */
+data class Gain(val groups: Set<String>, val relativeWerReduction: Double)
+
 /** Name, shape and dtype of a tensor that goes in or out. */
 data class TensorSpec(val name: String, val shape: List<Int>, val dtype: DType)
 
@@ -26,12 +29,19 @@ class Artifact(
     val config: ModelConfig,
     val tokenizer: CharacterTokenizer,
     val groups: List<LayerGroup>,
+    val parameters: List<TensorSpec>, // the weights, without the optimizer's slots
     val state: List<TensorSpec>, // the tensors of get_weights and set_weights
     val exits: List<Exit>,
     val signatures: Map<String, Signature>,
     val plans: Map<String, Plan>, // the ordered signature calls of one training step
     val path: File, // of the .tflite
+    val gains: List<Gain> = emptyList(), // of earlier runs
+    val planExits: Map<String, Int> = emptyMap(), // up to which exit, from 0, a plan trains
+    val voices: Mixture? = null, // of many: what an owner's is compared with
 ) {
+    /** Whether training can draw the weights back to what was shipped. */
+    val pulls: Boolean get() = signature("train").inputs.any { it.name == "pull" }
+
     fun signature(name: String): Signature =
         signatures[name] ?: throw InputError("$path: no signature $name; there are ${signatures.keys.joinToString()}")
 
@@ -56,7 +66,8 @@ class Artifact(
             return artifact
         }
 
-        private fun fromJson(values: JsonObject, path: File): Artifact {
+        /** What a text in the format of NAME.json describes. */
+        fun fromJson(values: JsonObject, path: File): Artifact {
             val format = values.long("format")
             if (format != FORMAT) {
                 throw InputError("${values.place}: expected format $FORMAT, got $format; export the model again")
@@ -66,6 +77,7 @@ class Artifact(
                 Signature(name, inputs, signature.strings("outputs"), signature.strings("writes"))
             }
             val plans = values.at("plans")
+            val exitsOf = if ("plan_exits" in values) values.at("plan_exits") else null
             return Artifact(
                 name = values.string("name"),
                 tfliteSha256 = values.string("tflite_sha256"),
@@ -74,13 +86,19 @@ class Artifact(
                 groups = values.list("groups").map {
                     LayerGroup(it.string("name"), it.long("parameters"), it.long("bytes"), it.long("activation_bytes"))
                 },
+                parameters = values.list("parameters").map { tensor(it, "tensor") },
                 state = values.list("state").map { tensor(it, "tensor") },
                 exits = values.list("exits").map { Exit(it.string("name"), it.string("group")) },
                 signatures = signatures,
                 plans = plans.names.associateWith { Plan(it, plans.list(it).map(Call::fromJson), signatures) },
                 path = path,
+                gains = if ("gains" in values) values.list("gains").map(::gain) else emptyList(),
+                planExits = exitsOf?.names?.associateWith { exitsOf.int(it) } ?: emptyMap(),
+                voices = if ("voices" in values) Mixture.fromJson(values.at("voices")) else null,
             )
         }
+
+        private fun gain(row: JsonObject) = Gain(row.strings("groups").toSet(), row.double("relative_wer_reduction"))
 
         private fun <T> objects(values: JsonObject, make: (String, JsonObject) -> T): Map<String, T> =
             values.names.associateWith { make(it, values.at(it)) }
