@@ -14,6 +14,7 @@ help:
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
 	@echo "make study DATA=FOLDER     personalise to 38 speakers on a server and on a phone, hours; ENGINE=ray for a cluster"
 	@echo "make exits DATA=FOLDER     models with early exits and without, and their word error rates by depth, hours"
+	@echo "make twopass DATA=FOLDER   a two-pass model, compressed in three stages and to int8, and its table, a day"
 	@echo "make clean      remove the virtual environments and results"
 
 demo: $(DEMO_VENV)/installed
@@ -106,6 +107,53 @@ exits: $(VENV)/installed
 		--manifest $(DATA)/speech/manifest.jsonl --where split=base_test,corpus=fsdd
 	$(ASR) exits $(EXITS_MODELS:%=$(EXITS)/%.tflite) --out $(EXITS)/all_unseen \
 		--manifest $(DATA)/commands/manifest.jsonl --where "split=base_dev|base_test|pers_adapt|pers_test"
+
+# Two passes, compressed: the teacher, the student alone, from the teacher in three stages, and fine-tuned for int8; their
+# table goes to runs/twopass/table.md. What learns without a teacher hears words first: from sentences alone it does not
+# find out in hours where the letters are. Each of the synthetic voices reads a part of the training speech's sentences.
+# DATA holds commands/, speech/ and speech_extra/; the same command goes on where it stopped.
+TWOPASS := runs/twopass
+TWOPASS_VOICES := $(shell seq -w 0 21)
+TWOPASS_DEVELOPMENT = --development $(DATA)/speech/manifest.jsonl --development-where split=base_dev
+TWOPASS_WORDS = --connect 3 --batch 16 --steps 250 --epochs 16 --ctc-weight 1 \
+	--manifest $(DATA)/commands/manifest.jsonl --where split=base_train \
+	--manifest $(DATA)/speech/manifest.jsonl --where split=base_train,corpus=fsdd \
+	--manifest $(VOICES)/words/manifest.jsonl --where "" \
+	--development $(DATA)/commands/manifest.jsonl --development-where split=base_dev
+TWOPASS_SPEECH = --batch 16 --steps 250 $(TWOPASS_DEVELOPMENT) \
+	--manifest $(DATA)/speech/manifest.jsonl --where split=base_train \
+	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
+	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
+	$(TWOPASS_VOICES:%=--manifest $(TWOPASS)/voices/%/manifest.jsonl --where "")
+
+.PHONY: twopass
+twopass: $(VENV)/installed
+	test -n "$(DATA)" || { echo "make twopass DATA=FOLDER: the folder that holds commands/, speech/ and speech_extra/"; exit 2; }
+	test -d $(VOICES)/words || $(ASR) synthesize --words $(WORDS) --speakers 60 --seed 1 --out $(VOICES)/words
+	mkdir -p $(TWOPASS)/voices
+	cat $(DATA)/speech/manifest.jsonl $(DATA)/speech_extra/manifest.jsonl | grep '"split": "base_train"' \
+		| sed 's/.*"text": "\([^"]*\)".*/\1/' | grep -vxE 'ZERO|ONE|TWO|THREE|FOUR|FIVE|SIX|SEVEN|EIGHT|NINE' | LC_ALL=C sort -u \
+		| split --numeric-suffixes --number=r/$(words $(TWOPASS_VOICES)) - $(TWOPASS)/texts.
+	for voice in $(TWOPASS_VOICES); do test -d $(TWOPASS)/voices/$$voice || $(ASR) synthesize \
+		--text $(TWOPASS)/texts.$$voice --speakers 1 --seed 1$$voice --out $(TWOPASS)/voices/$$voice || exit; done
+	$(ASR) train sentences_teacher $(TWOPASS_WORDS) --out $(TWOPASS)/teacher_words
+	$(ASR) train sentences_teacher $(TWOPASS_SPEECH) --initial $(TWOPASS)/teacher_words --epochs 20 --ctc-weight 0.5 \
+		--out $(TWOPASS)/teacher
+	$(ASR) train sentences_student $(TWOPASS_WORDS) --out $(TWOPASS)/scratch_words
+	$(ASR) train sentences_student $(TWOPASS_SPEECH) --initial $(TWOPASS)/scratch_words --epochs 30 --ctc-weight 0.5 \
+		--out $(TWOPASS)/scratch
+	$(ASR) distill --teacher $(TWOPASS)/teacher --student sentences_student $(TWOPASS_SPEECH) \
+		--stages 1,2,3 --epochs 20,5,5 --ctc-weight 0.5 --out $(TWOPASS)/student
+	$(ASR) train sentences_student --initial $(TWOPASS)/student/stage_3 --quantize-aware $(TWOPASS_SPEECH) \
+		--epochs 4 --learning-rate 2e-4 --out $(TWOPASS)/aware
+	$(ASR) compare teacher=$(TWOPASS)/teacher scratch=$(TWOPASS)/scratch stage_1=$(TWOPASS)/student/stage_1 \
+		stage_2=$(TWOPASS)/student/stage_2 stage_3=$(TWOPASS)/student/stage_3 int8=$(TWOPASS)/aware:aware --keras \
+		$(TWOPASS_DEVELOPMENT) --test $(DATA)/speech/manifest.jsonl --test-where split=base_test \
+		--out $(TWOPASS)/compared > $(TWOPASS)/table.md
+	$(ASR) export $(TWOPASS)/aware --quantize aware --trainable 2 --out $(TWOPASS)/sentences.tflite
+	$(ASR) tune-rescoring $(TWOPASS)/sentences.tflite --manifest $(DATA)/speech/manifest.jsonl --where split=base_dev
+	$(ASR) simulate $(TWOPASS)/sentences.tflite --environment mobile --out $(TWOPASS)/personalised \
+		--manifest $(DATA)/speech/manifest.jsonl --where "corpus=speechocean762,split=pers_adapt|pers_test"
 
 # The study of docs/study.toml; the same command goes on where it stopped.
 ENGINE := local

@@ -1,4 +1,4 @@
-"""Signatures that recognise: features, whole utterances, streams, and the pieces that beam search needs."""
+"""Signatures that recognise whole utterances with any model: features, labels, and the way from exit to exit."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,109 +8,91 @@ import tensorflow as tf
 from signatures.spec import LayerGroup, Signature
 
 
-class StreamingTransducer(Protocol):
-    """A transducer with a streaming encoder; shapes as in `tflite_asr.models.transducer`."""
+class Recogniser(Protocol):
+    """A model that labels utterances, perhaps at several exits; shapes as in `tflite_asr.models.speech`."""
 
-    groups: Sequence[LayerGroup]
     all_groups: Sequence[LayerGroup]
+    stages: Sequence[Sequence[LayerGroup]]  # the encoder's groups from one exit to the next
+    heads: Sequence[LayerGroup]  # that give label probabilities, behind all stages or all but the last
 
     def features(self, samples): ...
-    def encode(self, frames, lengths, states=None): ...
-    def initial_states(self, batch): ...
-    def start_labels(self, batch): ...
-    def transcribe(self, frames, frame_lengths, max_tokens): ...
-    def decode(self, encoded, lengths, predicted, hidden, cell, max_tokens): ...
-    def predict_label(self, token, hidden, cell): ...
-    def join(self, encoded, predicted): ...
+    def front(self, frames, frame_lengths): ...
+    def run_stage(self, stage, x, lengths): ...
+    def label_probabilities(self, stage, x): ...
+    def transcribe(self, frames, frame_lengths, max_tokens, exit): ...
+    def last_labels(self, encoded, lengths, max_tokens): ...
 
 
 def inference_signatures(
-    model: StreamingTransducer,
-    *,
-    mel_bands: int,
-    max_samples: int,
-    max_frames: int,
-    max_tokens: int,
-    stream_frames: int,
-    stream_tokens: int,
-    beam: int,
+    model: Recogniser, *, mel_bands: int, max_samples: int, max_frames: int, max_tokens: int
 ) -> list[Signature]:
-    """`features`, `infer`, `stream`, `encode`, `predict`, `join`.
+    """`features`, `infer` and, where the last head gives label probabilities, `encode`, of one utterance at a time.
 
-    One utterance at a time; `predict` and `join` take `beam` hypotheses at once. What a stream remembers (`state_*`,
-    `predicted`, `hidden`, `cell`) goes in and comes out; an utterance starts from zeros and from what `predict` makes of
-    blank (0) and zeros.
+    With early exits, `infer` takes the `exit` [] int32, and there is `stage_<k>` for each: the groups from the exit before
+    to this one, so that a host can look at the probabilities and stop. A last head without label probabilities gives
+    its greedy labels there.
     """
     groups = tuple(group.name for group in model.all_groups)
-    encoder = tuple(group.name for group in model.groups)
-    # shapes of the state, from the model itself: nothing is written twice
-    predicted_spec, hidden_spec, cell_spec = (
-        tf.TensorSpec(tensor.shape, tf.float32, name=name)
-        for name, tensor in zip(("predicted", "hidden", "cell"), model.start_labels(1))
+    samples_spec = tf.TensorSpec([1, max_samples], tf.float32, name="samples")
+    frames_specs = (
+        tf.TensorSpec([1, max_frames, mel_bands], tf.float32, name="frames"),
+        tf.TensorSpec([1], tf.int32, name="frame_lengths"),
     )
-    state_specs = [
-        tf.TensorSpec(tensor.shape, tf.float32, name=f"state_{index}_{part}")
-        for index, state in enumerate(model.initial_states(1))
-        for part, tensor in zip(("hidden", "cell"), state)
-    ]
-    steps = model.encode(tf.zeros([1, max_frames, mel_bands]), tf.zeros([1], tf.int32))[0].shape[1:]
+    early = len(model.stages) > 1
 
     def features(samples):
         return {"frames": model.features(samples)}
 
-    def infer(frames, frame_lengths):
-        tokens, count = model.transcribe(frames, frame_lengths, max_tokens)
+    def infer(frames, frame_lengths, exit=None):
+        tokens, count = model.transcribe(frames, frame_lengths, max_tokens, exit)
         return {"tokens": tokens, "token_lengths": count}
 
-    def stream(frames, frame_lengths, predicted, hidden, cell, **state):
-        pairs = [
-            (state[f"state_{index}_hidden"], state[f"state_{index}_cell"]) for index in range(len(state_specs) // 2)
-        ]
-        encoded, lengths, pairs = model.encode(frames, frame_lengths, pairs)
-        tokens, count, predicted, hidden, cell = model.decode(encoded, lengths, predicted, hidden, cell, stream_tokens)
-        flat = [tensor for pair in pairs for tensor in pair]
-        return {
-            "tokens": tokens,
-            "token_lengths": count,
-            "predicted": predicted,
-            "hidden": hidden,
-            "cell": cell,
-            **{spec.name: tensor for spec, tensor in zip(state_specs, flat)},
-        }
-
     def encode(frames, frame_lengths):
-        encoded, lengths, _ = model.encode(frames, frame_lengths)
-        return {"encoded": encoded, "encoded_lengths": lengths}
+        x, lengths = model.front(frames, frame_lengths)
+        for stage in range(len(model.stages)):
+            x, lengths = model.run_stage(stage, x, lengths)
+        return {"log_probabilities": model.label_probabilities(-1, x), "encoded_lengths": lengths}
 
-    def predict(tokens, hidden, cell):
-        predicted, hidden, cell = model.predict_label(tokens, hidden, cell)
-        return {"predicted": predicted, "hidden": hidden, "cell": cell}
-
-    def join(encoded, predicted):
-        return {"log_probabilities": model.join(encoded, predicted)}
-
-    frames_spec = tf.TensorSpec([1, max_frames, mel_bands], tf.float32, name="frames")
-    chunk_spec = tf.TensorSpec([1, stream_frames, mel_bands], tf.float32, name="frames")
-    lengths_spec = tf.TensorSpec([1], tf.int32, name="frame_lengths")
-    samples_spec = tf.TensorSpec([1, max_samples], tf.float32, name="samples")
-
-    def rows(spec):
-        return tf.TensorSpec([beam, spec.shape[1]], tf.float32, name=spec.name)
-
-    head = tuple(name for name in groups if name not in encoder)
-    tokens_spec = tf.TensorSpec([beam], tf.int32, name="tokens")
-    encoded_spec = tf.TensorSpec([beam, steps[1]], tf.float32, name="encoded")
-    return [
+    infer_inputs = (*frames_specs, *([tf.TensorSpec([], tf.int32, name="exit")] if early else []))
+    infer_does = f"frames to token ids, greedily, a whole utterance{', left at an exit' if early else ''}"
+    signatures = [
         Signature("features", "PCM samples to log-mel frames", features, (samples_spec,)),
-        Signature("infer", "frames to token ids, greedily, a whole utterance", infer, (frames_spec, lengths_spec), reads=groups),
-        Signature(
-            "stream",
-            "the same by chunks, what it remembers going in and coming out",
-            stream,
-            (chunk_spec, lengths_spec, predicted_spec, hidden_spec, cell_spec, *state_specs),
-            reads=groups,
-        ),
-        Signature("encode", "frames to encoder output, for beam search", encode, (frames_spec, lengths_spec), reads=encoder),
-        Signature("predict", "prediction network: one label on, for each hypothesis", predict, (tokens_spec, rows(hidden_spec), rows(cell_spec)), reads=head),
-        Signature("join", "joint network: log probabilities of the next label, for each hypothesis", join, (encoded_spec, rows(predicted_spec)), reads=head),
+        Signature("infer", infer_does, infer, infer_inputs, reads=groups),
     ]
+    if len(model.heads) == len(model.stages):
+        does = "frames to log probabilities of the labels at each step, for beam search"
+        encoder = [group.name for stage in model.stages for group in stage]
+        signatures.append(Signature("encode", does, encode, frames_specs, reads=(*encoder, model.heads[-1].name)))
+    return [*signatures, *(_stage_signatures(model, frames_specs, max_tokens) if early else [])]
+
+
+def _stage_signatures(model: Recogniser, frames_specs: tuple[tf.TensorSpec, ...], max_tokens: int) -> list[Signature]:
+    signatures, specs = [], frames_specs
+    x, lengths = model.front(*(tf.zeros(spec.shape, spec.dtype) for spec in frames_specs))
+    for stage, stage_groups in enumerate(model.stages):
+        signatures.append(_stage_signature(model, stage, specs, max_tokens))
+        x, lengths = model.run_stage(stage, x, lengths)
+        specs = (tf.TensorSpec(x.shape, tf.float32, "encoded"), tf.TensorSpec(lengths.shape, tf.int32, "encoded_lengths"))
+    return signatures
+
+
+def _stage_signature(model: Recogniser, stage: int, inputs: tuple[tf.TensorSpec, ...], max_tokens: int) -> Signature:
+    has_head = stage < len(model.heads)
+
+    def run(**values):
+        x, lengths = (values[spec.name] for spec in inputs)
+        if stage == 0:
+            x, lengths = model.front(x, lengths)
+        x, lengths = model.run_stage(stage, x, lengths)
+        told = {"encoded": x, "encoded_lengths": lengths}
+        if has_head:
+            return {**told, "log_probabilities": model.label_probabilities(stage, x)}
+        tokens, count = model.last_labels(x, lengths, max_tokens)
+        return {**told, "tokens": tokens, "token_lengths": count}
+
+    said = "its log probabilities" if has_head else "what is said, greedily"
+    does = f"{'frames' if stage == 0 else 'what the stage before put out'} to exit {stage} and {said}"
+    inner = {group.name for other in model.stages for group in other} | {head.name for head in model.heads}
+    own = [group.name for group in model.stages[stage]]
+    heads = [model.heads[stage].name] if has_head else [g.name for g in model.all_groups if g.name not in inner]
+    return Signature(f"stage_{stage}", does, run, inputs, reads=(*own, *heads))

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import tensorflow as tf
 
@@ -104,9 +104,8 @@ class SplitModel(TrainableModel, Protocol):
         ...
 
 
-@runtime_checkable
-class ModelWithExits(Protocol):
-    """A model that can be left early: its loss is `joint_loss(exit_losses(...))`."""
+class ModelWithLoss(TrainableModel, Protocol):
+    """A model that has one exit or several: its loss is `joint_loss(exit_losses(...))`."""
 
     def exit_losses(self, *batch: tf.Tensor) -> tf.Tensor:
         """[exits, batch], the last exit last."""

@@ -53,6 +53,11 @@ class SplitStep:
         self.specs = specs
         self.exits = InnerExits(model, state, specs)
         self.names = [group.name for group in model.all_groups]
+        live = {group_of(path) for path in state.weights}
+        self.trained = [name for name in self.names if name in live]  # the weights of the others are constants
+        self.lowest = self.lowest_of(model.groups)  # group of the chain that a gradient has to come down to
+        # the groups that a gradient comes to or through: what their ops keep is wanted
+        self.backward = {g.name for chain in (model.groups, model.label_groups) for g in chain[self.lowest_of(chain) :]}
         self.rates = rates or self.names
         self.suffix = suffix
         self.frames = frame_inputs(model)
@@ -61,8 +66,7 @@ class SplitStep:
 
     def signatures(self) -> list[Signature]:
         """In the order of the plan."""
-        below = range(len(self.parts) - 1)
-        return [*map(self._forward, below), self._head(), *map(self._backward, reversed(below))]
+        return [*map(self._forward, range(len(self.parts) - 1)), self._head(), *map(self._backward, self._downward())]
 
     def plan(self) -> list[dict]:
         """The calls in order: `signature`; `takes`, which inputs are outputs of earlier calls, as call.output, the
@@ -74,16 +78,16 @@ class SplitStep:
 
         def for_losses(k: int) -> dict[str, str]:
             rows = {"rows": f"forward_0{suffix}.rows"} if k else {}
-            return {**rows, **({"losses": f"forward_{k - 1}{suffix}.losses"} if self._exits_below(k) else {})}
+            below = [j for j in range(k) if self._exits(j)]
+            return {**rows, **({"losses": f"forward_{below[-1]}{suffix}.losses"} if below else {})}
 
         calls = []
         for k in range(top):
-            takes = {**source(k), **(for_losses(k) if self._exits_up_to(k) else {})}
+            takes = {**source(k), **(for_losses(k) if self._exits(k) else {})}
             calls.append({"signature": f"forward_{k}{suffix}", "takes": takes, "updates": []})
-        below = {name for k in range(top) for name in self._updated(k)}
-        trained = [name for name in self.names if name not in below]
-        calls.append({"signature": f"head{suffix}", "takes": {**source(top), **for_losses(top)}, "updates": trained})
-        for k in reversed(range(top)):
+        takes = {**source(top), **for_losses(top)}
+        calls.append({"signature": f"head{suffix}", "takes": takes, "updates": self._updated(top)})
+        for k in self._downward():
             carried = {name: f"forward_{k}{suffix}.{name}" for name in (*self._kept_specs(k), *self._carried_specs(k))}
             above = "head" if k == top - 1 else f"backward_{k + 1}"
             takes = {**source(k), **carried, "gradient": f"{above}{suffix}.gradient"}
@@ -93,23 +97,42 @@ class SplitStep:
     def _names(self, k: int) -> list[str]:
         return [self.names[index] for index in self.parts[k].indices]
 
+    def _run(self, k: int) -> list[str]:
+        """The groups that a part runs: its own and the heads of the exits in it; the top part all that none below runs."""
+        if k < len(self.parts) - 1:
+            return [*self._names(k), *(self.exits.heads[group] for group in self._exits(k))]
+        below = {name for j in range(k) for name in self._run(j)}
+        return [name for name in self.names if name not in below]
+
     def _updated(self, k: int) -> list[str]:
-        """The groups that `backward_<k>` updates: of its part, and the heads of the exits in it."""
-        names = self._names(k)
-        return [*names, *(self.exits.heads[group] for group in self.exits.behind(names))]
+        """Those of them that train."""
+        return [name for name in self._run(k) if name in self.trained]
 
-    def _exits_below(self, k: int) -> bool:
-        """Whether there is an exit below a part."""
-        return bool(self.exits.behind(self.names[: self.parts[k].first]))
+    def lowest_of(self, groups: Sequence[LayerGroup]) -> int:
+        """The first of the groups that trains, or that has an exit behind it which does; their number if none."""
+        trains = [{group.name, self.exits.heads.get(group.name)} & {*self.trained} for group in groups]
+        return next((index for index, any_of_it in enumerate(trains) if any_of_it), len(groups))
 
-    def _exits_up_to(self, k: int) -> bool:
-        """Whether there is an exit in a part or below it."""
-        return bool(self.exits.behind(self.names[: self.parts[k].last + 1]))
+    def _downward(self) -> list[int]:
+        """The parts below the top that a gradient has to come down to, top first."""
+        return [k for k in reversed(range(len(self.parts) - 1)) if self._back_through(k)]
+
+    def _back_through(self, k: int) -> range:
+        """The groups of a part that a gradient has to come through, or to."""
+        return range(max(self.parts[k].first, self.lowest), self.parts[k].last + 1)
+
+    def _hands_down(self, k: int) -> bool:
+        """Whether a gradient goes on to the part below."""
+        return self.parts[k].first > self.lowest
+
+    def _exits(self, k: int) -> list[str]:
+        """The groups of a part that have an exit behind them."""
+        return self.exits.behind(self._names(k))
 
     def _loss_inputs(self, k: int) -> list[tf.TensorSpec]:
         """What a part that comes to a loss takes for it."""
         rows = self.specs[0].lengths.shape
-        names = [*(["rows"] if k else []), *(["losses"] if self._exits_below(k) else [])]
+        names = [*(["rows"] if k else []), *(["losses"] if any(map(self._exits, range(k))) else [])]
         return [*self.labels, *(tf.TensorSpec(rows, tf.float32, name) for name in names)]
 
     def _passed(self, k: int, inputs: dict[str, tf.Tensor]) -> ExitsPassed:
@@ -119,8 +142,7 @@ class SplitStep:
 
     def _carried_specs(self, k: int) -> dict[str, tf.TensorSpec]:
         """What the exits of a part hand from forward to backward, by name."""
-        groups = self.exits.behind(self._names(k))
-        return {name: spec for group in groups for name, spec in self.exits.carried_specs(group).items()}
+        return {name: spec for group in self._exits(k) for name, spec in self.exits.carried_specs(group).items()}
 
     def _inputs(self, k: int) -> list[tf.TensorSpec]:
         """What a part's first group is fed from."""
@@ -136,10 +158,10 @@ class SplitStep:
 
     def _kept_specs(self, k: int) -> dict[str, tf.TensorSpec]:
         """What a part that stashes hands from forward to backward, by name: for each group but the first its input, for
-        each group what its ops keep."""
+        each group what its ops keep; nothing for groups that no gradient comes to."""
         part, specs = self.parts[k], {}
         if part.keep == "stash":
-            for index in part.indices:
+            for index in self._back_through(k):
                 spec = self.specs[index]
                 tensors = [*([spec.x, spec.lengths] if index > part.first else []), *spec.kept]
                 specs |= {f"kept_{self.names[index]}_{n}": tensor for n, tensor in enumerate(tensors)}
@@ -153,7 +175,7 @@ class SplitStep:
             def body():
                 with self.model.recording() as kept:
                     output, new_lengths, _ = group(x, lengths)
-                return output, new_lengths, list(kept)
+                return output, new_lengths, list(kept) if group.name in self.backward else []
 
             output, new_lengths, kept = in_arena(always(lengths), body)
             went.append((x, lengths, kept))
@@ -165,15 +187,18 @@ class SplitStep:
     def _forward(self, k: int) -> Signature:
         groups = [self.model.groups[index] for index in self.parts[k].indices]
         names, carried = list(self._kept_specs(k)), list(self._carried_specs(k))
-        has_loss = self._exits_up_to(k)
+        has_loss = bool(carried)
 
         def forward(**inputs):
             passed = self._passed(k, inputs) if has_loss else None
             x, lengths, went = self._run_up(groups, *self._fed(k, inputs), passed)
             outputs = {"x": x, "lengths": lengths}
             if names:
-                first, *rest = went
-                flat = [*first[2], *(tensor for x, lengths, kept in rest for tensor in (x, lengths, *kept))]
+                first, back = self.parts[k].first, self._back_through(k)
+                flat = []
+                for index in back:
+                    *fed, kept = went[index - first]
+                    flat += [*(fed if index > first else []), *kept]
                 outputs |= dict(zip(names, flat))
             if passed:
                 flat = [gradient for gradients in passed.carried.values() for gradient in gradients]
@@ -185,7 +210,7 @@ class SplitStep:
 
         does = f"split step: forward through {_listed(self._names(k))}"
         inputs = (*self._inputs(k), *(self._loss_inputs(k) if has_loss else []))
-        return Signature(f"forward_{k}{self.suffix}", does, forward, inputs, tuple(self._updated(k)))
+        return Signature(f"forward_{k}{self.suffix}", does, forward, inputs, tuple(self._run(k)))
 
     def _head(self) -> Signature:
         model, top = self.model, len(self.parts) - 1
@@ -202,17 +227,18 @@ class SplitStep:
             downward = _Downward(self, inputs)
             loss, losses, d_encoded, d_predicted = downward.join(encoded, lengths, predicted, labels, passed)
             downward.run(model.label_groups, label_went, d_predicted, needs_gradient=False, carried={})
-            gradient = downward.run(groups, went, d_encoded, needs_gradient=top > 0, carried=passed.carried)
+            gradient = downward.run(groups, went, d_encoded, needs_gradient=self._hands_down(top), carried=passed.carried)
             told = {"loss": loss, "losses": losses, "proceed": downward.proceed, **downward.told()}
-            return {**told, **({"gradient": gradient} if top else {})}
+            return {**told, **({"gradient": gradient} if self._hands_down(top) else {})}
 
-        groups_used = tuple(self.plan()[top]["updates"])
+        reads, writes = tuple(self._run(top)), tuple(self._updated(top))
         does = f"split step: {_listed(self._names(top))} forward, the loss, then backward and update of these and of the head"
-        return Signature(f"head{self.suffix}", does, head, (*inputs, *self.update_inputs), groups_used, groups_used)
+        return Signature(f"head{self.suffix}", does, head, (*inputs, *self.update_inputs), reads, writes)
 
     def _backward(self, k: int) -> Signature:
         part = self.parts[k]
         groups = [self.model.groups[index] for index in part.indices]
+        back = self._back_through(k)
         kept_specs, carried_specs = self._kept_specs(k), self._carried_specs(k)
 
         def backward(**inputs):
@@ -220,18 +246,19 @@ class SplitStep:
             if part.keep == "stash":
                 flat = iter([inputs[name] for name in kept_specs])
                 went = []
-                for index in part.indices:
+                for index in back:
                     if index > part.first:
                         x, lengths = next(flat), next(flat)
                     went.append((x, lengths, [next(flat) for _ in self.specs[index].kept]))
             else:  # the last group's forward is part of its backward
                 x, lengths, went = self._run_up(groups[:-1], x, lengths)
                 went.append((x, lengths, None))
+                went = went[-len(back) :]
             downward = _Downward(self, inputs)
-            exits = self.exits.behind(self._names(k))
-            carried = {group: [inputs[name] for name in self.exits.carried_specs(group)] for group in exits}
-            gradient = downward.run(groups, went, inputs["gradient"], needs_gradient=k > 0, carried=carried)
-            return {**downward.told(), **({"gradient": gradient} if k else {})}
+            carried = {group: [inputs[name] for name in self.exits.carried_specs(group)] for group in self._exits(k)}
+            needs_gradient = self._hands_down(k)
+            gradient = downward.run(groups[-len(back) :], went, inputs["gradient"], needs_gradient, carried)
+            return {**downward.told(), **({"gradient": gradient} if needs_gradient else {})}
 
         spec = self.specs[part.last + 1].x
         inputs = (
@@ -241,15 +268,16 @@ class SplitStep:
             tf.TensorSpec(spec.shape, spec.dtype, "gradient"),
             *self.update_inputs,
         )
-        names = tuple(self._updated(k))
         does = f"split step: backward and update of {_listed(self._names(k))}"
-        return Signature(f"backward_{k}{self.suffix}", does, backward, inputs, names, names)
+        reads, writes = tuple(self._run(k)), tuple(self._updated(k))
+        return Signature(f"backward_{k}{self.suffix}", does, backward, inputs, reads, writes)
 
 
 class _Downward:
     """The backward passes and updates of one call."""
 
     def __init__(self, step: SplitStep, inputs: dict[str, tf.Tensor]):
+        self._step = step
         self._model = step.model
         self._state = step.state
         self._exits = step.exits
@@ -295,16 +323,18 @@ class _Downward:
         needs_gradient: bool,
         carried: Mapping[str, Sequence[tf.Tensor]],
     ):
-        """Top to bottom through `groups`, each updated before the next; the gradient at the first one's input, if needed.
+        """Top to bottom through `groups`, each updated before the next, as far as any of them trains; the gradient at the
+        first one's input, if needed.
 
         Args:
             went: for each group its x, lengths, and what its ops kept; None in place of that: its forward pass runs anew.
             carried: for each group with an exit behind it, the exit's gradients.
         """
         count = self._state.step.read_value() if self._count is None else self._count
-        for index in reversed(range(len(groups))):
+        lowest = 0 if needs_gradient else self._step.lowest_of(groups)
+        for index in reversed(range(lowest, len(groups))):
             group, (x, lengths, kept) = groups[index], went[index]
-            through = index > 0 or needs_gradient
+            through = index > lowest or needs_gradient
             if group.name in carried:
                 gradient += carried[group.name][0]
                 weight_gradients = self._exits.weight_gradients(group.name, carried[group.name])

@@ -43,4 +43,5 @@ def train_signature(
         return {"loss": loss, "losses": losses, "gradient_norm": norm, "skipped": 1 - tf.cast(finite, tf.int32)}
 
     inputs = (*batch_inputs, *Update.inputs(state, rates))
-    return Signature(name, DOES, train, inputs, reads=tuple(names), writes=tuple(names))
+    writes = {group_of(path) for path in weights}
+    return Signature(name, DOES, train, inputs, tuple(names), tuple(group for group in names if group in writes))

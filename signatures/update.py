@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from signatures.arena import in_arena
 from signatures.optimizers import State
+from signatures.order import after
 from signatures.spec import group_of, scalar
 
 LARGE_ELEMENTS = 1 << 18  # a weight whose update is worth an arena of its own: 1 MB
@@ -18,7 +19,10 @@ def is_finite(value: tf.Tensor) -> tf.Tensor:
 
 
 def global_norm(gradients: Iterable[tf.Tensor]) -> tf.Tensor:
-    """sqrt(sum of all squares): []."""
+    """sqrt(sum of all squares): []; 0 of none, as where every weight is frozen."""
+    gradients = list(gradients)
+    if not gradients:
+        return tf.constant(0.0)
     # square, not x * x: XNNPACK (ai-edge-litert 2.3) crashes on a variable read times itself once any signature assigns it
     return tf.sqrt(tf.reduce_sum(tf.stack([tf.reduce_sum(tf.square(gradient)) for gradient in gradients])))
 
@@ -93,6 +97,8 @@ class Update:
         state = self._state
         weight, slots, rate = state.weights[name], state.slots_of(name), self._rates[group_of(name)]
         value, count = weight.read_value(), tf.cast(tf.maximum(step, 1), tf.float32)
+        if value.shape.num_elements() >= LARGE_ELEMENTS:
+            scale = after(scale, value)  # then XNNPACK has the whole rule in one piece, with no memory in between
         new, new_slots = state.optimizer.update(value, gradient, scale, [slot.read_value() for slot in slots], rate, count)
         if state.shipped:
             new -= rate * self._pull * (value - tf.constant(state.shipped[name]))

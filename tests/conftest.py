@@ -1,3 +1,6 @@
+import ctypes
+import gc
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +10,16 @@ import pytest
 from tflite_asr.config import preset
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
+
+
+@pytest.fixture(scope="module", autouse=True)
+def give_memory_back():
+    """What a test file's models and graphs took goes before the next file's: together they come to 10 GB a process."""
+    yield
+    if "tf_keras" in sys.modules:
+        sys.modules["tf_keras"].backend.clear_session()
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +88,38 @@ def talkative(new_tiny_model) -> Callable[[dict[str, np.ndarray]], dict[str, np.
         return changed
 
     return change
+
+
+@pytest.fixture(scope="session")
+def two_pass_model():
+    """A two-pass model of two layers with weights that emit labels and blanks in turn. Its weights are not to be changed."""
+    import dataclasses
+
+    import tf_keras as keras
+
+    from tflite_asr.models.build import build_model
+
+    keras.utils.set_random_seed(2)
+    config = preset("tiny_two_pass")
+    # two layers: conversion takes seconds a layer
+    encoder = dataclasses.replace(config.encoder, layers=2)
+    sizes = dataclasses.replace(config.sizes, max_tokens=80)  # room for all that it emits
+    model = build_model(dataclasses.replace(config, encoder=encoder, sizes=sizes))
+    random = np.random.default_rng(2)
+    for name, weight in model.named_weights().items():
+        if name.startswith("rescorer") or not name.endswith(("kernel", "embedding")):
+            weight.assign_add((0.3 if name.startswith("rescorer") else 0.1) * random.standard_normal(weight.shape))
+    model.joint.encoder_kernel.assign(3 * model.joint.encoder_kernel)
+    model.joint.output_kernel.assign(6 * model.joint.output_kernel)
+    model.joint.output_bias.assign(9.0 * np.eye(1, model.config.vocabulary_size, dtype=np.float32)[0])
+    return model
+
+
+@pytest.fixture(scope="session")
+def two_pass_tflite(two_pass_model, tmp_path_factory) -> Path:
+    """The same exported with SGD, its split step in one part. Not to be written to."""
+    from tflite_asr.export import SplitOptions, export
+
+    path = tmp_path_factory.mktemp("two_pass") / "two.tflite"
+    export(two_pass_model, path, optimizer="sgd", split=SplitOptions(parts=1))
+    return path

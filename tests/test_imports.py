@@ -83,7 +83,7 @@ def imports(path):
     return found
 
 
-TRAINING_SIDE = ("ops", "layers", "models", "losses", "training", "export", "compact")
+TRAINING_SIDE = ("ops", "layers", "models", "losses", "training", "export", "compact", "freeze", "quantization")
 # who must not import whom, in tflite_asr
 LAYERING = {
     "runtime": (*TRAINING_SIDE, "personalization", "study", "cli"),

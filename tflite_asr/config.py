@@ -98,6 +98,17 @@ class PredictionConfig:
 
 
 @dataclass(frozen=True)
+class RescorerConfig:
+    """Second pass: an attention decoder over the encoder's output (Sainath et al. 2019, arXiv 1908.10992)."""
+
+    embedding: int
+    units: int
+    heads: int = 4
+    dropout: float = 0.2
+    weight: float = 0.5  # of its cross entropy beside the transducer's loss, when both passes are trained
+
+
+@dataclass(frozen=True)
 class SizeConfig:
     """Fixed sizes of an export: TFLite plans its memory for them."""
 
@@ -111,7 +122,7 @@ class SizeConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A recogniser: everything needed to build it again. Its head is a transducer's, or CTC's without `prediction`."""
+    """A recogniser: everything needed to build it again. Its last head is a transducer's, or CTC's without `prediction`."""
 
     name: str
     encoder: EncoderConfig | ConformerConfig
@@ -121,6 +132,7 @@ class ModelConfig:
     characters: str = LETTERS
     exits: tuple[int, ...] = ()  # encoder groups after which a CTC head of their own may end the recognition early
     exit_weighting: str = "sum"  # of the exits' losses, the last included: see EXIT_WEIGHTINGS
+    rescorer: RescorerConfig | None = None  # a second pass over the n-best of a transducer
     tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
@@ -130,8 +142,14 @@ class ModelConfig:
             raise InputError(
                 f"model configuration: expected exits in rising order from 0 to {len(early) - 1}, got {list(self.exits)}"
             )
-        if self.exits and self.prediction:
-            raise InputError("model configuration: early exits need a CTC head at the last group too, got a transducer")
+        if self.rescorer and not self.prediction:
+            raise InputError("model configuration: a rescorer needs a transducer as first pass, got a CTC head")
+        if self.rescorer and self.exits:
+            raise InputError(f"model configuration: a rescorer needs the whole encoder, got early exits {list(self.exits)}")
+        if self.rescorer and self.sizes.beam < 2:
+            raise InputError(
+                f"model configuration: a rescorer chooses among 2 or more hypotheses, got a beam of {self.sizes.beam}"
+            )
         if self.exit_weighting not in EXIT_WEIGHTINGS:
             raise InputError(
                 f"model configuration: no exit weighting {self.exit_weighting!r}; there are: {', '.join(EXIT_WEIGHTINGS)}"
@@ -155,6 +173,7 @@ class ModelConfig:
         parts = {
             "encoder": _encoder,
             "prediction": PredictionConfig,
+            "rescorer": RescorerConfig,
             "sizes": SizeConfig,
             "features": FeatureConfig,
         }
@@ -222,6 +241,34 @@ PRESETS = {
         joint_units=0,
         sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24),
         exits=(0, 1),
+    ),
+    # for tests: both passes
+    "tiny_two_pass": ModelConfig(
+        name="tiny_two_pass",
+        encoder=EncoderConfig(layers=3, units=24, reduce_after=1),
+        prediction=PredictionConfig(embedding=8, units=16),
+        joint_units=16,
+        sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24, max_symbols_per_step=4, beam=4),
+        rescorer=RescorerConfig(embedding=8, units=16, heads=2),
+    ),
+    # sentences of up to 20 seconds in two passes, to compress (Dawalatabad et al. 2021): 3.7 M parameters. A step is 60 ms: at
+    # 80 ms most synthetic voices say more letters than there are steps
+    "sentences_teacher": ModelConfig(
+        name="sentences_teacher",
+        encoder=EncoderConfig(layers=5, units=256, stack_frames=3, reduce_after=1, dropout=0.15),
+        prediction=PredictionConfig(embedding=64, units=128),
+        joint_units=160,
+        sizes=SizeConfig(batch=4, max_frames=2_082, max_tokens=64, stream_frames=36),
+        rescorer=RescorerConfig(embedding=64, units=192),
+    ),
+    # what it is compressed to
+    "sentences_student": ModelConfig(
+        name="sentences_student",
+        encoder=EncoderConfig(layers=4, units=160, stack_frames=3, reduce_after=1, dropout=0.1),
+        prediction=PredictionConfig(embedding=48, units=96),
+        joint_units=128,
+        sizes=SizeConfig(batch=4, max_frames=2_082, max_tokens=64, stream_frames=36),
+        rescorer=RescorerConfig(embedding=48, units=128),
     ),
     # the sizes of Wright et al. 2023: 31 M parameters; here with characters, on up to four seconds
     "wright2023": ModelConfig(

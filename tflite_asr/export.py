@@ -3,28 +3,34 @@
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import tensorflow as tf
 
 from signatures.chain import group_costs, trace_chain
 from signatures.inference import inference_signatures
-from signatures.label_inference import label_inference_signatures
 from signatures.loss import loss_signature
 from signatures.optimizers import OPTIMIZERS, State
 from signatures.parameters import group_figures, parameters_signature
 from signatures.parts import make_parts
+from signatures.rescore import rescore_signature
 from signatures.spec import Signature, group_of
 from signatures.split import SplitStep
+from signatures.streaming import stream_signature
 from signatures.training import train_signature
+from signatures.transducer_inference import transducer_signatures
 from signatures.weights import tensor_key, weights_signatures
 from tflite_asr.compact import compact
 from tflite_asr.errors import InputError
+from tflite_asr.freeze import HOLD, freeze, restore_floats
 from tflite_asr.models.ctc import CTC
 from tflite_asr.models.exits import SubModel
 from tflite_asr.models.transducer import Transducer
+from tflite_asr.ops.log_mel import log_mel_matrices
+from tflite_asr.quantization import Quantization
 from tflite_asr.runtime.artifact import Artifact, sha256
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.voice import Mixture
@@ -60,6 +66,7 @@ def export(
     optimizer: str = "adam",
     split: SplitOptions = SplitOptions(),
     voices: Mixture | None = None,
+    quantization: Quantization = Quantization(),
     inference: bool = True,
     pull: bool = True,
     allow_flex: bool = False,
@@ -72,6 +79,7 @@ def export(
         optimizer: sgd, momentum or adam; its slots travel in the file as variables.
         voices: many voices, for telling the owner's from them.
         split: how the training step is cut into parts.
+        quantization: which groups train on the device, and what the weights of the others become.
         inference: whether the file can recognise, besides training.
         pull: whether training can draw the weights back to what was shipped. A model of hundreds of MB has to do
             without: the shipped weights stand in every training signature while the file is made.
@@ -81,16 +89,22 @@ def export(
         raise InputError(f"{out}: expected a name that ends in .tflite")
     if optimizer not in OPTIMIZERS:
         raise InputError(f"no optimizer named {optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
-    state = State(model.named_weights(), OPTIMIZERS[optimizer], pull)
-    steps = make_steps(model, state, split)
+    trainable = quantization.trainable_groups([group.name for group in model.all_groups])
+    frozen = {name: weight for name, weight in model.named_weights().items() if group_of(name) not in trainable}
+    live = {name: weight for name, weight in model.named_weights().items() if name not in frozen}
+    state = State(live, OPTIMIZERS[optimizer], pull)
+    steps = make_steps(model, state, split) if live else []
     signatures = all_signatures(model, state, steps, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
-    content = convert(functions, state, allow_flex=allow_flex)
+    content = convert(functions, state, allow_flex=allow_flex, frozen=frozen, quantization=quantization)
+    if quantization.mode == "dynamic" and inference:  # features are to be the same on every device and in every file
+        content = restore_floats(content, "features", log_mel_matrices(model.config.features))
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary, description = out.with_name(f".{out.name}.tmp"), out.with_name(f".{out.stem}.json.tmp")
     try:
         temporary.write_bytes(content)
         artifact = _describe(model, state, signatures, functions, steps, temporary, out, voices, allow_flex)
+        quantization.check_runtime(artifact.min_runtime, out)
         description.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
         temporary.replace(out)
         description.replace(out.with_suffix(".json"))
@@ -111,7 +125,7 @@ class Steps:
 
     def plans(self) -> dict[str, list[dict]]:
         """By name: the calls of one step."""
-        whole = {"signature": self.whole.name, "takes": {}, "updates": self.split.names}
+        whole = {"signature": self.whole.name, "takes": {}, "updates": self.split.trained}
         return {self.whole.name: [whole], f"split{self.suffix}": self.split.plan()}
 
 
@@ -133,8 +147,16 @@ def make_steps(model: Transducer | CTC, state: State, split: SplitOptions) -> li
             SplitStep(part_of_model, state, cut, specs[: last + 2], rates, suffix),
         )
 
-    early = range(len(model.config.exits))
-    return [steps(model, len(early), ""), *(steps(SubModel(model, exit), exit, f"_exit_{exit}") for exit in early)]
+    early = [SubModel(model, exit) for exit in range(len(model.config.exits))]
+    live = {group_of(path) for path in state.weights}
+    return [
+        steps(model, len(early), ""),
+        *(
+            steps(below, exit, f"_exit_{exit}")
+            for exit, below in enumerate(early)
+            if live & {group.name for group in below.all_groups}
+        ),
+    ]
 
 
 def all_signatures(
@@ -142,9 +164,11 @@ def all_signatures(
 ) -> list[Signature]:
     """Every signature of an export, in the order of docs/signatures.md."""
     sizes = model.config.sizes
+    always = [*(_inference_signatures(model) if inference else []), loss_signature(model)]
+    if not state.weights:
+        return always
     return [
-        *(_inference_signatures(model) if inference else []),
-        loss_signature(model),
+        *always,
         parameters_signature(model, state, sizes.batch),
         *(signature for one in steps for signature in (one.whole, *one.split.signatures())),
         *weights_signatures(model, state),
@@ -153,27 +177,39 @@ def all_signatures(
 
 def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
     config, sizes = model.config, model.config.sizes
-    fixed = {
-        "mel_bands": config.features.mel_bands,
-        "max_samples": config.features.samples_of(sizes.max_frames),
-        "max_frames": sizes.max_frames,
-        "max_tokens": sizes.max_tokens,
-    }
-    if config.prediction is None:
-        return label_inference_signatures(model, **fixed)
-    return inference_signatures(
-        model,
-        **fixed,
-        stream_frames=sizes.stream_frames,
-        stream_tokens=sizes.stream_frames // config.encoder.frames_per_step * sizes.max_symbols_per_step,
-        beam=sizes.beam,
-    )
+    frames = {"mel_bands": config.features.mel_bands, "max_frames": sizes.max_frames}
+    max_samples = config.features.samples_of(sizes.max_frames)
+    signatures = inference_signatures(model, **frames, max_samples=max_samples, max_tokens=sizes.max_tokens)
+    if model.streams:
+        tokens = sizes.stream_frames // config.encoder.stack_frames  # one a step behind a CTC head, were it the first group's
+        if config.prediction:
+            steps = sizes.stream_frames // config.encoder.frames_per_step
+            tokens = max(tokens, steps * sizes.max_symbols_per_step)
+        signatures.append(
+            stream_signature(model, mel_bands=frames["mel_bands"], stream_frames=sizes.stream_frames, stream_tokens=tokens)
+        )
+    if config.prediction:
+        signatures += transducer_signatures(model, **frames, beam=sizes.beam)
+    if config.rescorer:
+        signatures.append(rescore_signature(model, **frames, max_tokens=sizes.max_tokens, hypotheses=sizes.beam))
+    return signatures
 
 
-def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes:
+def convert(
+    functions: dict,
+    state: State,
+    *,
+    allow_flex: bool = False,
+    frozen: Mapping[str, tf.Variable] = MappingProxyType({}),
+    quantization: Quantization = Quantization(),
+) -> bytes:
     """The .tflite of traced functions by signature name; InputError lists the ops that TFLite lacks, by signature."""
+
+    def attempt(functions: dict) -> bytes:
+        return _convert(functions, state, allow_flex, frozen, quantization)
+
     try:
-        return _convert(functions, state, allow_flex)
+        return attempt(functions)
     except Exception as error:
         if "some ops" not in str(error).lower() and "not supported" not in str(error).lower():
             raise
@@ -181,7 +217,7 @@ def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes
     lines = []
     for name, function in functions.items():  # which of them, and what in it: the converter tells only the sum
         try:
-            _convert({name: function}, state, allow_flex)
+            attempt({name: function})
         except Exception as error:
             ops = sorted(set(re.findall(r"\btf\.([A-Z]\w*)", str(error))))
             advice = "; ".join(f"for {op} use {INSTEAD[op]}" for op in ops if op in INSTEAD)
@@ -196,9 +232,12 @@ def convert(functions: dict, state: State, *, allow_flex: bool = False) -> bytes
     )
 
 
-def _convert(functions: dict, state: State, allow_flex: bool) -> bytes:
+def _convert(functions: dict, state: State, allow_flex: bool, frozen: Mapping[str, tf.Variable], quantization: Quantization) -> bytes:
+    int8 = frozen if quantization.mode == "aware" else {}
+    if int8:
+        functions = functions | {HOLD: _assigning(int8)}
     module = tf.Module()
-    module.variables_of_state = list(state.variables().values())
+    module.variables_of_model = [*state.variables().values(), *frozen.values()]
     module.functions = list(functions.values())
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=functions)
@@ -206,7 +245,23 @@ def _convert(functions: dict, state: State, allow_flex: bool) -> bytes:
         converter.experimental_enable_resource_variables = True
         ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.target_spec.supported_ops = [*ops, tf.lite.OpsSet.SELECT_TF_OPS] if allow_flex else ops
-        return compact(converter.convert())
+        if quantization.mode == "dynamic":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter._experimental_disable_per_channel_quantization_for_dense_layers = not quantization.per_channel_dense
+        content = converter.convert()
+    return compact(freeze(content, {name: weight.numpy() for name, weight in int8.items()}) if int8 else content)
+
+
+def _assigning(variables: Mapping[str, tf.Variable]) -> tf.types.experimental.ConcreteFunction:
+    """A function that assigns variables, so that the converter takes them for such; see `freeze`."""
+
+    @tf.function(autograph=False)
+    def hold():
+        for variable in variables.values():
+            variable.assign(-variable)
+        return {"held": tf.constant(len(variables))}
+
+    return hold.get_concrete_function()
 
 
 def _describe(
@@ -242,9 +297,9 @@ def _describe(
                 "shape": weight.shape.as_list(),
                 "dtype": weight.dtype.name,
                 "group": group_of(path),
-                "trainable": True,
+                "trainable": path in state.weights,
             }
-            for path, weight in state.weights.items()
+            for path, weight in model.named_weights().items()
         ],
         state=[
             {"tensor": tensor_key(path), "shape": variable.shape.as_list(), "dtype": variable.dtype.name}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tflite_asr.config import preset
+from tflite_asr.errors import InputError
 from tflite_asr.runtime.batch import Example, collate
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.recognizer import Recognizer
@@ -40,6 +41,8 @@ def test_a_step_of_the_file_is_a_step_of_keras(tmp_path):
     with tf.GradientTape() as tape:
         loss, _ = mean_loss(model, batch)
     gradients = dict(zip(weights, tape.gradient(loss, list(weights.values()))))
+    with pytest.raises(InputError, match="needs the whole utterance"):
+        next(recognizer.stream([examples[0].frames]))
     result = recognizer.train_step(examples, learning_rate=0.1)
     assert result.loss == pytest.approx(float(loss), rel=1e-4)
     norm = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients.values()))

@@ -1,5 +1,6 @@
 """An exported CTC recogniser with early exits, through the interpreter."""
 
+import itertools
 import json
 
 import numpy as np
@@ -27,8 +28,8 @@ def probabilities(model, example):
     x, lengths = model.front(tf.constant(example.frames[None]), tf.constant([len(example.frames)]))
     found = []
     for stage in range(3):
-        x, lengths, log_probabilities = model.stage_probabilities(stage, x, lengths)
-        found.append(log_probabilities[0].numpy())
+        x, lengths = model.run_stage(stage, x, lengths)
+        found.append(model.label_probabilities(stage, x)[0].numpy())
     return found
 
 
@@ -45,7 +46,7 @@ def test_the_file_is_of_builtins_and_lists_its_exits(recognizer, exits_tflite):
 def test_each_exit_says_what_keras_says_there(exit, recognizer, exits_model, examples):
     for example in examples:
         expected = probabilities(exits_model, example)[exit]
-        found = recognizer._steps(recognizer.model.run("encode", recognizer._utterance(example.frames, exit)))
+        found, _ = next(itertools.islice(recognizer.exits(example.frames), exit, None))
         # float32 through as many as three layers in two libraries
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
         policy, decode = ExitPolicy(exit=exit), recognizer.tokenizer.decode
@@ -56,6 +57,16 @@ def test_each_exit_says_what_keras_says_there(exit, recognizer, exits_model, exa
     if exit == 2:  # the last is the default
         assert recognizer.transcribe_frames(example.frames) == decode(labels)
         assert recognizer.transcribe_frames(example.frames, beam=True) == decode(beam)
+
+
+def test_a_stream_says_at_each_exit_what_the_whole_utterance_says(recognizer, examples):
+    for example in examples:
+        chunks = np.split(example.frames, [10, 37, 60])
+        for exit in range(3):
+            *_, text = recognizer.stream(chunks, exit=exit)
+            whole, _ = next(itertools.islice(recognizer.exits(example.frames), exit, None))
+            assert len(text) > 1 and text == recognizer.tokenizer.decode(best_path(whole))
+        assert [*recognizer.stream(chunks)][-1] == text
 
 
 def test_a_policy_leaves_at_the_first_exit_under_its_threshold(recognizer, exits_model, examples):
@@ -91,8 +102,8 @@ def test_what_the_model_does_not_have_is_refused(recognizer, examples, tiny_tfli
     frames = examples[0].frames
     with pytest.raises(InputError, match=r"expected an exit from 0 to 2 \(exit_0, exit_1, final\), got 3"):
         recognizer.transcribe_early(frames, ExitPolicy(exit=3))
-    with pytest.raises(InputError, match="needs the whole utterance"):
-        next(recognizer.stream([frames]))
+    with pytest.raises(InputError, match="expected an exit from 0 to 2.*got -1"):
+        next(recognizer.stream([frames], exit=-1))
     without, (example,) = Recognizer.load(tiny_tflite), utterances(1, 1)
     assert without.transcribe_early(example.frames, ExitPolicy(exit=0))[1] == 0
     with pytest.raises(InputError, match="no early exits"):
@@ -114,8 +125,11 @@ def test_commands_leave_at_an_exit(exits_tflite, tmp_path, capsys):
     evaluated = result_of("evaluate", path, "--manifest", tmp_path / "m.jsonl", "--exit", 1)
     assert evaluated["exits"] == [1, 1, 1] and evaluated["mean_depth"] == 2
     assert result_of("evaluate", path, "--manifest", tmp_path / "m.jsonl", "--exit-entropy", 9)["mean_depth"] == 1
-    assert main(["transcribe", str(path), str(tmp_path / "a.wav"), "--exit", "9"]) == 2
-    assert "expected an exit from 0 to 2" in capsys.readouterr().err
+    for option in ([], ["--stream"]):
+        assert main(["transcribe", str(path), str(tmp_path / "a.wav"), "--exit", "9", *option]) == 2
+        assert "expected an exit from 0 to 2" in capsys.readouterr().err
+    assert main(["transcribe", str(path), str(tmp_path / "a.wav"), "--stream", "--exit-entropy", "1"]) == 2
+    assert "--stream: expected --exit" in capsys.readouterr().err
     personalized = result_of("personalize", path, "--adapt", tmp_path / "m.jsonl", "--test", tmp_path / "m.jsonl",
                              "--out", tmp_path / "ann", "--epochs", 1)  # fmt: skip
     assert personalized["steps"] >= 1

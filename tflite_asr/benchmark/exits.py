@@ -50,10 +50,10 @@ def measure_exits(recognizer: Recognizer, examples: Sequence[Example]) -> Curves
         return Curves(artifact.name, parameters, {int(depths[0]): rates.wer}, [])
     texts, scores = [], {"entropy": [], "confidence": []}
     for example in tqdm(examples, desc=artifact.name, unit="utterance", disable=None, leave=False):
-        found = [(text(), entropy(steps), confidence(steps)) for steps, text in recognizer.exits(example.frames, beam=True)]
-        texts.append([text for text, _, _ in found])
-        scores["entropy"].append([value for _, value, _ in found[:-1]])
-        scores["confidence"].append([value for _, _, value in found[:-1]])
+        found = list(recognizer.exits(example.frames, beam=True))
+        texts.append([text() for _, text in found])
+        scores["entropy"].append([entropy(steps) for steps, _ in found[:-1]])
+        scores["confidence"].append([confidence(steps) for steps, _ in found[:-1]])
     references = [example.text for example in examples]
 
     def point(policy: str, threshold: float, left: np.ndarray) -> Point:

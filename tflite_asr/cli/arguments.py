@@ -3,6 +3,7 @@
 import argparse
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance, read_manifest
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.exits import ExitPolicy
+
+if TYPE_CHECKING:
+    from tflite_asr.runtime.recognizer import Recognizer
+    from tflite_asr.runtime.second_pass import Rescoring
 
 
 def add_connect(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +52,37 @@ def exit_policy(args: argparse.Namespace) -> ExitPolicy | None:
     if args.exit is args.exit_entropy is args.exit_confidence is None:
         return None
     return ExitPolicy(args.exit, args.exit_entropy, args.exit_confidence)
+
+
+def add_nbest(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--nbest", type=int, metavar="N", help="hypotheses that are rescored (default: as many as the file takes)")
+
+
+def check_nbest(nbest: int | None, recognizer: "Recognizer") -> None:
+    """InputError unless the second pass can choose among that many hypotheses of the first."""
+    most = recognizer.config.sizes.beam
+    if nbest is not None and not 2 <= nbest <= most:
+        raise InputError(f"--nbest: expected 2 to {most}, the hypotheses that {recognizer.artifact.path} takes, got {nbest}")
+
+
+def add_two_pass(parser: argparse.ArgumentParser) -> None:
+    """Whether, and how, the second pass is used."""
+    parser.add_argument("--two-pass", action="store_true", help="rescore the first pass's n-best with the second pass")
+    add_nbest(parser)
+
+
+def rescoring_of(args: argparse.Namespace, recognizer: "Recognizer") -> "Rescoring | None":
+    """What the arguments ask for; None without --two-pass."""
+    import dataclasses
+
+    if not args.two_pass:
+        if args.nbest is not None:
+            raise InputError("--nbest: expected --two-pass with it, got none")
+        return None
+    if args.greedy or exit_policy(args):
+        raise InputError("--two-pass: expected neither --greedy nor --exit with it, it rescores what beam search finds")
+    check_nbest(args.nbest, recognizer)
+    return dataclasses.replace(recognizer.rescoring, nbest=args.nbest)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

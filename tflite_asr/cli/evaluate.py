@@ -6,7 +6,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from tflite_asr.cli.arguments import add_connect, add_exit, add_model, add_seed, add_threads
+from tflite_asr.cli.arguments import add_connect, add_exit, add_model, add_seed, add_threads, add_two_pass
 
 if TYPE_CHECKING:
     from tflite_asr.runtime.evaluation import Evaluation
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
     parser.add_argument("--any-voice", action="store_true", help="use what was learned for other voices than the owner's too")
     parser.add_argument("--greedy", action="store_true", help="the best label at each step: quicker than beam search")
+    add_two_pass(parser)
     add_exit(parser)
     add_connect(parser)
     add_seed(parser)
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
-    from tflite_asr.cli.arguments import check_least, exit_policy, keep_vocabulary, load_clips
+    from tflite_asr.cli.arguments import check_least, exit_policy, keep_vocabulary, load_clips, rescoring_of
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.runtime.evaluation import evaluate, examples_of
     from tflite_asr.runtime.recognizer import Recognizer
@@ -44,11 +45,12 @@ def run(args: argparse.Namespace) -> dict:
         recognizer.restore(args.checkpoint)
         if args.any_voice:
             recognizer.owner = None
+    rescoring = rescoring_of(args, recognizer)
     utterances = read_manifest(args.manifest, args.where)
     if args.words is not None:
         utterances = keep_vocabulary(utterances, args.words)
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
-    result = evaluate(recognizer, examples_of(recognizer, corpus, clips), beam=not args.greedy, policy=policy)
+    result = evaluate(recognizer, examples_of(recognizer, corpus, clips), beam=not args.greedy, policy=policy, rescoring=rescoring)
     return {
         "model": str(recognizer.artifact.path),
         "checkpoint": args.checkpoint,

@@ -2,6 +2,7 @@
 
     tflite-asr export runs/commands --out commands.tflite
     tflite-asr export --preset wright2023 --out wright2023.tflite
+    tflite-asr export runs/student/stage_3 --quantize aware --trainable encoder_2 --out sentences.tflite
 
 The file holds every signature of the README's table, from TFLite's builtin ops alone. Needs the extra `train`.
 With --replay, utterances to rehearse on the device are written beside it, as NAME.replay.safetensors.
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_seed, add_split, split_options
 from tflite_asr.config import PRESETS
+from tflite_asr.quantization import MIN_RUNTIMES, MODES
 
 if TYPE_CHECKING:
     from tflite_asr.data.connect import Clip
@@ -32,6 +34,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--replay", action="append", default=[], metavar="M", help="manifest of speech to ship with the model")
     parser.add_argument("--replay-limit", type=int, default=100, metavar="N", help="utterances of it (default %(default)s)")
+    parser.add_argument(
+        "--quantize",
+        default="none",
+        choices=MODES,
+        help="how the weights of groups that do not train are stored: floats; int8 by TFLite's converter; int8 as "
+        "quantisation-aware training rounds them (default %(default)s)",
+    )
+    parser.add_argument(
+        "--trainable",
+        metavar="GROUPS",
+        help="groups that train on the device, by name or number: all, none, or such as 2,joint (default: all; with --quantize, none)",
+    )
+    parser.add_argument(
+        "--min-runtime",
+        default=MIN_RUNTIMES[0],
+        choices=MIN_RUNTIMES,
+        help="oldest TFLite that must load the file; dense layers have a scale for each channel from 2.21 on (default %(default)s)",
+    )
     add_split(parser)
     add_connect(parser)
     add_seed(parser)
@@ -44,6 +64,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_least, limited, load_clips, read_manifests
     from tflite_asr.export import export
     from tflite_asr.models.storage import load_model
+    from tflite_asr.quantization import Quantization
     from tflite_asr.training.voices import read_voices
 
     check_least(args, replay_limit=1, connect=1, seed=0)
@@ -60,6 +81,7 @@ def run(args: argparse.Namespace) -> dict:
         optimizer=args.optimizer,
         split=split_options(args),
         voices=voices,
+        quantization=Quantization(args.quantize, args.trainable, args.min_runtime),
         allow_flex=args.allow_flex,
     )
     replay = _write_replay(args.out, corpus, limited(clips, args.replay_limit, args.seed)) if args.replay else None

@@ -5,8 +5,15 @@
 """
 
 import argparse
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_model
+
+if TYPE_CHECKING:
+    from tflite_asr.runtime.artifact import Artifact
+    from tflite_asr.runtime.flatbuffer import FileContents
 
 SUMMARY = "say what a .tflite holds"
 
@@ -38,8 +45,23 @@ def run(args: argparse.Namespace) -> dict:
         "op_versions": contents.op_versions,
         "min_runtime": contents.min_runtime,
         "constant_bytes": contents.constant_bytes,
+        "parameter_bytes_by_dtype": _parameter_bytes(artifact, contents),
         "markdown": args.markdown,
     }
+
+
+def _parameter_bytes(artifact: "Artifact", contents: "FileContents") -> dict[str, int]:
+    """What the model's weights take, by dtype. A frozen one is int8 if the file has an int8 constant of its size."""
+    stored = Counter(size for dtype, size in contents.constants if dtype == "int8")
+    total: Counter[str] = Counter(float32=0)
+    for row in artifact.parameters:
+        elements = math.prod(row["shape"])
+        if not row["trainable"] and stored[elements]:
+            stored[elements] -= 1
+            total["int8"] += elements
+        else:
+            total["float32"] += 4 * elements
+    return dict(total)
 
 
 def describe(result: dict) -> str:
@@ -49,6 +71,7 @@ def describe(result: dict) -> str:
         f"{result['path']}: {result['bytes'] / 1e6:.1f} MB, {result['parameters']:,} parameters, {result['optimizer']}",
         f"runs on TFLite {result['min_runtime']} and later; needs Flex: {', '.join(result['flex_ops']) or 'no'}; "
         f"custom ops: {', '.join(result['custom_ops']) or 'none'}",
+        "weights: " + ", ".join(f"{size / 1e6:.2f} MB {dtype}" for dtype, size in result["parameter_bytes_by_dtype"].items()),
         "",
         "layer group        parameters    weights MB  activations MB",
     ]

@@ -21,14 +21,17 @@ COMMANDS = (
     "manifest",
     "synthesize",
     "train",
+    "distill",
     "export",
     "inspect",
     "transcribe",
     "evaluate",
+    "tune-rescoring",
     "select",
     "exits",
     "personalize",
     "benchmark",
+    "compare",
     "simulate",
     "study",
     "record",
@@ -58,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tflite-asr {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        module = importlib.import_module(f"tflite_asr.cli.{name}")
+        module = importlib.import_module(f"tflite_asr.cli.{name.replace('-', '_')}")
         command = commands.add_parser(
             name,
             help=module.SUMMARY,

@@ -7,6 +7,7 @@ The table `gains` of NAME.json is replaced; `select` and `personalize --rounds` 
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 SUMMARY = "write what a study found into the artifact, for the selector"
@@ -18,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
-    from tflite_asr.runtime.artifact import read_artifact
-    from tflite_asr.study.gains import read_gains, write_gains
+    from tflite_asr.runtime.artifact import read_artifact, write_description
+    from tflite_asr.study.gains import read_gains
 
     artifact = read_artifact(args.model)
     gains = read_gains(Path(args.study), artifact)
-    return {"description": str(write_gains(artifact, gains)), "gains": gains}
+    return {"description": str(write_description(dataclasses.replace(artifact, gains=gains))), "gains": gains}
 
 
 def describe(result: dict) -> str:

@@ -9,9 +9,15 @@ history.jsonl, tensorboard/ and voices.json, by which a phone tells its owner fr
 Exits can be added to a model that is trained already, and their heads trained alone or with all the rest:
 
     tflite-asr train commands_exits --initial runs/whole [--freeze] --exits 1,3 --manifest ... --out runs/with_exits
+
+A trained model can be fine-tuned with its weights rounded as `export --quantize aware` stores them:
+
+    tflite-asr train commands --initial runs/commands --quantize-aware --learning-rate 2e-4 --epochs 5 --manifest ... --out runs/int8
 """
 
 import argparse
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +26,8 @@ from tflite_asr.config import EXIT_WEIGHTINGS, PRESETS
 
 if TYPE_CHECKING:
     from tflite_asr.config import ModelConfig
+    from tflite_asr.models.speech import SpeechModel
+    from tflite_asr.training.objective import Objective
 
 SUMMARY = "train a base model"
 
@@ -45,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
     parser.add_argument("--batch", type=int, default=32, help="utterances a step (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest (default %(default)s)")
+    parser.add_argument(
+        "--ctc-weight", type=float, default=0.0, help="of a CTC loss on a transducer's encoder, so that it learns sooner (default %(default)s)"
+    )
+    parser.add_argument(
+        "--quantize-aware", action="store_true", help="fine-tune --initial with its weights rounded as `export --quantize aware` stores them"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
     add_seed(parser)
 
@@ -55,16 +69,20 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
 
-    check_least(args, layers=1, connect=1, epochs=1, steps=1, batch=1, seed=0)
+    check_least(args, layers=1, connect=1, epochs=1, steps=1, batch=1, ctc_weight=0, seed=0)
     check_learning_rate(args)
     if args.development_where and not args.development:
         raise InputError("--development-where: expected --development with it, got none")
-    if args.freeze and args.initial is None:
-        raise InputError("--freeze: expected --initial with it, got none")
+    if (args.freeze or args.quantize_aware) and args.initial is None:
+        raise InputError(f"--{'freeze' if args.freeze else 'quantize-aware'}: expected --initial with it, got none")
     config, folder = _config(args), Path(args.out)
     if args.freeze and not config.exits:
         raise InputError("--freeze: expected --exits that are to be trained, got none")
-    _check_resumes(folder, config)
+    if args.ctc_weight and (config.exits or not config.prediction):
+        raise InputError(f"--ctc-weight: expected a transducer without early exits, {config.name} has CTC heads of its own")
+    if args.quantize_aware and (args.freeze or args.ctc_weight):
+        raise InputError("--quantize-aware: expected neither --freeze nor --ctc-weight with it, it fine-tunes the whole model")
+    check_resumes(folder, config)
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
     if args.words is not None:
@@ -73,15 +91,13 @@ def run(args: argparse.Namespace) -> dict:
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
         held_out = Corpus(development, config, notices) if development else None
-    from tensorflow import errors
-
     from tflite_asr.models.storage import load_weights
     from tflite_asr.training.fit import fit
     from tflite_asr.training.voices import write_voices
 
     initial = load_weights(Path(args.initial), config) if args.initial is not None else {}
     folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with training_errors(folder):
         write_voices(folder, corpus, args.seed)
         last = fit(
             config,
@@ -93,14 +109,36 @@ def run(args: argparse.Namespace) -> dict:
             epochs=args.epochs,
             steps_per_epoch=args.steps,
             learning_rate=args.learning_rate,
+            ctc_weight=args.ctc_weight,
             seed=args.seed,
             initial=initial,
             freeze=args.freeze,
+            objective_of=_objective(args),
         )
-    except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:
-        # TensorFlow's words for a full disk, a folder that cannot be written, a file of resume/ that is gone or torn
-        raise InputError(f"{folder}: cannot train into it: {' '.join(error.message.split())}") from None
     return {"model": args.out, "utterances": len(training), **last}
+
+
+def _objective(args: argparse.Namespace) -> "Callable[[SpeechModel], Objective] | None":
+    """What is minimised in place of the model's own loss."""
+    if not args.quantize_aware:
+        return None
+    from tflite_asr.training.quantize_aware import aware_loss
+
+    return aware_loss
+
+
+@contextlib.contextmanager
+def training_errors(folder: Path) -> Iterator[None]:
+    """TensorFlow's words for a full disk, a folder that cannot be written, a file of resume/ that is gone or torn, as an
+    InputError."""
+    from tensorflow import errors
+
+    from tflite_asr.errors import InputError
+
+    try:
+        yield
+    except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:
+        raise InputError(f"{folder}: cannot train into it: {' '.join(error.message.split())}") from None
 
 
 def _config(args: argparse.Namespace) -> "ModelConfig":
@@ -124,7 +162,7 @@ def _config(args: argparse.Namespace) -> "ModelConfig":
     return dataclasses.replace(config, **changes)
 
 
-def _check_resumes(folder: Path, config: "ModelConfig") -> None:
+def check_resumes(folder: Path, config: "ModelConfig") -> None:
     """InputError when the folder holds another model than the one to train: it would be overwritten."""
     import json
 

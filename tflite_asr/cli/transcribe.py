@@ -1,12 +1,13 @@
 """Write down what is said in audio files.
 
     tflite-asr transcribe commands turn_left.wav [--checkpoint mine.safetensors] [--stream]
+    tflite-asr transcribe sentences.tflite letter.wav --two-pass [--stream]
 """
 
 import argparse
 from pathlib import Path
 
-from tflite_asr.cli.arguments import add_exit, add_model, add_threads
+from tflite_asr.cli.arguments import add_exit, add_model, add_threads, add_two_pass
 
 SUMMARY = "write down what is said in audio files"
 
@@ -18,30 +19,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--greedy", action="store_true", help="the best label at each step: quicker than beam search")
     how.add_argument("--stream", action="store_true", help="greedily and by chunks, as a microphone would give them")
+    add_two_pass(parser)
     add_exit(parser)
     add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices, read_audio
-    from tflite_asr.cli.arguments import check_least, exit_policy
+    from tflite_asr.cli.arguments import check_least, exit_policy, rescoring_of
     from tflite_asr.errors import InputError
     from tflite_asr.runtime.recognizer import Recognizer
 
     check_least(args, threads=1)
     policy = exit_policy(args)
-    if policy and args.stream:
-        raise InputError("--stream: expected no --exit with it, a stream goes through the whole encoder")
+    if args.stream and policy and policy.exit is None:
+        raise InputError("--stream: expected --exit with it at most, how sure an utterance is shows at its end")
     recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
+    rescoring = rescoring_of(args, recognizer)
     rate, most = recognizer.config.features.sample_rate, recognizer.config.max_seconds
     transcripts = []
     with Notices() as notices:
         for path in args.audio:
             frames = recognizer.features(read_audio(Path(path), rate, max_seconds=most, notify=notices))
             if args.stream:
-                *_, text = recognizer.stream([frames])
+                streamed = recognizer.stream_two_pass([frames], rescoring) if rescoring else recognizer.stream([frames], exit=args.exit)
+                *_, text = streamed
+            elif rescoring:
+                text = recognizer.transcribe_two_pass(frames, rescoring)
             elif policy:
                 text, left = recognizer.transcribe_early(frames, policy, beam=not args.greedy)
                 transcripts.append({"audio": path, "text": text, "exit": left})

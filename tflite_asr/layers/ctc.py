@@ -38,13 +38,23 @@ def best_path(logits: tf.Tensor, lengths: tf.Tensor, max_tokens: int) -> tuple[t
     Returns:
         tokens [batch, max_tokens] int32 padded with 0, and their counts [batch] int32.
     """
+    tokens, count, _ = continue_path(logits, lengths, max_tokens, tf.zeros_like(lengths))
+    return tokens, count
+
+
+def continue_path(
+    logits: tf.Tensor, lengths: tf.Tensor, max_tokens: int, before: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """`best_path` of steps that follow others: `before` [batch] int32 is the best label of the step before these, which
+    also comes back third, for the steps after these."""
     time = logits.shape[1]
     labels = tf.argmax(logits, axis=2, output_type=tf.int32)
-    before = tf.pad(tf.slice(labels, [0, 0], [-1, time - 1]), [[0, 0], [1, 0]])
+    path = tf.concat([tf.expand_dims(before, 1), labels], axis=1)
     within = tf.expand_dims(tf.range(time), 0) < tf.expand_dims(lengths, 1)
-    spoken = tf.cast((labels != 0) & (labels != before) & within, tf.int32)
+    spoken = tf.cast((labels != 0) & (labels != tf.slice(path, [0, 0], [-1, time])) & within, tf.int32)
     ends = tf.cumsum(spoken, axis=1)  # the place of a label that is spoken, counted from 1
     place = tf.where(spoken > 0, ends - 1, -tf.ones_like(ends))
     rows = tf.one_hot(place, max_tokens) * tf.expand_dims(tf.cast(labels, tf.float32), 2)
     tokens = tf.cast(tf.reduce_sum(rows, axis=1), tf.int32)
-    return tokens, tf.minimum(tf.reduce_sum(spoken, axis=1), max_tokens)
+    count = tf.minimum(tf.reduce_sum(spoken, axis=1), max_tokens)
+    return tokens, count, tf.gather(path, lengths, batch_dims=1)

@@ -4,7 +4,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.ops.elementary import layer_norm, zero_padding
-from tflite_asr.ops.lstm import lstm
+from tflite_asr.ops.lstm import lstm, whole_turns
 
 
 def stack_frames(x: tf.Tensor, lengths: tf.Tensor, factor: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -61,7 +61,7 @@ class LSTMGroup(keras.layers.Layer):
 
     def activation_elements(self, steps: int) -> int:
         """Kept for backward, per utterance of `steps` input steps: input, four gates, cell, output, normalised output."""
-        return steps // self.reduction * (self.kernel.shape[0] + 5 * self.cells + 2 * self.units)
+        return whole_turns(steps // self.reduction) * (self.kernel.shape[0] + 5 * self.cells + 2 * self.units)
 
 
 def _forget_bias(shape, dtype=None):

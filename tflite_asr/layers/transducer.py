@@ -5,6 +5,7 @@ import tf_keras as keras
 
 from tflite_asr.layers.encoder import LSTMGroup
 from tflite_asr.ops.elementary import tanh
+from tflite_asr.ops.emissions import emissions
 from tflite_asr.ops.product import dense, product
 
 
@@ -56,14 +57,18 @@ class JointNetwork(keras.layers.Layer):
         self.output_kernel = add("output_kernel", [self.units, self.vocabulary_size], initializer=glorot)
         self.output_bias = add("output_bias", [self.vocabulary_size], initializer="zeros")
 
-    def call(self, inputs, lattice=False):
+    def call(self, inputs, lattice=False, one_hot=None):
         """(encoder [..., e], prediction [..., p]) -> logits [..., vocabulary].
 
-        With `lattice`, encoder [batch, T, e] and prediction [batch, U+1, p] -> [batch, T, U+1, vocabulary]. 
+        With `lattice`, encoder [batch, T, e] and prediction [batch, U+1, p] -> [batch, T, U+1, vocabulary]. With
+        `one_hot`, [batch, U+1, vocabulary], of that lattice only what the loss needs, in less memory: log probabilities
+        of blank and of these labels, [batch, T, U+1] each.
         """
         encoder, prediction = inputs
         encoder = product(encoder, self.encoder_kernel)
         prediction = dense(prediction, self.prediction_kernel, self.bias)
+        if one_hot is not None:
+            return emissions(encoder, prediction, self.output_kernel, self.output_bias, one_hot)
         if lattice:
             encoder, prediction = tf.expand_dims(encoder, 2), tf.expand_dims(prediction, 1)
         return dense(tanh(encoder + prediction), self.output_kernel, self.output_bias)

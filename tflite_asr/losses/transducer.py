@@ -91,18 +91,25 @@ def transducer_loss(
     Returns:
         [batch] float32, in nats.
     """
-    batch, time, width, vocabulary = logits.shape
-    row_frames = tf.reshape(frame_lengths, [batch, 1, 1])
-    row_labels = tf.reshape(label_lengths, [batch, 1, 1])
-    in_time = tf.reshape(tf.range(time), [1, time, 1]) < row_frames
-    positions = tf.reshape(tf.range(width), [1, 1, width])
-    may_blank = in_time & (positions <= row_labels)
-    may_label = in_time & (positions < row_labels)
-    logits = tf.where(tf.expand_dims(may_blank, 3), logits, tf.zeros_like(logits))
-    log_probabilities = log_softmax(logits)
+    may_blank, _ = _transitions(logits.shape[1], logits.shape[2], frame_lengths, label_lengths)
+    log_probabilities = log_softmax(tf.where(tf.expand_dims(may_blank, 3), logits, tf.zeros_like(logits)))
     blank = tf.squeeze(tf.slice(log_probabilities, [0, 0, 0, 0], [-1, -1, -1, 1]), axis=3)
-    one_hot = tf.one_hot(tf.pad(labels, [[0, 0], [0, 1]]), vocabulary)
+    one_hot = next_labels(labels, logits.shape[3])
     label = tf.reduce_sum(log_probabilities * tf.expand_dims(one_hot, 1), axis=3)
+    return alignment_loss(blank, label, frame_lengths, label_lengths)
+
+
+def next_labels(labels: tf.Tensor, vocabulary: int) -> tf.Tensor:
+    """labels [batch, U] int32 -> one-hot [batch, U+1, vocabulary] of the label that comes after u."""
+    return tf.one_hot(tf.pad(labels, [[0, 0], [0, 1]]), vocabulary)
+
+
+def alignment_loss(
+    blank: tf.Tensor, label: tf.Tensor, frame_lengths: tf.Tensor, label_lengths: tf.Tensor
+) -> tf.Tensor:
+    """`transducer_loss` of what its nodes emit: blank, label [batch, T, U+1], log probabilities, ignored past the lengths."""
+    batch, time, width = blank.shape
+    may_blank, may_label = _transitions(time, width, frame_lengths, label_lengths)
     log_zero = tf.fill([batch, time, width], LOG_ZERO)
     # a row without frames has nothing to align: its end is its start
     labels_to_reach = tf.where(frame_lengths > 0, label_lengths, tf.zeros_like(label_lengths))
@@ -113,3 +120,11 @@ def transducer_loss(
         frame_lengths + labels_to_reach,
         ends_label,
     )
+
+
+def _transitions(time: int, width: int, frame_lengths: tf.Tensor, label_lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where blank and where a label may be emitted: two [batch, T, U+1] bool."""
+    in_time = tf.reshape(tf.range(time), [1, time, 1]) < tf.reshape(frame_lengths, [-1, 1, 1])
+    positions = tf.reshape(tf.range(width), [1, 1, width])
+    row_labels = tf.reshape(label_lengths, [-1, 1, 1])
+    return in_time & (positions <= row_labels), in_time & (positions < row_labels)

@@ -17,7 +17,7 @@ class SubModel:
 
     def __init__(self, model: SpeechModel, exit: int):
         self._model = model
-        self.head = model.exit_heads[exit]
+        self.head = model.heads[exit]
         self.groups = [group for stage in model.stages[: exit + 1] for group in stage]
         self.all_groups = [*self.groups, self.head]
         self.label_groups: list[keras.layers.Layer] = []

@@ -1,27 +1,31 @@
 """What every recogniser here has: features, an encoder of layer groups, perhaps with early exits, and the batch that its
 loss takes."""
 
+import functools
 import itertools
 
 import tensorflow as tf
 import tf_keras as keras
 
-from tflite_asr.config import ModelConfig
-from tflite_asr.layers.ctc import CTCHead
+from tflite_asr.config import EncoderConfig, ModelConfig
+from tflite_asr.layers.ctc import CTCHead, best_path, continue_path
 from tflite_asr.layers.encoder import stack_frames
 from tflite_asr.layers.groups import encoder_groups
 from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.losses.exits import exit_weights, joint_loss
+from tflite_asr.models.streaming import label_chunk
 from tflite_asr.ops import kept
+from tflite_asr.ops.elementary import log_softmax
 from tflite_asr.ops.log_mel import log_mel
 
 
 class SpeechModel(keras.Model):
-    """Front end, encoder and the CTC heads of early exits (Wright et al. 2023, arXiv 2309.09546); a subclass adds the head
-    of the last exit, `all_groups`, `join_loss`, `transcribe` and `group_steps`.
+    """Front end, encoder and CTC heads (Graves et al. 2006) of early exits (Wright et al. 2023, arXiv 2309.09546); a subclass
+    adds what the last exit has besides, `all_groups`, `join_loss` and `group_steps`.
 
     `groups` are the encoder's layer groups in order, `stages` the same from one exit to the next; without early exits
-    there is one stage, the whole encoder. The methods are those that `signatures` asks of a model.
+    there is one stage, the whole encoder. `heads` are behind the stages, all of them or all but the last. The methods are
+    those that `signatures` asks of a model.
     """
 
     label_inputs = ("tokens", "token_lengths")
@@ -32,9 +36,11 @@ class SpeechModel(keras.Model):
         super().__init__(name=config.name)
         self.config = config
         self.groups = encoder_groups(config.encoder)
-        self.exit_heads = [CTCHead(config.vocabulary_size, name=f"exit_{group}") for group in config.exits]
+        names = [*(f"exit_{group}" for group in config.exits), *([] if config.prediction else ["ctc"])]
+        self.heads = [CTCHead(config.vocabulary_size, name=name) for name in names]
         starts = [0, *(group + 1 for group in config.exits), len(self.groups)]
         self.stages = [self.groups[start:end] for start, end in itertools.pairwise(starts)]
+        self.streams = isinstance(config.encoder, EncoderConfig)  # a conformer's groups need the whole utterance
         self.label_groups: list[keras.layers.Layer] = []  # of a label history, where a subclass has one
 
     def build_weights(self) -> None:
@@ -78,24 +84,25 @@ class SpeechModel(keras.Model):
     @property
     def inner_exits(self) -> dict[str, keras.layers.Layer]:
         """The heads of the early exits, by the group that each is behind."""
-        return {stage[-1].name: head for stage, head in zip(self.stages, self.exit_heads)}
+        return {stage[-1].name: head for stage, head in zip(self.stages[:-1], self.heads)}
 
     def exit_loss(self, group: str, x, lengths, tokens, token_lengths):
         """Loss [batch] at the early exit behind a group, as it is weighted in `loss`, from what the group puts out."""
         exit = [*self.inner_exits].index(group)
         weight = exit_weights(len(self.stages), self.config.exit_weighting)[exit]
-        return weight * ctc_loss(self.exit_heads[exit](x), tokens, lengths, token_lengths)
+        return weight * ctc_loss(self.heads[exit](x), tokens, lengths, token_lengths)
 
     def exit_losses(self, frames, frame_lengths, tokens, token_lengths, training=False):
         """Loss of each utterance at each exit: [exits, batch] float32, in nats. Rows of frame length 0 count as 0."""
         x, lengths = self.front(frames, frame_lengths)
         losses = []
-        for stage in range(len(self.stages)):
+        last = len(self.stages) - 1
+        for stage in range(last):
             x, lengths = self.run_stage(stage, x, lengths, training)
-            if stage < len(self.exit_heads):
-                losses.append(ctc_loss(self.exit_heads[stage](x), tokens, lengths, token_lengths))
+            losses.append(ctc_loss(self.heads[stage](x), tokens, lengths, token_lengths))
+        x, lengths = self.run_stage(last, x, lengths, training)
         predicted = self.predict_labels(tokens, token_lengths, training)
-        return tf.stack([*losses, self.join_loss(x, lengths, predicted, tokens, token_lengths)])
+        return tf.stack([*losses, self.join_loss(x, lengths, predicted, tokens, token_lengths, training)])
 
     def predict_labels(self, tokens, token_lengths, training=False):
         """What `join_loss` takes of the labels; None of a head without label history."""
@@ -108,6 +115,59 @@ class SpeechModel(keras.Model):
     def loss(self, frames, frame_lengths, tokens, token_lengths, training=False):
         """Joint loss of each utterance: [batch] float32, in nats; without early exits that of the only one."""
         return self.joint_loss(self.exit_losses(frames, frame_lengths, tokens, token_lengths, training), training)
+
+    def transcribe(self, frames, frame_lengths, max_tokens: int, exit=None):
+        """Greedy labels of whole utterances, left at an exit; the groups above it are not computed.
+
+        Args:
+            frames, frame_lengths: as `encode` takes them.
+            max_tokens: labels of a row after which the rest of it is dropped.
+            exit: [] int32, counted from 0; beyond the last is the last. None for the last.
+
+        Returns:
+            tokens [batch, max_tokens] int32 padded with 0, their counts [batch] int32.
+        """
+        last = len(self.stages) - 1
+
+        def from_stage(stage, x, lengths):
+            x, lengths = self.run_stage(stage, x, lengths)
+            if stage == last:
+                return self.last_labels(x, lengths, max_tokens)
+            above = functools.partial(from_stage, stage + 1, x, lengths)
+            if exit is None:
+                return above()
+            return tf.cond(exit <= stage, lambda: best_path(self.heads[stage](x), lengths, max_tokens), above)
+
+        return from_stage(0, *self.front(frames, frame_lengths))
+
+    def last_labels(self, encoded, lengths, max_tokens: int):
+        """Greedy labels from the encoder's output [batch, steps, units], as `transcribe` returns them."""
+        return best_path(self.heads[-1](encoded), lengths, max_tokens)
+
+    def label_probabilities(self, stage: int, x):
+        """Log probabilities [batch, steps, vocabulary] of the labels behind a stage with a CTC head."""
+        return log_softmax(self.heads[stage](x))
+
+    def initial_states(self, batch: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """The zero states of an encoder that streams, (hidden, cell) per group."""
+        return [(tf.zeros([batch, g.units]), tf.zeros([batch, g.cells])) for g in self.groups]
+
+    def start_memory(self, batch: int) -> dict[str, tf.Tensor]:
+        """What heads remember from chunk to chunk, at the start: of CTC heads the `label` [batch] int32 of the step before."""
+        return {"label": tf.zeros([batch], tf.int32)} if self.heads else {}
+
+    def continue_labels(self, stage: int, x, lengths, memory: dict[str, tf.Tensor], max_tokens: int):
+        """Greedy labels of a chunk behind a stage: tokens [batch, max_tokens], their counts [batch], and what changes in
+        the memory; a subclass may add what else a chunk has to tell."""
+        tokens, count, label = continue_path(self.heads[stage](x), lengths, max_tokens, memory["label"])
+        return tokens, count, {"label": label}
+
+    label_chunk = label_chunk  # a method, of an encoder that streams
+
+    def exit_steps(self) -> list[int]:
+        """Steps that each of `heads` takes for the longest utterance."""
+        ends = [*self.config.exits, len(self.groups) - 1]
+        return [self.encoder_steps()[end + 1] for end, _ in zip(ends, self.heads)]
 
     def features(self, samples):
         """samples [batch, n] float32 -> log-mel frames [batch, frames, mel_bands]."""

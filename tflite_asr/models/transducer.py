@@ -1,22 +1,25 @@
-"""The streaming transducer of Sim et al. 2019, section 2, at any size: LSTM encoder, prediction and joint network."""
+"""The transducer of Sim et al. 2019, section 2, at any size: encoder, prediction and joint network. With early exits below
+it; over LSTM groups it streams."""
 
 import tensorflow as tf
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.layers.encoder import LSTMGroup
 from tflite_asr.layers.transducer import JointNetwork, PredictionNetwork
-from tflite_asr.losses.transducer import transducer_loss
+from tflite_asr.losses.transducer import alignment_loss, next_labels
 from tflite_asr.models.greedy import greedy
 from tflite_asr.models.speech import SpeechModel
-from tflite_asr.ops.elementary import log_softmax
+from tflite_asr.ops.elementary import log_softmax, zero_padding
+
+LABEL_STATE = ("predicted", "hidden", "cell")  # of the prediction network, as `predict_label` gives them
 
 
 class Transducer(SpeechModel):
     """Frames in, label sequence probabilities out.
 
-    `groups` are the encoder's layer groups in order, `label_groups` the prediction network's; `all_groups` has both
-    and the joint network after them. Every weight belongs to exactly one of them. The methods are those that
-    `signatures` asks of a model.
+    `groups` are the encoder's layer groups in order, `label_groups` the prediction network's; `all_groups` has both, the
+    heads of early exits between them, and the joint network after them. Every weight belongs to exactly one of them. The
+    methods are those that `signatures` asks of a model.
     """
 
     def __init__(self, config: ModelConfig):
@@ -37,7 +40,7 @@ class Transducer(SpeechModel):
             ),
         ]
         self.joint = JointNetwork(config.vocabulary_size, config.joint_units, name="joint")
-        self.all_groups = [*self.groups, *self.label_groups, self.joint]
+        self.all_groups = [*self.groups, *self.heads, *self.label_groups, self.joint]
         self.build_weights()
 
     def label_front(self, tokens, token_lengths):
@@ -51,14 +54,22 @@ class Transducer(SpeechModel):
             x, lengths, _ = group(x, lengths, training=training)
         return x
 
-    def join_loss(self, encoded, lengths, predicted, tokens, token_lengths):
+    def join_loss(self, encoded, lengths, predicted, tokens, token_lengths, training=False):
         """Loss [batch] from what the last encoder group and the last label group put out."""
-        logits = self.joint((encoded, predicted), lattice=True)
-        return transducer_loss(logits, tokens, lengths, token_lengths)
+        one_hot = next_labels(tokens, self.config.vocabulary_size)
+        blank, label = self.joint((zero_padding(encoded, lengths), predicted), one_hot=one_hot)
+        return alignment_loss(blank, label, lengths, token_lengths)
 
-    def initial_states(self, batch: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """The encoder's zero states, (hidden, cell) per group."""
-        return [(tf.zeros([batch, g.units]), tf.zeros([batch, g.cells])) for g in self.groups]
+    def start_memory(self, batch: int) -> dict[str, tf.Tensor]:
+        """Besides what CTC heads remember, the prediction network after the labels so far; see `start_labels`."""
+        return super().start_memory(batch) | dict(zip(LABEL_STATE, self.start_labels(batch)))
+
+    def continue_labels(self, stage: int, x, lengths, memory: dict[str, tf.Tensor], max_tokens: int):
+        """See `SpeechModel`; the last stage has the transducer behind it."""
+        if stage < len(self.heads):
+            return super().continue_labels(stage, x, lengths, memory, max_tokens)
+        tokens, count, *state = self.decode(x, lengths, *(memory[name] for name in LABEL_STATE), max_tokens)
+        return tokens, count, dict(zip(LABEL_STATE, state))
 
     def start_labels(self, batch: int):
         """The prediction network before any label: output [batch, units], hidden and cell as in `predict_label`."""
@@ -81,10 +92,9 @@ class Transducer(SpeechModel):
         """encoded [batch, e], predicted [batch, p] -> log probabilities of the labels [batch, vocabulary]."""
         return log_softmax(self.joint((encoded, predicted)))
 
-    def transcribe(self, frames, frame_lengths, max_tokens: int):
-        """Greedy labels of whole utterances: tokens [batch, max_tokens] int32 padded with 0, their counts [batch]."""
-        encoded, lengths, _ = self.encode(frames, frame_lengths)
-        tokens, count, *_ = self.decode(encoded, lengths, *self.start_labels(frames.shape[0]), max_tokens)
+    def last_labels(self, encoded, lengths, max_tokens: int):
+        """Greedy labels from the encoder's output [batch, steps, units], as `transcribe` returns them."""
+        tokens, count, *_ = self.decode(encoded, lengths, *self.start_labels(encoded.shape[0]), max_tokens)
         return tokens, count
 
     def decode(self, encoded, lengths, predicted, hidden, cell, max_tokens: int):
@@ -96,4 +106,4 @@ class Transducer(SpeechModel):
         sizes = self.config.sizes
         *inputs, steps = self.encoder_steps()
         labels = [sizes.max_tokens + 1 for _ in self.label_groups]
-        return [*inputs, *labels, steps * (sizes.max_tokens + 1)]
+        return [*inputs, *self.exit_steps(), *labels, steps * (sizes.max_tokens + 1)]

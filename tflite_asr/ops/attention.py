@@ -1,4 +1,4 @@
-"""Multi-head self-attention, masked by length, with linear position biases."""
+"""Multi-head attention, masked by length: within a sequence, with linear position biases, and from one to another."""
 
 import numpy as np
 import tensorflow as tf
@@ -38,16 +38,43 @@ def self_attention(
     Returns:
         [batch, time, d].
     """
-    batch, time, width = query.shape
-    size = width // heads
+    time = query.shape[1]
+    bias = tf.expand_dims(position_bias(time, heads, left_context), 0) + _past(lengths, time)
+    return _attention(query, key, value, bias, heads)[0]
 
-    def by_head(x):  # [batch heads, time, size]: no axis of one that products would broadcast over
-        x = tf.transpose(tf.reshape(x, [batch, time, heads, size]), [0, 2, 1, 3])
-        return tf.reshape(x, [batch * heads, time, size])
 
-    past = tf.where(length_mask(lengths, time), 0.0, MASKED)
-    bias = tf.expand_dims(position_bias(time, heads, left_context), 0) + tf.reshape(past, [batch, 1, 1, time])
-    scores = tf.matmul(by_head(query * size**-0.5), by_head(key), transpose_b=True)
-    weights = softmax(scores + tf.reshape(bias, [batch * heads, time, time]))
-    attended = tf.reshape(tf.matmul(weights, by_head(value)), [batch, heads, time, size])
-    return tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [batch, time, width])
+def cross_attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, lengths: tf.Tensor, heads: int) -> tf.Tensor:
+    """softmax(Q K^T / sqrt(d / heads)) V in each head, from one sequence to another.
+
+    Args:
+        query: [batch, queries, d] float32, finite; the heads lie side by side in d.
+        key, value: [batch, time, d] float32, finite.
+        lengths: [batch] int32, of the keys; what stands past them is not attended to.
+        heads: a divisor of d.
+
+    Returns:
+        [batch, queries, d], and the weights [batch, heads, queries, time].
+    """
+    return _attention(query, key, value, _past(lengths, key.shape[1]), heads)
+
+
+def _past(lengths: tf.Tensor, time: int) -> tf.Tensor:
+    """[batch, 1, 1, time]: what hides the steps past each row's length."""
+    return tf.reshape(tf.where(length_mask(lengths, time), 0.0, MASKED), [-1, 1, 1, time])
+
+
+def _attention(query, key, value, bias, heads: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """[batch, queries, d] and the weights [batch, heads, queries, time]; `bias` is added to scores of the weights' shape."""
+    batch, queries, width = query.shape
+    time = key.shape[1]
+
+    def by_head(x):  # [batch heads, steps, size]: no axis of one that products would broadcast over
+        steps = x.shape[1]
+        x = tf.transpose(tf.reshape(x, [batch, steps, heads, width // heads]), [0, 2, 1, 3])
+        return tf.reshape(x, [batch * heads, steps, width // heads])
+
+    scores = tf.matmul(by_head(query * (width // heads) ** -0.5), by_head(key), transpose_b=True)
+    weights = softmax(tf.reshape(scores, [batch, heads, queries, time]) + bias)
+    attended = tf.matmul(tf.reshape(weights, [batch * heads, queries, time]), by_head(value))
+    attended = tf.transpose(tf.reshape(attended, [batch, heads, queries, width // heads]), [0, 2, 1, 3])
+    return tf.reshape(attended, [batch, queries, width]), weights

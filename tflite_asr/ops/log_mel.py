@@ -28,6 +28,18 @@ def mel_filters(config: FeatureConfig) -> np.ndarray:
     return triangles.astype(np.float32)
 
 
+def log_mel_matrices(config: FeatureConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The windowed DFT [window, 2 bins] float32 of the bins that the mel bands use, real parts first, and the filters
+    [bins, mel_bands] float32 of these bins."""
+    filters, window = mel_filters(config), config.window_samples
+    used = np.flatnonzero(filters.any(axis=1))
+    first, last = int(used[0]), int(used[-1]) + 1
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    angles = 2 * np.pi * np.outer(np.arange(window), np.arange(first, last)) / config.fft_size
+    dft = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) * hann[:, None]
+    return dft.astype(np.float32), filters[first:last]
+
+
 def log_mel(samples: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
     """Log-mel frames of PCM samples: normalised log(max(mel power, floor)).
 
@@ -44,12 +56,7 @@ def log_mel(samples: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
     if n < window or (n - window) % hop:
         raise ValueError(f"log_mel: expected window + k hop = {window} + k {hop} samples, got {n}")
     frames = (n - window) // hop + 1
-    filters = mel_filters(config)
-    used = np.flatnonzero(filters.any(axis=1))
-    first, last = int(used[0]), int(used[-1]) + 1
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
-    angles = 2 * np.pi * np.outer(np.arange(window), np.arange(first, last)) / config.fft_size
-    dft = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) * hann[:, None]
+    dft, filters = log_mel_matrices(config)
 
     spans = -(-window // hop)  # a frame is made of this many hops, the last one perhaps in part
     padded = tf.pad(samples, [[0, 0], [0, (frames - 1 + spans) * hop - n]])
@@ -58,8 +65,8 @@ def log_mel(samples: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
         tf.slice(hops, [0, k, 0], [batch, frames, min(hop, window - k * hop)]) for k in range(spans)
     ]
     framed = tf.reshape(tf.concat(pieces, axis=2), [batch * frames, window])
-    spectrum = tf.matmul(framed, tf.constant(dft, tf.float32))
+    spectrum = tf.matmul(framed, tf.constant(dft))
     real, imaginary = tf.split(spectrum, 2, axis=1)
-    mel = tf.matmul(real * real + imaginary * imaginary, tf.constant(filters[first:last]))
+    mel = tf.matmul(real * real + imaginary * imaginary, tf.constant(filters))
     log = tf.math.log(tf.maximum(mel, config.log_floor))
     return tf.reshape((log - config.mean) / config.deviation, [batch, frames, config.mel_bands])

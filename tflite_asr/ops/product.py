@@ -8,6 +8,8 @@ reshaped: that would be a copy too.
 
 import tensorflow as tf
 
+from signatures.order import after
+
 
 def _rows(x: tf.Tensor) -> tf.Tensor:
     """[..., d] -> [n, d]."""
@@ -23,7 +25,12 @@ def _multiply(a: tf.Tensor, b: tf.Tensor, transpose_a: bool = False) -> tf.Tenso
 def product(x: tf.Tensor, kernel: tf.Tensor):
     """x kernel: [..., d] times [d, e] -> [..., e]."""
     y = _multiply(_rows(x), kernel)
-    return tf.reshape(y, [*x.shape[:-1], kernel.shape[1]]), lambda dy: (input_gradient(dy, kernel), kernel_gradient(x, dy))
+
+    def gradient(dy):
+        dx = input_gradient(dy, kernel)
+        return dx, kernel_gradient(x, after(dy, dx))  # the kernel is no longer needed, its gradient may take its place
+
+    return tf.reshape(y, [*x.shape[:-1], kernel.shape[1]]), gradient
 
 
 def input_gradient(dy: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

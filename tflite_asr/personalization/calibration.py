@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from tflite_asr.errors import InputError
-from tflite_asr.personalization.stored import write_whole
 from tflite_asr.runtime.artifact import Artifact
+from tflite_asr.runtime.files import write_whole
 from tflite_asr.runtime.memory import HUGE_PAGES
 
 FORMAT = 1
@@ -128,6 +128,8 @@ def calibrated(artifact: Artifact, path: Path, threads: int, notice: Callable[[s
 
 def calibrate(artifact: Artifact, threads: int) -> Calibration:
     """Measure: one short run of each plan, in a process of its own."""
+    if not artifact.plans:
+        raise InputError(f"{artifact.path}: no layer group trains, all are constants of the file; export it with --trainable")
     plans = {name: _run(artifact, name, threads) for name in artifact.plans}
     return Calibration(artifact.tflite_sha256, this_device(threads), plans)
 

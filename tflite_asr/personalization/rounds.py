@@ -23,10 +23,10 @@ from tflite_asr.personalization.calibration import Calibration
 from tflite_asr.personalization.resources import Limits, Resources, ResourceSource
 from tflite_asr.personalization.selector import Budget, Candidate, candidates, choose
 from tflite_asr.personalization.settings import Settings
-from tflite_asr.personalization.stored import write_whole
 from tflite_asr.personalization.trainer import Epochs, split
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.exits import ExitPolicy
+from tflite_asr.runtime.files import write_whole
 from tflite_asr.runtime.recognizer import Recognizer
 
 CHECKPOINT, STATE = "checkpoint.safetensors", "rounds.json"

@@ -19,7 +19,7 @@ class Steps:
         self.recognizer, self.settings = recognizer, settings
         self._held = {}
         if settings.bias_only:
-            large = {row["tensor"] for row in recognizer.artifact.parameters if len(row["shape"]) > 1}
+            large = {row["tensor"] for row in recognizer.artifact.trainable if len(row["shape"]) > 1}
             self._held = {name: tensor for name, tensor in recognizer.state().items() if name in large}
 
     def take(self, batch: Sequence[Example], learning_rate: float) -> StepResult:

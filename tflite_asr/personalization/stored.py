@@ -4,9 +4,7 @@ The file is safetensors; its metadata proves it whole: `digest` is the sha256 ov
 order of their names.
 """
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,20 +29,6 @@ def packed(examples: Sequence[Example]) -> bytes:
         "token_lengths": np.asarray([len(example.tokens) for example in examples], np.int32),
     }
     return safetensors.numpy.save(tensors, {"digest": _digest(tensors)})
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, also after a loss of power; OSError when the disk refuses."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):  # gone by the rename, or never there
-            temporary.unlink()
 
 
 def read_stored(path: Path, artifact: Artifact, remedy: str) -> list[Example]:

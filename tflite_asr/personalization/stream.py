@@ -132,4 +132,4 @@ class StreamTrainer:
         self.round, self.taken, self.steps, self.new = (int(value) for value in tensors[POSITION])
 
     def _weights(self) -> list[str]:
-        return [row["tensor"] for row in self.recognizer.artifact.parameters]
+        return [row["tensor"] for row in self.recognizer.artifact.trainable]

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from tflite_asr.errors import InputError
-from tflite_asr.personalization.stored import packed, read_stored, write_whole
+from tflite_asr.personalization.stored import packed, read_stored
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.files import write_whole
 
 SUFFIX = ".safetensors"
 

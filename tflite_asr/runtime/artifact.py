@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
+from tflite_asr.runtime.files import write_whole
 from tflite_asr.text.tokenizer import CharacterTokenizer
 
 FORMAT = 1
@@ -36,6 +37,7 @@ class Artifact:
     path: Path  # of the .tflite; not written
     gains: Sequence[dict] = ()  # of earlier runs, see `study.gains`: groups that learned, relative_wer_reduction, speakers
     plan_exits: dict[str, int] = field(default_factory=dict)  # up to which exit, from 0, a plan trains
+    rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
 
     @property
@@ -51,7 +53,18 @@ class Artifact:
     @property
     def pulls(self) -> bool:
         """Whether training can draw the weights back to what was shipped."""
-        return any(tensor["name"] == "pull" for tensor in self.signatures["train"]["inputs"])
+        return any(tensor["name"] == "pull" for tensor in self.signatures.get("train", {"inputs": []})["inputs"])
+
+    @property
+    def trainable(self) -> list[dict]:
+        """The parameters that training changes; those of frozen groups are constants of the file."""
+        return [row for row in self.parameters if row["trainable"]]
+
+    @property
+    def frozen_groups(self) -> list[str]:
+        """The groups that cannot train."""
+        live = {row["group"] for row in self.trainable}
+        return [group["name"] for group in self.groups if group["name"] not in live]
 
     def make_tokenizer(self) -> CharacterTokenizer:
         return CharacterTokenizer.from_json(self.tokenizer)
@@ -96,6 +109,13 @@ def read_artifact(model: str | Path) -> Artifact:
             f"{artifact.tflite_sha256[:12]}...; the two files are not a pair or one is damaged, copy both again"
         )
     return artifact
+
+
+def write_description(artifact: Artifact) -> Path:
+    """Write NAME.json beside NAME.tflite, whose path it gives back; the former one stays until the new one is whole."""
+    path = artifact.path.with_suffix(".json")
+    write_whole(path, (json.dumps(artifact.to_json(), indent=1) + "\n").encode())
+    return path
 
 
 def sha256(path: Path) -> str:

@@ -58,14 +58,26 @@ class BeamSearch:
         """frames [time, mel_bands] -> the n-best, best first; n is at most the beam."""
         sizes = self.config.sizes
         result = self.model.run("encode", padded_frames(frames, sizes.max_frames, self.config.features.mel_bands))
+        return self.best_of_encoded(result["encoded"][0, : result["encoded_lengths"][0]].copy())
+
+    def best_of_encoded(self, encoded: np.ndarray) -> list[Hypothesis]:
+        """The same from the encoder's output [steps, units]."""
+        kept = self.open()
+        for step in encoded:
+            kept = self.advance(step, kept)
+        return self.closed(kept)
+
+    def open(self) -> list[_Open]:
+        """The hypotheses before an utterance: one, without labels."""
         start = self.start()
-        kept = [_Open((), 0.0, start["predicted"][0], start["hidden"][0], start["cell"][0])]
-        for step in range(int(result["encoded_lengths"][0])):
-            kept = self._advance(result["encoded"][0, step].copy(), kept)
-        ordered = sorted(kept, key=lambda hypothesis: -hypothesis.log_probability)
+        return [_Open((), 0.0, start["predicted"][0], start["hidden"][0], start["cell"][0])]
+
+    def closed(self, hypotheses: list[_Open]) -> list[Hypothesis]:
+        """The n-best of those that are open, best first."""
+        ordered = sorted(hypotheses, key=lambda hypothesis: -hypothesis.log_probability)
         return [Hypothesis(hypothesis.tokens, hypothesis.log_probability) for hypothesis in ordered]
 
-    def _advance(self, encoded: np.ndarray, hypotheses: list[_Open]) -> list[_Open]:
+    def advance(self, encoded: np.ndarray, hypotheses: list[_Open]) -> list[_Open]:
         """One encoder step [units]: from each hypothesis labels until blank."""
         sizes = self.config.sizes
         done: dict[tuple[int, ...], _Open] = {}

@@ -9,6 +9,7 @@ from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.second_pass import Rescoring
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,18 @@ def evaluate(
     *,
     beam: bool = False,
     policy: ExitPolicy | None = None,
+    rescoring: Rescoring | None = None,
     title: str = "recognising",
 ) -> Evaluation:
-    """Transcribe every example, with a progress bar on a terminal; with a policy the encoder is left where it says."""
+    """Transcribe every example, with a progress bar on a terminal; with a policy the encoder is left where it says, with
+    rescoring both passes decide."""
     from tqdm import tqdm
 
     references = [example.text for example in examples]
     shown = tqdm(examples, desc=title, unit="utterance", disable=None, leave=False)
-    if policy is None:
+    if rescoring is not None:
+        hypotheses, exits = [recognizer.transcribe_two_pass(example.frames, rescoring) for example in shown], None
+    elif policy is None:
         hypotheses, exits = [recognizer.transcribe_frames(example.frames, beam=beam) for example in shown], None
     else:
         heard = [recognizer.transcribe_early(example.frames, policy, beam=beam) for example in shown]

@@ -16,7 +16,15 @@ class FileContents:
     custom_ops: list[str]  # ops that need code of the app's own
     min_runtime: str  # as the converter computed it from op versions; "" when it did not
     signatures: list[str]
-    constant_bytes: dict[str, int]  # by dtype
+    constants: list[tuple[str, int]]  # dtype and bytes of each
+
+    @property
+    def constant_bytes(self) -> dict[str, int]:
+        """By dtype."""
+        total: dict[str, int] = defaultdict(int)
+        for dtype, size in self.constants:
+            total[dtype] += size
+        return dict(total)
 
 
 def read_contents(path: Path) -> FileContents:
@@ -46,7 +54,7 @@ def read_contents(path: Path) -> FileContents:
         signatures=sorted(
             model.SignatureDefs(index).SignatureKey().decode() for index in range(model.SignatureDefsLength())
         ),
-        constant_bytes=_constant_bytes(model, type_names),
+        constants=_constants(model, type_names),
     )
 
 
@@ -62,18 +70,14 @@ def _min_runtime(model) -> str:
     return ""
 
 
-def _constant_bytes(model, type_names: dict[int, str]) -> dict[str, int]:
-    """Bytes of all buffers that tensors use, each buffer once, by the tensors' dtype."""
+def _constants(model, type_names: dict[int, str]) -> list[tuple[str, int]]:
+    """The tensors' dtype and the bytes of all buffers that tensors use, each buffer once."""
     buffers: dict[int, str] = {}
     for graph_index in range(model.SubgraphsLength()):
         graph = model.Subgraphs(graph_index)
         for index in range(graph.TensorsLength()):
             tensor = graph.Tensors(index)
             buffers[tensor.Buffer()] = type_names[tensor.Type()].lower()
-    total: dict[str, int] = defaultdict(int)
-    for index, dtype in buffers.items():
-        buffer = model.Buffers(index)
-        size = buffer.DataLength() or buffer.Size()  # beyond 2 GB the data stands outside the flatbuffer
-        if size:
-            total[dtype] += size
-    return dict(total)
+    # beyond 2 GB the data stands outside the flatbuffer
+    sizes = {index: model.Buffers(index).DataLength() or model.Buffers(index).Size() for index in buffers}
+    return [(dtype, sizes[index]) for index, dtype in buffers.items() if sizes[index]]

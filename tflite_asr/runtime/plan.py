@@ -35,7 +35,8 @@ class Plan:
             signatures: of NAME.json, with the inputs and outputs of each.
         """
         if name not in plans:
-            raise InputError(f"no plan named {name!r}; there are: {', '.join(sorted(plans))}")
+            there_are = ", ".join(sorted(plans)) or "none, every layer group is a constant of the file; export with --trainable"
+            raise InputError(f"no plan named {name!r}; there are: {there_are}")
         calls = []
         for call in plans[name]:
             called = call["signature"]

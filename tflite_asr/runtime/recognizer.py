@@ -1,7 +1,8 @@
 """A recogniser on the device: transcribes, trains, saves and restores what it learned. No TensorFlow."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
 from tflite_asr.runtime.plan import Plan, StepResult, run_step
 from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
+from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
+from tflite_asr.runtime.streaming import stream_results
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
 
 # tensors of a checkpoint beside those of the model
@@ -94,13 +97,19 @@ class Recognizer:
         model = self._model_for(frames)
         if beam:
             return self.tokenizer.decode(self._nbest(model, frames)[0].tokens)
-        result = model.run("infer", self._utterance(frames, None))
+        return self._infer(model, frames, len(self.artifact.exits) - 1)
+
+    def _infer(self, model: SignatureModel, frames: np.ndarray, exit: int) -> str:
+        """What is said, greedily, at an exit."""
+        return self._decoded(model.run("infer", {**self._padded(frames), **self._at(exit)}))
+
+    def _decoded(self, result: dict[str, np.ndarray]) -> str:
         return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]])
 
     def _nbest(self, model: SignatureModel, frames: np.ndarray) -> list[Hypothesis]:
         if self.config.prediction:
             return BeamSearch(model, self.config).best(frames)
-        return self._prefix_beam(self._steps(model.run("encode", self._utterance(frames, None))))
+        return self._prefix_beam(self._steps(model.run("encode", self._padded(frames))))
 
     def transcribe_early(self, frames: np.ndarray, policy: ExitPolicy, *, beam: bool = False) -> tuple[str, int]:
         """Transcribe frames [time, mel_bands], leaving the encoder where the policy says.
@@ -110,35 +119,44 @@ class Recognizer:
         """
         last = len(self.artifact.exits) - 1
         if policy.exit is not None:
-            if policy.exit > last:
-                names = [exit["name"] for exit in self.artifact.exits]
-                raise InputError(f"expected an exit from 0 to {last} ({', '.join(names)}), got {policy.exit}")
+            self._at(policy.exit)  # refuses one that is not there
             if last == 0:
                 return self.transcribe_frames(frames, beam=beam), 0
-            inputs = self._utterance(frames, policy.exit)
-            model = self._model_for(frames)
-            if beam:
-                steps = self._steps(model.run("encode", inputs))
-                return self.tokenizer.decode(self._prefix_beam(steps)[0].tokens), policy.exit
-            result = model.run("infer", inputs)
-            return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]]), policy.exit
-        if last == 0:
+            if not beam:
+                return self._infer(self._model_for(frames), frames, policy.exit), policy.exit
+        elif last == 0:
             raise InputError(f"{self.artifact.path}: has no early exits to choose from")
         for exit, (steps, text) in enumerate(self.exits(frames, beam=beam)):
             if exit == last or policy.leaves(exit, steps):
                 return text(), exit
 
-    def exits(self, frames: np.ndarray, *, beam: bool = False) -> Iterator[tuple[np.ndarray, Callable[[], str]]]:
+    def exits(self, frames: np.ndarray, *, beam: bool = False) -> Iterator[tuple[np.ndarray | None, Callable[[], str]]]:
         """One exit after the other, of a model with early ones, for frames [time, mel_bands]: the log probabilities of the
-        labels there [steps, vocabulary], and what decodes them. Groups above an exit are not computed before the next
-        exit is asked for."""
+        labels there [steps, vocabulary], None at a transducer, and what decodes them. Groups above an exit are not
+        computed before the next exit is asked for."""
         model = self._model_for(frames)
-        inputs = self._padded(frames, self.config.sizes.max_frames)
+        inputs = self._padded(frames)
         for exit in range(len(self.artifact.exits)):
             result = model.run(f"stage_{exit}", inputs)
-            steps = self._steps(result)
-            yield steps, lambda: self._text_of(steps, beam)
-            inputs = {name: result[name] for name in ("encoded", "encoded_lengths")}
+            inputs = {name: result[name].copy() for name in ("encoded", "encoded_lengths")}
+            if "log_probabilities" in result:
+                steps = self._steps(result)
+                yield steps, functools.partial(self._text_of, steps, beam)
+            elif beam:
+                encoded = inputs["encoded"][0, : inputs["encoded_lengths"][0]]
+                yield None, functools.partial(self._text_of_encoded, model, encoded)
+            else:
+                yield None, functools.partial(self._decoded, result)
+
+    def _at(self, exit: int) -> dict[str, np.ndarray]:
+        """The input that says where to leave, which a model without early exits does not have."""
+        names = [exit["name"] for exit in self.artifact.exits]
+        if not 0 <= exit < len(names):
+            raise InputError(f"expected an exit from 0 to {len(names) - 1} ({', '.join(names)}), got {exit}")
+        return {"exit": np.asarray(exit, np.int32)} if len(names) > 1 else {}
+
+    def _text_of_encoded(self, model: SignatureModel, encoded: np.ndarray) -> str:
+        return self.tokenizer.decode(BeamSearch(model, self.config).best_of_encoded(encoded)[0].tokens)
 
     def _text_of(self, log_probabilities: np.ndarray, beam: bool) -> str:
         tokens = self._prefix_beam(log_probabilities)[0].tokens if beam else best_path(log_probabilities)
@@ -152,35 +170,46 @@ class Recognizer:
         sizes = self.config.sizes
         return prefix_beam_search(log_probabilities, sizes.beam, sizes.max_tokens)
 
-    def _utterance(self, frames: np.ndarray, exit: int | None) -> dict[str, np.ndarray]:
-        """The inputs of `infer` and `encode`; the last exit when None."""
-        inputs = self._padded(frames, self.config.sizes.max_frames)
-        last = len(self.artifact.exits) - 1
-        return inputs | ({"exit": np.asarray(last if exit is None else exit, np.int32)} if last else {})
-
-    def stream(self, chunks: Sequence[np.ndarray] | Iterator[np.ndarray]) -> Iterator[str]:
+    def stream(self, chunks: Iterable[np.ndarray], *, exit: int | None = None) -> Iterator[str]:
         """Transcribe frames [any, mel_bands] as they come; yields the whole text so far after each model chunk.
 
-        With the learned weights: who speaks is not known before the end.
+        With the learned weights: who speaks is not known before the end. The encoder is left at `exit`, the last if None.
         """
-        size = self.config.sizes.stream_frames
-        state = self._start_of_stream()
-        waiting = np.zeros([0, self.config.features.mel_bands], np.float32)
+        at = self._at(len(self.artifact.exits) - 1 if exit is None else exit)
         tokens: list[int] = []
-
-        def advance(frames: np.ndarray) -> str:
-            result = self.model.run("stream", {**self._padded(frames, size), **state})
-            state.update({key: result[key] for key in state})
+        for result in stream_results(self.model, self.artifact, chunks, at):
             tokens.extend(result["tokens"][0, : result["token_lengths"][0]])
-            return self.tokenizer.decode(tokens)
+            yield self.tokenizer.decode(tokens)
 
-        for chunk in chunks:
-            waiting = np.concatenate([waiting, chunk])
-            while len(waiting) >= size:
-                yield advance(waiting[:size])
-                waiting = waiting[size:]
-        if len(waiting):
-            yield advance(waiting)
+    @property
+    def rescoring(self) -> Rescoring:
+        """How this artifact's two passes become one, as `tune-rescoring` found it."""
+        return Rescoring(**self.artifact.rescoring or {})
+
+    def candidates(self, frames: np.ndarray) -> list[Candidate]:
+        """The first pass's n-best for frames [time, mel_bands], with what the second pass says of them."""
+        model = self._model_for(frames)
+        passes = self._two_passes(model)
+        passes.advance(model.run("encode", self._padded(frames)))
+        return passes.candidates()
+
+    def transcribe_two_pass(self, frames: np.ndarray, rescoring: Rescoring | None = None) -> str:
+        """What is said in frames [time, mel_bands], by both passes."""
+        return self.tokenizer.decode((rescoring or self.rescoring).best(self.candidates(frames)).tokens)
+
+    def stream_two_pass(self, chunks: Iterable[np.ndarray], rescoring: Rescoring | None = None) -> Iterator[str]:
+        """The first pass over frames [any, mel_bands] as they come: yields its best text so far after each model chunk, and
+        at the end what both passes choose. With the learned weights, as `stream`."""
+        passes = self._two_passes(self.model)
+        for result in stream_results(self.model, self.artifact, chunks, {}):
+            passes.advance(result)
+            yield self.tokenizer.decode(passes.nbest()[0].tokens)
+        yield self.tokenizer.decode((rescoring or self.rescoring).best(passes.candidates()).tokens)
+
+    def _two_passes(self, model: SignatureModel) -> TwoPasses:
+        if "rescore" not in self.artifact.signatures:
+            raise InputError(f"{self.artifact.path}: has no second pass; transcribe without --two-pass")
+        return TwoPasses(model, self.config)
 
     def _model_for(self, frames: np.ndarray) -> SignatureModel:
         return self.model if self.hears_owner(frames) else self._shipped_model()
@@ -191,20 +220,9 @@ class Recognizer:
             self._shipped = self.model.anew()
         return self._shipped
 
-    def _start_of_stream(self) -> dict[str, np.ndarray]:
-        if "stream" not in self.artifact.signatures:
-            raise InputError(f"{self.artifact.path}: its encoder needs the whole utterance; transcribe without streaming")
-        inputs = self.artifact.signatures["stream"]["inputs"]
-        state = {
-            tensor["name"]: np.zeros(tensor["shape"], np.float32)
-            for tensor in inputs
-            if tensor["name"] not in ("frames", "frame_lengths")
-        }
-        state.update({key: value[:1] for key, value in BeamSearch(self.model, self.config).start().items()})
-        return state
-
-    def _padded(self, frames: np.ndarray, size: int) -> dict[str, np.ndarray]:
-        return padded_frames(frames, size, self.config.features.mel_bands)
+    def _padded(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        """A whole utterance's inputs."""
+        return padded_frames(frames, self.config.sizes.max_frames, self.config.features.mel_bands)
 
     def loss(self, examples: Sequence[Example]) -> np.ndarray:
         """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes."""
@@ -244,13 +262,20 @@ class Recognizer:
             clip_norm: greatest norm of the gradient, of all groups together in the plan `train`, of each group in
                 `split`; 0 does not clip.
             pull: w -= learning_rate * pull * (w - shipped w) at every step; 0 does not.
-            group_rates: factors on the learning rate by group name, 1 where not named; 0 leaves a group alone.
+            group_rates: factors on the learning rate by group name, 1 where not named; 0 leaves a group alone. A group
+                that the file holds frozen has 0.
             plan: train, the whole step in one call, or split, the same in parts with less memory.
             clip_globally: `split` clips by the norm of all groups too; it takes twice as long, see docs/architecture.md.
         """
-        rates = dict.fromkeys(self.groups, 1.0) | (group_rates or {})
+        frozen = dict.fromkeys(self.artifact.frozen_groups, 0.0)
+        rates = dict.fromkeys(self.groups, 1.0) | frozen | (group_rates or {})
         if set(rates) != set(self.groups):
             raise InputError(f"no such layer group: {sorted(set(rates) - set(self.groups))}; there are {self.groups}")
+        asked = [group for group in frozen if rates[group]]
+        if asked:
+            raise InputError(
+                f"{self.artifact.path}: cannot train {', '.join(asked)}: constants of the file; export it with --trainable"
+            )
         if pull and not self.artifact.pulls:
             raise InputError(f"{self.artifact.path}: exported without the shipped weights that pull={pull} needs")
         inputs = {

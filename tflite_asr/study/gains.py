@@ -1,11 +1,9 @@
 """How far training which layer groups moved the WER in a study: the table `gains` of NAME.json, for the selector."""
 
-import dataclasses
 import json
 from pathlib import Path
 
 from tflite_asr.errors import InputError
-from tflite_asr.personalization.stored import write_whole
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.study.subsets import subsets
 from tflite_asr.study.task import MOBILE
@@ -30,14 +28,6 @@ def read_gains(folder: Path, artifact: Artifact) -> list[dict]:
     if not gains:
         raise InputError(f"{folder}: expected runs under mobile conditions; `simulate --subsets` makes them")
     return gains
-
-
-def write_gains(artifact: Artifact, gains: list[dict]) -> Path:
-    """Put the table into NAME.json; the path of it."""
-    path = artifact.path.with_suffix(".json")
-    described = dataclasses.replace(artifact, gains=gains).to_json()
-    write_whole(path, (json.dumps(described, indent=1) + "\n").encode())
-    return path
 
 
 def _read(path: Path) -> dict:

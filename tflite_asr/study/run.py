@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from tflite_asr.data.manifest import read_manifest
 from tflite_asr.errors import InputError
-from tflite_asr.personalization.stored import write_whole
 from tflite_asr.personalization.resources import read_trace
 from tflite_asr.runtime.artifact import read_artifact
+from tflite_asr.runtime.files import write_whole
 from tflite_asr.study.engines import run_tasks
 from tflite_asr.study.plan import Study
 from tflite_asr.study.speakers import read_speakers

@@ -70,7 +70,7 @@ def run_task(task: Task) -> dict:
             learned.owner = learn_owner(learned.background, trained.heard)
         after = evaluate(learned, test, beam=True, title="after").rates
     state = learned.state()
-    weights = [row["tensor"] for row in learned.artifact.parameters]
+    weights = [row["tensor"] for row in learned.artifact.trainable]
     result = {
         "speaker": speaker.name,
         "run": task.run,

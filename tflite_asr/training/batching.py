@@ -5,21 +5,22 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tflite_asr.config import ModelConfig
 from tflite_asr.data.connect import Clip, connect
 from tflite_asr.data.corpus import Corpus
 
 LONGEST_SHARE = 0.6  # of the model's longest utterance: room for slower speech and for pauses
+SIZES = (1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 1)  # of batches, as shares of the model's longest utterance
 
 
 def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int) -> tf.data.Dataset:
-    """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, max_tokens], counts [batch]).
+    """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, u], counts [batch]).
 
-    Each pass joins the clips anew and augments them anew; n is one of four sizes, so that the compiled step is one
-    of four programs.
+    Each pass joins the clips anew and augments them anew; n and u are those of one of a few sizes, so that the compiled
+    step is one of as many programs.
     """
     config = corpus.config
-    most = config.features.samples_of(config.sizes.max_frames)
-    boundaries = [config.features.samples_of(config.sizes.max_frames * k // 4) for k in (1, 2, 3, 4)]
+    sizes = _sizes(config)
 
     def examples() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         epoch = 0
@@ -33,25 +34,47 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int) 
                 gap_seconds=(0.0, 0.4),
             )
             for index in random.permutation(len(clips)):
-                tokens = corpus.tokenizer.encode(clips[index].text)
-                samples = corpus.assemble(clips[index], random)
-                if len(samples) <= most and len(tokens) <= config.sizes.max_tokens:
-                    yield samples, tokens
+                yield corpus.assemble(clips[index], random), corpus.tokenizer.encode(clips[index].text)
             epoch += 1
 
-    spec = (tf.TensorSpec([None], tf.float32), tf.TensorSpec([None], tf.int32))
-    stream = tf.data.Dataset.from_generator(examples, output_signature=spec)
-    stream = stream.map(lambda samples, tokens: (samples, tf.size(samples), tokens, tf.size(tokens)))
-    # a length equal to a boundary belongs to the bucket above it, so boundaries are one more than the padded sizes
-    bucketed = stream.bucket_by_sequence_length(
-        lambda samples, *_: tf.size(samples),
-        bucket_boundaries=[size + 1 for size in boundaries],
-        bucket_batch_sizes=[batch] * (len(boundaries) + 1),
-        padded_shapes=([None], [], [config.sizes.max_tokens], []),
-        pad_to_bucket_boundary=True,
-        drop_remainder=True,
+    def batches() -> Iterator[tuple[np.ndarray, ...]]:
+        waiting: list[list] = [[] for _ in sizes]
+        for samples, tokens in examples():
+            fits = [len(samples) <= n and len(tokens) <= u for n, u in sizes]
+            if not any(fits):
+                continue
+            size = fits.index(True)
+            waiting[size].append((samples, tokens))
+            if len(waiting[size]) == batch:
+                yield _padded(waiting[size], *sizes[size])
+                waiting[size] = []
+
+    spec = (
+        tf.TensorSpec([batch, None], tf.float32),
+        tf.TensorSpec([batch], tf.int32),
+        tf.TensorSpec([batch, None], tf.int32),
+        tf.TensorSpec([batch], tf.int32),
     )
-    return bucketed.prefetch(4)
+    return tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(4)
+
+
+def _sizes(config: ModelConfig) -> list[tuple[int, int]]:
+    """(samples, tokens) that batches are padded to, smallest first."""
+    most = config.sizes
+    return [
+        (config.features.samples_of(int(share * most.max_frames)), min(most.max_tokens, int(4 * share * most.max_tokens)))
+        for share in SIZES
+    ]
+
+
+def _padded(examples: list[tuple[np.ndarray, np.ndarray]], most_samples: int, most_tokens: int) -> tuple[np.ndarray, ...]:
+    """Samples [batch, most_samples], their counts, tokens [batch, most_tokens], their counts."""
+    samples = np.zeros([len(examples), most_samples], np.float32)
+    tokens = np.zeros([len(examples), most_tokens], np.int32)
+    for row, (waveform, labels) in enumerate(examples):
+        samples[row, : len(waveform)], tokens[row, : len(labels)] = waveform, labels
+    counts = [np.array([len(example[part]) for example in examples], np.int32) for part in (0, 1)]
+    return samples, counts[0], tokens, counts[1]
 
 
 def evaluation_batches(corpus: Corpus, batch: int, clips: Sequence[Clip]) -> Iterator[tuple[np.ndarray, np.ndarray, list]]:

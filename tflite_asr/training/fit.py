@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from tflite_asr.models.speech import SpeechModel
 from tflite_asr.models.storage import save_model
 from tflite_asr.ops.log_mel import log_mel
 from tflite_asr.training.batching import evaluation_batches, training_batches
+from tflite_asr.training.objective import Objective, own_loss
 from tflite_asr.training.spec_augment import spec_augment
 
 AVERAGE = 0.999  # momentum of the weights' moving average, which is what is kept,
@@ -32,15 +33,17 @@ def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
     return tf.maximum(0, (sample_counts - features.window_samples) // features.hop_samples + 1)
 
 
-def _training_step(model: SpeechModel, weights: Sequence[tf.Variable], optimizer: keras.optimizers.Optimizer):
-    """The compiled step on these weights; it is compiled once for each shape that the batches come in."""
+def _training_step(objective: Objective, config: ModelConfig, optimizer: keras.optimizers.Optimizer):
+    """The compiled step; it is compiled once for each shape that the batches come in."""
+    weights = objective.trained
 
     @tf.function(jit_compile=True)
     def step(samples, sample_counts, tokens, token_counts):
-        lengths = frame_counts(sample_counts, model.config)
-        frames = spec_augment(log_mel(samples, model.config.features), lengths)
+        lengths = frame_counts(sample_counts, config)
+        frames = log_mel(samples, config.features)
+        heard = spec_augment(frames, lengths)
         with tf.GradientTape() as tape:
-            losses = model.loss(frames, lengths, tokens, token_counts, training=True)
+            losses = objective.losses(frames, heard, lengths, tokens, token_counts)
             loss = tf.reduce_mean(losses)
         optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
         return tf.reduce_sum(losses) / tf.cast(tf.reduce_sum(token_counts), tf.float32)
@@ -93,9 +96,11 @@ def fit(
     epochs: int = 30,
     steps_per_epoch: int = 200,
     learning_rate: float = 2e-3,
+    ctc_weight: float = 0.0,
     seed: int = 0,
     initial: dict[str, np.ndarray] | None = None,
     freeze: bool = False,
+    objective_of: Callable[[SpeechModel], Objective] | None = None,
 ) -> dict:
     """Train a model, or go on where an interrupted run of the same folder stopped.
 
@@ -110,9 +115,11 @@ def fit(
         batch: utterances a step.
         epochs, steps_per_epoch: how long; the learning rate rises over the first twentieth, then falls to 0 by a cosine.
         learning_rate: the highest, of Adam.
+        ctc_weight: of a CTC loss on a transducer's encoder beside its own loss; see `own_loss`.
         seed: of weights, order and augmentation.
         initial: weights to start from, by tree path; those that are not in it are drawn at random.
         freeze: train only what is not in `initial`.
+        objective_of: makes of the model what to minimise and train in place of its own loss.
 
     Returns:
         the last row of the history.
@@ -122,7 +129,11 @@ def fit(
     weights, initial = model.named_weights(), initial or {}
     for name, value in initial.items():
         weights[name].assign(value)
-    trained = [weight for name, weight in weights.items() if not (freeze and name in initial)]
+    if objective_of is None:
+        free = [weight for name, weight in weights.items() if not (freeze and name in initial)]
+        objective = own_loss(model, free, ctc_weight)
+    else:
+        objective = objective_of(model)
     total = epochs * steps_per_epoch
     warmup = max(1, total // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -132,7 +143,7 @@ def fit(
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum
     )
-    optimizer.build(trained)
+    optimizer.build(objective.trained)
     clips = (
         fitting_clips(development, development.utterances, connect_up_to, 0, config.max_seconds) if development else []
     )
@@ -144,7 +155,7 @@ def fit(
     state.restore(manager.latest_checkpoint)
     history.keep(int(epoch_done))
 
-    step = _training_step(model, trained, optimizer)
+    step = _training_step(objective, config, optimizer)
     batches = iter(training_batches(training, batch, connect_up_to, seed + 1000 * int(epoch_done)))
     board = tf.summary.create_file_writer(str(folder / "tensorboard"))
     for epoch in range(int(epoch_done) + 1, epochs + 1):
@@ -153,9 +164,9 @@ def fit(
             for _ in bar:
                 losses.append(step(*next(batches)))
                 bar.set_postfix(loss=f"{float(losses[-1]):.3f}")
-        row = {"epoch": epoch, "loss_per_token": float(tf.reduce_mean(losses))}
+        row = {"epoch": epoch, "of": epochs, "loss_per_token": float(tf.reduce_mean(losses))}
         last = model.get_weights()
-        optimizer.finalize_variable_values(trained)  # the average in place of the last weights
+        optimizer.finalize_variable_values(objective.trained)  # the average in place of the last weights
         if development:
             row["development_wer"] = evaluate(model, development, clips).wer
         if not development or row["development_wer"] <= history.best_wer:

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.errors import InputError
-from tflite_asr.models.transducer import Transducer
+from tflite_asr.models.build import build_model
 from tflite_asr.runtime.batch import Example, collate
 from tflite_asr.runtime.recognizer import Recognizer, StepResult
 
@@ -29,7 +29,9 @@ class KerasLearner:
         self.config = dataclasses.replace(
             recognizer.config, sizes=dataclasses.replace(recognizer.config.sizes, batch=batch)
         )
-        self.model = Transducer(self.config)
+        if recognizer.artifact.frozen_groups:
+            raise InputError(f"{self.artifact.path}: has frozen layer groups; through Keras every group trains")
+        self.model = build_model(self.config)
         weights = self.model.named_weights()
         self._weights = {row["tensor"]: weights[row["name"]] for row in self.artifact.parameters}
         self._assign(recognizer.state())

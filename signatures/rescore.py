@@ -1,0 +1,37 @@
+"""`rescore`: the second pass over the hypotheses that a first pass found."""
+
+from typing import Protocol
+
+import tensorflow as tf
+
+from signatures.spec import LayerGroup, Signature
+
+DOES = "second pass: log probability of each hypothesis, its end included, given the encoder's output"
+
+
+class RescoringModel(Protocol):
+    """A model with a second pass; shapes as in `tflite_asr.models.two_pass`."""
+
+    rescorer: LayerGroup
+
+    def encode(self, frames, lengths): ...
+    def rescore(self, encoded, lengths, tokens, token_lengths): ...
+
+
+def rescore_signature(
+    model: RescoringModel, *, mel_bands: int, max_frames: int, max_tokens: int, hypotheses: int
+) -> Signature:
+    """The signature `rescore`: `encoded` and `encoded_lengths` as `encode` gives them, and `tokens` [hypotheses,
+    max_tokens] padded with 0 with their `token_lengths`; `log_probabilities` [hypotheses] out."""
+    steps = model.encode(tf.zeros([1, max_frames, mel_bands]), tf.zeros([1], tf.int32))[0].shape
+
+    def rescore(encoded, encoded_lengths, tokens, token_lengths):
+        return {"log_probabilities": model.rescore(encoded, encoded_lengths, tokens, token_lengths)}
+
+    inputs = (
+        tf.TensorSpec(steps, tf.float32, name="encoded"),
+        tf.TensorSpec([1], tf.int32, name="encoded_lengths"),
+        tf.TensorSpec([hypotheses, max_tokens], tf.int32, name="tokens"),
+        tf.TensorSpec([hypotheses], tf.int32, name="token_lengths"),
+    )
+    return Signature("rescore", DOES, rescore, inputs, reads=(model.rescorer.name,))

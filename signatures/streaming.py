@@ -1,0 +1,50 @@
+"""`stream`: an utterance by chunks, what is remembered going in and coming out."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import tensorflow as tf
+
+from signatures.spec import LayerGroup, Signature
+
+LABELS = ("tokens", "token_lengths")
+
+
+class StreamingModel(Protocol):
+    """A model whose encoder groups have states; shapes as in `tflite_asr.models.streaming`."""
+
+    all_groups: Sequence[LayerGroup]
+    stages: Sequence[Sequence[LayerGroup]]  # the encoder's groups from one exit to the next
+
+    def initial_states(self, batch): ...
+    def start_memory(self, batch): ...
+    def label_chunk(self, frames, frame_lengths, states, memory, max_tokens, exit): ...
+
+
+def stream_signature(model: StreamingModel, *, mel_bands: int, stream_frames: int, stream_tokens: int) -> Signature:
+    """The signature `stream`, of one utterance at a time.
+
+    What it remembers is, of the encoder's groups, `state_<k>_hidden` and `state_<k>_cell`, zeros at first; of heads,
+    what `start_memory` has: a CTC head's `label`, blank (0) at first, and a transducer's `predicted`, `hidden` and `cell`,
+    at first what `predict` makes of blank and zeros. With early exits it takes the `exit` [] int32. What `label_chunk` gives
+    besides comes out too: of a model with a second pass, `encoded` and `encoded_lengths` of the chunk.
+    """
+    states, memory = model.initial_states(1), model.start_memory(1)
+    flat = {f"state_{index}_{part}": one for index, pair in enumerate(states) for part, one in zip(("hidden", "cell"), pair)}
+    # shapes from the model itself: nothing is written twice
+    remembered = tuple(tf.TensorSpec(one.shape, one.dtype, name) for name, one in {**memory, **flat}.items())
+
+    def stream(frames, frame_lengths, exit=None, **values):
+        pairs = tf.nest.pack_sequence_as(states, [values[name] for name in flat])
+        given = {name: values[name] for name in memory}
+        *labels, pairs, told = model.label_chunk(frames, frame_lengths, pairs, given, stream_tokens, exit)
+        return {**dict(zip(LABELS, labels)), **told, **dict(zip(flat, tf.nest.flatten(pairs)))}
+
+    inputs = (
+        tf.TensorSpec([1, stream_frames, mel_bands], tf.float32, "frames"),
+        tf.TensorSpec([1], tf.int32, "frame_lengths"),
+        *([tf.TensorSpec([], tf.int32, "exit")] if len(model.stages) > 1 else []),
+        *remembered,
+    )
+    does = "frames to token ids by chunks, what it remembers going in and coming out"
+    return Signature("stream", does, stream, inputs, reads=tuple(group.name for group in model.all_groups))

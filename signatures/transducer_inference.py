@@ -1,0 +1,59 @@
+"""Signatures that beam search over a transducer needs."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import tensorflow as tf
+
+from signatures.spec import LayerGroup, Signature
+
+
+class Transducer(Protocol):
+    """Shapes as in `tflite_asr.models.transducer`."""
+
+    groups: Sequence[LayerGroup]
+    label_groups: Sequence[LayerGroup]
+    joint: LayerGroup
+
+    def encode(self, frames, lengths): ...
+    def start_labels(self, batch): ...
+    def predict_label(self, token, hidden, cell): ...
+    def join(self, encoded, predicted): ...
+
+
+def transducer_signatures(model: Transducer, *, mel_bands: int, max_frames: int, beam: int) -> list[Signature]:
+    """`encode`, `predict`, `join`, of one utterance at a time; `predict` and `join` take `beam` hypotheses at once. Labels
+    start from what `predict` makes of blank (0) and zeros."""
+    encoder = tuple(group.name for group in model.groups)
+    head = (*(group.name for group in model.label_groups), model.joint.name)
+    # shapes of the state, from the model itself: nothing is written twice
+    predicted_spec, hidden_spec, cell_spec = (
+        tf.TensorSpec(tensor.shape, tf.float32, name=name)
+        for name, tensor in zip(("predicted", "hidden", "cell"), model.start_labels(1))
+    )
+    steps = model.encode(tf.zeros([1, max_frames, mel_bands]), tf.zeros([1], tf.int32))[0].shape[1:]
+
+    def encode(frames, frame_lengths):
+        encoded, lengths, _ = model.encode(frames, frame_lengths)
+        return {"encoded": encoded, "encoded_lengths": lengths}
+
+    def predict(tokens, hidden, cell):
+        predicted, hidden, cell = model.predict_label(tokens, hidden, cell)
+        return {"predicted": predicted, "hidden": hidden, "cell": cell}
+
+    def join(encoded, predicted):
+        return {"log_probabilities": model.join(encoded, predicted)}
+
+    frames_spec = tf.TensorSpec([1, max_frames, mel_bands], tf.float32, name="frames")
+    lengths_spec = tf.TensorSpec([1], tf.int32, name="frame_lengths")
+
+    def rows(spec):
+        return tf.TensorSpec([beam, spec.shape[1]], tf.float32, name=spec.name)
+
+    tokens_spec = tf.TensorSpec([beam], tf.int32, name="tokens")
+    encoded_spec = tf.TensorSpec([beam, steps[1]], tf.float32, name="encoded")
+    return [
+        Signature("encode", "frames to encoder output, for beam search", encode, (frames_spec, lengths_spec), reads=encoder),
+        Signature("predict", "prediction network: one label on, for each hypothesis", predict, (tokens_spec, rows(hidden_spec), rows(cell_spec)), reads=head),
+        Signature("join", "joint network: log probabilities of the next label, for each hypothesis", join, (encoded_spec, rows(predicted_spec)), reads=head),
+    ]

@@ -1,0 +1,67 @@
+"""A table of two-pass models: each is exported to recognise, tuned on development speech and measured on test speech.
+
+    tflite-asr compare teacher=runs/teacher scratch=runs/scratch distilled=runs/student/stage_3 int8=runs/aware:aware \\
+        --development speech/manifest.jsonl --development-where split=base_dev \\
+        --test speech/manifest.jsonl --test-where split=base_test --out runs/table
+
+A run is NAME=DIR, or NAME=DIR:QUANTIZE with what `export --quantize` takes. DIR/NAME.tflite are files without training
+signatures. Each is measured in a process of its own, on one thread. With --keras the test speech is recognised by TensorFlow
+as well, before conversion and quantisation, and its word error rates stand beside the file's. Prints Markdown; needs the
+extra `train`.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from tflite_asr.errors import InputError
+from tflite_asr.quantization import MODES
+
+SUMMARY = "export, tune and measure two-pass models side by side"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="NAME=DIR[:Q]", help="what `train` or `distill` wrote, and how to store it")
+    parser.add_argument("--development", required=True, metavar="M", help="speech to tune rescoring on")
+    parser.add_argument("--development-where", metavar="F=V", help="its rows to keep")
+    parser.add_argument("--test", required=True, metavar="M", help="speech to measure on")
+    parser.add_argument("--test-where", metavar="F=V", help="its rows to keep")
+    parser.add_argument("--keras", action="store_true", help="measure what is not yet converted, too")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where the .tflite files are written")
+
+
+def run(args: argparse.Namespace) -> dict:
+    runs = [_parsed(text) for text in args.runs]
+    if len({name for name, _, _ in runs}) < len(runs):
+        raise InputError(f"expected each name once, got {', '.join(name for name, _, _ in runs)}")
+    from tflite_asr.benchmark.compressed import Run, Speech, compare
+
+    development, test = Speech(args.development, args.development_where), Speech(args.test, args.test_where)
+    return {"rows": compare([Run(*each) for each in runs], development, test, Path(args.out), keras=args.keras)}
+
+
+def _parsed(text: str) -> tuple[str, Path, str]:
+    """NAME=DIR[:QUANTIZE]"""
+    name, equals, rest = text.partition("=")
+    folder, colon, mode = rest.rpartition(":")
+    if not colon:
+        folder, mode = rest, "none"
+    if not equals or not folder or not re.fullmatch(r"[\w-]+", name) or mode not in MODES:
+        raise InputError(f"{text!r}: expected NAME=DIR or NAME=DIR:Q with Q of {', '.join(MODES)}, such as teacher=runs/teacher")
+    return name, Path(folder), mode
+
+
+def describe(result: dict) -> str:
+    keras = "keras_rescored_wer" in result["rows"][0]
+    lines = [
+        "| model | parameters | file, MB | first-pass WER | rescored WER | CER | seconds a second of speech | peak memory, MB |"
+        + keras * " first pass, Keras | rescored, Keras |",
+        "|---|---|---|---|---|---|---|---|" + keras * "---|---|",
+    ]
+    lines += [
+        f"| {row['name']} | {row['parameters']:,} | {row['bytes'] / 1e6:.2f} | {row['first_pass_wer']:.1%} | "
+        f"{row['rescored_wer']:.1%} | {row['rescored_cer']:.1%} | {row['seconds_per_second']:.3f} | {row['peak_private_mb']:.0f} |"
+        + (f" {row['keras_first_pass_wer']:.1%} | {row['keras_rescored_wer']:.1%} |" if keras else "")
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,112 @@
+"""Compress a two-pass model: a smaller student learns from a trained teacher in three stages.
+
+    tflite-asr train sentences_teacher --manifest speech/manifest.jsonl --out runs/teacher
+    tflite-asr distill --teacher runs/teacher --student sentences_student --stages 1,2,3 \\
+        --manifest speech/manifest.jsonl --where split=base_train --out runs/student
+
+1: the student's transducer from the teacher's; 2: its rescorer from the teacher's, its encoder frozen; 3: all together.
+Writes DIR/stage_1, stage_2 and stage_3, each a model that `tflite-asr export` takes. The same command goes on where an
+interrupted one stopped. Needs the extra `train`.
+"""
+
+import argparse
+from pathlib import Path
+
+from tflite_asr.cli.arguments import add_connect, add_seed
+from tflite_asr.errors import InputError
+
+SUMMARY = "train a smaller model from a trained one"
+LEARNING_RATES = {1: 2e-3, 2: 2e-3, 3: 5e-4}  # the highest of each stage
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--teacher", required=True, metavar="DIR", help="what `tflite-asr train` wrote")
+    parser.add_argument("--student", required=True, metavar="PRESET", help="a smaller two-pass model")
+    parser.add_argument("--stages", default="1,2,3", metavar="N,N,...", help="which, in order (default %(default)s)")
+    parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
+    parser.add_argument(
+        "--where", action="append", default=[], metavar="F=V", help="rows to keep: one for all manifests or one for each"
+    )
+    parser.add_argument("--development", action="append", default=[], metavar="M", help="speech to choose the best weights by")
+    parser.add_argument("--development-where", action="append", default=[], metavar="F=V", help="its rows to keep")
+    add_connect(parser)
+    parser.add_argument("--epochs", default="20,5,5", metavar="N,N,...", help="of each stage (default %(default)s)")
+    parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
+    parser.add_argument("--batch", type=int, default=16, help="utterances a step (default %(default)s)")
+    parser.add_argument("--alpha", type=float, default=0.5, help="the teacher's part in the rescorer's loss (default %(default)s)")
+    parser.add_argument(
+        "--beta", type=float, default=50.0, help="of the lattice's mean KL beside the transducer loss (default %(default)s)"
+    )
+    parser.add_argument(
+        "--ctc-weight", type=float, default=0.0, help="of a CTC loss on the student's encoder in stage 1 (default %(default)s)"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="where the stages are written")
+    add_seed(parser)
+
+
+def run(args: argparse.Namespace) -> dict:
+    from tflite_asr.audio.reading import Notices
+    from tflite_asr.cli.arguments import check_least, read_manifests
+    from tflite_asr.cli.train import check_resumes, training_errors
+    from tflite_asr.config import preset
+    from tflite_asr.data.corpus import Corpus
+
+    check_least(args, connect=1, steps=1, batch=1, beta=0, ctc_weight=0, seed=0)
+    if not 0 <= args.alpha <= 1:
+        raise InputError(f"--alpha: expected 0 to 1, got {args.alpha}")
+    if args.development_where and not args.development:
+        raise InputError("--development-where: expected --development with it, got none")
+    stages, epochs = _numbers("--stages", args.stages), _numbers("--epochs", args.epochs)
+    if len(epochs) != len(stages):
+        raise InputError(f"--epochs {args.epochs}: expected one number for each of the stages {args.stages}")
+    student, folder = preset(args.student), Path(args.out)
+    from tflite_asr.models.storage import load_model
+    from tflite_asr.training.distill import Weights, check_pair, check_stages, distill, stage_folder
+    from tflite_asr.training.voices import write_voices
+
+    teacher = load_model(Path(args.teacher))
+    check_pair(teacher.config, student)
+    check_stages(folder, stages)
+    for stage in stages:
+        check_resumes(stage_folder(folder, stage), student)
+    training = read_manifests(args.manifest, args.where)
+    development = read_manifests(args.development, args.development_where)
+    with Notices() as notices:
+        corpus = Corpus(training, student, notices)
+        held_out = Corpus(development, student, notices) if development else None
+    with training_errors(folder):
+        final = stage_folder(folder, stages[-1])
+        final.mkdir(parents=True, exist_ok=True)
+        write_voices(final, corpus, args.seed)
+        last = distill(
+            teacher,
+            student,
+            stages,
+            corpus,
+            held_out,
+            folder,
+            epochs=epochs,
+            learning_rates=[LEARNING_RATES[stage] for stage in stages],
+            weights=Weights(args.alpha, args.beta, args.ctc_weight),
+            connect_up_to=args.connect,
+            batch=args.batch,
+            steps_per_epoch=args.steps,
+            seed=args.seed,
+        )
+    return {"model": str(final), "utterances": len(training), **last}
+
+
+def _numbers(option: str, given: str) -> list[int]:
+    try:
+        numbers = [int(number) for number in given.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise InputError(f"{option} {given}: expected whole numbers above 0 such as 1,2,3")
+    return numbers
+
+
+def describe(result: dict) -> str:
+    from tflite_asr.cli.train import describe
+
+    return describe(result)

@@ -1,0 +1,64 @@
+"""Find how much a two-pass model's second pass should count, on development speech, and write it into its NAME.json.
+
+    tflite-asr tune-rescoring sentences.tflite --manifest speech/manifest.jsonl --where split=base_dev
+
+Weights of the second pass from 0 to 1 are tried on the n-best that the first pass finds, with and without dividing scores
+by the length; the lowest word error rate wins, then the lowest character error rate, then the weight nearest to 0.
+`transcribe --two-pass` and `evaluate --two-pass` use what was found.
+"""
+
+import argparse
+
+from tflite_asr.cli.arguments import add_connect, add_model, add_nbest, add_seed, add_threads
+
+SUMMARY = "find how much the second pass should count"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument("--manifest", required=True, metavar="M", help="development speech")
+    parser.add_argument("--where", metavar="F=V", help="rows to keep, such as split=dev")
+    add_nbest(parser)
+    add_connect(parser)
+    add_seed(parser)
+    add_threads(parser)
+
+
+def run(args: argparse.Namespace) -> dict:
+    import dataclasses
+
+    from tflite_asr.cli.arguments import check_least, check_nbest, load_clips
+    from tflite_asr.data.manifest import read_manifest
+    from tflite_asr.runtime.artifact import write_description
+    from tflite_asr.runtime.evaluation import examples_of
+    from tflite_asr.runtime.recognizer import Recognizer
+    from tflite_asr.runtime.tuning import best_of, try_rescorings
+
+    check_least(args, connect=1, seed=0, threads=1)
+    recognizer = Recognizer.load(args.model, threads=args.threads)
+    check_nbest(args.nbest, recognizer)
+    corpus, clips = load_clips(read_manifest(args.manifest, args.where), recognizer.config, args.connect, args.seed)
+    tried = try_rescorings(recognizer, examples_of(recognizer, corpus, clips), args.nbest)
+    first, best = tried[0].rates, best_of(tried)
+    kept = dataclasses.asdict(best.rescoring)
+    write_description(dataclasses.replace(recognizer.artifact, rescoring=kept))
+    return {
+        "model": str(recognizer.artifact.path),
+        "utterances": best.rates.utterances,
+        **kept,
+        "first_pass_wer": first.wer,
+        "first_pass_cer": first.cer,
+        "wer": best.rates.wer,
+        "cer": best.rates.cer,
+        "tried": [
+            {"weight": t.rescoring.weight, "per_label": t.rescoring.per_label, "wer": t.rates.wer, "cer": t.rates.cer}
+            for t in tried
+        ],
+    }
+
+
+def describe(result: dict) -> str:
+    return (
+        f"second pass counts {result['weight']:.2f}{', scores per label' if result['per_label'] else ''}: WER "
+        f"{result['wer']:.2%} on {result['utterances']} utterances, {result['first_pass_wer']:.2%} with the first pass alone"
+    )

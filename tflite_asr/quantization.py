@@ -1,0 +1,57 @@
+"""What becomes of weights in an exported file: which groups train there, and in which form the others are stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tflite_asr.errors import InputError
+
+# dynamic: the converter's own, int8 kernels that quantise activations as they come; aware: int8 weights on the grid of
+# quantisation-aware training, arithmetic in float
+MODES = ("none", "dynamic", "aware")
+MIN_RUNTIMES = ("2.14", "2.16", "2.21")
+PER_CHANNEL_DENSE = "2.21"  # the first of them whose FULLY_CONNECTED takes int8 weights with a scale a channel
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How an export stores weights."""
+
+    mode: str = "none"
+    trainable: str | None = None  # groups by name or number, comma-separated, all or none; None: all, or none if quantised
+    min_runtime: str = MIN_RUNTIMES[0]  # the oldest runtime that must load the file
+
+    def trainable_groups(self, groups: Sequence[str]) -> list[str]:
+        """Which of the model's groups train on the device."""
+        wanted = self.trainable or ("all" if self.mode == "none" else "none")
+        if wanted in ("all", "none"):
+            chosen = list(groups) if wanted == "all" else []
+        else:
+            numbered = {str(index): name for index, name in enumerate(groups)} | {name: name for name in groups}
+            given = [name.strip() for name in wanted.split(",")]
+            unknown = [name for name in given if name not in numbered]
+            if unknown:
+                raise InputError(
+                    f"--trainable {self.trainable}: no layer group {unknown[0]!r}; expected all, none, or names or numbers of "
+                    + ", ".join(f"{index} {name}" for index, name in enumerate(groups))
+                )
+            chosen = [name for name in groups if name in {numbered[name] for name in given}]
+        if self.mode != "none" and len(chosen) == len(groups):
+            raise InputError(f"--quantize {self.mode}: every layer group is to train, so none can be int8; give --trainable")
+        return chosen
+
+    @property
+    def per_channel_dense(self) -> bool:
+        """Whether dense layers that the converter quantises may have a scale a channel."""
+        return _number(self.min_runtime) >= _number(PER_CHANNEL_DENSE)
+
+    def check_runtime(self, found: str, what: object) -> None:
+        """InputError when a file that needs the runtime `found` does not load on the oldest that it must load on."""
+        if found and _number(found) > _number(self.min_runtime):
+            raise InputError(
+                f"{what}: expected a file for TFLite {self.min_runtime}, its ops need {found}; give --min-runtime {found} "
+                "or another --quantize"
+            )
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])

@@ -1,0 +1,98 @@
+"""Two passes over an utterance: beam search as it comes, and at its end the signature `rescore` over the n-best.
+
+score = lambda log P_rescorer + (1 - lambda) log P_transducer (Sainath et al. 2019, arXiv 1908.10992, section 2.2).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflite_asr.config import ModelConfig
+from tflite_asr.errors import InputError
+from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
+from tflite_asr.runtime.interpreter import SignatureModel
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A hypothesis and what both passes say of it, log probabilities in nats."""
+
+    tokens: tuple[int, ...]
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class Rescoring:
+    """How the passes' scores become one."""
+
+    weight: float = 0.3  # lambda: of the second pass; until `tune-rescoring` has found a better one
+    per_label: bool = False  # scores are divided by the number of labels and the end, so that long is not worse
+    nbest: int | None = None  # how many hypotheses of the first pass are rescored; None: as many as the file takes
+
+    def __post_init__(self):
+        if not 0 <= self.weight <= 1:
+            raise InputError(f"rescoring: expected a weight of the second pass from 0 to 1, got {self.weight}")
+        if self.nbest is not None and self.nbest < 2:
+            raise InputError(f"rescoring: expected an n-best of 2 or more, got {self.nbest}: there would be nothing to choose from")
+
+    def best(self, candidates: Sequence[Candidate]) -> Candidate:
+        """The candidate of the highest score among the n-best."""
+
+        def score(candidate: Candidate) -> float:
+            both = self.weight * candidate.second + (1 - self.weight) * candidate.first
+            return both / (len(candidate.tokens) + 1) if self.per_label else both
+
+        return max(candidates[: self.nbest], key=score)
+
+
+class TwoPasses:
+    """An utterance: beam search over what the encoder puts out of it, and then the second pass.
+
+    Args:
+        model: of a two-pass artifact.
+        config: its configuration.
+    """
+
+    def __init__(self, model: SignatureModel, config: ModelConfig):
+        self.model = model
+        self.config = config
+        self._search = BeamSearch(model, config)
+        self._open = self._search.open()
+        self._encoded: list[np.ndarray] = []  # steps [units] so far
+
+    def advance(self, result: dict[str, np.ndarray]) -> None:
+        """Search on, over what `encode` gave for the whole utterance or `stream` for its next chunk."""
+        for encoded in result["encoded"][0, : int(result["encoded_lengths"][0])].copy():
+            self._encoded.append(encoded)
+            self._open = self._search.advance(encoded, self._open)
+
+    def nbest(self) -> list[Hypothesis]:
+        """Of the first pass so far, best first."""
+        return self._search.closed(self._open)
+
+    def candidates(self) -> list[Candidate]:
+        """The n-best of the whole utterance, in the first pass's order, with what the second pass says of them."""
+        hypotheses = self.nbest()
+        second = self._rescore(hypotheses)
+        return [Candidate(h.tokens, h.log_probability, float(score)) for h, score in zip(hypotheses, second)]
+
+    def _rescore(self, hypotheses: Sequence[Hypothesis]) -> np.ndarray:
+        """Log probabilities of the hypotheses by the second pass; the rows that are left over hold no labels."""
+        sizes = self.config.sizes
+        steps = sizes.max_frames // self.config.encoder.frames_per_step
+        encoded = np.zeros([1, steps, self.config.encoder.units], np.float32)
+        if self._encoded:
+            encoded[0, : len(self._encoded)] = self._encoded
+        tokens = np.zeros([sizes.beam, sizes.max_tokens], np.int32)
+        counts = np.zeros([sizes.beam], np.int32)
+        for row, hypothesis in enumerate(hypotheses):
+            tokens[row, : len(hypothesis.tokens)], counts[row] = hypothesis.tokens, len(hypothesis.tokens)
+        inputs = {
+            "encoded": encoded,
+            "encoded_lengths": np.asarray([len(self._encoded)], np.int32),
+            "tokens": tokens,
+            "token_lengths": counts,
+        }
+        return self.model.run("rescore", inputs)["log_probabilities"][: len(hypotheses)]

@@ -1,0 +1,59 @@
+"""An utterance by chunks: the signature `stream`, which is handed what it remembers."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from tflite_asr.errors import InputError
+from tflite_asr.runtime.artifact import Artifact
+from tflite_asr.runtime.batch import padded_frames
+from tflite_asr.runtime.decoder import BeamSearch
+from tflite_asr.runtime.interpreter import SignatureModel
+
+
+def stream_results(
+    model: SignatureModel, artifact: Artifact, chunks: Iterable[np.ndarray], at: dict[str, np.ndarray]
+) -> Iterator[dict[str, np.ndarray]]:
+    """What `stream` gives for frames [any, mel_bands] as they come, once they fill one of its chunks, and for the rest at
+    the end.
+
+    Args:
+        model: of the artifact.
+        artifact: whose encoder streams.
+        chunks: of log-mel frames.
+        at: the input that says where to leave, of a model with early exits.
+    """
+    config = artifact.config
+    remembered = _start(model, artifact)
+    for frames in _cut(chunks, config.sizes.stream_frames, config.features.mel_bands):
+        inputs = padded_frames(frames, config.sizes.stream_frames, config.features.mel_bands)
+        result = model.run("stream", {**inputs, **at, **remembered})
+        remembered = {name: result[name] for name in remembered}
+        yield result
+
+
+def _start(model: SignatureModel, artifact: Artifact) -> dict[str, np.ndarray]:
+    """What `stream` remembers before the first chunk."""
+    if "stream" not in artifact.signatures:
+        raise InputError(f"{artifact.path}: its encoder needs the whole utterance; transcribe without streaming")
+    zeros = {
+        tensor["name"]: np.zeros(tensor["shape"], tensor["dtype"])
+        for tensor in artifact.signatures["stream"]["inputs"]
+        if tensor["name"] not in ("frames", "frame_lengths", "exit")
+    }
+    if not artifact.config.prediction:
+        return zeros
+    labels = BeamSearch(model, artifact.config).start()
+    return {**zeros, **{name: rows[:1] for name, rows in labels.items()}}
+
+
+def _cut(chunks: Iterable[np.ndarray], size: int, mel_bands: int) -> Iterator[np.ndarray]:
+    """The same frames in chunks of `size`, the last one perhaps shorter."""
+    waiting = np.zeros([0, mel_bands], np.float32)
+    for chunk in chunks:
+        waiting = np.concatenate([waiting, chunk])
+        while len(waiting) >= size:
+            yield waiting[:size]
+            waiting = waiting[size:]
+    if len(waiting):
+        yield waiting
