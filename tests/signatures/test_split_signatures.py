@@ -68,9 +68,12 @@ def assert_same_training(path, plans, config, groups, learning_rate=1e-2):
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_ten_split_steps_of_tiny_are_ten_whole_ones(optimizer, new_tiny_model, tmp_path):
-    cuts = [(1, "auto"), (2, "recompute"), (2, "stash"), (3, "stash")]
-    plans = export_cuts(new_tiny_model(), optimizer, cuts, tmp_path / "cuts.tflite")
-    assert [len(calls) for calls in plans.values()] == [1, 3, 3, 5]
+    # how a step is cut and how it is applied do not depend on each other: every cut with one optimizer, one with the others
+    cuts = {(1, "auto"): 1, (2, "recompute"): 3, (2, "stash"): 3, (3, "stash"): 5}
+    if optimizer != "adam":
+        cuts = {(3, "stash"): 5}
+    plans = export_cuts(new_tiny_model(), optimizer, list(cuts), tmp_path / "cuts.tflite")
+    assert [len(calls) for calls in plans.values()] == list(cuts.values())
     assert_same_training(tmp_path / "cuts.tflite", plans, preset("tiny"), groups=5)
 
 
