@@ -1,4 +1,4 @@
-"""A small CTC model with early exits: what is heard at each, when it is left; and the beam search over labels."""
+"""A small transducer with an early exit: what is heard at each, when it is left; and the beam search over a CTC head's labels."""
 
 from pathlib import Path
 
@@ -29,13 +29,19 @@ def write_model() -> None:
     from tflite_asr.export import SplitOptions, export
     from tflite_asr.models.build import build_model
 
-    encoder = dataclasses.replace(preset("tiny").encoder, layers=2)
-    config = dataclasses.replace(preset("tiny_exits"), encoder=encoder, exits=(0,))
+    tiny = preset("tiny")
+    config = dataclasses.replace(tiny, encoder=dataclasses.replace(tiny.encoder, layers=2), exits=(0,))
     keras.utils.set_random_seed(0)
     model = build_model(config)
-    for head in model.heads:
-        head.kernel.assign(4 * head.kernel)
-        head.bias.assign(np.eye(1, config.vocabulary_size, dtype=np.float32)[0] * 5)
+    weights = model.named_weights()
+    random = np.random.default_rng(1)
+    for name, factor in (("exit_0/kernel", 4), ("joint/encoder_kernel", 3), ("joint/output_kernel", 6)):
+        weights[name].assign(factor * weights[name])
+    for name, blank in (("exit_0/bias", 5), ("joint/output_bias", 13)):
+        weights[name].assign(np.eye(1, config.vocabulary_size, dtype=np.float32)[0] * blank)
+    for name in sorted(weights):
+        if name.startswith("prediction") and not name.endswith(("kernel", "embedding")):
+            weights[name].assign(weights[name] + 0.1 * random.standard_normal(weights[name].shape))
     export(model, MODEL, optimizer="sgd", split=SplitOptions(parts=1), pull=False)
 
 
@@ -53,10 +59,12 @@ def exits() -> dict:
 
 
 def _at_each_exit(recognizer: Recognizer, frames: np.ndarray) -> list[dict]:
-    return [
-        {"steps": len(steps), "entropy": entropy(steps), "confidence": confidence(steps), "text": text()}
-        for steps, text in recognizer.exits(frames, beam=True)
-    ]
+    """The text, and how sure the exit's labels are; a transducer does not tell."""
+    rows = []
+    for steps, text in recognizer.exits(frames, beam=True):
+        sure = {} if steps is None else {"steps": len(steps), "entropy": entropy(steps), "confidence": confidence(steps)}
+        rows.append({"text": text(), **sure})
+    return rows
 
 
 def _left_by(recognizer: Recognizer, policy: dict, utterances: list[np.ndarray]) -> dict:

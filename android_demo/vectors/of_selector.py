@@ -104,6 +104,6 @@ def _selection(found: list[Candidate], random: np.random.Generator, exits: int) 
 
 def _without_what_selection_reads_not(artifact: Artifact) -> dict:
     called = {call["signature"] for plan in artifact.plans.values() for call in plan}
-    values = artifact.to_json() | {"parameters": [], "state": [], "voices": None}
+    values = artifact.to_json() | {"state": [], "voices": None}
     values["signatures"] = {name: values["signatures"][name] for name in sorted(called)}
     return values

@@ -112,6 +112,9 @@ fun calibrated(
     } catch (error: IOException) {
         "not readable (${error.message})"
     }
+    if (artifact.plans.isEmpty()) {
+        throw InputError("${artifact.path}: no layer group trains, all are constants of the file; export it with --trainable")
+    }
     notice("calibration $path: $why; measuring this device, nothing else should run meanwhile")
     val measured = Calibration(artifact.tfliteSha256, device, artifact.plans.keys.associateWith(measure))
     try {

@@ -17,7 +17,7 @@ class Steps(private val recognizer: Recognizer, private val settings: Settings) 
 
     init {
         recognizer.checkGroups(rates)
-        val large = recognizer.artifact.parameters.filter { it.shape.size > 1 }.map { it.name }
+        val large = recognizer.artifact.trainable.filter { it.shape.size > 1 }.map { it.name }
         held = if (settings.biasOnly) recognizer.state().filterKeys { it in large } else emptyMap()
     }
 

@@ -109,13 +109,13 @@ class StreamTrainer(
     /** Go on from where [save] was called; InputError when the file is not one of this artifact or damaged. */
     fun restore(path: File) {
         val artifact = recognizer.artifact
-        val copies = listOf(AVERAGE, BEST).flatMap { name -> artifact.parameters.map { it.copy(name = "$name.${it.name}") } }
+        val copies = listOf(AVERAGE, BEST).flatMap { name -> artifact.trainable.map { it.copy(name = "$name.${it.name}") } }
         val expected = artifact.state + copies + TensorSpec(POSITION, listOf(4), DType.INT32)
         val tensors = loadCheckpoint(path, artifact.tfliteSha256, expected).tensors
         val trained = artifact.state.associate { it.name to tensors.getValue(it.name) }
         recognizer.setState(trained)
-        kept.average = trained + artifact.parameters.associate { it.name to tensors.getValue("$AVERAGE.${it.name}") }
-        kept.bestState = trained + artifact.parameters.associate { it.name to tensors.getValue("$BEST.${it.name}") }
+        kept.average = trained + artifact.trainable.associate { it.name to tensors.getValue("$AVERAGE.${it.name}") }
+        kept.bestState = trained + artifact.trainable.associate { it.name to tensors.getValue("$BEST.${it.name}") }
         val position = tensors.getValue(POSITION).ints()
         round = position[0]
         taken = position[1]
@@ -124,5 +124,5 @@ class StreamTrainer(
     }
 
     private fun named(name: String, tensors: Map<String, Tensor>): Map<String, Tensor> =
-        recognizer.artifact.parameters.associate { "$name.${it.name}" to tensors.getValue(it.name) }
+        recognizer.artifact.trainable.associate { "$name.${it.name}" to tensors.getValue(it.name) }
 }

@@ -19,6 +19,9 @@ data class Gain(val groups: Set<String>, val relativeWerReduction: Double)
 /** Name, shape and dtype of a tensor that goes in or out. */
 data class TensorSpec(val name: String, val shape: List<Int>, val dtype: DType)
 
+/** A weight of a layer group; of a frozen group it is a constant of the file, not [trainable]. */
+data class Parameter(val tensor: TensorSpec, val group: String, val trainable: Boolean)
+
 /** What a signature takes and gives, and the layer groups that it changes. */
 data class Signature(val name: String, val inputs: List<TensorSpec>, val outputs: List<String>, val writes: List<String>)
 
@@ -29,7 +32,7 @@ class Artifact(
     val config: ModelConfig,
     val tokenizer: CharacterTokenizer,
     val groups: List<LayerGroup>,
-    val parameters: List<TensorSpec>, // the weights, without the optimizer's slots
+    val parameters: List<Parameter>
     val state: List<TensorSpec>, // the tensors of get_weights and set_weights
     val exits: List<Exit>,
     val signatures: Map<String, Signature>,
@@ -40,7 +43,14 @@ class Artifact(
     val voices: Mixture? = null, // of many: what an owner's is compared with
 ) {
     /** Whether training can draw the weights back to what was shipped. */
-    val pulls: Boolean get() = signature("train").inputs.any { it.name == "pull" }
+    val pulls: Boolean get() = signatures["train"]?.inputs.orEmpty().any { it.name == "pull" }
+
+    /** The weights that training changes. */
+    val trainable: List<TensorSpec> = parameters.filter { it.trainable }.map { it.tensor }
+
+    /** The groups that cannot train. */
+    val frozenGroups: List<String> =
+        parameters.filter { it.trainable }.map { it.group }.toSet().let { live -> groups.map { it.name }.filter { it !in live } }
 
     fun signature(name: String): Signature =
         signatures[name] ?: throw InputError("$path: no signature $name; there are ${signatures.keys.joinToString()}")
@@ -86,7 +96,9 @@ class Artifact(
                 groups = values.list("groups").map {
                     LayerGroup(it.string("name"), it.long("parameters"), it.long("bytes"), it.long("activation_bytes"))
                 },
-                parameters = values.list("parameters").map { tensor(it, "tensor") },
+                parameters = values.list("parameters").map {
+                    Parameter(tensor(it, "tensor"), it.string("group"), it.boolean("trainable"))
+                },
                 state = values.list("state").map { tensor(it, "tensor") },
                 exits = values.list("exits").map { Exit(it.string("name"), it.string("group")) },
                 signatures = signatures,

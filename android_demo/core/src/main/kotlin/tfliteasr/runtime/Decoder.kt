@@ -31,12 +31,13 @@ class BeamSearch(private val model: SignatureModel, private val config: ModelCon
     fun best(frames: Frames): List<Hypothesis> {
         val result = model.run("encode", paddedFrames(frames, sizes.maxFrames, config.features.melBands))
         val encoded = result.getValue("encoded")
-        val width = encoded.shape.last()
-        val values = encoded.floats()
-        var kept = listOf(start())
-        for (step in 0 until result.getValue("encoded_lengths").int(0)) {
-            kept = advance(values.copyOfRange(step * width, (step + 1) * width), kept)
-        }
+        val steps = encoded.floats().asList().chunked(encoded.shape.last()) { it.toFloatArray() }
+        return bestOfEncoded(steps.take(result.getValue("encoded_lengths").int(0)))
+    }
+
+    /** The same from the encoder's output, one row a step. */
+    fun bestOfEncoded(encoded: List<FloatArray>): List<Hypothesis> {
+        val kept = encoded.fold(listOf(start())) { hypotheses, step -> advance(step, hypotheses) }
         return kept.sortedByDescending { it.logProbability }.map { Hypothesis(it.tokens, it.logProbability) }
     }
 

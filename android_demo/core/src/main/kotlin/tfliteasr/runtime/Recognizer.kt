@@ -11,8 +11,8 @@ const val OWNER_THRESHOLD = "owner_voice.threshold"
 /** A text, and the exit that the encoder was left at, counted from 0. */
 class EarlyText(val text: String, val exit: Int)
 
-/** Log probabilities of the labels at an exit, one row a step, and what decodes them. */
-class ExitResult(val logProbabilities: List<FloatArray>, val text: () -> String)
+/** Log probabilities of the labels at an exit, one row a step, null at a transducer; and what decodes them. */
+class ExitResult(val logProbabilities: List<FloatArray>?, val text: () -> String)
 
 /** A recogniser on the device: transcribes, trains, saves and restores what it learned. */
 class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoCloseable {
@@ -72,20 +72,33 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
     fun transcribe(samples: FloatArray, beam: Boolean = false): String = transcribeFrames(features(samples), beam)
 
     /** The same for log-mel frames. */
-    fun transcribeFrames(frames: Frames, beam: Boolean = false): String = recognized(frames, lastExit, beam)
+    fun transcribeFrames(frames: Frames, beam: Boolean = false): String {
+        val model = modelFor(frames)
+        return if (beam) tokenizer.decode(nbest(model, frames)[0].tokens) else infer(model, frames, lastExit)
+    }
+
+    /** What is said, greedily, at an exit. */
+    private fun infer(model: SignatureModel, frames: Frames, exit: Int): String = decoded(model.run("infer", padded(frames) + at(exit)))
+
+    private fun decoded(result: Map<String, Tensor>): String =
+        tokenizer.decode(result.getValue("tokens").ints().take(result.getValue("token_lengths").int(0)))
+
+    private fun nbest(model: SignatureModel, frames: Frames): List<Hypothesis> {
+        if (config.prediction != null) return BeamSearch(model, config).best(frames)
+        return prefixBeam(rows(model.run("encode", padded(frames)), "log_probabilities"))
+    }
 
     /** Transcribe log-mel frames, leaving the encoder where the policy says. */
     fun transcribeEarly(frames: Frames, policy: ExitPolicy, beam: Boolean = false): EarlyText {
         if (policy.exit != null) {
-            if (policy.exit > lastExit) {
-                val names = artifact.exits.joinToString { it.name }
-                throw InputError("expected an exit from 0 to $lastExit ($names), got ${policy.exit}")
-            }
-            return EarlyText(recognized(frames, policy.exit, beam), policy.exit)
+            at(policy.exit) // refuses one that is not there
+            if (lastExit == 0) return EarlyText(transcribeFrames(frames, beam), 0)
+            if (!beam) return EarlyText(infer(modelFor(frames), frames, policy.exit), policy.exit)
+        } else if (lastExit == 0) {
+            throw InputError("${artifact.path}: has no early exits to choose from")
         }
-        if (lastExit == 0) throw InputError("${artifact.path}: has no early exits to choose from")
         val (exit, result) = exits(frames, beam).withIndex().first { (exit, result) ->
-            exit == lastExit || policy.leaves(exit, result.logProbabilities)
+            exit == lastExit || result.logProbabilities?.let { policy.leaves(exit, it) } ?: false
         }
         return EarlyText(result.text(), exit)
     }
@@ -96,35 +109,48 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
      */
     fun exits(frames: Frames, beam: Boolean = false): Sequence<ExitResult> = sequence {
         val model = modelFor(frames)
-        var inputs = paddedFrames(frames, config.sizes.maxFrames, config.features.melBands)
+        var inputs = padded(frames)
         for (exit in 0..lastExit) {
             val result = model.run("stage_$exit", inputs)
-            val steps = steps(result)
-            yield(ExitResult(steps) { decoded(if (beam) prefixBeam(steps) else bestPath(steps)) })
             inputs = listOf("encoded", "encoded_lengths").associateWith(result::getValue)
+            when {
+                "log_probabilities" in result -> {
+                    val steps = rows(result, "log_probabilities")
+                    yield(ExitResult(steps) { textOf(steps, beam) })
+                }
+                beam -> {
+                    val encoded = rows(result, "encoded")
+                    yield(ExitResult(null) { tokenizer.decode(BeamSearch(model, config).bestOfEncoded(encoded)[0].tokens) })
+                }
+                else -> yield(ExitResult(null) { decoded(result) })
+            }
         }
     }
 
-    private fun recognized(frames: Frames, exit: Int, beam: Boolean): String {
-        val model = modelFor(frames)
-        if (beam && config.prediction != null) return decoded(BeamSearch(model, config).best(frames)[0].tokens)
-        val padded = paddedFrames(frames, config.sizes.maxFrames, config.features.melBands)
-        val inputs = if (lastExit > 0) padded + ("exit" to Tensor.ints().put(0, intArrayOf(exit))) else padded
-        if (beam) return decoded(prefixBeam(steps(model.run("encode", inputs))))
-        val result = model.run("infer", inputs)
-        return tokenizer.decode(result.getValue("tokens").ints().take(result.getValue("token_lengths").int(0)))
+    /** The input that says where to leave, which a model without early exits does not have. */
+    private fun at(exit: Int): Map<String, Tensor> {
+        if (exit !in 0..lastExit) {
+            throw InputError("expected an exit from 0 to $lastExit (${artifact.exits.joinToString { it.name }}), got $exit")
+        }
+        return if (lastExit > 0) mapOf("exit" to Tensor.ints().put(0, intArrayOf(exit))) else emptyMap()
     }
 
-    private fun decoded(tokens: List<Int>) = tokenizer.decode(tokens.take(config.sizes.maxTokens))
+    private fun textOf(steps: List<FloatArray>, beam: Boolean): String {
+        val tokens = if (beam) prefixBeam(steps)[0].tokens else bestPath(steps)
+        return tokenizer.decode(tokens.take(config.sizes.maxTokens))
+    }
 
-    private fun prefixBeam(steps: List<FloatArray>) = prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens)[0].tokens
+    private fun prefixBeam(steps: List<FloatArray>) = prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens)
 
-    /** Log probabilities of the labels, without the padding. */
-    private fun steps(result: Map<String, Tensor>): List<FloatArray> {
-        val values = result.getValue("log_probabilities")
+    /** An output of the encoder, one row a step, without the padding. */
+    private fun rows(result: Map<String, Tensor>, output: String): List<FloatArray> {
+        val values = result.getValue(output)
         return values.floats().asList().chunked(values.shape.last()) { it.toFloatArray() }
             .take(result.getValue("encoded_lengths").int(0))
     }
+
+    /** A whole utterance's inputs. */
+    private fun padded(frames: Frames) = paddedFrames(frames, config.sizes.maxFrames, config.features.melBands)
 
     private fun modelFor(frames: Frames): SignatureModel = if (hearsOwner(frames)) model else shipped.value
 
@@ -151,7 +177,8 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
      * @param clipNorm greatest norm of the gradient, of all groups together in the plan `train`, of each group in `split`;
      *     0 does not clip.
      * @param pull w -= learning_rate * pull * (w - shipped w) at every step; 0 does not.
-     * @param groupRates factors on the learning rate by group name, 1 where not named; 0 leaves a group alone.
+     * @param groupRates factors on the learning rate by group name, 1 where not named; 0 leaves a group alone. A group that the
+     *     file holds frozen has 0.
      * @param plan `train`, the whole step in one call, or another of the artifact's: the same in parts with less memory.
      * @param clipGlobally a plan in parts clips by the norm of all groups too; it takes twice as long.
      */
@@ -168,7 +195,8 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         if (pull != 0f && !artifact.pulls) {
             throw InputError("${artifact.path}: exported without the shipped weights that pull=$pull needs")
         }
-        val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: 1f }
+        val frozen = artifact.frozenGroups
+        val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: if (groups[it] in frozen) 0f else 1f }
         val values = collate(examples, config) + mapOf(
             "learning_rate" to Tensor.scalar(learningRate),
             "clip_norm" to Tensor.scalar(clipNorm),
@@ -183,12 +211,17 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
 
     /** The artifact's plan of this name; [InputError] when there is none. */
     fun plan(name: String): Plan = artifact.plans[name]
-        ?: throw InputError("no plan named '$name'; there are: ${artifact.plans.keys.sorted().joinToString()}")
+        ?: throw InputError("no plan named '$name'; there are: ${artifact.plans.keys.sorted().joinToString().ifEmpty { NO_PLAN }}")
 
-    /** [InputError] when a name is not of a layer group. */
+    /** [InputError] when a name is not of a layer group that can be trained so. */
     fun checkGroups(rates: Map<String, Float>) {
         val unknown = rates.keys - groups.toSet()
         if (unknown.isNotEmpty()) throw InputError("no such layer group: ${unknown.sorted()}; there are $groups")
+        val asked = artifact.frozenGroups.filter { (rates[it] ?: 0f) != 0f }
+        if (asked.isNotEmpty()) {
+            val names = asked.joinToString()
+            throw InputError("${artifact.path}: cannot train $names: constants of the file; export it with --trainable")
+        }
     }
 
     /** Copies of the weights, optimizer slots and step, by tensor name. */
@@ -227,5 +260,9 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
     override fun close() {
         if (shipped.isInitialized()) shipped.value.close()
         model.close()
+    }
+
+    private companion object {
+        const val NO_PLAN = "none, every layer group is a constant of the file; export with --trainable"
     }
 }
