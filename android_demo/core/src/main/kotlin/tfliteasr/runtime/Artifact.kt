@@ -32,7 +32,7 @@ class Artifact(
     val config: ModelConfig,
     val tokenizer: CharacterTokenizer,
     val groups: List<LayerGroup>,
-    val parameters: List<Parameter>
+    val parameters: List<Parameter>,
     val state: List<TensorSpec>, // the tensors of get_weights and set_weights
     val exits: List<Exit>,
     val signatures: Map<String, Signature>,
