@@ -26,3 +26,6 @@ fun writeAtomically(path: File, write: (FileChannel) -> Unit) {
 fun writeAll(channel: FileChannel, bytes: ByteBuffer) {
     while (bytes.hasRemaining()) channel.write(bytes)
 }
+
+/** The same with a text. */
+fun writeTextAtomically(path: File, text: String) = writeAtomically(path) { writeAll(it, ByteBuffer.wrap(text.toByteArray())) }

@@ -5,4 +5,7 @@ package tfliteasr
  *
  * The command line prints the message alone and exits with code 2.
  */
-class InputError(message: String, cause: Throwable? = null) : Exception(message, cause)
+open class InputError(message: String, cause: Throwable? = null) : Exception(message, cause)
+
+/** What could not be written, most likely since the storage is full; what was there before is as it was. */
+class StorageError(message: String, cause: Throwable? = null) : InputError(message, cause)

@@ -10,13 +10,19 @@ class JsonObject(private val values: Map<*, *>, val place: String) {
 
     operator fun contains(name: String): Boolean = values[name] != null
 
+    fun isString(name: String): Boolean = values[name] is String
+
     fun string(name: String): String = value<String>(name, "a string")
 
     fun boolean(name: String): Boolean = value<Boolean>(name, "true or false")
 
     fun long(name: String): Long = value<Long>(name, "a whole number")
 
-    fun int(name: String): Int = Math.toIntExact(long(name))
+    fun int(name: String): Int {
+        val found = long(name)
+        if (found < Int.MIN_VALUE || found > Int.MAX_VALUE) throw InputError("$place: expected a smaller number as '$name', got $found")
+        return found.toInt()
+    }
 
     fun double(name: String): Double = value<Number>(name, "a number").toDouble()
 
@@ -27,6 +33,15 @@ class JsonObject(private val values: Map<*, *>, val place: String) {
     fun shape(name: String): IntArray = value<List<*>>(name, "a list").map {
         (it as? Long)?.toInt() ?: throw InputError("$place: expected whole numbers in '$name', got ${Json.write(it)}")
     }.toIntArray()
+
+    fun numbers(name: String): List<Double> = value<List<*>>(name, "a list").map { number(it, name) }
+
+    fun matrix(name: String): List<List<Double>> = value<List<*>>(name, "a list").map { row ->
+        (row as? List<*> ?: throw InputError("$place: expected only lists in '$name'")).map { number(it, name) }
+    }
+
+    private fun number(value: Any?, name: String): Double =
+        (value as? Number)?.toDouble() ?: throw InputError("$place: expected only numbers in '$name', got ${Json.write(value)}")
 
     fun at(name: String): JsonObject = JsonObject(value<Map<*, *>>(name, "an object"), "$place: $name")
 

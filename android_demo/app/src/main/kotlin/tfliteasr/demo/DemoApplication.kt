@@ -9,13 +9,13 @@ class DemoApplication : Application() {
     val engine: Engine by lazy { Engine(this) }
     val draft = Draft()
 
-    /** Phones before Android 14 tell here that memory runs low; on later ones the readings before each step have to do. */
+    /** Phones before Android 14 tell here that memory runs low; on later ones the readings after each step have to do. */
     @Suppress("DEPRECATION")
     override fun onTrimMemory(level: Int) {
         super.onTrimMemory(level)
         // the screen going away alone is no want of memory
         if (level >= ComponentCallbacks2.TRIM_MEMORY_RUNNING_LOW && level != ComponentCallbacks2.TRIM_MEMORY_UI_HIDDEN) {
-            engine.stop(StopReason.LOW_MEMORY)
+            engine.stop(StopReason.Kind.LOW_MEMORY)
         }
     }
 }

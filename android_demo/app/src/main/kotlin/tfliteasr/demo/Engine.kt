@@ -9,18 +9,24 @@ import java.io.IOException
 import java.util.concurrent.Executor
 import java.util.concurrent.Executors
 import tfliteasr.InputError
+import tfliteasr.StorageError
 import tfliteasr.audio.Sound
 import tfliteasr.data.Corpus
 import tfliteasr.data.Recordings
 import tfliteasr.data.Utterance
+import tfliteasr.personalization.Budget
+import tfliteasr.personalization.CHECKPOINT
 import tfliteasr.personalization.Candidate
 import tfliteasr.personalization.Epoch
 import tfliteasr.personalization.Limits
-import tfliteasr.personalization.RecordedSpeech
 import tfliteasr.personalization.Rounds
+import tfliteasr.personalization.RoundsTrainer
+import tfliteasr.personalization.STATE
 import tfliteasr.personalization.Settings
+import tfliteasr.personalization.Speech
 import tfliteasr.personalization.StopReason
 import tfliteasr.personalization.TrainingListener
+import tfliteasr.personalization.ownerOf
 import tfliteasr.personalization.readReplay
 import tfliteasr.runtime.ModelConfig
 import tfliteasr.runtime.Recognizer
@@ -43,15 +49,16 @@ class Engine(private val context: Context) {
 
     private val recordings = Recordings(context.noBackupFilesDir.resolve("recordings"))
     private val learned = context.noBackupFilesDir.resolve("learned")
-    private val checkpoint = learned.resolve("checkpoint.safetensors")
+    private val checkpoint = learned.resolve(CHECKPOINT)
     private val files = ModelFiles(context)
+    private val calibration = DeviceCalibration(context, THREADS)
     private val worker = Executors.newSingleThreadExecutor { Thread(it, "interpreter") }
     private val keeper = Executors.newSingleThreadExecutor { Thread(it, "recordings") }
     private val main = Handler(Looper.getMainLooper())
     private var recognizer: Recognizer? = null // of the worker
 
     @Volatile
-    private var asked: StopReason? = null
+    private var asked: StopReason.Kind? = null
 
     init {
         worker.run(R.string.problem_model) {
@@ -75,12 +82,19 @@ class Engine(private val context: Context) {
         main.post { done(true) }
     }
 
-    /** What the shipped model hears, and what it hears with what was learned; nulls when that did not work. */
-    fun listen(sound: Sound, tell: (before: String?, after: String?) -> Unit) =
-        worker.run(R.string.problem_listening, { tell(null, null) }) {
-            val after = recognizer().transcribe(sound.samples, beam = true)
-            val before = open().use { it.transcribe(sound.samples, beam = true) }
-            main.post { tell(before, after) }
+    /**
+     * What the shipped model hears, and what it hears with what was learned; nulls when that did not work.
+     *
+     * @param tell also told whether it was the voice that was learned: for another one what was learned is not used.
+     */
+    fun listen(sound: Sound, tell: (before: String?, after: String?, ownVoice: Boolean) -> Unit) =
+        worker.run(R.string.problem_listening, { tell(null, null, true) }) {
+            val recognizer = recognizer()
+            val frames = recognizer.features(sound.samples)
+            val after = recognizer.transcribeFrames(frames, beam = true)
+            val ownVoice = recognizer.hearsOwner(frames)
+            val before = open().use { it.transcribeFrames(frames, beam = true) }
+            main.post { tell(before, after, ownVoice) }
         }
 
     /** Train until it is done or stopped, if there is enough to train on; [done] is called on the main thread at the end. */
@@ -96,19 +110,34 @@ class Engine(private val context: Context) {
         }
     }
 
-    private fun ended(reason: StopReason?, done: () -> Unit) {
-        state = state.copy(running = false, stopped = reason)
+    private fun ended(reason: StopReason.Kind?, done: () -> Unit) {
+        state = state.copy(running = false, measuring = false, stopped = reason)
         onChange()
         done()
     }
 
-    private fun train(utterances: List<Utterance>, limits: Limits): StopReason = try {
-        val recognizer = recognizer()
-        val corpus = Corpus(utterances, recognizer.config, recognizer.tokenizer)
-        val data = RecordedSpeech(recognizer, corpus, utterances, SETTINGS)
-        val replay = readReplay(recognizer.artifact)
+    /**
+     * One round over all recordings. What was begun with the same recordings is gone on with; with new ones, training begins anew
+     * from what was learned.
+     */
+    private fun train(utterances: List<Utterance>, limits: Limits): StopReason.Kind = try {
         learned.mkdirs()
-        Rounds(recognizer, data, SETTINGS, checkpoint, resources, limits, replay, Progress()).run(MOST_ROUNDS).stoppedBecause
+        val calibration = calibration.of(files.artifact()) {
+            forget()
+            change { it.copy(measuring = true) }
+        }
+        change { it.copy(measuring = false) }
+        val recognizer = recognizer()
+        val speech = Speech(Corpus(utterances, recognizer.config, recognizer.tokenizer), utterances)
+        val rounds = Rounds(1, resources, limits, calibration) { asked?.let { StopReason(it, "asked to stop") } }
+        val replay = readReplay(recognizer.artifact)
+        val trainer = RoundsTrainer(
+            recognizer, speech.corpus, utterances, SETTINGS, rounds, learned, replay, Progress(), anew = true,
+        )
+        val stopped = trainer.run().kind
+        recognizer.owner = ownerOf(recognizer, speech)
+        recognizer.save(checkpoint)
+        stopped
     } catch (error: Exception) {
         forget() // weights in the middle of training; the checkpoint has the best
         throw error
@@ -120,14 +149,14 @@ class Engine(private val context: Context) {
         recognizer = null
     }
 
-    /** Ask the training to stop; it does before its next step. */
-    fun stop(reason: StopReason) {
+    /** Ask the training to stop; it does at the end of its step. */
+    fun stop(reason: StopReason.Kind) {
         asked = reason
     }
 
     /** Delete the recordings and what was learned; [done] is told whether nothing is left. */
     fun deleteAll(done: (Boolean) -> Unit) {
-        stop(StopReason.ASKED)
+        stop(StopReason.Kind.ASKED)
         worker.run(R.string.problem_delete, { done(false) }) {
             if (learned.exists() && !learned.deleteRecursively()) throw InputError("$learned: could not be deleted whole")
             forget()
@@ -140,10 +169,8 @@ class Engine(private val context: Context) {
     }
 
     private inner class Progress : TrainingListener {
-        override fun stopReason(): StopReason? = asked
-
-        override fun onRound(number: Int, candidate: Candidate, budgetMb: Double) =
-            change { it.copy(round = number, candidate = candidate, budgetMb = budgetMb, reading = resources.now()) }
+        override fun onRound(number: Int, chosen: Candidate, budget: Budget) =
+            change { it.copy(chosen = chosen, budget = budget, reading = resources.now()) }
 
         override fun onStep(number: Int, steps: Int, loss: Float) =
             change { it.copy(step = number, steps = steps, loss = loss, reading = resources.now()) }
@@ -160,6 +187,7 @@ class Engine(private val context: Context) {
         } catch (error: InputError) {
             Log.w(TAG, error)
             checkpoint.renameTo(File(learned, "unreadable.safetensors"))
+            learned.resolve(STATE).delete() // of training that led to it
             change { it.copy(problem = R.string.problem_checkpoint) }
         }
     }
@@ -172,10 +200,16 @@ class Engine(private val context: Context) {
             block()
         } catch (error: Exception) { // whatever it is, the app goes on and the owner is told
             Log.e(TAG, "failed", error)
-            val told = if (problem == R.string.problem_model && error is IOException) R.string.problem_room else problem
-            change { it.copy(problem = told) }
+            change { it.copy(problem = if (error is IOException || error is StorageError) forStorage(problem) else problem) }
             main.post(failed)
         }
+    }
+
+    /** What to say when it did not work for want of room. */
+    private fun forStorage(problem: Int) = when (problem) {
+        R.string.problem_model -> R.string.problem_room
+        R.string.problem_training -> R.string.problem_learned_room
+        else -> problem
     }
 
     private fun change(next: (TrainingState) -> TrainingState) {
@@ -192,9 +226,12 @@ class Engine(private val context: Context) {
 
     companion object {
         const val LEAST_RECORDINGS = 5
+
+        /** When training is to stop: memory for other apps, a battery for the day, a phone that can be held. */
+        val LIMITS = Limits(leastAvailableRamMb = 200.0, leastBatteryPercent = 30.0, mostTemperatureC = 42.0)
+
         private const val TAG = "Engine"
         private const val THREADS = 2
-        private const val MOST_ROUNDS = 3
-        private val SETTINGS = Settings(epochs = 8, patience = 3, connect = 2, epochSteps = 8)
+        private val SETTINGS = Settings(connect = 2) // all else as measured; a phone that runs low stops it earlier
     }
 }

@@ -8,7 +8,7 @@ import tfliteasr.runtime.SignatureModel
 import tfliteasr.runtime.Tensor
 
 /** The TFLite library of Android, with XNNPACK; direct buffers go in and out. */
-class InterpreterModel(private val path: File, threads: Int) : SignatureModel {
+class InterpreterModel(private val path: File, private val threads: Int) : SignatureModel {
     private val interpreter = told("$path: the TFLite runtime cannot load it") {
         Interpreter(path, Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true))
     }
@@ -30,6 +30,8 @@ class InterpreterModel(private val path: File, threads: Int) : SignatureModel {
             ?: throw InputError("$path: $output is ${tensor.dataType()}, which is not known")
         return Tensor(dtype, tensor.shape()).also { it.bytes().put(tensor.asReadOnlyBuffer()) }
     }
+
+    override fun anew() = InterpreterModel(path, threads)
 
     override fun close() = interpreter.close()
 

@@ -32,10 +32,11 @@ class ListenScreen(private val activity: MainActivity) : Screen {
     private fun recorded(sound: Sound) {
         before.setText(R.string.listen_working)
         after.text = ""
-        activity.engine.listen(sound) { shipped, learned ->
+        activity.engine.listen(sound) { shipped, learned, ownVoice ->
             before.text = shipped?.ifEmpty { null } ?: activity.getString(R.string.listen_nothing)
             after.text = learned?.ifEmpty { null } ?: activity.getString(R.string.listen_nothing)
             if (shipped == null) hold.say(R.string.problem_listening)
+            if (!ownVoice) hold.say(R.string.listen_other_voice)
         }
         activity.engine.stored { _, _, learnedBytes -> if (learnedBytes == 0L) hold.say(R.string.listen_not_learned) }
     }

@@ -2,7 +2,6 @@ package tfliteasr.demo
 
 import android.app.job.JobParameters
 import android.app.job.JobService
-import tfliteasr.personalization.Limits
 import tfliteasr.personalization.StopReason
 
 /** The night's training: goes on from the checkpoint, and leaves one when the phone is taken off the charger. */
@@ -10,12 +9,12 @@ class NightTraining : JobService() {
     private val engine get() = (application as DemoApplication).engine
 
     override fun onStartJob(parameters: JobParameters): Boolean {
-        engine.train(Limits(onlyCharging = true)) { jobFinished(parameters, false) }
+        engine.train(Engine.LIMITS.copy(onlyCharging = true)) { jobFinished(parameters, false) }
         return true // it goes on after this call
     }
 
     override fun onStopJob(parameters: JobParameters): Boolean {
-        engine.stop(StopReason.NOT_CHARGING)
+        engine.stop(StopReason.Kind.NOT_CHARGING)
         return true // once more, when the phone is idle and charging again
     }
 }

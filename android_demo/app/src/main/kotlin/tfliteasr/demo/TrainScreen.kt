@@ -5,7 +5,6 @@ import android.widget.Button
 import android.widget.ProgressBar
 import android.widget.Switch
 import android.widget.TextView
-import tfliteasr.personalization.Limits
 import tfliteasr.personalization.StopReason
 
 /** How training is chosen and goes on, and a button that stops it. */
@@ -19,8 +18,8 @@ class TrainScreen(private val activity: MainActivity) : Screen {
     private var recordings = 0
 
     init {
-        start.setOnClickListener { engine.train(Limits()) }
-        stop.setOnClickListener { engine.stop(StopReason.ASKED) }
+        start.setOnClickListener { engine.train(Engine.LIMITS) }
+        stop.setOnClickListener { engine.stop(StopReason.Kind.ASKED) }
         view.findViewById<Switch>(R.id.night).run {
             isChecked = schedule.isOn()
             setOnCheckedChangeListener { _, on -> schedule.set(on) }
@@ -42,9 +41,9 @@ class TrainScreen(private val activity: MainActivity) : Screen {
         text(R.id.state, summary(state))
         text(
             R.id.round,
-            state.candidate?.let {
-                val (groups, parts) = it.trained.size to it.calls
-                activity.getString(R.string.train_round, state.round, groups, parts, it.memoryMb, state.budgetMb)
+            state.chosen?.let {
+                val (groups, calls) = it.trainableGroups.size to it.calls
+                activity.getString(R.string.train_round, groups, calls, it.predictedPeakMb, state.budget?.ramMb)
             },
         )
         text(R.id.step, state.loss?.let { activity.getString(R.string.train_step, state.step, state.steps, it) })
@@ -55,16 +54,15 @@ class TrainScreen(private val activity: MainActivity) : Screen {
         view.findViewById<CurveView>(R.id.curve).history = state.history
         val reading = state.reading ?: engine.resources.now()
         val charging = if (reading.charging) activity.getString(R.string.train_charging) else ""
-        text(
-            R.id.resources,
-            activity.getString(R.string.train_resources, reading.availableRamMb, reading.batteryPercent, charging),
-        )
+        val battery = reading.batteryPercent?.let { activity.getString(R.string.train_battery, it, charging) }.orEmpty()
+        text(R.id.resources, activity.getString(R.string.train_resources, reading.availableRamMb, battery))
     }
 
     override fun hide() {}
 
     private fun summary(state: TrainingState): String = when {
         state.problem != null -> activity.getString(state.problem)
+        state.measuring -> activity.getString(R.string.train_measuring)
         state.running && state.history.isEmpty() -> activity.getString(R.string.train_waiting)
         state.stopped != null && !state.running -> activity.getString(message(state.stopped))
         state.history.isNotEmpty() -> state.history.last().let {
@@ -74,15 +72,15 @@ class TrainScreen(private val activity: MainActivity) : Screen {
         else -> activity.getString(R.string.train_idle)
     }
 
-    private fun message(reason: StopReason): Int = when (reason) {
-        StopReason.EPOCHS_DONE, StopReason.ROUNDS_DONE -> R.string.stopped_epochs_done
-        StopReason.NO_GAIN -> R.string.stopped_no_gain
-        StopReason.ASKED -> R.string.stopped_asked
-        StopReason.LOW_MEMORY -> R.string.stopped_low_memory
-        StopReason.LOW_BATTERY -> R.string.stopped_low_battery
-        StopReason.NOT_CHARGING -> R.string.stopped_not_charging
-        StopReason.TOO_HOT -> R.string.stopped_too_hot
-        StopReason.NO_PLAN_FITS -> R.string.stopped_no_plan_fits
+    private fun message(reason: StopReason.Kind): Int = when (reason) {
+        StopReason.Kind.EPOCHS_DONE, StopReason.Kind.ROUNDS_DONE, StopReason.Kind.ALL_HEARD -> R.string.stopped_done
+        StopReason.Kind.NO_GAIN -> R.string.stopped_no_gain
+        StopReason.Kind.ASKED -> R.string.stopped_asked
+        StopReason.Kind.LOW_MEMORY -> R.string.stopped_low_memory
+        StopReason.Kind.LOW_BATTERY -> R.string.stopped_low_battery
+        StopReason.Kind.NOT_CHARGING -> R.string.stopped_not_charging
+        StopReason.Kind.TOO_HOT -> R.string.stopped_too_hot
+        StopReason.Kind.NO_PLAN_FITS -> R.string.stopped_no_plan_fits
     }
 
     private fun text(id: Int, text: String?) {

@@ -4,8 +4,10 @@ import java.io.File
 import java.io.IOException
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
+import kotlin.math.abs
 import kotlin.math.roundToInt
 import tfliteasr.InputError
+import tfliteasr.StorageError
 import tfliteasr.runtime.reading
 import tfliteasr.writeAll
 import tfliteasr.writeAtomically
@@ -60,6 +62,7 @@ private fun decoded(format: ByteBuffer, data: ByteBuffer, place: String): Sound 
         sum / channels / FULL_SCALE
     }
     if (samples.isEmpty()) throw InputError("$place: expected speech, got a file without samples; leave it out")
+    if (samples.none { abs(it) >= SILENT_PEAK }) throw InputError("$place: expected speech, got silence; leave it out")
     return Sound(samples, rate)
 }
 
@@ -75,12 +78,13 @@ fun writeWav(path: File, sound: Sound) {
         bytes.flip()
         writeAtomically(path) { writeAll(it, bytes) }
     } catch (error: IOException) {
-        throw InputError("$path: could not be written (${error.message}); is the storage full?", error)
+        throw StorageError("$path: could not be written (${error.message}); is the storage full?", error)
     }
 }
 
 private const val PCM = 1
 private const val EXTENSIBLE = 0xfffe
+private const val SILENT_PEAK = 1e-4f // -80 dB of full scale; a muted microphone stays below, a distant whisper does not
 private const val FULL_SCALE = 32768f
 
 private fun tag(bytes: ByteBuffer, at: Int) = String(ByteArray(4) { bytes.get(at + it) }, Charsets.ISO_8859_1)

@@ -1,14 +1,14 @@
 package tfliteasr.data
 
-import kotlin.math.roundToInt
-import kotlin.random.Random
+import kotlin.math.round
+import tfliteasr.Generator
 import tfliteasr.InputError
 import tfliteasr.audio.readWav
 import tfliteasr.runtime.ModelConfig
 import tfliteasr.text.CharacterTokenizer
 
 /** Utterances held in memory as 16-bit samples, checked when they are loaded, and clips of them put together. */
-class Corpus(val utterances: List<Utterance>, val config: ModelConfig, private val tokenizer: CharacterTokenizer) {
+class Corpus(val utterances: List<Utterance>, val config: ModelConfig, val tokenizer: CharacterTokenizer) {
     private val rate = config.features.sampleRate
     private val loaded = utterances.associate { it.where to load(it) }
 
@@ -26,7 +26,7 @@ class Corpus(val utterances: List<Utterance>, val config: ModelConfig, private v
                 "${utterance.where}: expected at most ${config.maxSeconds} s, got ${sound.seconds} s; cut it or leave it out",
             )
         }
-        return ShortArray(sound.samples.size) { (sound.samples[it] * SCALE).roundToInt().toShort() }
+        return ShortArray(sound.samples.size) { round(sound.samples[it] * SCALE).toInt().toShort() }
     }
 
     /** [n] in [-1, 1]. */
@@ -35,9 +35,13 @@ class Corpus(val utterances: List<Utterance>, val config: ModelConfig, private v
         return FloatArray(stored.size) { stored[it] / SCALE }
     }
 
+    /** How long a clip lasts, gaps included. */
+    fun seconds(clip: Clip): Double =
+        clip.parts.sumOf { loaded.getValue(it.where).size }.toDouble() / rate + clip.gapsSeconds.sum()
+
     /** The clip's parts and gaps; with [random], at a random speed, level, noise and with pauses. */
-    fun assemble(clip: Clip, random: Random? = null): FloatArray {
-        val speed = if (random == null) 1.0 else SPEEDS[random.nextInt(SPEEDS.size)]
+    fun assemble(clip: Clip, random: Generator? = null): FloatArray {
+        val speed = if (random == null) 1.0 else SPEEDS[random.integers(0, SPEEDS.lastIndex)]
         val pieces = ArrayList<FloatArray>()
         clip.parts.forEachIndexed { index, part ->
             if (index > 0) pieces.add(FloatArray((clip.gapsSeconds[index - 1] * rate).toInt()))
@@ -46,21 +50,11 @@ class Corpus(val utterances: List<Utterance>, val config: ModelConfig, private v
         val samples = FloatArray(pieces.sumOf { it.size })
         var at = 0
         for (piece in pieces) {
-            val level = if (random == null) 1.0 else gain(random.nextDouble(-6.0, 6.0))
-            for (sample in piece) samples[at++] = (sample * level).toFloat()
+            val level = if (random == null) 1f else gain(random.uniform(-6.0, 6.0)).toFloat()
+            for (sample in piece) samples[at++] = sample * level
         }
         return if (random == null) samples else varyRecording(samples, rate, random)
     }
-
-    /** Clips of [utterances] that fit the model; those of a clip with too many tokens each on its own. */
-    fun fittingClips(utterances: List<Utterance>, upTo: Int, random: Random, maxSeconds: Double): List<Clip> =
-        connect(utterances, upTo, random) { seconds(it) <= maxSeconds }.flatMap { clip ->
-            val fits = tokenizer.encode(clip.text).size <= config.sizes.maxTokens
-            if (fits) listOf(clip) else clip.parts.map { Clip(listOf(it)) }
-        }
-
-    private fun seconds(clip: Clip): Double =
-        clip.parts.sumOf { loaded.getValue(it.where).size }.toDouble() / rate + clip.gapsSeconds.sum()
 
     private companion object {
         const val SCALE = 32767f

@@ -1,20 +1,19 @@
 package tfliteasr.data
 
 import java.io.File
-import java.nio.ByteBuffer
 import tfliteasr.InputError
 import tfliteasr.Json
 import tfliteasr.JsonObject
 import tfliteasr.runtime.reading
-import tfliteasr.writeAll
-import tfliteasr.writeAtomically
+import tfliteasr.writeTextAtomically
 
 /**
  * One row of a manifest.
  *
+ * @property speaker null where the row does not say.
  * @property where `manifest.jsonl:17`.
  */
-data class Utterance(val audio: File, val text: String, val where: String)
+data class Utterance(val audio: File, val text: String, val speaker: String?, val where: String)
 
 /** The utterances of a manifest, JSON Lines with `audio` and `text`, in its order; no audio file is opened. */
 fun readManifest(path: File): List<Utterance> {
@@ -30,11 +29,18 @@ private fun utterance(row: JsonObject, manifest: File): Utterance {
     val audio = row.string(if ("audio" in row) "audio" else "audio_filepath")
     val text = row.string("text")
     if (text.isBlank()) throw InputError("${row.place}: expected a transcript as 'text'; give what was said or leave the row out")
-    return Utterance(manifest.absoluteFile.resolveSibling(audio), text, row.place)
+    return Utterance(manifest.absoluteFile.resolveSibling(audio), text, speaker(row), row.place)
+}
+
+/** A name or a number. */
+private fun speaker(row: JsonObject): String? = when {
+    "speaker" !in row -> null
+    row.isString("speaker") -> row.string("speaker")
+    else -> row.long("speaker").toString()
 }
 
 /** Write rows as JSON Lines; the file is complete or it is as it was. */
 fun writeManifest(path: File, rows: List<Map<String, Any>>) {
     val text = rows.joinToString("") { Json.write(it) + "\n" }
-    writeAtomically(path) { writeAll(it, ByteBuffer.wrap(text.toByteArray())) }
+    writeTextAtomically(path, text)
 }

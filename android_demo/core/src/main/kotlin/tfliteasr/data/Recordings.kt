@@ -3,6 +3,7 @@ package tfliteasr.data
 import java.io.File
 import java.io.IOException
 import tfliteasr.InputError
+import tfliteasr.StorageError
 import tfliteasr.audio.Sound
 import tfliteasr.audio.writeWav
 
@@ -22,17 +23,17 @@ class Recordings(private val folder: File) {
 
     /** Keep a recording of [text]; [InputError], and all earlier ones as they were, when it cannot be stored. */
     fun keep(sound: Sound, text: String): Utterance {
-        if (!folder.isDirectory && !folder.mkdirs()) throw InputError("$folder: could not be made; is the storage full?")
+        if (!folder.isDirectory && !folder.mkdirs()) throw StorageError("$folder: could not be made; is the storage full?")
         val before = all()
         val number = folder.list().orEmpty().mapNotNull { it.removeSuffix(".wav").toIntOrNull() }.maxOrNull() ?: 0
-        val audio = folder.resolve("%05d.wav".format(number + 1))
+        val audio = folder.resolve((number + 1).toString().padStart(5, '0') + ".wav")
         writeWav(audio, sound)
         try {
             val rows = before.map { it.audio.name to it.text } + (audio.name to text)
             writeManifest(manifest, rows.map { (name, words) -> mapOf("audio" to name, "text" to words) })
         } catch (error: IOException) {
             audio.delete()
-            throw InputError("$manifest: could not be written (${error.message}); is the storage full?", error)
+            throw StorageError("$manifest: could not be written (${error.message}); is the storage full?", error)
         }
         return all().last()
     }

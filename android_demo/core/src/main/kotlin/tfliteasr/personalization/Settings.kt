@@ -1,18 +1,29 @@
 package tfliteasr.personalization
 
-/** How a personalisation trains. */
+/** How a personalisation trains; the defaults are those of the Python side. */
 data class Settings(
-    val epochs: Int = 20,
+    val epochs: Int = 40,
     val learningRate: Double = 1e-3, // at first; falls to a tenth by a cosine
     val clipNorm: Double = 20.0, // of the gradient of the mean loss of an utterance
     val pull: Double = 0.0, // towards the shipped weights, see `Recognizer.trainStep`
-    val epochSteps: Int = 1, // least steps of an epoch: few utterances are joined and augmented anew until they fill it
-    val patience: Int = 6, // epochs without a better validation result before training stops
+    val epochSteps: Int = 25, // least steps of an epoch: few utterances are joined and augmented anew until they fill it
+    val patience: Int = 25, // epochs without a better validation result before training stops
     val validationShare: Double = 0.15,
+    val averaging: Double = 0.15, // share of an epoch's weights in the moving average that is validated and kept; 1 keeps them alone
     val connect: Int = 1, // most clips of one training string; strings are drawn anew every epoch
     val augment: Boolean = true, // speed, level, noise: fifty utterances go a longer way
     val replay: Int = 2, // rows of each batch that hold shipped utterances instead of the owner's
+    val plan: String = "train", // of the artifact: train, or split for less memory
     val groupRates: Map<String, Double> = emptyMap(),
-    val plan: String = "train", // which of the artifact's plans
+    val exit: Int? = null, // that is to learn, and is validated; null: the last
+    val biasOnly: Boolean = false, // of each layer only what has one dimension learns: biases, gains and shifts
     val seed: Int = 0,
+)
+
+/** How a phone that hears one utterance after the other trains. */
+data class Pace(
+    val window: Int = 200, // utterances that are kept at most
+    val windowBytes: Long = 1_000_000, // of them on disk at most; one second of speech is 4 kB
+    val stride: Int = 10, // new utterances before it trains again
+    val steps: Int = 40, // that it then takes
 )

@@ -1,14 +1,25 @@
 package tfliteasr.personalization
 
-/** Why training ended. */
-enum class StopReason(val text: String) {
-    EPOCHS_DONE("all epochs done"),
-    ROUNDS_DONE("all rounds done"),
-    NO_GAIN("no better validation result for a while"),
-    ASKED("asked to stop"),
-    LOW_MEMORY("memory ran low"),
-    LOW_BATTERY("the battery ran low"),
-    NOT_CHARGING("the charger was taken off"),
-    TOO_HOT("the device became hot"),
-    NO_PLAN_FITS("no way to train fits into the memory there is"),
+/**
+ * Why training ended or does not begin.
+ *
+ * @property kind for an app, which has words of its own for its owner.
+ * @property text with the figures, in the Python side's words.
+ */
+data class StopReason(val kind: Kind, val text: String) {
+    enum class Kind {
+        EPOCHS_DONE,
+        NO_GAIN,
+        ROUNDS_DONE,
+        ALL_HEARD,
+        ASKED,
+        LOW_MEMORY,
+        LOW_BATTERY,
+        NOT_CHARGING,
+        TOO_HOT,
+        NO_PLAN_FITS,
+    }
+
+    /** The same at another place of training. */
+    fun at(place: String) = copy(text = "$place: $text")
 }

@@ -2,126 +2,123 @@ package tfliteasr.personalization
 
 import kotlin.math.PI
 import kotlin.math.cos
-import kotlin.random.Random
+import kotlin.math.round
+import tfliteasr.Generator
+import tfliteasr.InputError
+import tfliteasr.data.Corpus
+import tfliteasr.data.Utterance
+import tfliteasr.personalization.StopReason.Kind
 import tfliteasr.runtime.Example
 import tfliteasr.runtime.Recognizer
-import tfliteasr.runtime.evaluate
-import tfliteasr.runtime.processMemory
+import tfliteasr.runtime.StepResult
+
+class Split<T>(val training: List<T>, val heldOut: List<T>)
+
+/** Training and validation utterances, disjoint: [share] of them held out by seed, at least one of each. */
+fun <T> split(utterances: List<T>, share: Double, seed: Int): Split<T> {
+    if (utterances.size < 2) {
+        throw InputError("expected at least 2 utterances to adapt to (one is held out), got ${utterances.size}")
+    }
+    if (!(share > 0 && share < 1)) throw InputError("validation share: expected more than 0 and less than 1, got $share")
+    val count = round(share * utterances.size).toInt().coerceIn(1, utterances.size - 1)
+    val heldOut = Generator(seed.toLong(), 7).permutation(utterances.size).take(count).toSet()
+    val (held, training) = utterances.withIndex().partition { it.index in heldOut }
+    return Split(training.map { it.value }, held.map { it.value })
+}
 
 /**
- * One row of the history; epoch 0 is before training.
- *
- * @property trainLoss mean of the steps, nats an utterance; null before training.
- */
-data class Epoch(
-    val epoch: Int,
-    val step: Int,
-    val seconds: Double,
-    val trainLoss: Double?,
-    val validationLoss: Double,
-    val validationWer: Double,
-    val rssMb: Double?,
-    val best: Boolean,
-)
-
-/** What a personalisation did; the recogniser holds the weights of the best epoch. */
-class Outcome(val history: List<Epoch>, val steps: Int, val seconds: Double, val stoppedBecause: StopReason)
-
-/**
- * Train on one person's speech, keep the weights of the best epoch by validation WER, by loss on ties.
- *
- * Epoch 0 counts: when training never helps, the weights stay as they were.
+ * Train on [utterances], keep the weights of the best epoch by validation WER, by loss on ties.
  *
  * @param recognizer trained in place.
+ * @param corpus holds the utterances' audio.
+ * @param utterances of one person; a share is held out for validation.
  * @param replay shipped utterances, mixed into the batches so that other voices and words are not forgotten.
  */
-class Trainer(
+fun personalize(
+    recognizer: Recognizer,
+    corpus: Corpus,
+    utterances: List<Utterance>,
+    settings: Settings,
+    replay: List<Example> = emptyList(),
+    listener: TrainingListener = object : TrainingListener {},
+): Outcome {
+    val parts = split(utterances, settings.validationShare, settings.seed)
+    return Epochs(recognizer, corpus, parts.heldOut, settings, replay, listener).train(parts.training)
+}
+
+/**
+ * Trains in epochs, on growing speech if need be; what it is validated on stays the same.
+ *
+ * @param heldOut the utterances to validate on.
+ * @param settings how to validate; training may have others.
+ * @param listener told of each step.
+ */
+class Epochs(
     private val recognizer: Recognizer,
-    private val data: TrainingData,
+    private val corpus: Corpus,
+    heldOut: List<Utterance>,
     private val settings: Settings,
     private val replay: List<Example> = emptyList(),
     private val listener: TrainingListener = object : TrainingListener {},
 ) {
-    private val started = System.nanoTime()
-    private val history = ArrayList<Epoch>()
-    private val groupRates = settings.groupRates.mapValues { it.value.toFloat() }
-    private var step = 0
+    private val words = heldOut.sumOf { utterance -> utterance.text.split(Regex("\\s+")).count { it.isNotEmpty() } }
+    val validation: List<Example> = validationExamples(recognizer, corpus, heldOut, settings)
 
-    fun personalize(): Outcome {
-        recognizer.checkGroups(groupRates)
-        val validation = data.validation()
-        var bestState = recognizer.state()
-        var lastBest = measure(validation, 0, null).epoch
-        var stopped = StopReason.EPOCHS_DONE
-        for (epoch in 1..settings.epochs) {
-            val losses = ArrayList<Float>()
-            val interrupted = train(epoch, losses)
-            if (interrupted != null) {
-                stopped = interrupted
+    /** Steps of an epoch, and why training must stop after the last of them. */
+    private class Taken(val results: List<StepResult>, val reason: StopReason?)
+
+    /**
+     * Train from the weights that the recogniser has; afterwards it has the best.
+     *
+     * @param training the utterances to learn from.
+     * @param how to train.
+     * @param done epochs of an interrupted training, which are not done again.
+     * @param mustStop asked after every step; training ends at the end of a step for which it gives a reason.
+     * @param onEpoch told of every row of the history.
+     */
+    fun train(
+        training: List<Utterance>,
+        how: Settings = settings,
+        done: Int = 0,
+        mustStop: () -> StopReason? = { null },
+        onEpoch: (Epoch) -> Unit = listener::onEpoch,
+    ): Outcome {
+        val kept = KeptAverage(recognizer, how, onEpoch, words)
+        kept.begin(validation, done)
+        val steps = Steps(recognizer, how)
+        var (step, lastBest) = 0 to done
+        var stopped = StopReason(Kind.EPOCHS_DONE, "all ${how.epochs} epochs done")
+        var interrupted = false
+        for (epoch in done + 1..how.epochs) {
+            val random = Generator(how.seed.toLong(), epoch.toLong())
+            val batches = epochBatches(recognizer, corpus, training, replay, how, epoch, random)
+            val progress = (epoch - 1).toDouble() / how.epochs
+            val rate = how.learningRate * (0.1 + 0.45 * (1 + cos(PI * progress)))
+            val taken = take(steps, batches, rate, mustStop)
+            step += taken.results.count { !it.skipped }
+            if (taken.reason != null) {
+                stopped = taken.reason
+                interrupted = true
                 break
             }
-            val finite = losses.filter { it.isFinite() }
-            if (measure(validation, epoch, if (finite.isEmpty()) null else finite.average()).best) {
+            if (kept.update(epoch, step, meanFinite(taken.results.map { it.loss }), validation, moved = false)) {
                 lastBest = epoch
-                bestState = recognizer.state()
-            } else if (epoch - lastBest >= settings.patience) {
-                stopped = StopReason.NO_GAIN
+            } else if (epoch - lastBest >= how.patience) {
+                stopped = StopReason(Kind.NO_GAIN, "no better validation result for ${how.patience} epochs")
                 break
             }
         }
-        recognizer.setState(bestState)
-        return Outcome(history, step, seconds(), stopped)
+        recognizer.setState(kept.bestState)
+        return Outcome(kept.history, step, kept.seconds, stopped, interrupted)
     }
 
-    /** An epoch's steps; a reason when the listener stopped it. */
-    private fun train(epoch: Int, losses: MutableList<Float>): StopReason? {
-        val batches = batches(epoch)
-        val progress = (epoch - 1).toDouble() / settings.epochs
-        val rate = settings.learningRate * (0.1 + 0.45 * (1 + cos(PI * progress)))
+    private fun take(steps: Steps, batches: List<List<Example>>, rate: Double, mustStop: () -> StopReason?): Taken {
+        val results = ArrayList<StepResult>()
         for ((index, batch) in batches.withIndex()) {
-            listener.stopReason()?.let { return it }
-            val result = recognizer.trainStep(
-                batch,
-                rate.toFloat(),
-                settings.clipNorm.toFloat(),
-                settings.pull.toFloat(),
-                groupRates,
-                settings.plan,
-            )
-            if (!result.skipped) step++
-            losses.add(result.loss)
-            listener.onStep(index + 1, batches.size, result.loss)
+            results.add(steps.take(batch, rate))
+            listener.onStep(index + 1, batches.size, results.last().loss)
+            mustStop()?.let { return Taken(results, it) }
         }
-        return null
+        return Taken(results, null)
     }
-
-    private fun measure(validation: List<Example>, epoch: Int, trainLoss: Double?): Epoch {
-        val wer = evaluate(recognizer, validation).rates.wer
-        val loss = recognizer.loss(validation).average()
-        val kept = history.lastOrNull { it.best }
-        // weights that have no finite loss are not worth keeping, whatever they recognise
-        val best = kept == null || (loss.isFinite() && isBetter(wer, loss, kept))
-        val row = Epoch(epoch, step, seconds(), trainLoss, loss, wer, processMemory()?.residentMb, best)
-        history.add(row)
-        listener.onEpoch(row)
-        return row
-    }
-
-    private fun isBetter(wer: Double, loss: Double, kept: Epoch): Boolean =
-        wer < kept.validationWer || (wer == kept.validationWer && loss < kept.validationLoss)
-
-    /** An epoch's batches, each with `settings.replay` shipped utterances where there are any. */
-    private fun batches(epoch: Int): List<List<Example>> {
-        val random = Random(settings.seed + 7919 * epoch)
-        val batch = recognizer.config.sizes.batch
-        val borrowed = if (replay.isEmpty()) 0 else minOf(settings.replay, batch - 1, replay.size)
-        val size = batch - borrowed
-        val own = ArrayList<Example>()
-        var turn = 0
-        while (own.size < maxOf(1, (settings.epochSteps - 1) * size + 1)) own += data.training(epoch, turn++, random)
-        own.shuffle(random)
-        return own.chunked(size).map { some -> some + replay.shuffled(random).take(borrowed) }
-    }
-
-    private fun seconds() = (System.nanoTime() - started) / 1e9
 }

@@ -1,7 +1,9 @@
 package tfliteasr.personalization
 
 import java.io.File
+import java.io.IOException
 import tfliteasr.InputError
+import tfliteasr.StorageError
 import tfliteasr.runtime.Artifact
 import tfliteasr.runtime.Example
 
@@ -20,7 +22,7 @@ class Window(private val folder: File, private val artifact: Artifact, private v
         if (mostUtterances < batch) {
             throw InputError("window: expected room for a batch of $batch utterances or more, got $mostUtterances")
         }
-        if (!folder.isDirectory && !folder.mkdirs()) throw InputError("$folder: could not be made; is the storage full?")
+        if (!folder.isDirectory && !folder.mkdirs()) throw StorageError("$folder: could not be made; is the storage full?")
         // of a process that was killed while it wrote
         folder.listFiles().orEmpty().filter { it.name.startsWith(".") && it.name.endsWith("$SUFFIX.tmp") }.forEach { it.delete() }
         forgetUntil(mostUtterances, mostBytes)
@@ -43,14 +45,15 @@ class Window(private val folder: File, private val artifact: Artifact, private v
         }
         val number = arrived
         forgetUntil(mostUtterances - 1, mostBytes - content.bytes)
-        writeExamples(path(number), content)
+        try {
+            content.save(path(number))
+        } catch (error: IOException) {
+            throw StorageError("${path(number)}: could not store an utterance (${error.message}); is the storage full?", error)
+        }
     }
 
     /** An utterance that is kept. */
-    fun read(number: Int): Example = readExamples(path(number), artifact).single()
-
-    /** All that is kept, the oldest first. */
-    fun examples(): List<Example> = numbers.map(::read)
+    fun read(number: Int): Example = readStored(path(number), artifact, "delete it").single()
 
     /** Delete every utterance. */
     fun forgetAll() = forgetUntil(0, 0)
@@ -64,7 +67,7 @@ class Window(private val folder: File, private val artifact: Artifact, private v
         }
     }
 
-    private fun path(number: Int): File = folder.resolve("%08d$SUFFIX".format(number))
+    private fun path(number: Int): File = folder.resolve(number.toString().padStart(8, '0') + SUFFIX)
 
     private companion object {
         const val SUFFIX = ".safetensors"

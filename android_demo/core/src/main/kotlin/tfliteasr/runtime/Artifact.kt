@@ -13,8 +13,14 @@ data class LayerGroup(val name: String, val parameters: Long, val bytes: Long, v
 /** A place where the encoder can be left, and the group before it. */
 data class Exit(val name: String, val group: String)
 
+/** What training these groups gained in earlier runs: [relativeWerReduction] of the word error rate. */
+data class Gain(val groups: Set<String>, val relativeWerReduction: Double)
+
 /** Name, shape and dtype of a tensor that goes in or out. */
 data class TensorSpec(val name: String, val shape: List<Int>, val dtype: DType)
+
+/** A weight of a layer group; of a frozen group it is a constant of the file, not [trainable]. */
+data class Parameter(val tensor: TensorSpec, val group: String, val trainable: Boolean)
 
 /** What a signature takes and gives, and the layer groups that it changes. */
 data class Signature(val name: String, val inputs: List<TensorSpec>, val outputs: List<String>, val writes: List<String>)
@@ -26,12 +32,26 @@ class Artifact(
     val config: ModelConfig,
     val tokenizer: CharacterTokenizer,
     val groups: List<LayerGroup>,
+    val parameters: List<Parameter>,
     val state: List<TensorSpec>, // the tensors of get_weights and set_weights
     val exits: List<Exit>,
     val signatures: Map<String, Signature>,
     val plans: Map<String, Plan>, // the ordered signature calls of one training step
     val path: File, // of the .tflite
+    val gains: List<Gain> = emptyList(), // of earlier runs
+    val planExits: Map<String, Int> = emptyMap(), // up to which exit, from 0, a plan trains
+    val voices: Mixture? = null, // of many: what an owner's is compared with
 ) {
+    /** Whether training can draw the weights back to what was shipped. */
+    val pulls: Boolean get() = signatures["train"]?.inputs.orEmpty().any { it.name == "pull" }
+
+    /** The weights that training changes. */
+    val trainable: List<TensorSpec> = parameters.filter { it.trainable }.map { it.tensor }
+
+    /** The groups that cannot train. */
+    val frozenGroups: List<String> =
+        parameters.filter { it.trainable }.map { it.group }.toSet().let { live -> groups.map { it.name }.filter { it !in live } }
+
     fun signature(name: String): Signature =
         signatures[name] ?: throw InputError("$path: no signature $name; there are ${signatures.keys.joinToString()}")
 
@@ -56,7 +76,8 @@ class Artifact(
             return artifact
         }
 
-        private fun fromJson(values: JsonObject, path: File): Artifact {
+        /** What a text in the format of NAME.json describes. */
+        fun fromJson(values: JsonObject, path: File): Artifact {
             val format = values.long("format")
             if (format != FORMAT) {
                 throw InputError("${values.place}: expected format $FORMAT, got $format; export the model again")
@@ -66,6 +87,7 @@ class Artifact(
                 Signature(name, inputs, signature.strings("outputs"), signature.strings("writes"))
             }
             val plans = values.at("plans")
+            val exitsOf = if ("plan_exits" in values) values.at("plan_exits") else null
             return Artifact(
                 name = values.string("name"),
                 tfliteSha256 = values.string("tflite_sha256"),
@@ -74,13 +96,21 @@ class Artifact(
                 groups = values.list("groups").map {
                     LayerGroup(it.string("name"), it.long("parameters"), it.long("bytes"), it.long("activation_bytes"))
                 },
+                parameters = values.list("parameters").map {
+                    Parameter(tensor(it, "tensor"), it.string("group"), it.boolean("trainable"))
+                },
                 state = values.list("state").map { tensor(it, "tensor") },
                 exits = values.list("exits").map { Exit(it.string("name"), it.string("group")) },
                 signatures = signatures,
                 plans = plans.names.associateWith { Plan(it, plans.list(it).map(Call::fromJson), signatures) },
                 path = path,
+                gains = if ("gains" in values) values.list("gains").map(::gain) else emptyList(),
+                planExits = exitsOf?.names?.associateWith { exitsOf.int(it) } ?: emptyMap(),
+                voices = if ("voices" in values) Mixture.fromJson(values.at("voices")) else null,
             )
         }
+
+        private fun gain(row: JsonObject) = Gain(row.strings("groups").toSet(), row.double("relative_wer_reduction"))
 
         private fun <T> objects(values: JsonObject, make: (String, JsonObject) -> T): Map<String, T> =
             values.names.associateWith { make(it, values.at(it)) }

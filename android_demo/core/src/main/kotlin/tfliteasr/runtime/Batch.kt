@@ -6,6 +6,10 @@ import tfliteasr.InputError
 class Frames(val values: FloatArray, val melBands: Int) {
     val length: Int get() = values.size / melBands
 
+    fun at(frame: Int, band: Int): Float = values[frame * melBands + band]
+
+    fun first(frames: Int): Frames = Frames(values.copyOf(frames * melBands), melBands)
+
     init {
         require(values.size % melBands == 0) { "expected rows of $melBands values, got ${values.size} values" }
     }

@@ -4,6 +4,7 @@ import java.io.File
 import java.io.IOException
 import java.security.MessageDigest
 import tfliteasr.InputError
+import tfliteasr.StorageError
 
 /*
  * What a phone saves after training: the tensors that differ from the shipped model, in a safetensors file that the Python
@@ -28,7 +29,7 @@ fun saveCheckpoint(path: File, tensors: Map<String, Tensor>, artifactSha256: Str
     try {
         Safetensors(metadata + ("digest" to digest(metadata, tensors)), tensors).save(path)
     } catch (error: IOException) {
-        throw InputError("$path: could not save the checkpoint (${error.message}); what was there before is as it was", error)
+        throw StorageError("$path: could not save the checkpoint (${error.message}); what was there before is as it was", error)
     }
 }
 
@@ -39,8 +40,14 @@ class Checkpoint(val tensors: Map<String, Tensor>, val step: Int)
  * Read a checkpoint, or say in one line why it is not to be used.
  *
  * @param expected every tensor that the model takes.
+ * @param optional tensors that may be there.
  */
-fun loadCheckpoint(path: File, artifactSha256: String, expected: List<TensorSpec>): Checkpoint {
+fun loadCheckpoint(
+    path: File,
+    artifactSha256: String,
+    expected: List<TensorSpec>,
+    optional: List<TensorSpec> = emptyList(),
+): Checkpoint {
     if (!path.isFile) throw InputError("$path: expected a checkpoint, found ${if (path.isDirectory) "a folder" else "no file"}")
     val file = try {
         reading({ it }) { Safetensors.read(path) { checkMetadata(path, it, artifactSha256) } }
@@ -51,12 +58,11 @@ fun loadCheckpoint(path: File, artifactSha256: String, expected: List<TensorSpec
     if (file.metadata["digest"] != digest(file.metadata, file.tensors)) {
         throw InputError("$path: the checkpoint is damaged, its digest does not match; use an older one or none")
     }
-    val names = expected.map { it.name }.toSet()
-    checkNames(path, "lacks tensors", names - file.tensors.keys)
-    checkNames(path, "has unexpected tensors", file.tensors.keys - names)
-    for (spec in expected) {
+    checkNames(path, "lacks tensors", expected.map { it.name }.toSet() - file.tensors.keys)
+    checkNames(path, "has unexpected tensors", file.tensors.keys - (expected + optional).map { it.name }.toSet())
+    for (spec in expected + optional) {
         val wanted = Tensor.kind(spec.dtype, spec.shape.toIntArray())
-        val found = file.tensors.getValue(spec.name).kind()
+        val found = file.tensors[spec.name]?.kind() ?: continue
         if (wanted != found) throw InputError("$path: expected ${spec.name} to be $wanted, got $found")
     }
     checkFinite(file.tensors, "$path: not usable")

@@ -25,25 +25,29 @@ private class Extension(val hypothesis: Open, val label: Int, val score: Double)
  */
 class BeamSearch(private val model: SignatureModel, private val config: ModelConfig) {
     private val sizes = config.sizes
-    private val units = config.predictionUnits
+    private val units = checkNotNull(config.prediction) { "a model without prediction network has no beam search of this kind" }
 
     /** The n-best, best first; n is at most the beam. */
     fun best(frames: Frames): List<Hypothesis> {
         val result = model.run("encode", paddedFrames(frames, sizes.maxFrames, config.features.melBands))
         val encoded = result.getValue("encoded")
-        val width = encoded.shape.last()
-        val values = encoded.floats()
-        var kept = listOf(start())
-        for (step in 0 until result.getValue("encoded_lengths").int(0)) {
-            kept = advance(values.copyOfRange(step * width, (step + 1) * width), kept)
-        }
+        val steps = encoded.floats().asList().chunked(encoded.shape.last()) { it.toFloatArray() }
+        return bestOfEncoded(steps.take(result.getValue("encoded_lengths").int(0)))
+    }
+
+    /** The same from the encoder's output, one row a step. */
+    fun bestOfEncoded(encoded: List<FloatArray>): List<Hypothesis> {
+        val kept = encoded.fold(listOf(start())) { hypotheses, step -> advance(step, hypotheses) }
         return kept.sortedByDescending { it.logProbability }.map { Hypothesis(it.tokens, it.logProbability) }
     }
 
     /** The prediction network before any label. */
     private fun start(): Open {
-        val zeros = Tensor.floats(sizes.beam, units)
-        val result = model.run("predict", mapOf("tokens" to Tensor.ints(sizes.beam), "hidden" to zeros, "cell" to zeros))
+        val zeros = mapOf(
+            "hidden" to Tensor.floats(sizes.beam, units.hiddenSize),
+            "cell" to Tensor.floats(sizes.beam, units.cellSize),
+        )
+        val result = model.run("predict", zeros + ("tokens" to Tensor.ints(sizes.beam)))
         return opened(result, 0, emptyList(), 0.0)
     }
 
@@ -92,12 +96,12 @@ class BeamSearch(private val model: SignatureModel, private val config: ModelCon
     /** Each hypothesis with one more label and the score given. */
     private fun extend(extensions: List<Extension>): List<Open> {
         val tokens = Tensor.ints(sizes.beam)
-        val hidden = Tensor.floats(sizes.beam, units)
-        val cell = Tensor.floats(sizes.beam, units)
+        val hidden = Tensor.floats(sizes.beam, units.hiddenSize)
+        val cell = Tensor.floats(sizes.beam, units.cellSize)
         extensions.forEachIndexed { row, extension ->
             tokens.put(row, intArrayOf(extension.label))
-            hidden.put(row * units, extension.hypothesis.hidden)
-            cell.put(row * units, extension.hypothesis.cell)
+            hidden.put(row * units.hiddenSize, extension.hypothesis.hidden)
+            cell.put(row * units.cellSize, extension.hypothesis.cell)
         }
         val result = model.run("predict", mapOf("tokens" to tokens, "hidden" to hidden, "cell" to cell))
         return extensions.mapIndexed { row, it -> opened(result, row, it.hypothesis.tokens + it.label, it.score) }
@@ -120,10 +124,10 @@ class BeamSearch(private val model: SignatureModel, private val config: ModelCon
         val known = done[hypothesis.tokens]
         done[hypothesis.tokens] = hypothesis.at(if (known == null) score else addedLogs(known.logProbability, score))
     }
+}
 
-    /** log(exp(a) + exp(b)) */
-    private fun addedLogs(a: Double, b: Double): Double {
-        val high = maxOf(a, b)
-        return if (high == Double.NEGATIVE_INFINITY) high else high + ln1p(exp(minOf(a, b) - high))
-    }
+/** log(exp(a) + exp(b)) */
+internal fun addedLogs(a: Double, b: Double): Double {
+    val high = maxOf(a, b)
+    return if (high == Double.NEGATIVE_INFINITY) high else high + ln1p(exp(minOf(a, b) - high))
 }

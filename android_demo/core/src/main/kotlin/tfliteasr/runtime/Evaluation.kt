@@ -1,14 +1,33 @@
 package tfliteasr.runtime
 
 import tfliteasr.ErrorRates
+import tfliteasr.data.Clip
+import tfliteasr.data.Corpus
 import tfliteasr.errorRates
 
-/** What was said, what was heard, and how far they are apart. */
-class Evaluation(val rates: ErrorRates, val references: List<String>, val hypotheses: List<String>)
+/**
+ * What was said, what was heard, and how far they are apart.
+ *
+ * @property ownerUtterances heard with the learned weights; the others with the shipped ones.
+ * @property exits where the encoder was left, if by a policy.
+ */
+class Evaluation(
+    val rates: ErrorRates,
+    val references: List<String>,
+    val hypotheses: List<String>,
+    val ownerUtterances: Int,
+    val exits: List<Int>?,
+)
 
-/** Transcribe every example. */
-fun evaluate(recognizer: Recognizer, examples: List<Example>, beam: Boolean = false): Evaluation {
+/** Features and tokens of clips as they were recorded. */
+fun examplesOf(recognizer: Recognizer, corpus: Corpus, clips: List<Clip>): List<Example> =
+    clips.map { recognizer.example(corpus.assemble(it), it.text, it.where) }
+
+/** Transcribe every example; with a policy the encoder is left where it says. */
+fun evaluate(recognizer: Recognizer, examples: List<Example>, beam: Boolean = false, policy: ExitPolicy? = null): Evaluation {
     val references = examples.map { it.text }
-    val hypotheses = examples.map { recognizer.transcribeFrames(it.frames, beam) }
-    return Evaluation(errorRates(references, hypotheses), references, hypotheses)
+    val early = policy?.let { examples.map { example -> recognizer.transcribeEarly(example.frames, it, beam) } }
+    val hypotheses = early?.map { it.text } ?: examples.map { recognizer.transcribeFrames(it.frames, beam) }
+    val owner = examples.count { recognizer.hearsOwner(it.frames) }
+    return Evaluation(errorRates(references, hypotheses), references, hypotheses, owner, early?.map { it.exit })
 }

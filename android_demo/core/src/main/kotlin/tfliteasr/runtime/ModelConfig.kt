@@ -3,7 +3,17 @@ package tfliteasr.runtime
 import tfliteasr.JsonObject
 
 /** Log-mel frames. */
-data class FeatureConfig(val sampleRate: Int, val windowSamples: Int, val hopSamples: Int, val melBands: Int) {
+data class FeatureConfig(
+    val sampleRate: Int,
+    val windowSamples: Int,
+    val hopSamples: Int,
+    val melBands: Int,
+    val minHz: Double,
+    val maxHz: Double,
+    val logFloor: Double, // mel power
+    val mean: Double, // of log-mel over speech, and
+    val deviation: Double, // its standard deviation: brings frames near zero mean and unit variance
+) {
     /** How many samples make [frames] frames. */
     fun samplesOf(frames: Int): Int = windowSamples + (frames - 1) * hopSamples
 
@@ -20,11 +30,14 @@ data class SizeConfig(
     val beam: Int,
 )
 
-/** What a host needs to know of a recogniser's configuration. */
+/** Prediction network: widths of the states that `predict` takes and gives, all its layers' side by side. */
+data class PredictionConfig(val hiddenSize: Int, val cellSize: Int)
+
+/** What a host needs to know of a recogniser's configuration. Its head is a transducer's, or CTC's without [prediction]. */
 data class ModelConfig(
     val sizes: SizeConfig,
     val features: FeatureConfig,
-    val predictionUnits: Int,
+    val prediction: PredictionConfig?,
     val tailFrames: Int, // of silence, added to an utterance before it is recognised: a stream has no look-ahead
 ) {
     /** Longest utterance that the fixed sizes hold. */
@@ -47,10 +60,20 @@ data class ModelConfig(
                     features.int("window_samples"),
                     features.int("hop_samples"),
                     features.int("mel_bands"),
+                    features.double("min_hz"),
+                    features.double("max_hz"),
+                    features.double("log_floor"),
+                    features.double("mean"),
+                    features.double("deviation"),
                 ),
-                values.at("prediction").int("units"),
+                if ("prediction" in values) prediction(values.at("prediction")) else null,
                 values.int("tail_frames"),
             )
+        }
+
+        private fun prediction(values: JsonObject): PredictionConfig {
+            val (layers, units) = values.int("layers") to values.int("units")
+            return PredictionConfig(layers * units, layers * (if ("cells" in values) values.int("cells") else units))
         }
     }
 }

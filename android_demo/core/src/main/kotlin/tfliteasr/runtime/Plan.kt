@@ -37,6 +37,9 @@ class Plan(val name: String, val calls: List<Call>, private val signatures: Map<
         }
     }
 
+    /** In how many parts it cuts the step: its calls that train. */
+    val parts: Int get() = calls.count { it.updates.isNotEmpty() }
+
     /** The plan up to the last call that trains any group of [trained]; below it nothing has to be done. */
     fun needed(trained: Set<String>): Plan {
         val updating = calls.indices.filter { calls[it].updates.isNotEmpty() }
@@ -77,7 +80,7 @@ class Plan(val name: String, val calls: List<Call>, private val signatures: Map<
             outputs["gradient_norm"]?.float(0)?.toDouble()?.let { squareNorm += it * it }
             outputs["skipped"]?.let { skipped = skipped || it.int(0) != 0 }
             outputs["loss"]?.let { loss = it.float(0) }
-            if ("loss" in outputs && skipped && !loss.isFinite()) break // nothing below may be touched
+            if (outputs["proceed"]?.int(0) == 0) break // loss or rates are not finite: nothing below may be touched
         }
         return StepResult(loss, sqrt(squareNorm).toFloat(), skipped)
     }
@@ -89,7 +92,7 @@ class Plan(val name: String, val calls: List<Call>, private val signatures: Map<
         throw InputError("plan $name, call ${index + 1}: $problem; export the model again")
 
     private companion object {
-        val RESULTS = setOf("loss", "gradient_norm", "skipped")
+        val RESULTS = setOf("loss", "gradient_norm", "skipped", "proceed")
         const val EACH_ITS_OWN = 0f
         const val MEASURE_ONLY = -1f
     }

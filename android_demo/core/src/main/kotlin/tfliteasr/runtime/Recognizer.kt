@@ -2,14 +2,34 @@ package tfliteasr.runtime
 
 import java.io.File
 import tfliteasr.InputError
+import tfliteasr.fixed
+
+// tensors of a checkpoint beside those of the model
+const val OWNER_MEANS = "owner_voice.means"
+const val OWNER_THRESHOLD = "owner_voice.threshold"
+
+/** A text, and the exit that the encoder was left at, counted from 0. */
+class EarlyText(val text: String, val exit: Int)
+
+/** Log probabilities of the labels at an exit, one row a step, null at a transducer; and what decodes them. */
+class ExitResult(val logProbabilities: List<FloatArray>?, val text: () -> String)
 
 /** A recogniser on the device: transcribes, trains, saves and restores what it learned. */
 class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoCloseable {
     val config = artifact.config
     val tokenizer = artifact.tokenizer
     val groups = artifact.groups.map { it.name }
+    val background = artifact.voices
+
+    /** Whose the learned weights are; null: they are used for every voice. */
+    var owner: OwnerVoice? = null
+
     var skippedUpdates = 0
         private set
+
+    /** An interpreter whose weights stay as they were shipped, made when it is first needed. */
+    private val shipped = lazy { model.anew() }
+    private val lastExit = artifact.exits.lastIndex
 
     /**
      * samples [n] in [-1, 1] at the model's rate -> log-mel frames.
@@ -29,7 +49,7 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         return Frames(result.getValue("frames").floats().copyOf(length * features.melBands), features.melBands)
     }
 
-    private fun seconds(samples: Int): String = "%.2f".format(samples.toDouble() / config.features.sampleRate)
+    private fun seconds(samples: Int): String = fixed(samples.toDouble() / config.features.sampleRate, 2)
 
     /** An utterance to train on: its features and its transcript's tokens. */
     fun example(samples: FloatArray, text: String, where: String = ""): Example {
@@ -41,19 +61,113 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         return Example(features(samples), tokens, tokenizer.decode(tokens.asIterable()), where)
     }
 
-    /** What is said in samples: greedily, or by beam search. */
+    /** Whether log-mel frames are heard with the learned weights rather than the shipped ones. */
+    fun hearsOwner(frames: Frames): Boolean = owner?.speaks(frames) ?: true
+
+    /**
+     * What is said in samples: greedily, or by beam search.
+     *
+     * Once the owner's voice is known, another's is heard with the shipped weights.
+     */
     fun transcribe(samples: FloatArray, beam: Boolean = false): String = transcribeFrames(features(samples), beam)
 
     /** The same for log-mel frames. */
     fun transcribeFrames(frames: Frames, beam: Boolean = false): String {
-        if (beam) return tokenizer.decode(BeamSearch(model, config).best(frames)[0].tokens)
-        val result = model.run("infer", paddedFrames(frames, config.sizes.maxFrames, config.features.melBands))
-        return tokenizer.decode(result.getValue("tokens").ints().take(result.getValue("token_lengths").int(0)))
+        val model = modelFor(frames)
+        return if (beam) tokenizer.decode(nbest(model, frames)[0].tokens) else infer(model, frames, lastExit)
     }
 
+    /** What is said, greedily, at an exit. */
+    private fun infer(model: SignatureModel, frames: Frames, exit: Int): String = decoded(model.run("infer", padded(frames) + at(exit)))
+
+    private fun decoded(result: Map<String, Tensor>): String =
+        tokenizer.decode(result.getValue("tokens").ints().take(result.getValue("token_lengths").int(0)))
+
+    private fun nbest(model: SignatureModel, frames: Frames): List<Hypothesis> {
+        if (config.prediction != null) return BeamSearch(model, config).best(frames)
+        return prefixBeam(rows(model.run("encode", padded(frames)), "log_probabilities"))
+    }
+
+    /** Transcribe log-mel frames, leaving the encoder where the policy says. */
+    fun transcribeEarly(frames: Frames, policy: ExitPolicy, beam: Boolean = false): EarlyText {
+        if (policy.exit != null) {
+            at(policy.exit) // refuses one that is not there
+            if (lastExit == 0) return EarlyText(transcribeFrames(frames, beam), 0)
+            if (!beam) return EarlyText(infer(modelFor(frames), frames, policy.exit), policy.exit)
+        } else if (lastExit == 0) {
+            throw InputError("${artifact.path}: has no early exits to choose from")
+        }
+        val (exit, result) = exits(frames, beam).withIndex().first { (exit, result) ->
+            exit == lastExit || result.logProbabilities?.let { policy.leaves(exit, it) } ?: false
+        }
+        return EarlyText(result.text(), exit)
+    }
+
+    /**
+     * One exit after the other, of a model with early ones. Groups above an exit are not computed before the next exit is
+     * asked for.
+     */
+    fun exits(frames: Frames, beam: Boolean = false): Sequence<ExitResult> = sequence {
+        val model = modelFor(frames)
+        var inputs = padded(frames)
+        for (exit in 0..lastExit) {
+            val result = model.run("stage_$exit", inputs)
+            inputs = listOf("encoded", "encoded_lengths").associateWith(result::getValue)
+            when {
+                "log_probabilities" in result -> {
+                    val steps = rows(result, "log_probabilities")
+                    yield(ExitResult(steps) { textOf(steps, beam) })
+                }
+                beam -> {
+                    val encoded = rows(result, "encoded")
+                    yield(ExitResult(null) { tokenizer.decode(BeamSearch(model, config).bestOfEncoded(encoded)[0].tokens) })
+                }
+                else -> yield(ExitResult(null) { decoded(result) })
+            }
+        }
+    }
+
+    /** The input that says where to leave, which a model without early exits does not have. */
+    private fun at(exit: Int): Map<String, Tensor> {
+        if (exit !in 0..lastExit) {
+            throw InputError("expected an exit from 0 to $lastExit (${artifact.exits.joinToString { it.name }}), got $exit")
+        }
+        return if (lastExit > 0) mapOf("exit" to Tensor.ints().put(0, intArrayOf(exit))) else emptyMap()
+    }
+
+    private fun textOf(steps: List<FloatArray>, beam: Boolean): String {
+        val tokens = if (beam) prefixBeam(steps)[0].tokens else bestPath(steps)
+        return tokenizer.decode(tokens.take(config.sizes.maxTokens))
+    }
+
+    private fun prefixBeam(steps: List<FloatArray>) = prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens)
+
+    /** An output of the encoder, one row a step, without the padding. */
+    private fun rows(result: Map<String, Tensor>, output: String): List<FloatArray> {
+        val values = result.getValue(output)
+        return values.floats().asList().chunked(values.shape.last()) { it.toFloatArray() }
+            .take(result.getValue("encoded_lengths").int(0))
+    }
+
+    /** A whole utterance's inputs. */
+    private fun padded(frames: Frames) = paddedFrames(frames, config.sizes.maxFrames, config.features.melBands)
+
+    private fun modelFor(frames: Frames): SignatureModel = if (hearsOwner(frames)) model else shipped.value
+
     /** Loss of each utterance, in nats; any number of them, nothing changes. */
-    fun loss(examples: List<Example>): List<Float> = examples.chunked(config.sizes.batch).flatMap { some ->
-        model.run("loss", collate(some, config)).getValue("losses").floats().take(some.size)
+    fun loss(examples: List<Example>): List<Float> = losses("losses", examples).single()
+
+    /** Loss of each utterance at each exit, in nats: a list an exit. */
+    fun exitLosses(examples: List<Example>): List<List<Float>> = losses(if (lastExit == 0) "losses" else "exit_losses", examples)
+
+    /** Rows of an output of `loss` whose last axis is the batch. */
+    private fun losses(output: String, examples: List<Example>): List<List<Float>> {
+        val size = config.sizes.batch
+        val parts = examples.chunked(size).map { some ->
+            val rows = model.run("loss", collate(some, config), listOf(output)).getValue(output).floats().asList().chunked(size)
+            rows.map { it.take(some.size) }
+        }
+        return parts[0].indices.map { row -> parts.flatMap { it[row] } }
     }
 
     /**
@@ -63,7 +177,8 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
      * @param clipNorm greatest norm of the gradient, of all groups together in the plan `train`, of each group in `split`;
      *     0 does not clip.
      * @param pull w -= learning_rate * pull * (w - shipped w) at every step; 0 does not.
-     * @param groupRates factors on the learning rate by group name, 1 where not named; 0 leaves a group alone.
+     * @param groupRates factors on the learning rate by group name, 1 where not named; 0 leaves a group alone. A group that the
+     *     file holds frozen has 0.
      * @param plan `train`, the whole step in one call, or another of the artifact's: the same in parts with less memory.
      * @param clipGlobally a plan in parts clips by the norm of all groups too; it takes twice as long.
      */
@@ -77,25 +192,36 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         clipGlobally: Boolean = false,
     ): StepResult {
         checkGroups(groupRates)
-        val known = artifact.plans[plan]
-            ?: throw InputError("no plan named '$plan'; there are: ${artifact.plans.keys.sorted().joinToString()}")
-        val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: 1f }
+        if (pull != 0f && !artifact.pulls) {
+            throw InputError("${artifact.path}: exported without the shipped weights that pull=$pull needs")
+        }
+        val frozen = artifact.frozenGroups
+        val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: if (groups[it] in frozen) 0f else 1f }
         val values = collate(examples, config) + mapOf(
             "learning_rate" to Tensor.scalar(learningRate),
             "clip_norm" to Tensor.scalar(clipNorm),
             "pull" to Tensor.scalar(pull),
             "group_rates" to Tensor.floats(groups.size).put(0, rates),
         )
-        val result = known.needed(groups.filterIndexedTo(HashSet()) { index, _ -> rates[index] != 0f })
+        val result = plan(plan).needed(groups.filterIndexedTo(HashSet()) { index, _ -> rates[index] != 0f })
             .step(model, values, clipGlobally)
         if (result.skipped) skippedUpdates++
         return result
     }
 
-    /** [InputError] when a name is not of a layer group. */
+    /** The artifact's plan of this name; [InputError] when there is none. */
+    fun plan(name: String): Plan = artifact.plans[name]
+        ?: throw InputError("no plan named '$name'; there are: ${artifact.plans.keys.sorted().joinToString().ifEmpty { NO_PLAN }}")
+
+    /** [InputError] when a name is not of a layer group that can be trained so. */
     fun checkGroups(rates: Map<String, Float>) {
         val unknown = rates.keys - groups.toSet()
         if (unknown.isNotEmpty()) throw InputError("no such layer group: ${unknown.sorted()}; there are $groups")
+        val asked = artifact.frozenGroups.filter { (rates[it] ?: 0f) != 0f }
+        if (asked.isNotEmpty()) {
+            val names = asked.joinToString()
+            throw InputError("${artifact.path}: cannot train $names: constants of the file; export it with --trainable")
+        }
     }
 
     /** Copies of the weights, optimizer slots and step, by tensor name. */
@@ -106,18 +232,37 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         model.run("set_weights", state)
     }
 
-    /** Write a checkpoint; the former file stays until the new one is whole. */
+    /** Write a checkpoint, with the owner's voice where it is known; the former file stays until the new one is whole. */
     fun save(path: File) {
         val state = state()
-        saveCheckpoint(path, state, artifact.tfliteSha256, state.getValue("step").int(0))
+        val voice = owner?.let {
+            val means = Tensor.floats(it.owner.components, it.owner.width).put(0, it.owner.means)
+            mapOf(OWNER_MEANS to means, OWNER_THRESHOLD to Tensor.scalar(it.threshold))
+        }
+        saveCheckpoint(path, state + voice.orEmpty(), artifact.tfliteSha256, state.getValue("step").int(0))
     }
 
     /** Read a checkpoint of this artifact; returns its step. Nothing changes when it is refused. */
     fun restore(path: File): Int {
-        val checkpoint = loadCheckpoint(path, artifact.tfliteSha256, artifact.state)
-        setState(checkpoint.tensors)
+        val voice = background?.let {
+            val means = TensorSpec(OWNER_MEANS, listOf(it.components, it.width), DType.FLOAT32)
+            listOf(means, TensorSpec(OWNER_THRESHOLD, emptyList(), DType.FLOAT32))
+        }
+        val checkpoint = loadCheckpoint(path, artifact.tfliteSha256, artifact.state, voice.orEmpty())
+        setState(checkpoint.tensors - setOf(OWNER_MEANS, OWNER_THRESHOLD))
+        val (means, threshold) = checkpoint.tensors[OWNER_MEANS] to checkpoint.tensors[OWNER_THRESHOLD]
+        owner = if (background == null || means == null || threshold == null) null else {
+            OwnerVoice(background, background.withMeans(means.floats()), threshold.float(0))
+        }
         return checkpoint.step
     }
 
-    override fun close() = model.close()
+    override fun close() {
+        if (shipped.isInitialized()) shipped.value.close()
+        model.close()
+    }
+
+    private companion object {
+        const val NO_PLAN = "none, every layer group is a constant of the file; export with --trainable"
+    }
 }

@@ -14,4 +14,7 @@ interface SignatureModel : AutoCloseable {
         inputs: Map<String, Tensor> = emptyMap(),
         outputs: Collection<String>? = null,
     ): Map<String, Tensor>
+
+    /** Another interpreter of the same file, its variables as they were shipped. */
+    fun anew(): SignatureModel
 }

@@ -22,6 +22,7 @@ class ManifestTest {
         val found = readManifest(path)
         assertEquals(listOf(folder.resolve("a/1.wav"), folder.resolve("2.wav")), found.map { it.audio })
         assertEquals(listOf("$path:1", "$path:3"), found.map { it.where })
+        assertEquals(listOf("3", null), found.map { it.speaker })
     }
 
     @ParameterizedTest

@@ -7,9 +7,12 @@ import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
-import tfliteasr.InputError
+import org.junit.jupiter.params.ParameterizedTest
+import org.junit.jupiter.params.provider.ValueSource
+import tfliteasr.StorageError
 import tfliteasr.audio.Sound
 import tfliteasr.audio.readWav
+import tfliteasr.fillStorage
 
 class RecordingsTest {
     @TempDir
@@ -42,9 +45,31 @@ class RecordingsTest {
         recordings.keep(sound, "ONE")
         val before = folder.resolve("r/manifest.jsonl").readText()
         folder.resolve("r/.manifest.jsonl.tmp").mkdir() // in the way of the next manifest
-        assertThrows(InputError::class.java) { recordings.keep(sound, "TWO") }
+        assertThrows(StorageError::class.java) { recordings.keep(sound, "TWO") }
         assertEquals(before, folder.resolve("r/manifest.jsonl").readText())
         assertFalse(folder.resolve("r/00002.wav").exists())
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = ["00002.wav", "manifest.jsonl"])
+    fun `a full storage is told, and what was kept stays`(written: String) {
+        val recordings = Recordings(folder.resolve("r"))
+        recordings.keep(sound, "ONE")
+        fillStorage(folder.resolve("r/.$written.tmp"))
+        val error = assertThrows(StorageError::class.java) { recordings.keep(sound, "TWO") }
+        assertTrue("is the storage full?" in error.message!! && "No space left on device" in error.message!!, error.message)
+        assertEquals(listOf("ONE"), Recordings(folder.resolve("r")).all().map { it.text })
+        assertEquals(setOf("00001.wav", "manifest.jsonl"), folder.resolve("r").list()!!.toSet())
+        assertEquals("TWO", recordings.keep(sound, "TWO").text, "there is room again")
+    }
+
+    @Test
+    fun `a clock that goes back overwrites nothing`() {
+        val recordings = Recordings(folder.resolve("r"))
+        val first = recordings.keep(sound, "ONE").audio
+        assertTrue(first.setLastModified(4_000_000_000_000)) // made in the year 2096, by the clock before it was set right
+        assertEquals(listOf("00001.wav", "00002.wav"), listOf(first.name, recordings.keep(sound, "TWO").audio.name))
+        assertEquals(listOf("ONE", "TWO"), recordings.all().map { it.text })
     }
 
     @Test

@@ -2,8 +2,8 @@ package tfliteasr.personalization
 
 import java.io.File
 import org.junit.jupiter.api.Assertions.assertEquals
-import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertThrows
+import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import tfliteasr.InputError
@@ -12,51 +12,36 @@ class ResourcesTest {
     @TempDir
     lateinit var folder: File
 
-    private fun trace(vararg lines: String, seconds: () -> Double = { 0.0 }): ResourceTrace =
-        ResourceTrace(folder.resolve("trace.jsonl").apply { writeText(lines.joinToString("\n")) }, seconds)
+    private fun trace(vararg lines: String): List<Resources> =
+        readTrace(folder.resolve("trace.jsonl").apply { writeText(lines.joinToString("\n")) })
 
-    private fun line(seconds: Double, ram: Int) =
-        """{"seconds": $seconds, "available_ram_mb": $ram, "battery_percent": 80, "charging": false, "temperature_c": null}"""
+    private fun line(seconds: Double, ram: Int, battery: Int = 80, temperature: Int = 30) =
+        """{"seconds": $seconds, "available_ram_mb": $ram, "battery_percent": $battery, "charging": false, "temperature_c": $temperature}"""
 
     @Test
     fun `a reading holds until the next one's time`() {
-        var now = 0.0
-        val trace = trace(line(1.0, 900), line(5.0, 500), line(9.5, 100)) { now }
-        val found = listOf(0.0, 1.0, 4.9, 5.0, 9.4, 9.5, 1000.0).map { now = it; trace.now().availableRamMb }
+        var now = 100.0
+        val trace = ResourceTrace(trace(line(1.0, 900), "", line(5.0, 500), line(9.5, 100))) { now }
+        val found = listOf(0.0, 1.0, 4.9, 5.0, 9.4, 9.5, 1000.0).map { now = 100 + it; trace.now().availableRamMb }
         assertEquals(listOf(900.0, 900.0, 900.0, 500.0, 500.0, 100.0, 100.0), found)
-        assertNull(trace.now().temperatureC)
     }
 
     @Test
-    fun `a trace that is none is refused`() {
-        assertThrows(InputError::class.java) { trace("") }
-        assertThrows(InputError::class.java) { trace(line(5.0, 1), line(5.0, 1)) }
-        assertThrows(InputError::class.java) { trace("""{"seconds": 1}""") }
-        assertThrows(InputError::class.java) { ResourceTrace(folder.resolve("none.jsonl")) { 0.0 } }
+    fun `a clock that goes back meets the earlier reading again`() {
+        var now = 9.0
+        val trace = ResourceTrace(trace(line(0.0, 900), line(5.0, 500))) { now }
+        assertEquals(listOf(500.0, 900.0), listOf(15.0, 3.0).map { now = it; trace.now().availableRamMb })
     }
 
     @Test
-    fun `each limit has its reason`() {
-        val limits = Limits(leastAvailableRamMb = 200.0, leastBatteryPercent = 30.0, mostTemperatureC = 42.0)
-        val fine = ResourceReading(0.0, 500.0, 50.0, charging = false, temperatureC = 30.0)
-        assertNull(limits.refusal(fine))
-        assertNull(limits.refusal(fine.copy(batteryPercent = 5.0, charging = true)))
-        assertNull(limits.refusal(fine.copy(temperatureC = null)))
-        assertEquals(StopReason.LOW_MEMORY, limits.refusal(fine.copy(availableRamMb = 199.0)))
-        assertEquals(StopReason.LOW_BATTERY, limits.refusal(fine.copy(batteryPercent = 29.0)))
-        assertEquals(StopReason.TOO_HOT, limits.refusal(fine.copy(temperatureC = 42.5)))
-        assertEquals(StopReason.NOT_CHARGING, limits.copy(onlyCharging = true).refusal(fine))
-    }
-
-    @Test
-    fun `of what fits, most groups are trained in the fewest calls`() {
-        val all = listOf("low", "high")
-        val candidates = listOf(
-            Candidate("train", all, 1, 300.0),
-            Candidate("split", all, 3, 180.0),
-            Candidate("split", listOf("high"), 2, 120.0),
-        )
-        assertEquals(listOf(1, 3, 2), listOf(300.0, 299.0, 179.0).map { choose(candidates, it)?.calls })
-        assertNull(choose(candidates, 100.0))
+    fun `a trace that is none is refused with its place`() {
+        fun told(vararg lines: String) = assertThrows(InputError::class.java) { trace(*lines) }.message!!
+        assertTrue("an empty file" in told(""))
+        assertTrue("expected seconds after 5, got 5" in told(line(5.0, 1), line(5.0, 1)))
+        assertTrue("trace.jsonl:2: expected a number as 'available_ram_mb'" in told(line(0.0, 1), """{"seconds": 1}"""))
+        assertTrue("trace.jsonl:1: battery_percent: expected 0 to 100, got 101" in told(line(0.0, 1, battery = 101)))
+        assertTrue("available_ram_mb: expected 0 or more, got -1" in told(line(0.0, -1)))
+        assertTrue("temperature_c: expected more than -273.15, got -300" in told(line(0.0, 1, temperature = -300)))
+        assertThrows(InputError::class.java) { readTrace(folder.resolve("none.jsonl")) }
     }
 }

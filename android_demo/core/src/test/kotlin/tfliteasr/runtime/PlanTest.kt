@@ -18,7 +18,7 @@ class PlanTest {
             val all = when (name) {
                 "forward" -> mapOf("kept" to value("x"), "out" to w * value("x"), "unused" to 0f)
                 "head" -> (value("hidden") - value("y")).let {
-                    mapOf("loss" to it * it, "gradient" to 2 * it, "skipped" to if (it.isFinite()) 0f else 1f)
+                    mapOf("loss" to it * it, "gradient" to 2 * it, "skipped" to if (it.isFinite()) 0f else 1f, "proceed" to if (it.isFinite()) 1f else 0f)
                 }
                 else -> {
                     val gradient = value("gradient") * value("kept")
@@ -27,9 +27,11 @@ class PlanTest {
                 }
             }
             return all.filterKeys { it in outputs }.mapValues { (output, value) ->
-                if (output == "skipped") Tensor.ints().put(0, intArrayOf(value.toInt())) else Tensor.scalar(value)
+                if (output in setOf("skipped", "proceed")) Tensor.ints().put(0, intArrayOf(value.toInt())) else Tensor.scalar(value)
             }
         }
+
+        override fun anew() = Line(w)
 
         override fun close() {}
     }
@@ -39,7 +41,7 @@ class PlanTest {
 
     private val signatures = mapOf(
         signature("forward", listOf("x"), listOf("kept", "out", "unused")),
-        signature("head", listOf("hidden", "y"), listOf("loss", "gradient", "skipped")),
+        signature("head", listOf("hidden", "y"), listOf("loss", "gradient", "skipped", "proceed")),
         signature("backward", listOf("kept", "gradient", "learning_rate"), listOf("gradient_norm", "skipped")),
     )
 
@@ -60,7 +62,7 @@ class PlanTest {
         assertEquals(
             listOf(
                 "forward" to setOf("kept", "out"),
-                "head" to setOf("loss", "gradient", "skipped"),
+                "head" to setOf("loss", "gradient", "skipped", "proceed"),
                 "backward" to setOf("gradient_norm", "skipped"),
             ),
             model.asked,
@@ -81,6 +83,9 @@ class PlanTest {
         assertTrue(result.skipped)
         assertEquals(listOf("forward", "head"), model.asked.map { it.first })
     }
+
+    @Test
+    fun `parts are the calls that train`() = assertEquals(2, plan(split).parts)
 
     @Test
     fun `what cannot run is refused when it is read`() {

@@ -28,6 +28,8 @@ class Arguments(given: List<String>, places: Int, options: Set<String>, flags: S
 
     fun option(name: String): String? = named[name]
 
+    fun needed(name: String): String = named[name] ?: throw InputError("expected --$name; --help says what for")
+
     fun flag(name: String): Boolean = name in named
 
     fun count(name: String, default: Int, least: Int = 1): Int {

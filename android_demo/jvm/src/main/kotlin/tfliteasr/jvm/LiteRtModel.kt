@@ -23,7 +23,7 @@ import tfliteasr.runtime.Tensor
  * @param path the .tflite.
  * @param threads for one call.
  */
-class LiteRtModel(private val path: File, threads: Int = 1) : SignatureModel {
+class LiteRtModel(private val path: File, private val threads: Int = 1) : SignatureModel {
     private val model = FlatBufferModel.BuildFromFile(path.path) ?: throw InputError("$path: the TFLite runtime cannot load it")
     private val resolver = BuiltinOpResolverWithXNNPACK()
     private val interpreter = Interpreter(null as Pointer?)
@@ -45,6 +45,8 @@ class LiteRtModel(private val path: File, threads: Int = 1) : SignatureModel {
         check(runner.handle.Invoke(), "$path: signature $name failed")
         return (outputs ?: runner.outputs).associateWith(runner::read)
     }
+
+    override fun anew() = LiteRtModel(path, threads)
 
     override fun close() {
         interpreter.close() // and with it what its runners hold

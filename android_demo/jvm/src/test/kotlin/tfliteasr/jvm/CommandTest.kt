@@ -8,8 +8,6 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import tfliteasr.InputError
 import tfliteasr.Json
-import tfliteasr.audio.Sound
-import tfliteasr.audio.writeWav
 
 /** The command line, as a process of its own. */
 class CommandTest {
@@ -22,27 +20,46 @@ class CommandTest {
         val java = File(System.getProperty("java.home"), "bin/java").path
         val command = listOf(java, "-cp", System.getProperty("java.class.path"), "tfliteasr.jvm.MainKt", *arguments)
         val errors = folder.resolve("errors")
-        val process = ProcessBuilder(command).redirectError(errors).start()
+        val builder = ProcessBuilder(command).redirectError(errors)
+        builder.environment()["XDG_CACHE_HOME"] = folder.resolve("cache").path
+        val process = builder.start()
         val out = process.inputStream.bufferedReader().readText()
         return Result(process.waitFor(), out, errors.readText())
     }
 
+    private val speech = Shipped.folder.resolve("speech/manifest.jsonl").path
+    private val few = listOf("--epochs", "1", "--connect", "2", "--no-augment")
+
+    private fun personalize(vararg more: String, out: String = "out"): Result =
+        run("personalize", Shipped.tflite.path, speech, "--test", speech, "--out", folder.resolve(out).path, *few.toTypedArray(), *more)
+
     @Test
-    fun `personalize learns from a manifest and transcribe takes what it wrote`() {
-        val rows = listOf("ONE", "TWO", "STOP").mapIndexed { index, text ->
-            writeWav(folder.resolve("$index.wav"), Sound(FloatArray(9000) { 0.2f * (it % (40 + 7 * index)) / 40 - 0.1f }, 16000))
-            Json.write(mapOf("audio" to "$index.wav", "text" to text))
-        }
-        val manifest = folder.resolve("m.jsonl").apply { writeText(rows.joinToString("\n")) }
-        val checkpoint = folder.resolve("c.safetensors")
-        val learned = run("personalize", Shipped.tflite.path, manifest.path, "--epochs", "2", "--out", checkpoint.path)
+    fun `personalize learns a voice, and transcribe takes what it wrote`() {
+        val learned = personalize()
         assertEquals(0, learned.code, learned.errors)
-        val result = Json.parse(learned.out) as Map<*, *>
-        assertEquals(checkpoint.path, result["checkpoint"])
-        assertEquals(2L, result["steps"])
-        assertTrue(checkpoint.isFile)
-        val heard = run("transcribe", Shipped.tflite.path, folder.resolve("0.wav").path, "--checkpoint", checkpoint.path)
+        val out = folder.resolve("out")
+        val result = Json.parse(out.resolve("result.json").readText()) as Map<*, *>
+        assertEquals(26L, result["steps"]) // as `tflite-asr personalize` of the same
+        assertEquals(14, (result["pairs"] as List<*>).flatMap { ((it as Map<*, *>)["reference"] as String).split(" ") }.size)
+        assertEquals(true, result["owner_voice"])
+        assertEquals(result["wer_after"], (Json.parse(learned.out) as Map<*, *>)["wer_after"])
+        val checkpoint = out.resolve("checkpoint.safetensors").path
+        val heard = run("transcribe", Shipped.tflite.path, Shipped.folder.resolve("speech/00000.wav").path, "--checkpoint", checkpoint)
         assertEquals(0, heard.code, heard.errors)
+    }
+
+    @Test
+    fun `rounds measure this machine once, and a window learns as utterances come`() {
+        val rounds = personalize("--rounds", "2", "--battery-floor", "0", "--ram-floor-mb", "1", out = "rounds")
+        assertEquals(0, rounds.code, rounds.errors)
+        assertTrue("none yet; measuring this device" in rounds.errors && "round 2: plan " in rounds.errors, rounds.errors)
+        val result = Json.parse(folder.resolve("rounds/result.json").readText()) as Map<*, *>
+        assertEquals(true, result["finished"])
+        val again = personalize("--rounds", "2", "--battery-floor", "0", "--ram-floor-mb", "1", out = "rounds")
+        assertTrue(again.code == 0 && "measuring" !in again.errors, again.errors)
+        val window = personalize("--window", "8", out = "window")
+        assertEquals(0, window.code, window.errors)
+        assertEquals(8, folder.resolve("window/window").list()!!.size)
     }
 
     @Test
@@ -52,6 +69,10 @@ class CommandTest {
         assertEquals(2, found.code)
         assertTrue("error: $nothing: expected an audio file, there is none; correct the path" in found.errors.lines(), found.errors)
         assertEquals("", found.out)
+        assertTrue("error: expected --test; --help says what for" in run("personalize", "m", "m").errors)
+        val both = personalize("--rounds", "2", "--window", "8")
+        assertTrue(both.code == 2 && "--rounds: expected no --window and --plan with it" in both.errors, both.errors)
+        assertTrue("--battery-floor: expected --rounds with it" in personalize("--battery-floor", "10").errors)
     }
 
     @Test

@@ -1,0 +1,48 @@
+package tfliteasr.runtime
+
+private const val NEVER = Double.NEGATIVE_INFINITY
+
+/** Log probability of the alignments that end in blank, and of those that end in the last label. */
+private class Ends(val blank: Double, val last: Double) {
+    val total: Double get() = addedLogs(blank, last)
+}
+
+/**
+ * CTC prefix search with a beam (Graves et al. 2006, section 3.2; Hannun et al. 2014, algorithm 1, without a language
+ * model): alignments of one label sequence add up.
+ *
+ * @param logProbabilities of the labels, one row a step of one utterance, label 0 being blank.
+ * @param beam label sequences kept after each step.
+ * @param maxTokens longest label sequence.
+ * @return at most [beam] hypotheses, best first.
+ */
+fun prefixBeamSearch(logProbabilities: List<FloatArray>, beam: Int, maxTokens: Int): List<Hypothesis> {
+    var kept: Map<List<Int>, Ends> = mapOf(emptyList<Int>() to Ends(0.0, NEVER))
+    for (row in logProbabilities) {
+        // a label outside the best `beam` leads to no sequence that would be kept
+        val labels = (1 until row.size).sortedByDescending { row[it] }.take(beam)
+        val found = LinkedHashMap<List<Int>, Ends>()
+        for ((tokens, ends) in kept) {
+            add(found, tokens, ends.total + row[0], if (tokens.isEmpty()) NEVER else ends.last + row[tokens.last()])
+            if (tokens.size == maxTokens) continue
+            for (label in labels) {
+                // the same label once more needs a blank between
+                val before = if (tokens.lastOrNull() == label) ends.blank else ends.total
+                add(found, tokens + label, NEVER, before + row[label])
+            }
+        }
+        kept = found.entries.sortedByDescending { it.value.total }.take(beam).associate { it.key to it.value }
+    }
+    return kept.map { (tokens, ends) -> Hypothesis(tokens, ends.total) }
+}
+
+/** The best label of each step, repeats joined, then blanks dropped. */
+fun bestPath(logProbabilities: List<FloatArray>): List<Int> {
+    val path = logProbabilities.map { row -> row.indices.maxBy { row[it] } }
+    return path.filterIndexed { step, label -> label != 0 && (step == 0 || label != path[step - 1]) }
+}
+
+private fun add(found: MutableMap<List<Int>, Ends>, tokens: List<Int>, blank: Double, last: Double) {
+    val known = found[tokens]
+    found[tokens] = if (known == null) Ends(blank, last) else Ends(addedLogs(known.blank, blank), addedLogs(known.last, last))
+}
