@@ -8,6 +8,7 @@ from tflite_asr.training.spec_augment import spec_augment
 RATE = 16_000
 ROWS, TIME, BANDS = 48, 100, 40
 LENGTHS = np.resize([100, 73, 40, 10, 1, 0], ROWS).astype(np.int32)
+SEED = tf.constant([1, 0])
 
 
 def tone(seconds=1.0, hertz=440.0):
@@ -49,8 +50,7 @@ def test_recordings_of_silence_stay_finite_and_inputs_stay_theirs():
 def augmented():
     """Frames without a zero among them, and what became of them: float64 [rows, time, bands] both."""
     frames = (3 + np.random.default_rng(0).standard_normal([ROWS, TIME, BANDS])).astype(np.float32)
-    tf.random.set_seed(3)
-    result = tf.function(spec_augment)(tf.constant(frames), tf.constant(LENGTHS))
+    result = tf.function(spec_augment)(tf.constant(frames), tf.constant(LENGTHS), tf.constant([3, 0]))
     assert result.shape == frames.shape and result.dtype == tf.float32
     return frames.astype(np.float64), result.numpy().astype(np.float64)
 
@@ -86,8 +86,8 @@ def test_masks_are_whole_spans_within_their_bounds(augmented):
 
 def test_long_masks_end_with_their_row():
     # spans of up to nine tenths would often pass the end, were they not drawn to fit
-    tf.random.set_seed(4)
-    result = spec_augment(tf.fill([64, TIME, BANDS], 5.0), tf.fill([64], 60), frame_share=0.9, band_masks=0).numpy()
+    frames = tf.fill([64, TIME, BANDS], 5.0)
+    result = spec_augment(frames, tf.fill([64], 60), tf.constant([4, 0]), frame_share=0.9, band_masks=0).numpy()
     masked = (result == 0).all(axis=2).any(axis=0)
     assert masked[:55].all() and not masked[60:].any()
 
@@ -109,23 +109,33 @@ def test_what_is_not_masked_moves_by_a_smooth_gain_over_frequency(augmented):
     assert len(np.unique(curves[:, 0])) == ROWS
 
 
-def test_each_call_draws_again_and_rows_differ(augmented):
+def test_each_seed_draws_again_and_rows_differ(augmented):
     frames = tf.constant(augmented[0], tf.float32)
-    again = spec_augment(frames, tf.constant(LENGTHS)).numpy()
-    assert not np.array_equal(again, augmented[1])
+    for seed, same in (([3, 0], True), ([3, 1 << 8], False), ([4, 0], False)):
+        again = spec_augment(frames, tf.constant(LENGTHS), tf.constant(seed)).numpy()
+        assert np.array_equal(again, augmented[1].astype(np.float32)) == same
     assert len({masks_of(row)[1].tobytes() for row in augmented[1]}) > ROWS // 2
+
+
+def test_workers_draw_for_their_rows_what_one_would():
+    frames = tf.random.stateless_normal([6, TIME, BANDS], SEED)
+    lengths = tf.constant([TIME, 30, 50, 0, 20, 40])
+    whole = spec_augment(frames, lengths, SEED)
+    for index in range(3):
+        rows = spec_augment(frames[index::3], lengths[index::3], SEED, rows_of=(index, 3))
+        np.testing.assert_array_equal(rows, whole[index::3])
 
 
 @pytest.mark.parametrize("length", [0, 1, 5, 100])
 def test_nan_is_never_made_nor_carried_out_of_the_padding(length):
     frames = np.full([8, TIME, BANDS], np.nan, np.float32)
     frames[:, :length] = 1.0
-    result = spec_augment(tf.constant(frames), tf.fill([8], length)).numpy()
+    result = spec_augment(tf.constant(frames), tf.fill([8], length), SEED).numpy()
     assert np.isfinite(result[:, :length]).all()
-    assert np.isfinite(spec_augment(tf.ones([8, TIME, BANDS]), tf.fill([8], length))).all()
+    assert np.isfinite(spec_augment(tf.ones([8, TIME, BANDS]), tf.fill([8], length), SEED)).all()
 
 
 def test_masks_can_be_left_out():
     frames = tf.ones([4, TIME, BANDS])
-    result = spec_augment(frames, tf.fill([4], TIME), band_masks=0, time_masks=0)
+    result = spec_augment(frames, tf.fill([4], TIME), SEED, band_masks=0, time_masks=0)
     assert not np.any(np.equal(result, 0))

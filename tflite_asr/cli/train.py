@@ -14,6 +14,11 @@ A deeper model, or one with a rescorer, can start from the groups that another o
 
     tflite-asr train sentences_teacher --initial commands --manifest ... --out runs/teacher
 
+Several machines can share the work, each started with the same command and an index of its own:
+
+    TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}' \\
+        tflite-asr train commands --distribute multiworker --manifest ... --out runs/commands
+
 A trained model can be fine-tuned with its weights rounded as `export --quantize aware` stores them:
 
     tflite-asr train commands --initial runs/commands --quantize-aware --learning-rate 2e-4 --epochs 5 --manifest ... --out runs/int8
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from tflite_asr.config import ModelConfig
     from tflite_asr.models.speech import SpeechModel
     from tflite_asr.training.objective import Objective
+    from tflite_asr.training.workers import Workers
 
 SUMMARY = "train a base model"
 
@@ -63,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantize-aware", action="store_true", help="fine-tune --initial with its weights rounded as `export --quantize aware` stores them"
     )
+    parser.add_argument(
+        "--distribute", choices=["multiworker"], help="share each batch with other machines, which TF_CONFIG names; all see --out"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
     add_seed(parser)
 
@@ -87,6 +96,7 @@ def run(args: argparse.Namespace) -> dict:
     if args.quantize_aware and (args.freeze or args.ctc_weight):
         raise InputError("--quantize-aware: expected neither --freeze nor --ctc-weight with it, it fine-tunes the whole model")
     check_resumes(folder, config)
+    workers = _workers(args)
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
     if args.words is not None:
@@ -104,7 +114,8 @@ def run(args: argparse.Namespace) -> dict:
         initial = initial_weights(args.initial, config, whole=args.quantize_aware)
     folder.mkdir(parents=True, exist_ok=True)
     with training_errors(folder):
-        write_voices(folder, corpus, args.seed)
+        if workers is None or workers.chief:
+            write_voices(folder, corpus, args.seed)
         last = fit(
             config,
             corpus,
@@ -120,8 +131,22 @@ def run(args: argparse.Namespace) -> dict:
             initial=initial,
             freeze=args.freeze,
             objective_of=_objective(args),
+            workers=workers,
         )
     return {"model": args.out, "utterances": len(training), **last}
+
+
+def _workers(args: argparse.Namespace) -> "Workers | None":
+    """Those of --distribute, once all of them are there."""
+    if args.distribute is None:
+        return None
+    from tflite_asr.errors import InputError
+    from tflite_asr.training.workers import workers_from_environment
+
+    workers = workers_from_environment()
+    if args.batch % workers.count:
+        raise InputError(f"--batch {args.batch}: expected a multiple of the {workers.count} workers, who share it")
+    return workers
 
 
 def _objective(args: argparse.Namespace) -> "Callable[[SpeechModel], Objective] | None":

@@ -22,7 +22,9 @@ from tflite_asr.ops.log_mel import log_mel
 from tflite_asr.training.batching import evaluation_batches, training_batches
 from tflite_asr.training.objective import Objective, own_loss
 from tflite_asr.training.spec_augment import spec_augment
+from tflite_asr.training.workers import Workers
 
+MOST_DRAWS = 256  # of one step's augmentation
 AVERAGE = 0.999  # momentum of the weights' moving average, which is what is kept,
 AVERAGE_SHARE = 0.1  # unless it would reach back over more than this share of a short training
 
@@ -33,20 +35,29 @@ def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
     return tf.maximum(0, (sample_counts - features.window_samples) // features.hop_samples + 1)
 
 
-def _training_step(objective: Objective, config: ModelConfig, optimizer: keras.optimizers.Optimizer):
-    """The compiled step; it is compiled once for each shape that the batches come in."""
+def _training_step(
+    objective: Objective, config: ModelConfig, optimizer: keras.optimizers.Optimizer, seed: int, workers: Workers
+):
+    """The compiled step on a worker's rows -> loss a token of the whole batch; compiled once for each shape of batches."""
     weights = objective.trained
 
     @tf.function(jit_compile=True)
-    def step(samples, sample_counts, tokens, token_counts):
+    def gradients(samples, sample_counts, tokens, token_counts):
         lengths = frame_counts(sample_counts, config)
         frames = log_mel(samples, config.features)
-        heard = spec_augment(frames, lengths)
+        drawn = tf.stack([seed, MOST_DRAWS * tf.cast(optimizer.iterations, tf.int32)])
+        heard = spec_augment(frames, lengths, drawn, rows_of=workers.rows_of)
         with tf.GradientTape() as tape:
             losses = objective.losses(frames, heard, lengths, tokens, token_counts)
-            loss = tf.reduce_mean(losses)
-        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
-        return tf.reduce_sum(losses) / tf.cast(tf.reduce_sum(token_counts), tf.float32)
+            loss = tf.reduce_sum(losses) / (losses.shape[0] * workers.count)
+        return tape.gradient(loss, weights), tf.reduce_sum(losses), tf.cast(tf.reduce_sum(token_counts), tf.float32)
+
+    # XLA takes the whole step, unless workers have to meet in the middle of it
+    @tf.function(jit_compile=workers.count == 1)
+    def step(*batch):
+        found, loss, tokens = workers.total(gradients, batch)
+        optimizer.apply_gradients(zip(found, weights))
+        return loss / tokens
 
     return step
 
@@ -101,6 +112,7 @@ def fit(
     initial: dict[str, np.ndarray] | None = None,
     freeze: bool = False,
     objective_of: Callable[[SpeechModel], Objective] | None = None,
+    workers: Workers | None = None,
 ) -> dict:
     """Train a model, or go on where an interrupted run of the same folder stopped.
 
@@ -120,10 +132,12 @@ def fit(
         initial: weights to start from, by tree path; those that are not in it are drawn at random.
         freeze: train only what is not in `initial`.
         objective_of: makes of the model what to minimise and train in place of its own loss.
+        workers: that share each batch; all see the folder, the first one writes into it.
 
     Returns:
         the last row of the history.
     """
+    workers = workers or Workers()
     keras.utils.set_random_seed(seed)
     model = build_model(config)
     weights, initial = model.named_weights(), initial or {}
@@ -134,75 +148,85 @@ def fit(
         objective = own_loss(model, free, ctc_weight)
     else:
         objective = objective_of(model)
-    total = epochs * steps_per_epoch
-    warmup = max(1, total // 20)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, total - warmup, alpha=0.0, warmup_target=learning_rate, warmup_steps=warmup
-    )
-    momentum = min(AVERAGE, 1 - 1 / max(1, AVERAGE_SHARE * total))
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum
-    )
+    optimizer = _optimizer(learning_rate, epochs * steps_per_epoch)
     optimizer.build(objective.trained)
     clips = (
         fitting_clips(development, development.utterances, connect_up_to, 0, config.max_seconds) if development else []
     )
 
-    history = _History(folder)
     epoch_done = tf.Variable(0, dtype=tf.int64)
     state = tf.train.Checkpoint(model=model, optimizer=optimizer, epoch=epoch_done)
-    manager = tf.train.CheckpointManager(state, str(folder / "resume"), max_to_keep=1)
-    state.restore(manager.latest_checkpoint)
-    history.keep(int(epoch_done))
+    state.restore(tf.train.latest_checkpoint(str(folder / "resume")))
+    record = _Record(folder, state, int(epoch_done)) if workers.chief else None
 
-    step = _training_step(objective, config, optimizer)
+    step = _training_step(objective, config, optimizer, seed, workers)
     batches = iter(training_batches(training, batch, connect_up_to, seed + 1000 * int(epoch_done)))
-    board = tf.summary.create_file_writer(str(folder / "tensorboard"))
+    row = {"epoch": int(epoch_done), "of": epochs}
     for epoch in range(int(epoch_done) + 1, epochs + 1):
         losses = []
         with trange(steps_per_epoch, desc=f"epoch {epoch}/{epochs}", unit="step", disable=None) as bar:
             for _ in bar:
-                losses.append(step(*next(batches)))
+                losses.append(step(*workers.rows(next(batches))))
                 bar.set_postfix(loss=f"{float(losses[-1]):.3f}")
         row = {"epoch": epoch, "of": epochs, "loss_per_token": float(tf.reduce_mean(losses))}
+        epoch_done.assign(epoch)
+        if not record:
+            continue
         last = model.get_weights()
         optimizer.finalize_variable_values(objective.trained)  # the average in place of the last weights
         if development:
             row["development_wer"] = evaluate(model, development, clips).wer
-        if not development or row["development_wer"] <= history.best_wer:
+        if not development or row["development_wer"] <= record.best_wer:
             save_model(folder, config, {name: weight.numpy() for name, weight in weights.items()})
         model.set_weights(last)
-        history.append(row)
-        with board.as_default(step=epoch):
-            for name, value in row.items():
-                tf.summary.scalar(name, value)
-        epoch_done.assign(epoch)
-        manager.save()
-    return history.rows[-1] if history.rows else {"epoch": epochs}
+        record.append(row)
+    return record.rows[-1] if record and record.rows else row
 
 
-class _History:
-    """`history.jsonl`: one row an epoch."""
+def _optimizer(learning_rate: float, total: int) -> keras.optimizers.Optimizer:
+    """For `total` steps: Adam with a moving average of the weights."""
+    warmup = max(1, total // 20)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, total - warmup, alpha=0.0, warmup_target=learning_rate, warmup_steps=warmup
+    )
+    momentum = min(AVERAGE, 1 - 1 / max(1, AVERAGE_SHARE * total))
+    return keras.optimizers.AdamW(
+        schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum
+    )
 
-    def __init__(self, folder: Path):
+
+class _Record:
+    """What a training writes besides weights: `history.jsonl` and `tensorboard/`, of each epoch, and `resume/`.
+
+    Args:
+        folder: where.
+        state: to go on from.
+        epochs: that are done; what came after them is forgotten.
+    """
+
+    def __init__(self, folder: Path, state: tf.train.Checkpoint, epochs: int):
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "history.jsonl"
         try:
-            self.rows = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+            rows = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
         except ValueError:
             raise InputError(f"{self.path}: a line of it is not JSON; remove that line or train into another folder") from None
+        self.rows = rows[:epochs]
+        self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        self.manager = tf.train.CheckpointManager(state, str(folder / "resume"), max_to_keep=1)
+        self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
     @property
     def best_wer(self) -> float:
         return min((row["development_wer"] for row in self.rows if "development_wer" in row), default=float("inf"))
 
-    def keep(self, epochs: int) -> None:
-        """Forget what came after the epoch that training goes on from."""
-        self.rows = self.rows[:epochs]
-        self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
-
     def append(self, row: dict) -> None:
+        """Write the row of an epoch that was done, and the state to go on from."""
         self.rows.append(row)
         print(json.dumps(row), file=sys.stderr)
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
+        with self.board.as_default(step=row["epoch"]):
+            for name, value in row.items():
+                tf.summary.scalar(name, value)
+        self.manager.save()

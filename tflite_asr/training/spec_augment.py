@@ -1,14 +1,29 @@
 """The part of augmentation that works on spectrograms, inside the training step."""
 
+import itertools
+
 import tensorflow as tf
 
 
-def spec_augment(frames, lengths, *, bands: int = 8, band_masks: int = 2, frame_share: float = 0.06, time_masks: int = 2):
+def spec_augment(
+    frames,
+    lengths,
+    seed,
+    *,
+    rows_of: tuple[int, int] = (0, 1),
+    bands: int = 8,
+    band_masks: int = 2,
+    frame_share: float = 0.06,
+    time_masks: int = 2,
+):
     """SpecAugment (Park et al. 2019, arXiv 1904.08779), masks at the mean, and a random smooth gain over frequency.
 
     Args:
         frames: [batch, time, mel_bands] float32, near zero mean.
         lengths: [batch] int32.
+        seed: [2] int32, of what is drawn.
+        rows_of: (i, n) where these are the rows i, i + n, i + 2 n, ... of a batch n times as large: the same is drawn for
+            them as in that batch.
         bands: most bands of one frequency mask.
         band_masks, time_masks: how many masks of each kind.
         frame_share: most of a row's length that one time mask covers.
@@ -17,9 +32,16 @@ def spec_augment(frames, lengths, *, bands: int = 8, band_masks: int = 2, frame_
         [batch, time, mel_bands].
     """
     batch, time, width = frames.shape
+    index, count = rows_of
+    draws = itertools.count()
+
+    def draw(distribution, columns):
+        """[batch, columns], another at each call."""
+        return distribution([batch * count, columns], seed + tf.constant([0, next(draws)]))[index::count]
+
     position = tf.linspace(-1.0, 1.0, width)
     # gain, tilt and curve over frequency: what another microphone or room does
-    color = tf.random.normal([batch, 3]) * tf.constant([[0.25, 0.25, 0.15]])
+    color = draw(tf.random.stateless_normal, 3) * tf.constant([[0.25, 0.25, 0.15]])
     frames += tf.expand_dims(tf.matmul(color, tf.stack([tf.ones_like(position), position, position**2])), 1)
     band, frame = tf.reshape(tf.range(width), [1, width]), tf.reshape(tf.range(time), [1, time])
 
@@ -27,8 +49,8 @@ def spec_augment(frames, lengths, *, bands: int = 8, band_masks: int = 2, frame_
         """[batch, size] bool, false inside `count` random spans below `limits` [batch, 1]."""
         kept = tf.ones([batch, size.shape[1]], tf.bool)
         for _ in range(count):
-            span = tf.cast(tf.random.uniform([batch, 1]) * most, tf.int32)
-            first = tf.cast(tf.random.uniform([batch, 1]) * tf.cast(limits - span, tf.float32), tf.int32)
+            span = tf.cast(draw(tf.random.stateless_uniform, 1) * most, tf.int32)
+            first = tf.cast(draw(tf.random.stateless_uniform, 1) * tf.cast(limits - span, tf.float32), tf.int32)
             kept &= (size < first) | (size >= first + span)
         return kept
 

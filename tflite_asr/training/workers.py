@@ -1,0 +1,77 @@
+"""Training on several machines, each with a part of the batch: TensorFlow's MultiWorkerMirroredStrategy."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from tflite_asr.errors import InputError
+
+EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Which of how many this process is. All draw the same batches and each takes its rows of them; all make the same
+    update of the same weights, of the sum of their gradients."""
+
+    index: int = 0
+    count: int = 1
+    strategy: tf.distribute.Strategy | None = None  # of more than one
+
+    @property
+    def chief(self) -> bool:
+        """Whether this process writes what the training leaves behind."""
+        return self.index == 0
+
+    @property
+    def rows_of(self) -> tuple[int, int]:
+        """(index, count), as `spec_augment` takes them."""
+        return self.index, self.count
+
+    def rows(self, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """This worker's rows of each array."""
+        return [part[self.index :: self.count] for part in batch]
+
+    def total(self, function: Callable, rows: Sequence[tf.Tensor]):
+        """The sum over all workers of what `function(*rows)` gives, lists of tensors too."""
+        if self.strategy is None:
+            return function(*rows)
+
+        def summed(*own):
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, function(*own))
+
+        return self.strategy.run(summed, rows)
+
+
+def workers_from_environment() -> Workers:
+    """What TF_CONFIG says; before anything else asks TensorFlow for a device. Waits until all workers are there.
+
+    Raises:
+        InputError: without TF_CONFIG, or when it does not parse.
+    """
+    index, count = _read(os.environ.get("TF_CONFIG"))
+    return Workers(index, count, tf.distribute.MultiWorkerMirroredStrategy())
+
+
+def _read(text: str | None) -> tuple[int, int]:
+    """(index, count) of the workers."""
+    expected = f"TF_CONFIG: expected such as {EXAMPLE}"
+    if not text:
+        raise InputError(f"{expected}, another index on each machine; got none")
+    try:
+        values = json.loads(text)
+        addresses, task = values["cluster"]["worker"], values["task"]
+        kind, index = task["type"], task["index"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{expected}, got {text}: {type(error).__name__} {error}") from None
+    if set(values["cluster"]) != {"worker"} or kind != "worker":
+        raise InputError(f"{expected}, with workers alone, got {text}")
+    if not isinstance(addresses, list) or not all(isinstance(a, str) and a.rpartition(":")[2].isdigit() for a in addresses):
+        raise InputError(f"{expected}, host:port of each worker, got {addresses}")
+    if not isinstance(index, int) or not 0 <= index < len(addresses):
+        raise InputError(f"{expected}, an index from 0 to {len(addresses) - 1}, got {index!r}")
+    return index, len(addresses)
