@@ -133,6 +133,7 @@ class ModelConfig:
     exits: tuple[int, ...] = ()  # encoder groups after which a CTC head of their own may end the recognition early
     exit_weighting: str = "sum"  # of the exits' losses, the last included: see EXIT_WEIGHTINGS
     rescorer: RescorerConfig | None = None  # a second pass over the n-best of a transducer
+    adapters: int = 0  # units of the bottleneck of a residual adapter behind each encoder group; 0 for none
     tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
@@ -150,6 +151,10 @@ class ModelConfig:
             raise InputError(
                 f"model configuration: a rescorer chooses among 2 or more hypotheses, got a beam of {self.sizes.beam}"
             )
+        if self.adapters < 0:
+            raise InputError(f"model configuration: adapters: expected 0 or more units, got {self.adapters}")
+        if self.adapters and self.exits:
+            raise InputError(f"model configuration: adapters need a model without early exits, got {list(self.exits)}")
         if self.exit_weighting not in EXIT_WEIGHTINGS:
             raise InputError(
                 f"model configuration: no exit weighting {self.exit_weighting!r}; there are: {', '.join(EXIT_WEIGHTINGS)}"

@@ -30,6 +30,12 @@ def lstm_group(x, weights, group):
     return normalized(np.asarray(rows).reshape(len(x), group.units), weights["gain"], weights["shift"])
 
 
+def adapter_group(x, weights, group):
+    """The same for a residual adapter."""
+    inner = normalized(x, weights["gain"], weights["shift"]) @ weights["down_kernel"] + weights["down_bias"]
+    return x + np.maximum(inner, 0) @ weights["up_kernel"] + weights["up_bias"]
+
+
 def conformer_group(x, weights, group):
     """The same for a conformer; equation 1 and figures 2 to 4 of Gulati et al. 2020."""
 

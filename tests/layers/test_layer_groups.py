@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from reference_groups import conformer_group, lstm_group
+from reference_groups import adapter_group, conformer_group, lstm_group
+from tflite_asr.layers.adapter import AdapterGroup
 from tflite_asr.layers.conformer import ConformerGroup
 from tflite_asr.layers.encoder import LSTMGroup
 
@@ -17,6 +18,7 @@ KINDS = {
     "conformer": lambda: ConformerGroup(**CONFORMER, name="group"),
     "conformer, projected": lambda: ConformerGroup(**CONFORMER | {"units": 12, "heads": 3}, name="group"),
     "conformer, half the steps": lambda: ConformerGroup(**CONFORMER, reduction=2, name="group"),
+    "adapter": lambda: AdapterGroup(3, name="group"),
     "conformer, left context": lambda: ConformerGroup(**CONFORMER, left_context=4, name="group"),
 }
 # float32 sums of some tens of terms of the order of 1, through a handful of normalisations
@@ -38,7 +40,7 @@ class Case:
         # what stands past a length reaches no loss
         self.w = (self.valid * random.standard_normal(outputs.shape)).astype(np.float32)
         self._run = tf.function(self.forward_and_backward)
-        self.reference = lstm_group if kind.startswith("lstm") else conformer_group
+        self.reference = {"lstm": lstm_group, "adapter": adapter_group}.get(kind.partition(",")[0], conformer_group)
 
     def named_weights(self):
         return {w.name.removeprefix("group/").removesuffix(":0"): w for w in self.group.weights}

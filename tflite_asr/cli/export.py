@@ -3,6 +3,7 @@
     tflite-asr export runs/commands --out commands.tflite
     tflite-asr export --preset wright2023 --out wright2023.tflite
     tflite-asr export runs/student/stage_3 --quantize aware --trainable encoder_2 --out sentences.tflite
+    tflite-asr export commands --adapters 6 --out adapted.tflite
 
 The file holds every signature of the README's table, from TFLite's builtin ops alone. Needs the extra `train`.
 With --replay, utterances to rehearse on the device are written beside it, as NAME.replay.safetensors.
@@ -17,16 +18,16 @@ from tflite_asr.config import PRESETS
 from tflite_asr.quantization import MIN_RUNTIMES, MODES
 
 if TYPE_CHECKING:
-    from tflite_asr.data.connect import Clip
-    from tflite_asr.data.corpus import Corpus
     from tflite_asr.models.speech import SpeechModel
+    from tflite_asr.runtime.batch import Example
+    from tflite_asr.runtime.voice import Mixture
 
 SUMMARY = "write a trained model as a .tflite that goes on learning"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("model", nargs="?", metavar="DIR", help="what `tflite-asr train` wrote")
+    what.add_argument("model", nargs="?", metavar="DIR|MODEL", help="what `tflite-asr train` wrote, or a model that was exported")
     what.add_argument("--preset", metavar="P", help=f"a model with random weights, to measure: {', '.join(PRESETS)}")
     parser.add_argument("--out", required=True, metavar="NAME.tflite", help="NAME.json is written beside it")
     parser.add_argument(
@@ -47,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="groups that train on the device, by name or number: all, none, or such as 2,joint (default: all; with --quantize, none)",
     )
     parser.add_argument(
+        "--adapters",
+        type=int,
+        metavar="UNITS",
+        help="put a residual adapter of so many units behind each encoder group; unless --trainable says otherwise, they alone train",
+    )
+    parser.add_argument(
         "--min-runtime",
         default=MIN_RUNTIMES[0],
         choices=MIN_RUNTIMES,
@@ -64,15 +71,25 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_least, limited, load_clips, read_manifests
     from tflite_asr.export import export
     from tflite_asr.models.storage import load_model
+    from tflite_asr.personalization.replay import write_replay
     from tflite_asr.quantization import Quantization
     from tflite_asr.training.voices import read_voices
 
-    check_least(args, replay_limit=1, connect=1, seed=0)
+    check_least(args, replay_limit=1, connect=1, adapters=1, seed=0)
     utterances = read_manifests(args.replay, [])
+    rehearsed = []  # what was shipped with an exported model
     if args.preset is not None:
         model, voices = _random_model(args.preset, args.seed), None
-    else:
+    elif Path(args.model).is_dir():
         model, voices = load_model(Path(args.model)), read_voices(Path(args.model))
+    else:
+        model, voices, rehearsed = _exported_model(args.model)
+    trainable = args.trainable
+    if args.adapters is not None:
+        from tflite_asr.models.build import with_adapters
+
+        model = with_adapters(model, args.adapters)
+        trainable = trainable or ",".join(group.name for group in model.groups if group.name.startswith("adapter"))
     # before the export, so that bad speech leaves the former files alone
     corpus, clips = load_clips(utterances, model.config, args.connect, args.seed)
     artifact = export(
@@ -81,13 +98,18 @@ def run(args: argparse.Namespace) -> dict:
         optimizer=args.optimizer,
         split=split_options(args),
         voices=voices,
-        quantization=Quantization(args.quantize, args.trainable, args.min_runtime),
+        quantization=Quantization(args.quantize, trainable, args.min_runtime),
         allow_flex=args.allow_flex,
     )
-    replay = _write_replay(args.out, corpus, limited(clips, args.replay_limit, args.seed)) if args.replay else None
+    if args.replay:
+        from tflite_asr.runtime.evaluation import examples_of
+        from tflite_asr.runtime.recognizer import Recognizer
+
+        # as the exported file's own features
+        rehearsed = examples_of(Recognizer.load(args.out), corpus, limited(clips, args.replay_limit, args.seed))
     return {
         "model": args.out,
-        "replay": replay,
+        "replay": str(write_replay(artifact, rehearsed)) if rehearsed else None,
         "bytes": artifact.bytes,
         "parameters": sum(group["parameters"] for group in artifact.groups),
         "signatures": list(artifact.signatures),
@@ -107,14 +129,20 @@ def _random_model(name: str, seed: int) -> "SpeechModel":
     return build_model(config)
 
 
-def _write_replay(out: str, corpus: "Corpus", clips: "list[Clip]") -> str:
-    """Ship utterances as the exported file's own features."""
-    from tflite_asr.personalization.replay import write_replay
-    from tflite_asr.runtime.evaluation import examples_of
-    from tflite_asr.runtime.recognizer import Recognizer
+def _exported_model(source: str) -> "tuple[SpeechModel, Mixture | None, list[Example]]":
+    """The model that an artifact was shipped with, the background of its voices, what it rehearses."""
+    from tflite_asr.models.build import build_model
+    from tflite_asr.personalization.replay import read_replay
+    from tflite_asr.runtime.artifact import read_artifact
+    from tflite_asr.runtime.voice import Mixture
+    from tflite_asr.training.initial import exported_weights
 
-    recognizer = Recognizer.load(out)
-    return str(write_replay(recognizer.artifact, examples_of(recognizer, corpus, clips)))
+    config, values = exported_weights(source)
+    model = build_model(config)
+    for name, weight in model.named_weights().items():
+        weight.assign(values[name])
+    artifact = read_artifact(source)
+    return model, Mixture.from_json(artifact.voices) if artifact.voices else None, read_replay(artifact)
 
 
 def describe(result: dict) -> str:

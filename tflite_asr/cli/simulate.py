@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connect", type=int, default=1, metavar="N", help="join clips into strings of up to N")
     parser.add_argument("--others", metavar="M", help="speech of others, to measure what is forgotten")
     parser.add_argument("--others-where", metavar="F=V", help="its rows to keep")
+    parser.add_argument("--adapters", metavar="MODEL", help="also train adapters alone, of the model as `export --adapters` made it")
     parser.add_argument("--subsets", action="store_true", help="also compare what to train: joint, encoder, biases, ...")
     parser.add_argument("--trace", metavar="FILE", help="the phone's resources, JSON Lines; they interrupt training")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: the cluster at RAY_ADDRESS, or here")
@@ -57,6 +58,8 @@ def _study(args: argparse.Namespace):
             given[name] = getattr(args, name)
     if args.subsets:
         given["subsets"] = True
+    if args.adapters is not None:
+        given["adapters"] = args.adapters
     if args.manifest:
         wheres = args.where * len(args.manifest) if len(args.where) == 1 else args.where or [""] * len(args.manifest)
         if len(wheres) != len(args.manifest):

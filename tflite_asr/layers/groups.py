@@ -1,14 +1,26 @@
 """The encoder's layer groups that a configuration describes."""
 
+import itertools
+
 import tf_keras as keras
 
-from tflite_asr.config import ConformerConfig, EncoderConfig
+from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig
+from tflite_asr.layers.adapter import AdapterGroup
 from tflite_asr.layers.conformer import ConformerGroup
 from tflite_asr.layers.encoder import LSTMGroup
 
 
-def encoder_groups(encoder: EncoderConfig | ConformerConfig) -> list[keras.layers.Layer]:
-    """The groups in order, `encoder_0`, `encoder_1`, ...; called as group(x, lengths, state=None, training=False)."""
+def encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
+    """The groups in order, `encoder_0`, `encoder_1`, ..., each with its adapter behind it where there are adapters; called
+    as group(x, lengths, state=None, training=False)."""
+    groups = _layer_groups(config.encoder)
+    if not config.adapters:
+        return groups
+    adapters = [AdapterGroup(config.adapters, name=f"adapter_{index}") for index in range(len(groups))]
+    return list(itertools.chain.from_iterable(zip(groups, adapters)))
+
+
+def _layer_groups(encoder: EncoderConfig | ConformerConfig) -> list[keras.layers.Layer]:
     if isinstance(encoder, ConformerConfig):
         return [
             ConformerGroup(

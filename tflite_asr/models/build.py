@@ -1,5 +1,7 @@
 """The model that a configuration describes."""
 
+import dataclasses
+
 from tflite_asr.config import ModelConfig
 from tflite_asr.models.ctc import CTC
 from tflite_asr.models.transducer import Transducer
@@ -11,3 +13,12 @@ def build_model(config: ModelConfig) -> Transducer | CTC:
     if config.rescorer:
         return TwoPass(config)
     return Transducer(config) if config.prediction else CTC(config)
+
+
+def with_adapters(model: Transducer | CTC, bottleneck: int) -> Transducer | CTC:
+    """The same model with a residual adapter behind each encoder group, which changes nothing yet."""
+    adapted = build_model(dataclasses.replace(model.config, adapters=bottleneck))
+    weights = adapted.named_weights()
+    for name, weight in model.named_weights().items():
+        weights[name].assign(weight)
+    return adapted

@@ -9,7 +9,7 @@ import tf_keras as keras
 
 from tflite_asr.config import EncoderConfig, ModelConfig
 from tflite_asr.layers.ctc import CTCHead, best_path, continue_path
-from tflite_asr.layers.encoder import stack_frames
+from tflite_asr.layers.encoder import LSTMGroup, stack_frames
 from tflite_asr.layers.groups import encoder_groups
 from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.losses.exits import exit_weights, joint_loss
@@ -35,7 +35,7 @@ class SpeechModel(keras.Model):
     def __init__(self, config: ModelConfig):
         super().__init__(name=config.name)
         self.config = config
-        self.groups = encoder_groups(config.encoder)
+        self.groups = encoder_groups(config)
         names = [*(f"exit_{group}" for group in config.exits), *([] if config.prediction else ["ctc"])]
         self.heads = [CTCHead(config.vocabulary_size, name=name) for name in names]
         starts = [0, *(group + 1 for group in config.exits), len(self.groups)]
@@ -149,8 +149,11 @@ class SpeechModel(keras.Model):
         return log_softmax(self.heads[stage](x))
 
     def initial_states(self, batch: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """The zero states of an encoder that streams, (hidden, cell) per group."""
-        return [(tf.zeros([batch, g.units]), tf.zeros([batch, g.cells])) for g in self.groups]
+        """The zero states of an encoder that streams, (hidden, cell) per group, () of an adapter."""
+        return [
+            (tf.zeros([batch, group.units]), tf.zeros([batch, group.cells])) if isinstance(group, LSTMGroup) else ()
+            for group in self.groups
+        ]
 
     def start_memory(self, batch: int) -> dict[str, tf.Tensor]:
         """What heads remember from chunk to chunk, at the start: of CTC heads the `label` [batch] int32 of the step before."""

@@ -22,7 +22,7 @@ from tflite_asr.study.task import Task, Trained
 def train(task: Task, scratch: Path) -> Trained:
     """Train as utterances come; files of the window and of interruptions are in `scratch`."""
     study, speaker, mobile, subset = task.study, task.speaker, task.study.mobile, task.subset
-    recognizer = Recognizer.load(study.model)
+    recognizer = Recognizer.load(task.model)
     settings = Settings(
         learning_rate=mobile.learning_rate,
         replay=mobile.replay,

@@ -61,6 +61,7 @@ class Study:
     environment: str = "both"
     others: Speech | None = None  # on whom to measure what is forgotten
     subsets: bool = False  # compare what to train, see `subsets.py`, under mobile conditions
+    adapters: str = ""  # the model as `export --adapters` makes it, to compare as well
     test_share: float = 0.3  # of a speaker's rows, the last ones, where no split says which are for testing
     seed: int = 0
     server: Server = field(default_factory=Server)
@@ -84,8 +85,9 @@ def read_study(path: Path) -> dict:
         given["speech"] = tuple(placed(speech) for speech in given["speech"])
     if given.get("others"):
         given["others"] = placed(given["others"])
-    if "model" in given and given["model"].endswith(".tflite"):
-        given["model"] = str(folder / given["model"])
+    for name in ("model", "adapters"):
+        if given.get(name, "").endswith(".tflite"):
+            given[name] = str(folder / given[name])
     if "phone" in given and given["phone"].trace:
         given["phone"] = dataclasses.replace(given["phone"], trace=str(folder / given["phone"].trace))
     return given

@@ -16,7 +16,7 @@ from tflite_asr.runtime.files import write_whole
 from tflite_asr.study.engines import run_tasks
 from tflite_asr.study.plan import Study
 from tflite_asr.study.speakers import read_speakers
-from tflite_asr.study.subsets import subsets
+from tflite_asr.study.subsets import Subset, subsets
 from tflite_asr.study.summary import summarize
 from tflite_asr.study.task import MOBILE, SERVER, Task, run_task
 
@@ -62,7 +62,7 @@ def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int
 
 
 def _tasks(study: Study) -> list[Task]:
-    artifact = read_artifact(study.model)
+    parts = _parts(study)
     speakers = read_speakers(study.speech, study.test_share)
     others = ()
     if study.others:
@@ -75,12 +75,24 @@ def _tasks(study: Study) -> list[Task]:
     for speaker in speakers:
         if study.environment != SERVER:
             tasks.append(Task(study, speaker, MOBILE, others=others))
-            if study.subsets:
-                parts = subsets([group["name"] for group in artifact.groups])
-                tasks += [Task(study, speaker, f"{MOBILE}_{part.name}", part, others) for part in parts]
+            tasks += [Task(study, speaker, f"{MOBILE}_{part.name}", part, others) for part in parts]
         if study.environment != MOBILE:
             tasks.append(Task(study, speaker, SERVER, others=others))
     return tasks
+
+
+def _parts(study: Study) -> list[Subset]:
+    """What is compared with training everything."""
+    found = subsets([group["name"] for group in read_artifact(study.model).groups]) if study.subsets else []
+    if study.adapters:
+        groups = dict.fromkeys(row["group"] for row in read_artifact(study.adapters).trainable)
+        if not groups or not all(group.startswith("adapter") for group in groups):
+            raise InputError(
+                f"{study.adapters}: expected a model whose adapters train and nothing else, as `export --adapters N` makes it; "
+                f"there train {', '.join(groups) or 'none'}"
+            )
+        found.append(Subset("adapters", tuple(groups), model=study.adapters))
+    return found
 
 
 def _check_window(study: Study) -> None:
@@ -94,7 +106,7 @@ def _check_same(path: Path, study: Study) -> None:
     settings = dataclasses.asdict(study) | {"tflite_sha256": read_artifact(study.model).tflite_sha256}
     for speech in (*settings["speech"], *([settings["others"]] if settings["others"] else [])):
         speech["sha256"] = hashlib.sha256(Path(speech.pop("manifest")).read_bytes()).hexdigest()
-    for free in ("model", "environment", "subsets"):  # where the file is; and more runs are of the same study
+    for free in ("model", "environment", "subsets", "adapters"):  # where the file is; and more runs are of the same study
         del settings[free]
     content = _json(settings)
     if path.exists() and path.read_bytes() != content:

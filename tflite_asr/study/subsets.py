@@ -11,6 +11,7 @@ class Subset:
     name: str
     groups: tuple[str, ...]
     bias_only: bool = False
+    model: str | None = None  # an export of the study's model in which they are there to be trained
 
     def rates(self, groups: Sequence[str]) -> dict[str, float]:
         """Factors on the learning rate of all of a model's groups."""

@@ -33,6 +33,11 @@ class Task:
     subset: Subset | None = None
     others: tuple[Utterance, ...] = ()
 
+    @property
+    def model(self) -> str:
+        """What is trained."""
+        return (self.subset.model if self.subset else None) or self.study.model
+
 
 @dataclass
 class Trained:
@@ -53,7 +58,7 @@ def run_task(task: Task) -> dict:
         what the run's JSON file holds.
     """
     study, speaker = task.study, task.speaker
-    recognizer = Recognizer.load(study.model)
+    recognizer = Recognizer.load(task.model)
     test = _examples(recognizer, speaker.test, speaker.connect, study.seed)
     others = _examples(recognizer, task.others, study.others.connect, study.seed) if task.others else []
     shipped = recognizer.state()

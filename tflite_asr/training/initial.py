@@ -22,7 +22,7 @@ def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) ->
         source: a folder that `train` wrote, or an exported model, by path or by the name of a shipped one.
         config: of the model that is to be trained.
     """
-    found, values = _of_artifact(source) if not Path(source).is_dir() else read_model(Path(source))
+    found, values = read_model(Path(source)) if Path(source).is_dir() else exported_weights(source)
     same = dataclasses.replace(found, name=config.name, exits=config.exits, exit_weighting=config.exit_weighting)
     if not whole and type(found.encoder) is type(config.encoder):
         encoder = dataclasses.replace(found.encoder, layers=config.encoder.layers, dropout=config.encoder.dropout)
@@ -40,7 +40,8 @@ def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) ->
     return {name: value for name, value in values.items() if name.split("/")[0] not in gone}
 
 
-def _of_artifact(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
+def exported_weights(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
+    """What an exported model was shipped with: its configuration, and the weights by tree path."""
     try:
         find(source)
     except InputError as error:

@@ -1,0 +1,42 @@
+"""Residual adapters: what a speaker's own file is made of when the model itself stays as it is."""
+
+import tf_keras as keras
+
+from tflite_asr.ops.elementary import layer_norm, relu, zero_padding
+from tflite_asr.ops.product import dense
+
+
+class AdapterGroup(keras.layers.Layer):
+    """A layer group: x + up(relu(down(layer_norm(x)))) (Houlsby et al. 2019; for speakers Tomanek et al. 2021, arXiv
+    2109.06952).
+
+    `up` is zeros at first, so a trained model with new adapters computes what it did without. It has no state.
+
+    Args:
+        bottleneck: units between down and up.
+    """
+
+    reduction = 1
+
+    def __init__(self, bottleneck: int, **kwargs):
+        super().__init__(**kwargs)
+        self.bottleneck = bottleneck
+
+    def build(self, input_shape):
+        self.units = units = input_shape[-1]
+        self.gain = self.add_weight("gain", [units], initializer="ones")
+        self.shift = self.add_weight("shift", [units], initializer="zeros")
+        self.down_kernel = self.add_weight("down_kernel", [units, self.bottleneck], initializer="glorot_uniform")
+        self.down_bias = self.add_weight("down_bias", [self.bottleneck], initializer="zeros")
+        self.up_kernel = self.add_weight("up_kernel", [self.bottleneck, units], initializer="zeros")
+        self.up_bias = self.add_weight("up_bias", [units], initializer="zeros")
+
+    def call(self, x, lengths, state=None, training=False):
+        """x [batch, time, units], lengths [batch] -> the same shapes, and no state."""
+        x = zero_padding(x, lengths)
+        inner = relu(dense(layer_norm(x, self.gain, self.shift), self.down_kernel, self.down_bias))
+        return x + dense(inner, self.up_kernel, self.up_bias), lengths, ()
+
+    def activation_elements(self, steps: int) -> int:
+        """Kept for backward, per utterance of `steps` input steps: input and its normalised form, what is between."""
+        return steps * (2 * self.units + 2 * self.bottleneck)
