@@ -33,7 +33,7 @@ android: $(VENV)/installed
 		echo "make android: expected $$tool, found none; on Debian: apt-get install openjdk-17-jdk-headless maven aapt zipalign apksigner"; \
 		exit 2; }; done
 	mvn --batch-mode --quiet --file android_demo/pom.xml package -DskipTests
-	KILLS=50 $(VENV)/bin/python -m pytest -q -rs tests/android
+	ALL_JVM_TESTS=1 $(VENV)/bin/python -m pytest -q -rs tests/android
 	@ls -l android_demo/app/target/android-demo-debug.apk
 
 # the device side and synthetic voices: no TensorFlow

@@ -23,7 +23,9 @@ def give_memory_back():
     yield
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].backend.clear_session()
+    gc.unfreeze()
     gc.collect()
+    gc.freeze()  # millions of objects stay, of TensorFlow too: later collections need not go through them
     ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -58,6 +58,7 @@ def test_pytorch_takes_the_same_steps(folder, our_losses):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("folder", ["tiny"], indirect=True)
 def test_the_stock_way_takes_the_same_steps(folder, our_losses):
     stock.convert(folder)
     try:
@@ -69,6 +70,7 @@ def test_the_stock_way_takes_the_same_steps(folder, our_losses):
     assert losses == pytest.approx(our_losses, rel=1e-5)
 
 
+@pytest.mark.parametrize("folder", ["tiny"], indirect=True)
 def test_a_runtime_is_measured(folder, our_losses):
     figures = run("tensorflow_graph", folder, steps=2)
     assert figures["losses"] == pytest.approx(our_losses, rel=1e-5) and len(figures["step_seconds"]) == 2

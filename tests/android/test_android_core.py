@@ -56,6 +56,8 @@ def maven_tests(python_checkpoint):
     if not MAVEN or not JAVAC:
         pytest.skip("the JVM tests of android_demo need a JDK (javac) and Maven (mvn); not both are on this machine")
     command = [MAVEN, "--batch-mode", "--quiet", "--file", str(DEMO / "pom.xml"), "--projects", "core,jvm", "test"]
+    if not os.environ.get("ALL_JVM_TESTS"):  # make android has the time
+        command.append("-DexcludedGroups=slow")
     environment = os.environ | {"PYTHON_CHECKPOINT": str(python_checkpoint)}
     run = subprocess.run(command, capture_output=True, text=True, env=environment)
     if any(sign in run.stdout + run.stderr for sign in UNREACHABLE):

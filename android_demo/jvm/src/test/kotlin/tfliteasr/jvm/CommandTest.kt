@@ -4,12 +4,14 @@ import java.io.File
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Tag
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import tfliteasr.InputError
 import tfliteasr.Json
 
 /** The command line, as a process of its own. */
+@Tag("slow")
 class CommandTest {
     @TempDir
     lateinit var folder: File

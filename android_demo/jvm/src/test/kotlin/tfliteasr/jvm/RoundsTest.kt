@@ -5,6 +5,7 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Tag
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import tfliteasr.InputError
@@ -23,6 +24,7 @@ import tfliteasr.personalization.ownerOf
 import tfliteasr.runtime.Recognizer
 
 /** Rounds that are asked to stop, do not begin, or meet what another one left; their course is in [RunsTest]. */
+@Tag("slow")
 class RoundsTest {
     @TempDir
     lateinit var folder: File

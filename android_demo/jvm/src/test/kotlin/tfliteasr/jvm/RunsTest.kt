@@ -3,6 +3,7 @@ package tfliteasr.jvm
 import java.io.File
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Tag
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import tfliteasr.Generator
@@ -26,6 +27,7 @@ import tfliteasr.personalization.readReplay
 import tfliteasr.personalization.split
 
 /** Whole personalisations take Python's course (vectors/of_runs.py): the same draws, choices and epochs kept. */
+@Tag("slow")
 class RunsTest {
     @TempDir
     lateinit var folder: File

@@ -9,7 +9,7 @@ import tfliteasr.personalization.RoundsTrainer
 import tfliteasr.personalization.Settings
 import tfliteasr.personalization.TrainingListener
 
-/** Trains in the folder given, from where it was left on, until it is killed; a dot once it has begun. */
+/** Trains in the folder given, from where it was left on, until it is killed; a dot for each epoch begun. */
 fun main(arguments: Array<String>) = Shipped.recognizer().use { recognizer ->
     val speech = Shipped.speech(recognizer)
     val calibration = Calibration.fromJson(Shipped.vectors("runs").at("rounds").at("calibration"))
