@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import sys
 from importlib.metadata import distribution
@@ -22,9 +23,9 @@ from tflite_asr.runtime.interpreter import SignatureModel
 
 @pytest.fixture(scope="module", params=["tiny", "tiny_conformer"])
 def folder(request, tmp_path_factory):
-    """A small work, prepared."""
-    path = tmp_path_factory.mktemp(request.param)
-    prepare(preset(request.param), path)
+    """A small work of two encoder groups, prepared."""
+    path, config = tmp_path_factory.mktemp(request.param), preset(request.param)
+    prepare(dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, layers=2)), path)
     return path
 
 
