@@ -86,10 +86,11 @@ def run(args: argparse.Namespace) -> dict:
         model, voices, rehearsed = _exported_model(args.model)
     trainable = args.trainable
     if args.adapters is not None:
+        from tflite_asr.layers.adapter import AdapterGroup
         from tflite_asr.models.build import with_adapters
 
         model = with_adapters(model, args.adapters)
-        trainable = trainable or ",".join(group.name for group in model.groups if group.name.startswith("adapter"))
+        trainable = trainable or ",".join(group.name for group in model.groups if isinstance(group, AdapterGroup))
     # before the export, so that bad speech leaves the former files alone
     corpus, clips = load_clips(utterances, model.config, args.connect, args.seed)
     artifact = export(

@@ -46,7 +46,7 @@ def _training_step(
         lengths = frame_counts(sample_counts, config)
         frames = log_mel(samples, config.features)
         drawn = tf.stack([seed, MOST_DRAWS * tf.cast(optimizer.iterations, tf.int32)])
-        heard = spec_augment(frames, lengths, drawn, rows_of=workers.rows_of)
+        heard = spec_augment(frames, lengths, drawn, rows_of=(workers.index, workers.count))
         with tf.GradientTape() as tape:
             losses = objective.losses(frames, heard, lengths, tokens, token_counts)
             loss = tf.reduce_sum(losses) / (losses.shape[0] * workers.count)

@@ -30,10 +30,8 @@ def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) ->
         same = dataclasses.replace(same, encoder=encoder, rescorer=rescorer, sizes=config.sizes)
     if same != config:
         may = "its exits" if whole else "its exits, encoder groups, rescorer and sizes"
-        raise InputError(
-            f"{source}: expected a model that differs from {config.name} in {may} alone; "
-            "give --layers and the preset that it was trained with"
-        )
+        other = [field.name for field in dataclasses.fields(config) if getattr(same, field.name) != getattr(config, field.name)]
+        raise InputError(f"{source}: expected a model that differs from {config.name} in {may} alone, got other {', '.join(other)}")
     gone = {f"exit_{group}" for group in found.exits if group not in config.exits}
     gone |= {f"encoder_{group}" for group in range(config.encoder.layers, found.encoder.layers)}
     gone |= {"rescorer"} if not config.rescorer else set()

@@ -27,11 +27,6 @@ class Workers:
         """Whether this process writes what the training leaves behind."""
         return self.index == 0
 
-    @property
-    def rows_of(self) -> tuple[int, int]:
-        """(index, count), as `spec_augment` takes them."""
-        return self.index, self.count
-
     def rows(self, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
         """This worker's rows of each array."""
         return [part[self.index :: self.count] for part in batch]
