@@ -14,7 +14,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.study.engines import run_tasks
 from tflite_asr.study.plan import Mobile, Speech, Study
 from tflite_asr.study.run import _tasks
-from tflite_asr.study.task import run_task
+from tflite_asr.study.worker import run_task
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'tflite_asr[cluster]'"

@@ -9,7 +9,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.study import run as study_run
 from tflite_asr.study.plan import Mobile, PhoneSettings, Server, Speech, Study
 from tflite_asr.study.run import run_study
-from tflite_asr.study.task import run_task
+from tflite_asr.study.worker import run_task
 
 MOBILE = Mobile(window=6, window_bytes=14_000, stride=4, steps=5, learning_rate=0.01)
 SERVER = Server(epochs=2, epoch_steps=5, batch=4, learning_rate=0.01)

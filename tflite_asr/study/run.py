@@ -18,7 +18,8 @@ from tflite_asr.study.plan import Study
 from tflite_asr.study.speakers import read_speakers
 from tflite_asr.study.subsets import Subset, subsets
 from tflite_asr.study.summary import summarize
-from tflite_asr.study.task import MOBILE, SERVER, Task, run_task
+from tflite_asr.study.task import MOBILE, SERVER, Task
+from tflite_asr.study.worker import run_task
 
 
 def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int = 1) -> dict:

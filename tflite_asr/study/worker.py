@@ -1,0 +1,92 @@
+"""What a worker of a study does: a task's speaker measured, trained on and measured again, on any machine."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tflite_asr.data.clips import fitting_clips
+from tflite_asr.data.corpus import Corpus
+from tflite_asr.data.manifest import Utterance
+from tflite_asr.metrics import ErrorRates, relative_reduction
+from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.evaluation import evaluate, examples_of
+from tflite_asr.runtime.memory import MemoryProbe
+from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.voice import learn_owner
+from tflite_asr.study import mobile, server
+from tflite_asr.study.task import SERVER, Task
+
+
+def run_task(task: Task) -> dict:
+    """Measure, train, measure again; everything that is drawn at random depends on the study's seed alone.
+
+    Returns:
+        what the run's JSON file holds.
+    """
+    study, speaker = task.study, task.speaker
+    recognizer = Recognizer.load(task.model)
+    test = _examples(recognizer, speaker.test, speaker.connect, study.seed)
+    others = _examples(recognizer, task.others, study.others.connect, study.seed) if task.others else []
+    shipped = recognizer.state()
+    with MemoryProbe() as probe, tempfile.TemporaryDirectory() as scratch:
+        before = evaluate(recognizer, test, beam=True, title="before").rates
+        del recognizer  # training loads its own, and may end it: nothing here shall keep its memory
+        environment = server if task.run == SERVER else mobile
+        trained = environment.train(task, Path(scratch))
+        learned = trained.recognizer
+        if learned.background:
+            learned.owner = learn_owner(learned.background, trained.heard)
+        after = evaluate(learned, test, beam=True, title="after").rates
+    state = learned.state()
+    weights = [row["tensor"] for row in learned.artifact.trainable]
+    result = {
+        "speaker": speaker.name,
+        "run": task.run,
+        **_before_after(before, after),
+        "adapt_utterances": len(speaker.adapt),
+        "test_utterances": len(test),
+        "steps": trained.steps,
+        "seconds": trained.seconds,
+        "peak_private_mb": probe.peak_private_mb,
+        # of the weights that differ from the shipped ones: what a checkpoint must hold to recognise by
+        "checkpoint_bytes": sum(state[t].nbytes for t in weights if not np.array_equal(state[t], shipped[t])),
+        **trained.more,
+        "history": trained.history,
+    }
+    if others:
+        result["others"] = _forgetting(learned, others)
+    return result
+
+
+def _examples(recognizer: Recognizer, utterances: Sequence[Utterance], connect: int, seed: int) -> list[Example]:
+    corpus = Corpus(utterances, recognizer.config)
+    return examples_of(
+        recognizer, corpus, fitting_clips(corpus, utterances, connect, seed, recognizer.config.max_seconds)
+    )
+
+
+def _before_after(before: ErrorRates, after: ErrorRates) -> dict:
+    return {
+        "words": before.words,
+        "errors_before": _errors(before),
+        "errors_after": _errors(after),
+        "wer_before": before.wer,
+        "wer_after": after.wer,
+        "relative_wer_reduction": relative_reduction(before.wer, after.wer),
+    }
+
+
+def _forgetting(learned: Recognizer, others: Sequence[Example]) -> dict:
+    """Other voices: as a phone hears them, which may tell that it is not the owner, and with what was learned."""
+    owner, learned.owner = learned.owner, None
+    any_voice = evaluate(learned, others, beam=True, title="others").rates
+    learned.owner = owner
+    as_heard = evaluate(learned, others, beam=True, title="others").rates if owner else any_voice
+    shipped = evaluate(Recognizer.load(learned.artifact.path), others, beam=True, title="others").rates
+    return {**_before_after(shipped, as_heard), "errors_after_any_voice": _errors(any_voice)}
+
+
+def _errors(rates: ErrorRates) -> int:
+    return rates.substitutions + rates.deletions + rates.insertions
