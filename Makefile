@@ -110,16 +110,18 @@ exits: $(VENV)/installed
 
 # Two passes, compressed: the teacher, the student alone, from the teacher in three stages, and fine-tuned for int8; their
 # table goes to runs/twopass/table.md. All start from `commands`, which has learned where the letters are: from sentences
-# alone that takes hours. Each of the synthetic voices reads a part of the training speech's sentences. DATA holds speech/
-# and speech_extra/; the same command goes on where it stopped.
+# alone that takes hours. Synthetic voices read a part each of the training speech's sentences, as slowly as its speakers
+# do: at a usual rate there are about as many letters as steps, and nothing is learned from it. DATA holds speech/ and
+# speech_extra/; the same command goes on where it stopped.
 TWOPASS := runs/twopass
-TWOPASS_VOICES := $(shell seq -w 0 21)
+TWOPASS_PARTS := $(shell seq -w 0 21)
 TWOPASS_DEVELOPMENT = --development $(DATA)/speech/manifest.jsonl --development-where split=base_dev
 TWOPASS_SPEECH = --batch 16 --steps 250 $(TWOPASS_DEVELOPMENT) \
 	--manifest $(DATA)/speech/manifest.jsonl --where split=base_train \
 	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
 	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
-	$(TWOPASS_VOICES:%=--manifest $(TWOPASS)/voices/%/manifest.jsonl --where "")
+	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
+	$(patsubst %,--manifest $(TWOPASS)/voices/%/manifest.jsonl --where "",$(TWOPASS_PARTS) digits)
 
 .PHONY: twopass
 twopass: $(VENV)/installed
@@ -127,9 +129,11 @@ twopass: $(VENV)/installed
 	mkdir -p $(TWOPASS)/voices
 	cat $(DATA)/speech/manifest.jsonl $(DATA)/speech_extra/manifest.jsonl | grep '"split": "base_train"' \
 		| sed 's/.*"text": "\([^"]*\)".*/\1/' | grep -vxE 'ZERO|ONE|TWO|THREE|FOUR|FIVE|SIX|SEVEN|EIGHT|NINE' | LC_ALL=C sort -u \
-		| split --numeric-suffixes --number=r/$(words $(TWOPASS_VOICES)) - $(TWOPASS)/texts.
-	for voice in $(TWOPASS_VOICES); do test -d $(TWOPASS)/voices/$$voice || $(ASR) synthesize \
-		--text $(TWOPASS)/texts.$$voice --speakers 1 --seed 1$$voice --out $(TWOPASS)/voices/$$voice || exit; done
+		| split --numeric-suffixes --number=r/$(words $(TWOPASS_PARTS)) - $(TWOPASS)/texts.
+	for part in $(TWOPASS_PARTS); do test -d $(TWOPASS)/voices/$$part || $(ASR) synthesize --words-per-minute 80-130 \
+		--text $(TWOPASS)/texts.$$part --speakers 4 --seed 1$$part --out $(TWOPASS)/voices/$$part || exit; done
+	test -d $(TWOPASS)/voices/digits || $(ASR) synthesize --words-per-minute 80-130 \
+		--digits --strings 24 --speakers 20 --seed 99 --out $(TWOPASS)/voices/digits
 	$(ASR) train sentences_teacher $(TWOPASS_SPEECH) --initial commands --epochs 40 --ctc-weight 1 --out $(TWOPASS)/teacher
 	$(ASR) train sentences_student $(TWOPASS_SPEECH) --initial commands --epochs 30 --ctc-weight 1 --out $(TWOPASS)/scratch
 	$(ASR) distill --teacher $(TWOPASS)/teacher --student sentences_student $(TWOPASS_SPEECH) --initial commands \

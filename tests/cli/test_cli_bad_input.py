@@ -419,6 +419,8 @@ def test_manifest_out(tmp_path, capsys, out):
         ["--digits", "--takes", "0"],
         ["--digits", "--strings", "0"],
         ["--digits", "--seed", "-1"],
+        ["--digits", "--words-per-minute", "slow"],
+        ["--digits", "--words-per-minute", "20-100"],
         ["--digits", "--sample-rate", "100"],
         ["--digits", "--sample-rate", "9000000"],
         ["--words", ","],

@@ -38,6 +38,16 @@ def test_speakers_are_distinct_and_more_of_them_leave_the_first_alone():
         draw_speakers(0, seed=0)
 
 
+def test_slow_readers_speak_slower():
+    slow, usual = (draw_speakers(40, seed=3, **rates) for rates in ({"words_per_minute": (80, 130)}, {}))
+    assert all(80 <= speaker.rate_wpm < 130 for speaker in slow)
+    assert [replace(speaker, rate_wpm=0) for speaker in slow] == [replace(speaker, rate_wpm=0) for speaker in usual]
+    text = "Mike likes the white one"
+    assert len(speak(slow[0], text, RATE, seed=1)) > 1.2 * len(speak(replace(slow[0], rate_wpm=175), text, RATE, seed=1))
+    with pytest.raises(InputError, match="words a minute: expected two rates from 80 to 450, got 130-80"):
+        draw_speakers(1, seed=0, words_per_minute=(130, 80))
+
+
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_speech_has_its_level_and_short_silence_at_both_ends(rate):
     speaker = replace(draw_speakers(1, seed=0)[0], noise_db=-45.0, level_db=-25.0)

@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strings", type=int, metavar="N", help="each speaker says N random strings of the words")
     parser.add_argument("--speakers", type=int, default=10, metavar="N", help="how many speakers (default %(default)s)")
     parser.add_argument("--takes", type=int, default=1, metavar="K", help="takes of each text (default %(default)s)")
+    parser.add_argument(
+        "--words-per-minute", metavar="N-N", help="rates to draw each speaker's from, such as 80-130 for slow readers (default 120-200)"
+    )
     parser.add_argument("--sample-rate", type=int, default=16000, metavar="HZ", help="of the files (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of speakers, strings and takes (default %(default)s)")
     parser.add_argument("--out", required=True, metavar="DIR", help="a new or empty folder")
@@ -76,7 +79,7 @@ def _speak(args: argparse.Namespace) -> list[dict]:
 
     from tflite_asr.data.synthetic import SyntheticSpeaker, draw_speakers, write_corpus
 
-    texts, speakers = _texts(args), draw_speakers(args.speakers, args.seed)
+    texts, speakers = _texts(args), draw_speakers(args.speakers, args.seed, **_rates(args))
 
     def said_by(speaker: SyntheticSpeaker) -> Iterator[str]:
         own = texts if args.strings is None else _strings(texts, args.strings, [args.seed, *speaker.id.encode()])
@@ -135,6 +138,16 @@ def _texts(args: argparse.Namespace) -> list[str]:
     if not texts:
         raise InputError(f"{source}: expected something to say, got nothing")
     return texts
+
+
+def _rates(args: argparse.Namespace) -> dict[str, tuple[int, int]]:
+    """What --words-per-minute says, if anything, for `draw_speakers`."""
+    if args.words_per_minute is None:
+        return {}
+    slowest, _, fastest = args.words_per_minute.partition("-")
+    if not (slowest.isdecimal() and fastest.isdecimal()):
+        raise InputError(f"--words-per-minute: expected two rates such as 80-130, got {args.words_per_minute}")
+    return {"words_per_minute": (int(slowest), int(fastest))}
 
 
 def _strings(words: list[str], count: int, seed: list[int]) -> list[str]:

@@ -30,6 +30,7 @@ VARIANTS = (
 MARGIN_SECONDS = 0.1  # silence kept before and after the speech
 SPEECH_DB = -40.0  # what is this far below the peak counts as silence
 PEAK = 0.98  # a louder take is turned down to this
+WORDS_PER_MINUTE = (120, 200)  # of speakers who read at ease; about 15 letters a second
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,17 @@ class SyntheticSpeaker:
     level_db: float  # root mean square of the speech, relative to full scale
 
 
-def draw_speakers(count: int, seed: int) -> list[SyntheticSpeaker]:
+def draw_speakers(count: int, seed: int, words_per_minute: tuple[int, int] = WORDS_PER_MINUTE) -> list[SyntheticSpeaker]:
     """Speakers of all accents and variants; asking for more leaves the first ones as they were.
 
-    The pair of accent and variant repeats only when every pair was used.
+    The pair of accent and variant repeats only when every pair was used. Each speaks at a rate of its own, from the lower
+    to the higher of `words_per_minute`.
     """
     if count < 1:
         raise InputError(f"expected 1 or more synthetic speakers, got {count}")
+    slowest, fastest = words_per_minute
+    if not RATES_WPM[0] <= slowest < fastest <= RATES_WPM[1]:
+        raise InputError(f"words a minute: expected two rates from {RATES_WPM[0]} to {RATES_WPM[1]}, got {slowest}-{fastest}")
     pairs = [(accent, variant) for accent in ACCENTS for variant in VARIANTS]
     order = np.random.default_rng([seed, 0]).permutation(len(pairs))
     speakers = []
@@ -65,7 +70,7 @@ def draw_speakers(count: int, seed: int) -> list[SyntheticSpeaker]:
                 id=f"synthetic{index:04d}",
                 accent=accent,
                 variant=variant,
-                rate_wpm=int(random.integers(120, 200)),
+                rate_wpm=int(random.integers(slowest, fastest)),
                 pitch=int(random.integers(35, 66)),
                 semitones=float(random.uniform(-1.5, 1.5)),
                 tempo=float(random.uniform(0.9, 1.1)),
