@@ -134,10 +134,12 @@ twopass: $(VENV)/installed
 		--text $(TWOPASS)/texts.$$part --speakers 4 --seed 1$$part --out $(TWOPASS)/voices/$$part || exit; done
 	test -d $(TWOPASS)/voices/digits || $(ASR) synthesize --words-per-minute 80-130 \
 		--digits --strings 24 --speakers 20 --seed 99 --out $(TWOPASS)/voices/digits
-	$(ASR) train sentences_teacher $(TWOPASS_SPEECH) --initial commands --epochs 40 --ctc-weight 1 --out $(TWOPASS)/teacher
-	$(ASR) train sentences_student $(TWOPASS_SPEECH) --initial commands --epochs 30 --ctc-weight 1 --out $(TWOPASS)/scratch
+	$(ASR) train sentences_teacher $(TWOPASS_SPEECH) --initial commands --epochs 60 --plain-epochs 15 --ctc-weight 1 \
+		--out $(TWOPASS)/teacher
+	$(ASR) train sentences_student $(TWOPASS_SPEECH) --initial commands --epochs 40 --plain-epochs 10 --ctc-weight 1 \
+		--out $(TWOPASS)/scratch
 	$(ASR) distill --teacher $(TWOPASS)/teacher --student sentences_student $(TWOPASS_SPEECH) --initial commands \
-		--stages 1,2,3 --epochs 20,5,5 --ctc-weight 1 --out $(TWOPASS)/student
+		--stages 1,2,3 --epochs 25,5,10 --plain-epochs 10 --ctc-weight 1 --out $(TWOPASS)/student
 	$(ASR) train sentences_student --initial $(TWOPASS)/student/stage_3 --quantize-aware $(TWOPASS_SPEECH) \
 		--epochs 4 --learning-rate 2e-4 --out $(TWOPASS)/aware
 	$(ASR) compare teacher=$(TWOPASS)/teacher scratch=$(TWOPASS)/scratch stage_1=$(TWOPASS)/student/stage_1 \

@@ -131,14 +131,6 @@ def weights_in(folder):
     return {name: weight.numpy() for name, weight in load_model(folder).named_weights().items()}
 
 
-@pytest.fixture
-def eagerly():
-    """A few steps are quicker than their compilation."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 @pytest.mark.slow
 def test_stages_follow_each_other_and_go_on_where_they_stopped(teacher, student_config, corpus, tmp_path, eagerly):
     def run(stages, epochs):

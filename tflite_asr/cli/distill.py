@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--development-where", action="append", default=[], metavar="F=V", help="its rows to keep")
     add_connect(parser)
     parser.add_argument("--epochs", default="20,5,5", metavar="N,N,...", help="of each stage (default %(default)s)")
+    parser.add_argument("--plain-epochs", type=int, default=0, metavar="N", help="of stage 1; see `train --plain-epochs`")
     parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="utterances a step (default %(default)s)")
     parser.add_argument("--alpha", type=float, default=0.5, help="the teacher's part in the rescorer's loss (default %(default)s)")
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.config import preset
     from tflite_asr.data.corpus import Corpus
 
-    check_least(args, connect=1, steps=1, batch=1, beta=0, ctc_weight=0, seed=0)
+    check_least(args, connect=1, plain_epochs=0, steps=1, batch=1, beta=0, ctc_weight=0, seed=0)
     if not 0 <= args.alpha <= 1:
         raise InputError(f"--alpha: expected 0 to 1, got {args.alpha}")
     if args.development_where and not args.development:
@@ -91,6 +92,7 @@ def run(args: argparse.Namespace) -> dict:
             folder,
             epochs=epochs,
             learning_rates=[LEARNING_RATES[stage] for stage in stages],
+            plain_epochs=args.plain_epochs,
             weights=Weights(args.alpha, args.beta, args.ctc_weight),
             connect_up_to=args.connect,
             batch=args.batch,

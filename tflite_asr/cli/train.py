@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--development-where", action="append", default=[], metavar="F=V", help="its rows to keep")
     add_connect(parser)
     parser.add_argument("--epochs", type=int, default=45, help="default %(default)s")
+    parser.add_argument(
+        "--plain-epochs", type=int, default=0, metavar="N", help="the first N hear the speech as it is, without augmentation: a start for sentences (default %(default)s)"
+    )
     parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
     parser.add_argument("--batch", type=int, default=32, help="utterances a step (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest (default %(default)s)")
@@ -82,7 +85,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
 
-    check_least(args, layers=1, connect=1, epochs=1, steps=1, batch=1, ctc_weight=0, seed=0)
+    check_least(args, layers=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0, seed=0)
     check_learning_rate(args)
     if args.development_where and not args.development:
         raise InputError("--development-where: expected --development with it, got none")
@@ -125,6 +128,7 @@ def run(args: argparse.Namespace) -> dict:
             batch=args.batch,
             epochs=args.epochs,
             steps_per_epoch=args.steps,
+            plain_epochs=args.plain_epochs,
             learning_rate=args.learning_rate,
             ctc_weight=args.ctc_weight,
             seed=args.seed,

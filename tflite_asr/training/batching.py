@@ -13,10 +13,10 @@ LONGEST_SHARE = 0.6  # of the model's longest utterance: room for slower speech 
 SIZES = (1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 1)  # of batches, as shares of the model's longest utterance
 
 
-def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int) -> tf.data.Dataset:
+def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, *, augment: bool = True) -> tf.data.Dataset:
     """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, u], counts [batch]).
 
-    Each pass joins the clips anew and augments them anew; n and u are those of one of a few sizes, so that the compiled
+    Each pass joins the clips anew and, unless told otherwise, augments them anew; n and u are those of one of a few sizes, so that the compiled
     step is one of as many programs.
     """
     config = corpus.config
@@ -34,7 +34,7 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int) 
                 gap_seconds=(0.0, 0.4),
             )
             for index in random.permutation(len(clips)):
-                yield corpus.assemble(clips[index], random), corpus.tokenizer.encode(clips[index].text)
+                yield corpus.assemble(clips[index], random if augment else None), corpus.tokenizer.encode(clips[index].text)
             epoch += 1
 
     def batches() -> Iterator[tuple[np.ndarray, ...]]:

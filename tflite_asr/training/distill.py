@@ -49,6 +49,7 @@ def distill(
     epochs: Sequence[int],
     learning_rates: Sequence[float],
     weights: Weights = Weights(),
+    plain_epochs: int = 0,
     initial: dict[str, np.ndarray] | None = None,
     **options,
 ) -> dict:
@@ -62,6 +63,7 @@ def distill(
         folder: where to write.
         epochs, learning_rates: one for each of the stages.
         weights: of the losses.
+        plain_epochs: of stage 1, see `fit`.
         initial: weights that stage 1 starts from, by tree path.
         options: of `fit`: connect_up_to, batch, steps_per_epoch, seed.
 
@@ -81,6 +83,7 @@ def distill(
             development if stage != 2 else None,
             stage_folder(folder, stage),
             epochs=stage_epochs,
+            plain_epochs=plain_epochs if stage == 1 else 0,
             learning_rate=learning_rate,
             initial=initial,
             objective_of=lambda model: stage_objective(stage, model, teacher, weights),

@@ -36,9 +36,15 @@ def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
 
 
 def _training_step(
-    objective: Objective, config: ModelConfig, optimizer: keras.optimizers.Optimizer, seed: int, workers: Workers
+    objective: Objective,
+    config: ModelConfig,
+    optimizer: keras.optimizers.Optimizer,
+    seed: int,
+    plain_steps: int,
+    workers: Workers,
 ):
-    """The compiled step on a worker's rows -> loss a token of the whole batch; compiled once for each shape of batches."""
+    """The compiled step on a worker's rows -> loss a token of the whole batch; compiled once for each shape of batches.
+    SpecAugment begins after `plain_steps`."""
     weights = objective.trained
 
     @tf.function(jit_compile=True)
@@ -46,7 +52,8 @@ def _training_step(
         lengths = frame_counts(sample_counts, config)
         frames = log_mel(samples, config.features)
         drawn = tf.stack([seed, MOST_DRAWS * tf.cast(optimizer.iterations, tf.int32)])
-        heard = spec_augment(frames, lengths, drawn, rows_of=(workers.index, workers.count))
+        masked = spec_augment(frames, lengths, drawn, rows_of=(workers.index, workers.count))
+        heard = tf.where(optimizer.iterations < plain_steps, frames, masked)
         with tf.GradientTape() as tape:
             losses = objective.losses(frames, heard, lengths, tokens, token_counts)
             loss = tf.reduce_sum(losses) / (losses.shape[0] * workers.count)
@@ -106,6 +113,7 @@ def fit(
     batch: int = 32,
     epochs: int = 30,
     steps_per_epoch: int = 200,
+    plain_epochs: int = 0,
     learning_rate: float = 2e-3,
     ctc_weight: float = 0.0,
     seed: int = 0,
@@ -126,6 +134,8 @@ def fit(
         connect_up_to: most clips joined into one training utterance.
         batch: utterances a step.
         epochs, steps_per_epoch: how long; the learning rate rises over the first twentieth, then falls to 0 by a cosine.
+        plain_epochs: the first, in which the speech is heard as it is. With augmentation a model that does not know yet where
+            the letters are is very slow to find out.
         learning_rate: the highest, of Adam.
         ctc_weight: of a CTC loss on a transducer's encoder beside its own loss; see `own_loss`.
         seed: of weights, order and augmentation.
@@ -159,10 +169,13 @@ def fit(
     state.restore(tf.train.latest_checkpoint(str(folder / "resume")))
     record = _Record(folder, state, int(epoch_done)) if workers.chief else None
 
-    step = _training_step(objective, config, optimizer, seed, workers)
-    batches = iter(training_batches(training, batch, connect_up_to, seed + 1000 * int(epoch_done)))
+    step = _training_step(objective, config, optimizer, seed, plain_epochs * steps_per_epoch, workers)
+    batches = None
     row = {"epoch": int(epoch_done), "of": epochs}
     for epoch in range(int(epoch_done) + 1, epochs + 1):
+        if batches is None or epoch == plain_epochs + 1:
+            drawn = seed + 1000 * (epoch - 1)
+            batches = iter(training_batches(training, batch, connect_up_to, drawn, augment=epoch > plain_epochs))
         losses = []
         with trange(steps_per_epoch, desc=f"epoch {epoch}/{epochs}", unit="step", disable=None) as bar:
             for _ in bar:
