@@ -14,7 +14,7 @@ help:
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
 	@echo "make study DATA=FOLDER     personalise to 38 speakers on a server and on a phone, hours; ENGINE=ray for a cluster"
 	@echo "make exits DATA=FOLDER     models with early exits and without, and their word error rates by depth, hours"
-	@echo "make twopass DATA=FOLDER   a two-pass model, compressed in three stages and to int8, and its table, a day"
+	@echo "make twopass DATA=FOLDER   a two-pass model, compressed in three stages and to int8, and its table, many hours"
 	@echo "make clean      remove the virtual environments and results"
 
 demo: $(DEMO_VENV)/installed
@@ -111,7 +111,7 @@ exits: $(VENV)/installed
 # Two passes, compressed: the teacher, the student alone, from the teacher in three stages, and fine-tuned for int8; their
 # table goes to runs/twopass/table.md. All start from `commands`, which has learned where the letters are: from sentences
 # alone that takes hours. Synthetic voices read a part each of the training speech's sentences, as slowly as its speakers
-# do: at a usual rate there are about as many letters as steps, and nothing is learned from it. DATA holds speech/ and
+# do: at a usual rate there are about as many letters as steps, and little is learned from it. DATA holds speech/ and
 # speech_extra/; the same command goes on where it stopped.
 TWOPASS := runs/twopass
 TWOPASS_PARTS := $(shell seq -w 0 21)

@@ -16,8 +16,8 @@ SIZES = (1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 1)  # of batches, as shares of the 
 def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, *, augment: bool = True) -> tf.data.Dataset:
     """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, u], counts [batch]).
 
-    Each pass joins the clips anew and, unless told otherwise, augments them anew; n and u are those of one of a few sizes, so that the compiled
-    step is one of as many programs.
+    Each pass joins the clips anew and, unless told otherwise, augments them anew; n and u are those of one of a few sizes,
+    so that the compiled step is one of as many programs.
     """
     config = corpus.config
     sizes = _sizes(config)
