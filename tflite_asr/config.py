@@ -43,6 +43,7 @@ class EncoderConfig:
     reduction: int = 2
     dropout: float = 0.1  # between layers, while training the base model only
     cells: int | None = None  # of the LSTM, projected to `units`; None: as many as units, no projection
+    residual_from: int | None = None  # layers from this one on add to what they hear; they begin as the identity
     kind: str = "lstm"
 
     @property
@@ -142,6 +143,12 @@ class ModelConfig:
         if self.exits != tuple(sorted(set(self.exits) & set(early))):
             raise InputError(
                 f"model configuration: expected exits in rising order from 0 to {len(early) - 1}, got {list(self.exits)}"
+            )
+        first_residual = getattr(self.encoder, "residual_from", None)
+        if first_residual is not None and first_residual <= self.encoder.reduce_after:
+            raise InputError(
+                f"model configuration: residual_from: expected a layer after {self.encoder.reduce_after}, where steps are joined, "
+                f"got {first_residual}"
             )
         if self.rescorer and not self.prediction:
             raise InputError("model configuration: a rescorer needs a transducer as first pass, got a CTC head")
@@ -260,7 +267,7 @@ PRESETS = {
     # groups, the prediction and the joint network have the shapes of `commands`, to start from what it has learned
     "sentences_teacher": ModelConfig(
         name="sentences_teacher",
-        encoder=EncoderConfig(layers=7, units=192, dropout=0.15),
+        encoder=EncoderConfig(layers=7, units=192, dropout=0.15, residual_from=4),
         prediction=PredictionConfig(embedding=64, units=128),
         joint_units=128,
         sizes=SizeConfig(batch=4, max_frames=2_082, max_tokens=64, stream_frames=36),

@@ -27,7 +27,8 @@ def lstm_group(x, weights, group):
         cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(candidate)
         hidden = sigmoid(o) * np.tanh(cell)
         rows.append(hidden)
-    return normalized(np.asarray(rows).reshape(len(x), group.units), weights["gain"], weights["shift"])
+    outputs = normalized(np.asarray(rows).reshape(len(x), group.units), weights["gain"], weights["shift"])
+    return x + outputs if group.residual else outputs
 
 
 def adapter_group(x, weights, group):

@@ -15,6 +15,7 @@ CONFORMER = {"units": 8, "feed_forward": 12, "heads": 2, "kernel": 3}
 KINDS = {
     "lstm": lambda: LSTMGroup(6, name="group"),
     "lstm, half the steps": lambda: LSTMGroup(6, reduction=2, name="group"),
+    "lstm, residual": lambda: LSTMGroup(8, residual=True, name="group"),
     "conformer": lambda: ConformerGroup(**CONFORMER, name="group"),
     "conformer, projected": lambda: ConformerGroup(**CONFORMER | {"units": 12, "heads": 3}, name="group"),
     "conformer, half the steps": lambda: ConformerGroup(**CONFORMER, reduction=2, name="group"),

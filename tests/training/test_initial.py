@@ -40,6 +40,32 @@ def test_a_two_pass_model_starts_from_the_groups_that_a_transducer_has_too(train
             assert name.split("/")[0] in ("rescorer", "encoder_3")
 
 
+def test_residual_layers_on_top_change_nothing_at_first(trained):
+    folder, weights = trained
+    deeper = with_layers("tiny_two_pass", 5)
+    deeper = dataclasses.replace(deeper, encoder=dataclasses.replace(deeper.encoder, residual_from=3))
+    model, shallow = build_model(deeper), build_model(preset("tiny"))
+    for name, value in initial_weights(str(folder), deeper).items():
+        model.named_weights()[name].assign(value)
+        shallow.named_weights()[name].assign(value)
+    frames, lengths = np.random.default_rng(1).standard_normal([2, 60, 40]).astype(np.float32), np.array([60, 31], np.int32)
+    found, expected = model.encode(frames, lengths), shallow.encode(frames, lengths)
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
+def test_residual_layers_among_those_in_common_are_refused(trained):
+    config = preset("tiny_two_pass")
+    config = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, residual_from=2))
+    with pytest.raises(InputError, match="got other encoder"):
+        initial_weights(str(trained[0]), config)
+
+
+def test_a_residual_layer_where_steps_are_joined_is_refused():
+    config = preset("tiny")
+    with pytest.raises(InputError, match="residual_from: expected a layer after 1"):
+        dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, residual_from=1))
+
+
 def test_a_model_starts_from_an_exported_one(tiny_tflite, new_tiny_model):
     found = initial_weights(str(tiny_tflite), preset("tiny_two_pass"))
     shipped = new_tiny_model().named_weights()
@@ -54,6 +80,14 @@ def test_a_rescorer_that_is_not_there_is_left_out(tmp_path):
     assert {name.split("/")[0] for name in initial_weights(str(tmp_path), preset("tiny"))} == {
         *("encoder_0", "encoder_1", "encoder_2", "prediction", "joint")
     }
+
+
+def test_a_rescorer_of_another_width_is_left_out(tmp_path):
+    config = preset("tiny_two_pass")
+    save_model(tmp_path, config, {name: weight.numpy() for name, weight in build_model(config).named_weights().items()})
+    assert any(name.startswith("rescorer/") for name in initial_weights(str(tmp_path), config))
+    smaller = dataclasses.replace(config, rescorer=dataclasses.replace(config.rescorer, units=8))
+    assert not any(name.startswith("rescorer/") for name in initial_weights(str(tmp_path), smaller))
 
 
 def test_other_widths_are_refused_and_as_a_whole_other_depths(trained):

@@ -24,14 +24,24 @@ class LSTMGroup(keras.layers.Layer):
     """A layer group: an LSTM layer, layer normalisation and, before it, time reduction where it is due.
 
     `units` come out of it: the LSTM's cells, or their projection where `cells` says that there are more of them. Its state
-    for streaming is (hidden [batch, units], cell [batch, cells]).
+    for streaming is (hidden [batch, units], cell [batch, cells]). A `residual` group adds what comes out to what went in (He
+    et al. 2016, arXiv 1512.03385); its gain begins at zero, so that put on top of a trained encoder it changes nothing yet.
     """
 
-    def __init__(self, units: int, reduction: int = 1, dropout: float = 0.0, cells: int | None = None, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        reduction: int = 1,
+        dropout: float = 0.0,
+        cells: int | None = None,
+        residual: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.units = units
         self.cells = cells or units
         self.reduction = reduction
+        self.residual = residual
         self.dropout = keras.layers.Dropout(dropout)
 
     def build(self, input_shape):
@@ -45,7 +55,7 @@ class LSTMGroup(keras.layers.Layer):
         self.projection = None
         if cells != units:
             self.projection = self.add_weight("projection", [cells, units], initializer="glorot_uniform")
-        self.gain = self.add_weight("gain", [units], initializer="ones")
+        self.gain = self.add_weight("gain", [units], initializer="zeros" if self.residual else "ones")
         self.shift = self.add_weight("shift", [units], initializer="zeros")
 
     def call(self, x, lengths, state=None, training=False):
@@ -54,10 +64,10 @@ class LSTMGroup(keras.layers.Layer):
             x, lengths = stack_frames(x, lengths, self.reduction)
         else:
             x = zero_padding(x, lengths)
-        if training:
-            x = self.dropout(x, training=True)
-        x, state = lstm(x, lengths, self.kernel, self.recurrent_kernel, self.bias, state, self.projection)
-        return layer_norm(x, self.gain, self.shift), lengths, state
+        heard = self.dropout(x, training=True) if training else x
+        y, state = lstm(heard, lengths, self.kernel, self.recurrent_kernel, self.bias, state, self.projection)
+        y = layer_norm(y, self.gain, self.shift)
+        return x + y if self.residual else y, lengths, state
 
     def activation_elements(self, steps: int) -> int:
         """Kept for backward, per utterance of `steps` input steps: input, four gates, cell, output, normalised output."""

@@ -34,12 +34,14 @@ def _layer_groups(encoder: EncoderConfig | ConformerConfig) -> list[keras.layers
             )
             for index in range(encoder.layers)
         ]
+    first_residual = encoder.layers if encoder.residual_from is None else encoder.residual_from
     return [
         LSTMGroup(
             encoder.units,
             reduction=encoder.reduction if index == encoder.reduce_after else 1,
             dropout=encoder.dropout if index else 0.0,
             cells=encoder.cells,
+            residual=index >= first_residual,
             name=f"encoder_{index}",
         )
         for index in range(encoder.layers)

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.config import ModelConfig
+from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig, RescorerConfig
 from tflite_asr.errors import InputError
 from tflite_asr.models.storage import read_model
 from tflite_asr.runtime.artifact import find
 from tflite_asr.runtime.recognizer import Recognizer
 
+Encoder = EncoderConfig | ConformerConfig
+
 
 def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) -> dict[str, np.ndarray]:
     """Weights by tree path, of the layer groups that a model of `config` has too.
 
-    The two may differ in exits, in the number of encoder groups, in having a rescorer, in dropout and in sizes; with `whole`
+    The two may differ in exits, in the number of encoder groups, in the rescorer, in dropout and in sizes; with `whole`
     in exits alone, so that no group of the model is without weights.
 
     Args:
@@ -25,17 +27,32 @@ def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) ->
     found, values = read_model(Path(source)) if Path(source).is_dir() else exported_weights(source)
     same = dataclasses.replace(found, name=config.name, exits=config.exits, exit_weighting=config.exit_weighting)
     if not whole and type(found.encoder) is type(config.encoder):
-        encoder = dataclasses.replace(found.encoder, layers=config.encoder.layers, dropout=config.encoder.dropout)
-        rescorer = found.rescorer if found.rescorer and config.rescorer else config.rescorer
-        same = dataclasses.replace(same, encoder=encoder, rescorer=rescorer, sizes=config.sizes)
+        encoder = _with_layers_of(found.encoder, config.encoder)
+        same = dataclasses.replace(same, encoder=encoder, rescorer=config.rescorer, sizes=config.sizes)
     if same != config:
         may = "its exits" if whole else "its exits, encoder groups, rescorer and sizes"
         other = [field.name for field in dataclasses.fields(config) if getattr(same, field.name) != getattr(config, field.name)]
         raise InputError(f"{source}: expected a model that differs from {config.name} in {may} alone, got other {', '.join(other)}")
     gone = {f"exit_{group}" for group in found.exits if group not in config.exits}
     gone |= {f"encoder_{group}" for group in range(config.encoder.layers, found.encoder.layers)}
-    gone |= {"rescorer"} if not config.rescorer else set()
+    gone |= {"rescorer"} if _shape(found.rescorer) != _shape(config.rescorer) else set()
     return {name: value for name, value in values.items() if name.split("/")[0] not in gone}
+
+
+def _shape(rescorer: RescorerConfig | None) -> tuple[int, ...] | None:
+    """What the shapes of a rescorer's weights depend on."""
+    return (rescorer.embedding, rescorer.units, rescorer.heads) if rescorer else None
+
+
+def _with_layers_of(found: Encoder, wanted: Encoder) -> Encoder:
+    """`found` with as many layers, and residual ones above those that the two have in common."""
+    changes = {"layers": wanted.layers, "dropout": wanted.dropout}
+    if isinstance(found, EncoderConfig):
+        common = min(found.layers, wanted.layers)
+        first = [common if each.residual_from is None else min(common, each.residual_from) for each in (found, wanted)]
+        if first[0] == first[1]:
+            changes["residual_from"] = wanted.residual_from
+    return dataclasses.replace(found, **changes)
 
 
 def exported_weights(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
