@@ -29,6 +29,14 @@ def give_memory_back():
     ctypes.CDLL(None).malloc_trim(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def allocator_as_it_is():
+    """Commands that train would tell the allocator, for good, to keep what other tests want to see freed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tflite_asr.runtime.memory.keep_freed_memory", lambda: False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def new_tiny_model() -> Callable:
     """A function that builds the tiny model, with the weights that every tiny file of the tests is shipped with."""

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 
@@ -78,6 +80,29 @@ def test_times_rise_from_zero():
     assert seconds == sorted(seconds)
     assert 0.1 <= seconds[-1] < 10
     assert len(seconds) >= 3  # of some 11: the machine may be busy
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from tflite_asr.runtime.memory import keep_freed_memory
+
+if sys.argv[1] == "keep" and not keep_freed_memory():
+    sys.exit(3)
+for turn in range(8):
+    np.ones(10_000_000)
+    if turn == 2:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def test_kept_memory_is_not_mapped_again():
+    def faults(how):
+        command = [sys.executable, "-c", FAULTS, how]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    assert 20 * faults("keep") < faults("as it is")
 
 
 @pytest.mark.parametrize("interval_seconds", [0, -1, float("nan")])

@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.train import check_resumes, training_errors
     from tflite_asr.config import preset
     from tflite_asr.data.corpus import Corpus
+    from tflite_asr.runtime.memory import keep_freed_memory
 
     check_least(args, connect=1, plain_epochs=0, steps=1, batch=1, beta=0, ctc_weight=0, seed=0)
     if not 0 <= args.alpha <= 1:
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> dict:
     with Notices() as notices:
         corpus = Corpus(training, student, notices)
         held_out = Corpus(development, student, notices) if development else None
+    keep_freed_memory()
     with training_errors(folder):
         final = stage_folder(folder, stages[-1])
         final.mkdir(parents=True, exist_ok=True)

@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
+    from tflite_asr.runtime.memory import keep_freed_memory
 
     check_least(args, layers=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0, seed=0)
     check_learning_rate(args)
@@ -116,6 +117,7 @@ def run(args: argparse.Namespace) -> dict:
     if args.initial is not None:
         initial = initial_weights(args.initial, config, whole=args.quantize_aware)
     folder.mkdir(parents=True, exist_ok=True)
+    keep_freed_memory()
     with training_errors(folder):
         if workers is None or workers.chief:
             write_voices(folder, corpus, args.seed)
