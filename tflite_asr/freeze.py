@@ -69,10 +69,19 @@ def restore_floats(content: bytes, signature: str, matrices: Sequence[np.ndarray
     for tensor in model.subgraphs[index].tensors:
         for matrix in matrices:
             stored = matrix.T  # as FULLY_CONNECTED takes it
-            if tensor.type == schema.TensorType.INT8 and tuple(tensor.shape) == stored.shape:
+            if _rounded(model, tensor, stored):
                 tensor.type, tensor.quantization = schema.TensorType.FLOAT32, None
                 model.buffers[tensor.buffer].data = np.frombuffer(stored.tobytes(), np.uint8)
     return _packed(model, content)
+
+
+def _rounded(model, tensor, stored: np.ndarray) -> bool:
+    """Whether a tensor of the model is this matrix as int8, a scale for all of it or for each row."""
+    if tensor.type != schema.TensorType.INT8 or tuple(tensor.shape) != stored.shape:
+        return False
+    scales = np.reshape(tensor.quantization.scale, [-1, 1])
+    values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.int8).reshape(stored.shape) * scales
+    return bool(np.all(np.abs(values - stored) <= scales))
 
 
 def _packed(model, like: bytes) -> bytes:

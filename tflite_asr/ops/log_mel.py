@@ -1,7 +1,8 @@
 """Log-mel features in the graph, from builtin ops only, so that phone and desktop compute the same numbers.
 
 The Fourier transform is a matrix product with the windowed DFT, restricted to the bins that the mel bands
-use. It is faster in TFLite than RFFT2D (1.6 ms against 2.8 ms for six seconds) and runs on every runtime.
+use. It is faster in TFLite than RFFT2D and runs on every runtime. Folded at the window's middle, the matrices are half as
+large: they are a fifth of a small int8 model's file.
 """
 
 import numpy as np
@@ -28,16 +29,42 @@ def mel_filters(config: FeatureConfig) -> np.ndarray:
     return triangles.astype(np.float32)
 
 
-def log_mel_matrices(config: FeatureConfig) -> tuple[np.ndarray, np.ndarray]:
-    """The windowed DFT [window, 2 bins] float32 of the bins that the mel bands use, real parts first, and the filters
-    [bins, mel_bands] float32 of these bins."""
+def log_mel_matrices(config: FeatureConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What makes mel powers of a frame that is folded at its middle, for the bins that the mel bands use.
+
+    A Hann window begins with 0 and is symmetric around the middle of the rest. With the phases counted from there, which
+    leaves the power as it is, a bin's real part sees only what is even around the middle, its imaginary part what is odd.
+
+    Returns:
+        cosines [pairs + 1, bins] float32, of the sums of the samples left and right of the middle, nearest last, and for an
+        even window the middle; sines [pairs, bins], of their differences; filters [bins, mel_bands].
+    """
     filters, window = mel_filters(config), config.window_samples
     used = np.flatnonzero(filters.any(axis=1))
-    first, last = int(used[0]), int(used[-1]) + 1
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
-    angles = 2 * np.pi * np.outer(np.arange(window), np.arange(first, last)) / config.fft_size
-    dft = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) * hann[:, None]
-    return dft.astype(np.float32), filters[first:last]
+    bins = np.arange(used[0], used[-1] + 1)
+    positions = np.arange(1, window // 2 + 1)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * positions / window)
+    angles = 2 * np.pi * np.outer(window / 2 - positions, bins) / config.fft_size
+    pairs = _pairs(window)
+    cosines, sines = np.cos(angles) * hann[:, None], (np.sin(angles) * hann[:, None])[:pairs]
+    return cosines.astype(np.float32), sines.astype(np.float32), filters[bins]
+
+
+def _pairs(window: int) -> int:
+    """Pairs of samples at one distance from the middle of a window that begins with 0."""
+    return (window - 1) // 2
+
+
+def _power(framed: tf.Tensor, cosines: np.ndarray, sines: np.ndarray) -> tf.Tensor:
+    """[rows, window] -> power of the windowed DFT [rows, bins]."""
+    window, pairs = framed.shape[1], _pairs(framed.shape[1])
+    before = tf.slice(framed, [0, 1], [-1, pairs])
+    after = tf.reverse(tf.slice(framed, [0, window - pairs], [-1, pairs]), [1])
+    even = before + after
+    if window % 2 == 0:
+        even = tf.concat([even, tf.slice(framed, [0, window // 2], [-1, 1])], axis=1)
+    real, imaginary = tf.matmul(even, tf.constant(cosines)), tf.matmul(after - before, tf.constant(sines))
+    return real * real + imaginary * imaginary
 
 
 def log_mel(samples: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
@@ -56,7 +83,7 @@ def log_mel(samples: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
     if n < window or (n - window) % hop:
         raise ValueError(f"log_mel: expected window + k hop = {window} + k {hop} samples, got {n}")
     frames = (n - window) // hop + 1
-    dft, filters = log_mel_matrices(config)
+    cosines, sines, filters = log_mel_matrices(config)
 
     spans = -(-window // hop)  # a frame is made of this many hops, the last one perhaps in part
     padded = tf.pad(samples, [[0, 0], [0, (frames - 1 + spans) * hop - n]])
@@ -65,8 +92,6 @@ def log_mel(samples: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
         tf.slice(hops, [0, k, 0], [batch, frames, min(hop, window - k * hop)]) for k in range(spans)
     ]
     framed = tf.reshape(tf.concat(pieces, axis=2), [batch * frames, window])
-    spectrum = tf.matmul(framed, tf.constant(dft))
-    real, imaginary = tf.split(spectrum, 2, axis=1)
-    mel = tf.matmul(real * real + imaginary * imaginary, tf.constant(filters))
+    mel = tf.matmul(_power(framed, cosines, sines), tf.constant(filters))
     log = tf.math.log(tf.maximum(mel, config.log_floor))
     return tf.reshape((log - config.mean) / config.deviation, [batch, frames, config.mel_bands])
