@@ -109,14 +109,14 @@ exits: $(VENV)/installed
 		--manifest $(DATA)/commands/manifest.jsonl --where "split=base_dev|base_test|pers_adapt|pers_test"
 
 # Two passes, compressed: the teacher, the student alone, from the teacher in three stages, and fine-tuned for int8; their
-# table goes to runs/twopass/table.md. All start from `commands`, which has learned where the letters are: from sentences
-# alone that takes hours. Synthetic voices read a part each of the training speech's sentences, as slowly as its speakers
-# do: at a usual rate there are about as many letters as steps, and little is learned from it. DATA holds speech/ and
-# speech_extra/; the same command goes on where it stopped.
+# table goes to runs/twopass/table.md. Teacher and lone student start from `commands`, which has learned where the letters
+# are: from sentences alone that takes hours. Synthetic voices read a part each of the training speech's sentences, as
+# slowly as its speakers do: at a usual rate there are about as many letters as steps, and little is learned from it. DATA
+# holds speech/ and speech_extra/; the same command goes on where it stopped.
 TWOPASS := runs/twopass
 TWOPASS_PARTS := $(shell seq -w 0 21)
 TWOPASS_DEVELOPMENT = --development $(DATA)/speech/manifest.jsonl --development-where split=base_dev
-TWOPASS_SPEECH = --batch 16 --steps 250 $(TWOPASS_DEVELOPMENT) \
+TWOPASS_SPEECH = --batch 16 --steps 450 $(TWOPASS_DEVELOPMENT) \
 	--manifest $(DATA)/speech/manifest.jsonl --where split=base_train \
 	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
 	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
@@ -131,17 +131,17 @@ twopass: $(VENV)/installed
 		| sed 's/.*"text": "\([^"]*\)".*/\1/' | grep -vxE 'ZERO|ONE|TWO|THREE|FOUR|FIVE|SIX|SEVEN|EIGHT|NINE' | LC_ALL=C sort -u \
 		| split --numeric-suffixes --number=r/$(words $(TWOPASS_PARTS)) - $(TWOPASS)/texts.
 	for part in $(TWOPASS_PARTS); do test -d $(TWOPASS)/voices/$$part || $(ASR) synthesize --words-per-minute 80-130 \
-		--text $(TWOPASS)/texts.$$part --speakers 4 --seed 1$$part --out $(TWOPASS)/voices/$$part || exit; done
+		--text $(TWOPASS)/texts.$$part --speakers 1 --seed 1$$part --out $(TWOPASS)/voices/$$part || exit; done
 	test -d $(TWOPASS)/voices/digits || $(ASR) synthesize --words-per-minute 80-130 \
 		--digits --strings 24 --speakers 20 --seed 99 --out $(TWOPASS)/voices/digits
-	$(ASR) train sentences_teacher $(TWOPASS_SPEECH) --initial commands --epochs 60 --plain-epochs 15 --ctc-weight 1 \
+	$(ASR) train sentences_teacher $(TWOPASS_SPEECH) --initial commands --epochs 9 --plain-epochs 5 --ctc-weight 1 \
 		--out $(TWOPASS)/teacher
-	$(ASR) train sentences_student $(TWOPASS_SPEECH) --initial commands --epochs 40 --plain-epochs 10 --ctc-weight 1 \
+	$(ASR) train sentences_student $(TWOPASS_SPEECH) --initial commands --epochs 10 --plain-epochs 6 --ctc-weight 1 \
 		--out $(TWOPASS)/scratch
-	$(ASR) distill --teacher $(TWOPASS)/teacher --student sentences_student $(TWOPASS_SPEECH) --initial commands \
-		--stages 1,2,3 --epochs 25,5,10 --plain-epochs 10 --ctc-weight 1 --out $(TWOPASS)/student
+	$(ASR) distill --teacher $(TWOPASS)/teacher --student sentences_student $(TWOPASS_SPEECH) \
+		--initial $(TWOPASS)/teacher --stages 1,2,3 --epochs 6,1,3 --plain-epochs 2 --ctc-weight 1 --out $(TWOPASS)/student
 	$(ASR) train sentences_student --initial $(TWOPASS)/student/stage_3 --quantize-aware $(TWOPASS_SPEECH) \
-		--epochs 4 --learning-rate 2e-4 --out $(TWOPASS)/aware
+		--epochs 1 --learning-rate 2e-4 --out $(TWOPASS)/aware
 	$(ASR) compare teacher=$(TWOPASS)/teacher scratch=$(TWOPASS)/scratch stage_1=$(TWOPASS)/student/stage_1 \
 		stage_2=$(TWOPASS)/student/stage_2 stage_3=$(TWOPASS)/student/stage_3 int8=$(TWOPASS)/aware:aware --keras \
 		$(TWOPASS_DEVELOPMENT) --test $(DATA)/speech/manifest.jsonl --test-where split=base_test \
