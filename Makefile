@@ -139,11 +139,12 @@ twopass: $(VENV)/installed
 	$(ASR) train sentences_student $(TWOPASS_SPEECH) --initial commands --epochs 10 --plain-epochs 6 --ctc-weight 1 \
 		--out $(TWOPASS)/scratch
 	$(ASR) distill --teacher $(TWOPASS)/teacher --student sentences_student $(TWOPASS_SPEECH) \
-		--initial $(TWOPASS)/teacher --stages 1,2,3 --epochs 6,1,3 --plain-epochs 2 --ctc-weight 1 --out $(TWOPASS)/student
+		--initial $(TWOPASS)/teacher --stages 1,2,3 --epochs 5,1,8 --ctc-weight 1 --out $(TWOPASS)/student
 	$(ASR) train sentences_student --initial $(TWOPASS)/student/stage_3 --quantize-aware $(TWOPASS_SPEECH) \
-		--epochs 1 --learning-rate 2e-4 --out $(TWOPASS)/aware
+		--epochs 2 --learning-rate 2e-4 --out $(TWOPASS)/aware
 	$(ASR) compare teacher=$(TWOPASS)/teacher scratch=$(TWOPASS)/scratch stage_1=$(TWOPASS)/student/stage_1 \
-		stage_2=$(TWOPASS)/student/stage_2 stage_3=$(TWOPASS)/student/stage_3 int8=$(TWOPASS)/aware:aware --keras \
+		stage_2=$(TWOPASS)/student/stage_2 stage_3=$(TWOPASS)/student/stage_3 rounded=$(TWOPASS)/student/stage_3:aware \
+		int8=$(TWOPASS)/aware:aware --keras \
 		$(TWOPASS_DEVELOPMENT) --test $(DATA)/speech/manifest.jsonl --test-where split=base_test \
 		--out $(TWOPASS)/compared > $(TWOPASS)/table.md
 	$(ASR) export $(TWOPASS)/aware --quantize aware --trainable 2 --out $(TWOPASS)/sentences.tflite

@@ -185,7 +185,7 @@ def whole(tmp_path):
         ("tiny_exits", ["--layers", "0"], "--layers: expected 1 or more"),
         ("tiny_exits", ["--freeze"], "--freeze: expected --initial"),
         ("tiny_exits", ["--initial", "whole", "--freeze", "--exits", "none"], "--freeze: expected --exits"),
-        ("tiny_exits", ["--initial", "none"], "none: no such .tflite file, nor a model shipped with the package (commands), nor a folder"),
+        ("tiny_exits", ["--initial", "none"], "none: no such .tflite file, nor a model shipped with the package (commands, sentences), nor a folder"),
         ("tiny", ["--initial", "whole"], "whole: expected a model that differs from tiny in its exits, encoder groups,"),
     ],
 )

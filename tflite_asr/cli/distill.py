@@ -16,7 +16,7 @@ from tflite_asr.cli.arguments import add_connect, add_seed
 from tflite_asr.errors import InputError
 
 SUMMARY = "train a smaller model from a trained one"
-LEARNING_RATES = {1: 2e-3, 2: 2e-3, 3: 5e-4}  # the highest of each stage
+LEARNING_RATES = {1: 2e-3, 2: 2e-3, 3: 1e-3}  # the highest of each stage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
