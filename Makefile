@@ -14,7 +14,7 @@ help:
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
 	@echo "make study DATA=FOLDER     personalise to 38 speakers on a server and on a phone, hours; ENGINE=ray for a cluster"
 	@echo "make exits DATA=FOLDER     models with early exits and without, and their word error rates by depth, hours"
-	@echo "make twopass DATA=FOLDER   a two-pass model, compressed in three stages and to int8, and its table, many hours"
+	@echo "make twopass DATA=FOLDER   a two-pass model, compressed in three stages and to int8, and its table, two hours"
 	@echo "make clean      remove the virtual environments and results"
 
 demo: $(DEMO_VENV)/installed
