@@ -65,7 +65,37 @@ def test_chunks_say_what_the_whole_says(recognizer, examples):
     for example in examples:
         chunks = np.split(example.frames, range(36, len(example.frames), 36))
         *_, streamed = recognizer.stream(chunks)
-        assert streamed == recognizer.transcribe_frames(example.frames)
+        assert streamed and streamed == recognizer.transcribe_frames(example.frames)
+
+
+FEATURES = """
+import sys
+import numpy as np
+from tflite_runtime.interpreter import Interpreter
+from tflite_asr.runtime.interpreter import SignatureModel
+
+path, samples, frames = sys.argv[1:]
+(found,) = SignatureModel(path, Interpreter).run("features", {"samples": np.load(samples)}).values()
+np.save(frames, found)
+"""
+
+
+def on_old_runtime(*arguments):
+    environment = os.environ | {"PYTHONPATH": str(Path(tflite_asr.__file__).parents[1])}
+    command = [OLD_PYTHON, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.skipif(not OLD_PYTHON, reason="TFLITE_2_14_PYTHON is not set; `make test` sets it")
+def test_the_oldest_runtime_has_the_same_features(recognizer, tmp_path):
+    count = recognizer.config.features.samples_of(recognizer.config.sizes.max_frames)
+    samples = 0.1 * np.random.default_rng(4).standard_normal([1, count]).astype(np.float32)
+    np.save(tmp_path / "samples.npy", samples)
+    on_old_runtime("-c", FEATURES, recognizer.artifact.path, tmp_path / "samples.npy", tmp_path / "frames.npy")
+    (expected,) = recognizer.model.run("features", {"samples": samples}).values()
+    # sums of 200 float32 products in another order, then a logarithm
+    np.testing.assert_allclose(np.load(tmp_path / "frames.npy"), expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -81,10 +111,7 @@ def test_the_oldest_runtime_trains_alike(recognizer, examples, tmp_path):
     }
     np.savez(tmp_path / "inputs.npz", **inputs)
     script = Path(__file__).with_name("train_on_old_runtime.py")
-    command = [OLD_PYTHON, script, recognizer.artifact.path, "split", tmp_path / "inputs.npz", tmp_path / "losses.npy"]
-    environment = os.environ | {"PYTHONPATH": str(Path(tflite_asr.__file__).parents[1])}
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-    assert result.returncode == 0, result.stderr
+    on_old_runtime(script, recognizer.artifact.path, "split", tmp_path / "inputs.npz", tmp_path / "losses.npy")
     fresh = Recognizer.load("sentences")
     expected = [
         fresh.train_step(examples, learning_rate=1e-3, clip_norm=5.0, plan="split").loss for _ in range(STEPS)

@@ -2,7 +2,7 @@
 
 The Fourier transform is a matrix product with the windowed DFT, restricted to the bins that the mel bands
 use. It is faster in TFLite than RFFT2D and runs on every runtime. Folded at the window's middle, the matrices are half as
-large: they are a fifth of a small int8 model's file.
+large, which a small int8 model's file shows.
 """
 
 import numpy as np
