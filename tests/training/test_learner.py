@@ -1,5 +1,7 @@
 """Keras on an artifact's weights against the artifact's own training step."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,16 @@ def test_larger_batches_than_the_artifact_has(recognizer, utterances):
     """The mean over five utterances, three rows empty."""
     learner, batch = KerasLearner(recognizer, batch=8), utterances(5, 1)
     assert learner.train_step(batch, learning_rate=0.0).loss == pytest.approx(recognizer.loss(batch).mean(), rel=1e-4)
+
+
+def test_padding_that_no_row_needs_changes_nothing(learner, recognizer, utterances):
+    """Short utterances go through shorter batches: the same loss and gradient as padded to the artifact's sizes."""
+    short = [dataclasses.replace(u, frames=u.frames[:19], tokens=u.tokens[:2]) for u in utterances(2, 3)]
+    sizes = recognizer.config.sizes
+    assert 19 < sizes.max_frames / 2 and 2 < sizes.max_tokens / 2
+    ours, theirs = learner.train_step(short, learning_rate=0.0), recognizer.train_step(short, learning_rate=0.0)
+    assert ours.loss == pytest.approx(theirs.loss, rel=1e-4)
+    assert ours.gradient_norm == pytest.approx(theirs.gradient_norm, rel=1e-3)
 
 
 def test_what_is_not_finite_changes_nothing(learner, utterances):

@@ -7,10 +7,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
 from tflite_asr.runtime.batch import Example, collate
 from tflite_asr.runtime.recognizer import Recognizer, StepResult
+
+SHAPES = 4  # of batches: each is traced for seconds, and most speech is much shorter than the longest
 
 
 class KerasLearner:
@@ -64,7 +67,7 @@ class KerasLearner:
         if pull or group_rates or plan != "train":
             raise InputError("training through Keras: expected every layer group to train, whole steps and no pull")
         self._optimizer.learning_rate.assign(learning_rate)
-        batch = {name: tf.constant(value) for name, value in collate(examples, self.config).items()}
+        batch = {name: tf.constant(value) for name, value in _trimmed(collate(examples, self.config), self.config).items()}
         loss, norm, finite = self._step(tf.constant(clip_norm, tf.float32), **batch)
         return StepResult(float(loss), float(norm), not bool(finite))
 
@@ -92,3 +95,13 @@ class KerasLearner:
             return loss, norm, tf.cond(finite, update, lambda: tf.constant(False))
 
         return step
+
+
+def _trimmed(batch: dict[str, np.ndarray], config: ModelConfig) -> dict[str, np.ndarray]:
+    """The batch without padding that no row needs, in one of `SHAPES` sizes."""
+    sizes, step = config.sizes, config.encoder.frames_per_step
+    needed = max((batch["frame_lengths"] / sizes.max_frames).max(), (batch["token_lengths"] / sizes.max_tokens).max())
+    share = np.ceil(SHAPES * needed) / SHAPES
+    frames = min(sizes.max_frames, step * int(np.ceil(share * sizes.max_frames / step)))
+    tokens = int(np.ceil(share * sizes.max_tokens))
+    return batch | {"frames": batch["frames"][:, :frames], "tokens": batch["tokens"][:, :tokens]}
