@@ -15,7 +15,11 @@ class GroupSpecs:
 
     x: tf.TensorSpec  # [batch, steps, ...]
     lengths: tf.TensorSpec  # [batch] int32
-    kept: tuple[tf.TensorSpec, ...]
+    dear: tuple[tf.TensorSpec, ...] = ()
+    all_kept: tuple[tf.TensorSpec, ...] = ()  # what is cheap to make again too
+
+    def kept(self, cheap: bool) -> tuple[tf.TensorSpec, ...]:
+        return self.all_kept if cheap else self.dear
 
 
 def frame_inputs(model: SplitModel) -> list[tf.TensorSpec]:
@@ -27,15 +31,17 @@ def trace_chain(model: SplitModel) -> list[GroupSpecs]:
     """The specs of each encoder group, and of what the last one puts out (with nothing kept) after them."""
     specs = []
 
-    def add(x, lengths, kept=()):
-        specs.append(GroupSpecs(_spec(x), _spec(lengths), tuple(map(_spec, kept))))
+    def add(x, lengths, *kept):
+        specs.append(GroupSpecs(_spec(x), _spec(lengths), *(tuple(map(_spec, tensors)) for tensors in kept)))
 
     def chain(*frames):
         x, lengths = model.front(*frames)
         for group in model.groups:
-            with model.recording() as kept:
+            with model.recording(cheap=False) as dear:
+                group(x, lengths)
+            with model.recording(cheap=True) as kept:
                 output, new_lengths, _ = group(x, lengths)
-            add(x, lengths, kept)
+            add(x, lengths, dear, kept)
             x, lengths = output, new_lengths
         add(x, lengths)
         return x
@@ -52,7 +58,8 @@ def group_costs(model: SplitModel, specs: Sequence[GroupSpecs]) -> list[GroupCos
             activations=_batch(model) * group.activation_elements(spec.x.shape[1]) * tf.float32.size,
             gradients=_weight_bytes(group),
             boundary=_bytes([spec.x]),
-            kept=_bytes(spec.kept),
+            kept=_bytes(spec.dear),
+            cheap=_bytes(spec.all_kept) - _bytes(spec.dear),
         )
         for group, spec in zip(model.groups, specs)
     ]

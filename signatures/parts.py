@@ -15,6 +15,7 @@ class GroupCost:
     gradients: int  # of its weights
     boundary: int  # its input, which is kept whatever is kept besides
     kept: int  # what it would keep from forward to backward, its input aside
+    cheap: int = 0  # what it could keep besides, which is easily made again
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Part:
     first: int
     last: int  # the last group's index, not one past it
     keep: str  # recompute or stash; the top part has its forward and backward in one call and carries nothing over
+    cheap: bool = True  # keeps what is easily made again, too
 
     @property
     def indices(self) -> range:
@@ -40,8 +42,8 @@ def make_parts(
         parts: how many; balanced on activation and weight-gradient bytes. None: one, for every group has its own arena
             within a call too, and what is kept is not copied out and in.
         sizes: groups in each part, in place of `parts`.
-        keep: recompute or stash for every part, or auto: stash while all stashes together weigh less than the largest
-            group's backward pass, for then they do not decide the peak.
+        keep: recompute or stash for every part, or auto: stash what weighs less than the largest group's backward pass, for
+            then it does not decide the peak; all of it if that is so light, else what is dear to make again, else nothing.
 
     Raises:
         ValueError: in one line, when the parts cannot be made.
@@ -59,13 +61,16 @@ def make_parts(
             f"part sizes {','.join(map(str, sizes))} add up to {sum(sizes)}; expected positive sizes that add up to "
             f"{len(costs)}, the layer groups {', '.join(names)}"
         )
+    cheap = keep == "stash"
     if keep == "auto":
         below_top = costs[: len(costs) - sizes[-1]]
-        stash = sum(cost.kept + cost.boundary for cost in below_top)
-        keep = "stash" if stash <= max(cost.activations + cost.gradients for cost in costs) else "recompute"
+        most = max(cost.activations + cost.gradients for cost in costs)
+        dear = sum(cost.kept + cost.boundary for cost in below_top)
+        keep = "stash" if dear <= most else "recompute"
+        cheap = dear + sum(cost.cheap for cost in costs) <= most
     made, first = [], 0
     for size in sizes:
-        made.append(Part(first, first + size - 1, keep))
+        made.append(Part(first, first + size - 1, keep, cheap))
         first += size
     return made
 

@@ -95,11 +95,12 @@ class SplitModel(TrainableModel, Protocol):
         """Loss of each utterance [batch] at an inner exit, weighted so that `loss` is their sum and `join_loss`."""
         ...
 
-    def recording(self) -> contextlib.AbstractContextManager[list[tf.Tensor]]:
-        """Collects what the groups called within the block keep for a backward pass in another call."""
+    def recording(self, cheap: bool) -> contextlib.AbstractContextManager[list[tf.Tensor]]:
+        """Collects what the groups called within the block keep for a backward pass in another call; with `cheap` also
+        what is easily made again."""
         ...
 
-    def replaying(self, tensors: Sequence[tf.Tensor]) -> contextlib.AbstractContextManager[None]:
+    def replaying(self, tensors: Sequence[tf.Tensor], cheap: bool) -> contextlib.AbstractContextManager[None]:
         """Gives it back to the groups called within the block."""
         ...
 

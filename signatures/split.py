@@ -163,17 +163,25 @@ class SplitStep:
         if part.keep == "stash":
             for index in self._back_through(k):
                 spec = self.specs[index]
-                tensors = [*([spec.x, spec.lengths] if index > part.first else []), *spec.kept]
+                tensors = [*([spec.x, spec.lengths] if index > part.first else []), *spec.kept(part.cheap)]
                 specs |= {f"kept_{self.names[index]}_{n}": tensor for n, tensor in enumerate(tensors)}
         return {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
 
-    def _run_up(self, groups: Sequence[LayerGroup], x: tf.Tensor, lengths: tf.Tensor, passed: ExitsPassed | None = None):
-        """Output and its lengths, and for each group (x, lengths, kept); by the exits that are `passed`, if any."""
+    def _run_up(
+        self,
+        groups: Sequence[LayerGroup],
+        x: tf.Tensor,
+        lengths: tf.Tensor,
+        passed: ExitsPassed | None = None,
+        cheap: bool = True,
+    ):
+        """Output and its lengths, and for each group (x, lengths, kept); by the exits that are `passed`, if any. With
+        `cheap` is kept what is easily made again, too."""
         went = []
         for group in groups:
 
             def body():
-                with self.model.recording() as kept:
+                with self.model.recording(cheap) as kept:
                     output, new_lengths, _ = group(x, lengths)
                 return output, new_lengths, list(kept) if group.name in self.backward else []
 
@@ -191,7 +199,7 @@ class SplitStep:
 
         def forward(**inputs):
             passed = self._passed(k, inputs) if has_loss else None
-            x, lengths, went = self._run_up(groups, *self._fed(k, inputs), passed)
+            x, lengths, went = self._run_up(groups, *self._fed(k, inputs), passed, self.parts[k].cheap)
             outputs = {"x": x, "lengths": lengths}
             if names:
                 first, back = self.parts[k].first, self._back_through(k)
@@ -220,14 +228,15 @@ class SplitStep:
         def head(**inputs):
             labels = [inputs[spec.name] for spec in self.labels]
             passed = self._passed(top, inputs)
-            encoded, lengths, went = self._run_up(groups, *self._fed(top, inputs), passed)
+            cheap = self.parts[top].cheap
+            encoded, lengths, went = self._run_up(groups, *self._fed(top, inputs), passed, cheap)
             predicted, label_went = None, []
             if model.label_groups:
                 predicted, _, label_went = self._run_up(model.label_groups, *model.label_front(*labels))
             downward = _Downward(self, inputs)
             loss, losses, d_encoded, d_predicted = downward.join(encoded, lengths, predicted, labels, passed)
             downward.run(model.label_groups, label_went, d_predicted, needs_gradient=False, carried={})
-            gradient = downward.run(groups, went, d_encoded, needs_gradient=self._hands_down(top), carried=passed.carried)
+            gradient = downward.run(groups, went, d_encoded, self._hands_down(top), passed.carried, cheap)
             told = {"loss": loss, "losses": losses, "proceed": downward.proceed, **downward.told()}
             return {**told, **({"gradient": gradient} if self._hands_down(top) else {})}
 
@@ -249,15 +258,15 @@ class SplitStep:
                 for index in back:
                     if index > part.first:
                         x, lengths = next(flat), next(flat)
-                    went.append((x, lengths, [next(flat) for _ in self.specs[index].kept]))
+                    went.append((x, lengths, [next(flat) for _ in self.specs[index].kept(part.cheap)]))
             else:  # the last group's forward is part of its backward
-                x, lengths, went = self._run_up(groups[:-1], x, lengths)
+                x, lengths, went = self._run_up(groups[:-1], x, lengths, cheap=part.cheap)
                 went.append((x, lengths, None))
                 went = went[-len(back) :]
             downward = _Downward(self, inputs)
             carried = {group: [inputs[name] for name in self.exits.carried_specs(group)] for group in self._exits(k)}
             needs_gradient = self._hands_down(k)
-            gradient = downward.run(groups[-len(back) :], went, inputs["gradient"], needs_gradient, carried)
+            gradient = downward.run(groups[-len(back) :], went, inputs["gradient"], needs_gradient, carried, part.cheap)
             return {**downward.told(), **({"gradient": gradient} if needs_gradient else {})}
 
         spec = self.specs[part.last + 1].x
@@ -322,6 +331,7 @@ class _Downward:
         gradient: tf.Tensor | None,
         needs_gradient: bool,
         carried: Mapping[str, Sequence[tf.Tensor]],
+        cheap: bool = True,
     ):
         """Top to bottom through `groups`, each updated before the next, as far as any of them trains; the gradient at the
         first one's input, if needed.
@@ -329,6 +339,7 @@ class _Downward:
         Args:
             went: for each group its x, lengths, and what its ops kept; None in place of that: its forward pass runs anew.
             carried: for each group with an exit behind it, the exit's gradients.
+            cheap: whether what was kept has what is easily made again.
         """
         count = self._state.step.read_value() if self._count is None else self._count
         lowest = 0 if needs_gradient else self._step.lowest_of(groups)
@@ -348,7 +359,7 @@ class _Downward:
                     if kept is None:
                         output, _, _ = group(x_in, lengths)
                     else:
-                        with self._model.replaying(kept):
+                        with self._model.replaying(kept, cheap):
                             output, _, _ = group(x_in, lengths)
                 return self._change(tape, output, [group.name], sources, gradient, self._go, count)
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tflite_asr.layers.conformer import ConformerGroup
 from tflite_asr.ops.kept import kept, recording, replaying
 from tflite_asr.ops.lstm import lstm
 
@@ -24,6 +25,58 @@ def test_each_op_gets_back_what_it_kept():
     assert calls == [1.0, 2.0, 3.0]
     with pytest.raises(ValueError, match="other ops than forward"), replaying(tensors):
         op(0.0)
+
+
+def test_what_is_cheap_is_made_again_unless_it_is_kept():
+    calls = []
+
+    def op(cheap):
+        def compute():
+            calls.append(cheap)
+            return [tf.constant(len(calls))]
+
+        return int(kept(1, compute, cheap)[0])
+
+    with recording(cheap=False) as dear:
+        assert (op(True), op(False)) == (1, 2)
+    with replaying(dear, cheap=False):
+        assert (op(True), op(False)) == (3, 2)
+    with recording() as everything:
+        assert (op(True), op(False)) == (4, 5)
+    with replaying(everything):
+        assert (op(True), op(False)) == (4, 5)
+    assert (op(True), len(calls)) == (6, 6)  # outside of both it is computed
+
+
+def test_a_conformer_has_the_gradients_of_one_pass_from_what_it_kept():
+    group = ConformerGroup(8, 16, 2, 3)
+    random = np.random.default_rng(0)
+    x, lengths = tf.constant(random.standard_normal([2, 6, 8]), tf.float32), tf.constant([6, 4])
+    group(x, lengths)
+
+    @tf.function
+    def gradients(tensors):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            if tensors is None:
+                outputs, _, _ = group(x, lengths)
+            else:
+                with replaying(tensors):
+                    outputs, _, _ = group(x, lengths)
+            total = tf.reduce_sum(tf.sin(outputs))
+        return tape.gradient(total, [x, *group.weights])
+
+    with recording(cheap=False) as dear:
+        group(x, lengths)
+    with recording() as tensors:
+        group(x, lengths)
+    # two products of each feed-forward module, four of the attention, two of the convolution and itself
+    assert not dear and len(tensors) == 2 + 4 + 3 + 2
+    expected = gradients(None)
+    rounding = 1e-5 * max(float(tf.reduce_max(tf.abs(whole))) for whole in expected)  # the same sums in another order
+    for whole, replayed in zip(expected, gradients(list(tensors))):
+        assert np.any(whole)
+        np.testing.assert_allclose(replayed, whole, rtol=1e-5, atol=rounding)
 
 
 def test_an_lstm_has_the_gradients_of_one_pass_from_what_it_kept():

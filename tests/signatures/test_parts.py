@@ -5,8 +5,8 @@ import pytest
 from signatures.parts import GroupCost, make_parts, _balanced
 
 
-def costs(weights, kept=0):
-    return [GroupCost(f"encoder_{n}", weight, 0, 0, kept) for n, weight in enumerate(weights)]
+def costs(weights, kept=0, cheap=0):
+    return [GroupCost(f"encoder_{n}", weight, 0, 0, kept, cheap) for n, weight in enumerate(weights)]
 
 
 def sizes(parts):
@@ -44,6 +44,17 @@ def test_auto_stashes_only_what_does_not_decide_the_peak():
     assert {part.keep for part in make_parts(costs([10] * 4, kept=4), parts=4)} == {"recompute"}  # 12
     assert {part.keep for part in make_parts(costs([10] * 4, kept=4), parts=2)} == {"stash"}  # 8
     assert {part.keep for part in make_parts(costs([10] * 4, kept=4), parts=4, keep="stash")} == {"stash"}
+
+
+def test_what_is_easily_made_again_is_kept_where_it_is_light_or_asked_for():
+    def cheap(**arguments):
+        (answer,) = {part.cheap for part in make_parts(costs([10] * 4, kept=1, cheap=arguments.pop("cheap")), **arguments)}
+        return answer
+
+    assert cheap(cheap=1, parts=4) and not cheap(cheap=2, parts=4)  # 3 + 4, 3 + 8: the top part keeps it as well
+    assert cheap(cheap=2, parts=1) and not cheap(cheap=3, parts=1)  # 8, 12
+    assert cheap(cheap=9, parts=4, keep="stash") and not cheap(cheap=1, parts=4, keep="recompute")
+    assert {part.keep for part in make_parts(costs([10] * 4, kept=1, cheap=9), parts=4)} == {"stash"}
 
 
 @pytest.mark.parametrize(

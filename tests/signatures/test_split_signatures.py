@@ -88,7 +88,7 @@ def test_ten_split_steps_of_a_conformer_are_ten_whole_ones(tmp_path):
     keras.utils.set_random_seed(0)
     config = preset("tiny_conformer")
     config = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, layers=2))  # quicker to convert
-    plans = export_cuts(CTC(config), "adam", [(2, "stash")], tmp_path / "cuts.tflite")
+    plans = export_cuts(CTC(config), "adam", [(2, "stash"), (2, "recompute")], tmp_path / "cuts.tflite")
     assert_same_training(tmp_path / "cuts.tflite", plans, config, groups=3, learning_rate=1e-3)
 
 

@@ -11,7 +11,7 @@ from tflite_asr.layers.encoder import stack_frames
 from tflite_asr.ops.attention import self_attention
 from tflite_asr.ops.convolution import causal_depthwise_convolution
 from tflite_asr.ops.elementary import glu, layer_norm, swish, zero_padding
-from tflite_asr.ops.product import dense
+from tflite_asr.ops.product import kept_dense
 
 
 class _Module(keras.layers.Layer):
@@ -54,8 +54,8 @@ class FeedForward(_Module):
 
     def call(self, x, training=False):
         """[batch, time, units] -> the same shape."""
-        hidden = self.dropped(swish(dense(self.normalized(x), *self.inner)), training)
-        return self.dropped(dense(hidden, *self.outer), training)
+        hidden = self.dropped(swish(kept_dense(self.normalized(x), *self.inner)), training)
+        return self.dropped(kept_dense(hidden, *self.outer), training)
 
     def activation_values(self) -> int:
         """Kept for backward, per step: normalised before and after its gain, the hidden layer before and after swish."""
@@ -78,8 +78,8 @@ class SelfAttention(_Module):
     def call(self, x, lengths, training=False):
         """[batch, time, units], lengths [batch] -> [batch, time, units]."""
         x = self.normalized(x)
-        attended = self_attention(*(dense(x, *p) for p in self.projections), lengths, self.heads, self.left_context)
-        return self.dropped(dense(attended, *self.outer), training)
+        attended = self_attention(*(kept_dense(x, *p) for p in self.projections), lengths, self.heads, self.left_context)
+        return self.dropped(kept_dense(attended, *self.outer), training)
 
     def activation_values(self, time: int) -> int:
         """Kept for backward, per step: normalised before and after its gain, query, key, value, what was attended to;
@@ -108,10 +108,10 @@ class Convolution(_Module):
 
     def call(self, x, training=False):
         """[batch, time, units] -> the same shape."""
-        x = glu(dense(self.normalized(x), *self.inner))
+        x = glu(kept_dense(self.normalized(x), *self.inner))
         x = causal_depthwise_convolution(x, self.depthwise_kernel) + self.depthwise_bias
         x = swish(layer_norm(x, self.middle_gain, self.middle_shift))
-        return self.dropped(dense(x, *self.outer), training)
+        return self.dropped(kept_dense(x, *self.outer), training)
 
     def activation_values(self) -> int:
         """Kept for backward, per step: normalised before and after its gain, both halves of the GLU and its result,
@@ -167,7 +167,7 @@ class ConformerGroup(keras.layers.Layer):
         else:
             x = zero_padding(x, lengths)
         if self.inputs != self.units:
-            x = dense(x, self.kernel, self.bias)
+            x = kept_dense(x, self.kernel, self.bias)
         x += 0.5 * self.feed_forward_1(x, training=training)
         x += self.attention(x, lengths, training=training)
         x += self.convolution(x, training=training)

@@ -9,6 +9,7 @@ reshaped: that would be a copy too.
 import tensorflow as tf
 
 from signatures.order import after
+from tflite_asr.ops.kept import kept
 
 
 def _rows(x: tf.Tensor) -> tf.Tensor:
@@ -24,13 +25,23 @@ def _multiply(a: tf.Tensor, b: tf.Tensor, transpose_a: bool = False) -> tf.Tenso
 @tf.custom_gradient
 def product(x: tf.Tensor, kernel: tf.Tensor):
     """x kernel: [..., d] times [d, e] -> [..., e]."""
-    y = _multiply(_rows(x), kernel)
+    return _product(x, kernel), lambda dy: _gradients(x, kernel, dy)
 
-    def gradient(dy):
-        dx = input_gradient(dy, kernel)
-        return dx, kernel_gradient(x, after(dy, dx))  # the kernel is no longer needed, its gradient may take its place
 
-    return tf.reshape(y, [*x.shape[:-1], kernel.shape[1]]), gradient
+@tf.custom_gradient
+def kept_product(x: tf.Tensor, kernel: tf.Tensor):
+    """The same for a layer that runs again in its backward pass, unless this product is kept; see `ops.kept`."""
+    (y,) = kept(1, lambda: [_product(x, kernel)], cheap=True)
+    return tf.identity(y), lambda dy: _gradients(x, kernel, dy)
+
+
+def _product(x, kernel):
+    return tf.reshape(_multiply(_rows(x), kernel), [*x.shape[:-1], kernel.shape[1]])
+
+
+def _gradients(x, kernel, dy):
+    dx = input_gradient(dy, kernel)
+    return dx, kernel_gradient(x, after(dy, dx))  # the kernel is no longer needed, its gradient may take its place
 
 
 def input_gradient(dy: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -48,3 +59,8 @@ def kernel_gradient(x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
 def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """x kernel + bias: [..., d], [d, e], [e] -> [..., e]."""
     return product(x, kernel) + bias
+
+
+def kept_dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """The same by `kept_product`."""
+    return kept_product(x, kernel) + bias
