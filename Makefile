@@ -14,6 +14,7 @@ help:
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
 	@echo "make study DATA=FOLDER     personalise to 38 speakers on a server and on a phone, hours; ENGINE=ray for a cluster"
 	@echo "make exits DATA=FOLDER     models with early exits and without, and their word error rates by depth, hours"
+	@echo "make teacher DATA=FOLDER   train the two-pass model's teacher on from the shipped one, an hour"
 	@echo "make twopass DATA=FOLDER   a two-pass model, compressed in three stages and to int8, and its table, two hours"
 	@echo "make clean      remove the virtual environments and results"
 
@@ -109,11 +110,12 @@ exits: $(VENV)/installed
 		--manifest $(DATA)/commands/manifest.jsonl --where "split=base_dev|base_test|pers_adapt|pers_test"
 
 # Two passes, compressed: the teacher, the student alone, from the teacher in three stages, and fine-tuned for int8; their
-# table goes to runs/twopass/table.md. Teacher and lone student start from `commands`, which has learned where the letters
-# are: from sentences alone that takes hours. Synthetic voices read a part each of the training speech's sentences, as
-# slowly as its speakers do: at a usual rate there are about as many letters as steps, and little is learned from it. DATA
-# holds speech/ and speech_extra/; the same command goes on where it stopped.
+# table goes to runs/twopass/table.md. The teacher is shipped, `make teacher` trains it on; the lone student starts from
+# `commands`, which has learned where the letters are: from sentences alone that takes hours. Synthetic voices read a part
+# each of the training speech's sentences, as slowly as its speakers do: at a usual rate there are about as many letters as
+# steps, and little is learned from it. DATA holds speech/ and speech_extra/; the same command goes on where it stopped.
 TWOPASS := runs/twopass
+TEACHER := tflite_asr/assets/sentences_teacher
 TWOPASS_PARTS := $(shell seq -w 0 21)
 TWOPASS_DEVELOPMENT = --development $(DATA)/speech/manifest.jsonl --development-where split=base_dev
 TWOPASS_SPEECH = --batch 16 --steps 450 $(TWOPASS_DEVELOPMENT) \
@@ -123,9 +125,9 @@ TWOPASS_SPEECH = --batch 16 --steps 450 $(TWOPASS_DEVELOPMENT) \
 	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
 	$(patsubst %,--manifest $(TWOPASS)/voices/%/manifest.jsonl --where "",$(TWOPASS_PARTS) digits)
 
-.PHONY: twopass
-twopass: $(VENV)/installed
-	test -n "$(DATA)" || { echo "make twopass DATA=FOLDER: the folder that holds speech/ and speech_extra/"; exit 2; }
+.PHONY: twopass teacher twopass-voices
+twopass-voices: $(VENV)/installed
+	test -n "$(DATA)" || { echo "make twopass or teacher DATA=FOLDER: the folder that holds speech/ and speech_extra/"; exit 2; }
 	mkdir -p $(TWOPASS)/voices
 	cat $(DATA)/speech/manifest.jsonl $(DATA)/speech_extra/manifest.jsonl | grep '"split": "base_train"' \
 		| sed 's/.*"text": "\([^"]*\)".*/\1/' | grep -vxE 'ZERO|ONE|TWO|THREE|FOUR|FIVE|SIX|SEVEN|EIGHT|NINE' | LC_ALL=C sort -u \
@@ -134,15 +136,19 @@ twopass: $(VENV)/installed
 		--text $(TWOPASS)/texts.$$part --speakers 1 --seed 1$$part --out $(TWOPASS)/voices/$$part || exit; done
 	test -d $(TWOPASS)/voices/digits || $(ASR) synthesize --words-per-minute 80-130 \
 		--digits --strings 24 --speakers 20 --seed 99 --out $(TWOPASS)/voices/digits
-	$(ASR) train sentences_teacher $(TWOPASS_SPEECH) --initial commands --epochs 9 --plain-epochs 5 --ctc-weight 1 \
-		--out $(TWOPASS)/teacher
+
+teacher: twopass-voices
+	$(ASR) train sentences_teacher $(TWOPASS_SPEECH) --initial $(TEACHER) --epochs 12 --learning-rate 1.5e-3 \
+		--ctc-weight 1 --out $(TWOPASS)/teacher
+
+twopass: twopass-voices
 	$(ASR) train sentences_student $(TWOPASS_SPEECH) --initial commands --epochs 10 --plain-epochs 6 --ctc-weight 1 \
 		--out $(TWOPASS)/scratch
-	$(ASR) distill --teacher $(TWOPASS)/teacher --student sentences_student $(TWOPASS_SPEECH) \
-		--initial $(TWOPASS)/teacher --stages 1,2,3 --epochs 5,1,8 --ctc-weight 1 --out $(TWOPASS)/student
+	$(ASR) distill --teacher $(TEACHER) --student sentences_student $(TWOPASS_SPEECH) --initial $(TEACHER) \
+		--stages 1,2,3 --epochs 3,1,7 --ctc-weight 1 --out $(TWOPASS)/student
 	$(ASR) train sentences_student --initial $(TWOPASS)/student/stage_3 --quantize-aware $(TWOPASS_SPEECH) \
 		--epochs 2 --learning-rate 2e-4 --out $(TWOPASS)/aware
-	$(ASR) compare teacher=$(TWOPASS)/teacher scratch=$(TWOPASS)/scratch stage_1=$(TWOPASS)/student/stage_1 \
+	$(ASR) compare teacher=$(TEACHER) scratch=$(TWOPASS)/scratch stage_1=$(TWOPASS)/student/stage_1 \
 		stage_2=$(TWOPASS)/student/stage_2 stage_3=$(TWOPASS)/student/stage_3 rounded=$(TWOPASS)/student/stage_3:aware \
 		int8=$(TWOPASS)/aware:aware --keras \
 		$(TWOPASS_DEVELOPMENT) --test $(DATA)/speech/manifest.jsonl --test-where split=base_test \

@@ -113,6 +113,27 @@ def test_kept_memory_is_not_mapped_again():
     assert 20 * faults("keep") < faults("as it is")
 
 
+def test_it_takes_a_small_share_of_the_time(monkeypatch):
+    """Ten ms a measurement: over 0.6 s at most one every 0.2 s, by the processor's clock of its own thread."""
+    taken = []
+
+    def slow():
+        start = time.thread_time()
+        while time.thread_time() - start < 0.01:
+            pass
+        taken.append(start)
+        return 1.0, 1.0
+
+    monkeypatch.setattr("tflite_asr.runtime.memory.process_memory_mb", slow)
+    with MemoryProbe(interval_seconds=0.001):
+        time.sleep(0.6)
+    assert 3 <= len(taken) <= 2 + 1 + 3  # one before, one after, one at once, then three
+    taken.clear()
+    with MemoryProbe(interval_seconds=0.001, most_share=1.0):
+        time.sleep(0.6)
+    assert len(taken) > 7
+
+
 @pytest.mark.parametrize("interval_seconds", [0, -1, float("nan")])
 def test_an_interval_that_is_none_is_refused(interval_seconds):
     with pytest.raises(InputError, match="over 0 seconds"):

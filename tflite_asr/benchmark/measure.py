@@ -64,7 +64,7 @@ def measure_steps(step: Callable[[], float], steps: int) -> dict:
     base_rss_mb, base_private_mb = process_memory_mb()
     losses, probes = [], []
     for _ in range(PROBED_STEPS):
-        with MemoryProbe(interval_seconds=0.005) as probe:
+        with MemoryProbe(interval_seconds=0.005, most_share=1.0) as probe:
             losses.append(step())
         probes.append(probe)
     arena_mb = process_memory_mb()[1] - base_private_mb

@@ -42,7 +42,7 @@ def recognise(recognizer: Recognizer, manifest: str, where: str | None) -> Recog
     clips = fitting_clips(corpus, corpus.utterances, 1, 0, config.max_seconds)
     samples = [corpus.assemble(clip) for clip in clips]
     _, before_mb = process_memory_mb()
-    with MemoryProbe(interval_seconds=0.01) as probe:
+    with MemoryProbe(interval_seconds=0.01, most_share=1.0) as probe:
         start = time.perf_counter()
         found = [recognizer.candidates(recognizer.features(waveform)) for waveform in samples]
         seconds = time.perf_counter() - start

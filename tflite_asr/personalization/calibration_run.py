@@ -37,7 +37,7 @@ class WatchedModel(SignatureModel):
             result = super().run(name, inputs)
             self.noted.append((name, time.perf_counter() - seconds, time.process_time() - cpu_seconds))
         else:
-            with MemoryProbe(PROBE_SECONDS) as probe:
+            with MemoryProbe(PROBE_SECONDS, most_share=1.0) as probe:
                 result = super().run(name, inputs)
             base, after = self.base_private_mb, process_memory_mb()[1]
             self.noted.append((name, probe.peak_private_mb - base, after - base))

@@ -79,14 +79,18 @@ class MemoryProbe:
     The peaks are those of the samples, so something shorter than the interval can escape. The kernel's own
     peak (`ru_maxrss`) misses nothing but is that of the whole life of the process: it would blame the block for
     what was loaded and freed before it. A probe is used once.
+
+    The kernel takes tens of ms to sum up a process of a GB, so the interval grows until that is at most `most_share` of
+    the time; with 1 it never grows.
     """
 
     MAX_SAMPLES = 500  # even, so that pairs can be merged; more than a plot has pixels for
 
-    def __init__(self, interval_seconds: float = 0.1) -> None:
+    def __init__(self, interval_seconds: float = 0.1, most_share: float = 0.05) -> None:
         if not interval_seconds > 0:
             raise InputError(f"memory probe: expected an interval over 0 seconds, got {interval_seconds}")
         self._interval_seconds = interval_seconds
+        self._most_share = most_share
         self._samples: list[dict[str, float]] = []
         self._stride = 1  # measurements a sample stands for
         self._measured = 0
@@ -126,8 +130,11 @@ class MemoryProbe:
         return max((sample["private_mb"] for sample in self.samples), default=0.0)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._interval_seconds):
+        seconds = 0.0
+        while not self._stop.wait(max(self._interval_seconds, seconds / self._most_share)):
+            start = time.thread_time()
             self._measure()
+            seconds = time.thread_time() - start
 
     def _measure(self) -> None:
         seconds = time.monotonic() - self._start_seconds  # before the kernel sums up, which a busy machine takes its time for
