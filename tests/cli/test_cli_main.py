@@ -97,6 +97,11 @@ def run(code, **options):
     return subprocess.run([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True, **options)
 
 
+def test_the_package_runs_as_the_command():
+    done = subprocess.run([sys.executable, "-m", "tflite_asr", "--version"], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("tflite-asr ")
+
+
 def test_help_loads_no_heavy_library():
     code = """
 import sys

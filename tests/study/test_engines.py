@@ -1,11 +1,13 @@
 """Tasks on processes of this machine and on Ray: same figures, lost workers, refusals."""
 
 import importlib.util
+import multiprocessing
 import os
 import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -35,10 +37,22 @@ def killed(task):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def waiting(path):
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
 def gathered(engine, tasks, function=double, workers=2):
     results = []
     run_tasks(engine, function, tasks, workers, lambda task, result: results.append((task, result)))
     return sorted(results, key=lambda pair: pair[0])
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s"
+        time.sleep(0.05)
 
 
 @pytest.mark.slow
@@ -60,6 +74,20 @@ def test_a_refused_task_does_not_stop_the_others():
 def test_a_killed_process_is_told_of():
     with pytest.raises(InputError, match="a worker process was killed"):
         gathered("local", [0], killed)
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_study_that_is_killed(tmp_path):
+    started = tmp_path / "started"
+    study = multiprocessing.get_context("spawn").Process(target=gathered, args=("local", [str(started)], waiting))
+    study.start()
+    try:
+        until(lambda: started.exists() and started.read_text())
+        worker = psutil.Process(int(started.read_text()))
+    finally:
+        study.kill()
+    worker.wait(30)
+    assert not worker.is_running()
 
 
 def free_port():

@@ -91,6 +91,22 @@ def test_more_runs_of_the_same_study_go_into_the_folder_and_another_study_does_n
     assert (tmp_path / "report.html").read_text().count("<figure>") == 3
 
 
+@pytest.mark.slow  # three runs
+def test_one_environment_is_run_again_with_other_settings_once_its_results_are_gone(tiny_tflite, speakers, here, tmp_path):
+    first = study(tiny_tflite, speakers(1))
+    before = run_study(first, tmp_path)
+    other = dataclasses.replace(first, mobile=dataclasses.replace(MOBILE, steps=3))
+    with pytest.raises(InputError, match=r"other settings of mobile than this folder's speakers/\*/mobile\*.json"):
+        run_study(other, tmp_path)
+    for path in tmp_path.glob("speakers/*/mobile.json"):
+        path.unlink()
+    after = run_study(other, tmp_path)
+    assert [run for _, run in here] == ["mobile", "server", "mobile"]
+    assert after["server"] == before["server"] and after["mobile"]["steps"] < before["mobile"]["steps"]
+    with pytest.raises(InputError, match="other settings of server"):
+        run_study(dataclasses.replace(other, server=dataclasses.replace(SERVER, epochs=1)), tmp_path)
+
+
 def test_interruptions_change_nothing_but_the_time(tiny_tflite, speakers, here, tmp_path):
     """The battery is low at every third row; each time the interpreter ends and another one goes on."""
     rows = [

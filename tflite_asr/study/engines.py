@@ -54,7 +54,7 @@ def _run_local(function: Callable, tasks: Sequence[Work], workers: int) -> Itera
     from concurrent.futures.process import BrokenProcessPool
 
     context = multiprocessing.get_context("spawn")  # forks of a process with threads, as runtimes have, can hang
-    with ProcessPoolExecutor(workers, context, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent, max_tasks_per_child=1) as pool:
         futures = {pool.submit(guarded, function, task): task for task in tasks}
         try:
             for future in as_completed(futures):
@@ -63,6 +63,18 @@ def _run_local(function: Callable, tasks: Sequence[Work], workers: int) -> Itera
             raise InputError("a worker process was killed, perhaps for its memory; the same command goes on") from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A worker whose study was killed would go on until its task is done."""
+    import multiprocessing
+    import threading
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _run_ray(function: Callable, tasks: Sequence[Work], workers: int) -> Iterable[tuple[Work, dict | InputError]]:

@@ -37,7 +37,7 @@ def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int
     if study.phone.trace:
         read_trace(Path(study.phone.trace))
     folder.mkdir(parents=True, exist_ok=True)
-    _check_same(folder / "study.json", study)
+    _check_same(folder, study)
     paths = {id(task): _path(folder, task) for task in tasks}
     waiting = [task for task in tasks if not paths[id(task)].exists()]
     finished = len(tasks) - len(waiting)
@@ -102,17 +102,27 @@ def _check_window(study: Study) -> None:
         raise InputError(f"study: mobile.window: expected a batch of {batch} or more, got {study.mobile.window}")
 
 
-def _check_same(path: Path, study: Study) -> None:
-    """Note what is studied; results of other settings must not be mixed with these."""
+def _check_same(folder: Path, study: Study) -> None:
+    """Note what is studied; results of other settings must not be mixed with these.
+
+    The settings of an environment may change while the folder has none of its results.
+    """
     settings = dataclasses.asdict(study) | {"tflite_sha256": read_artifact(study.model).tflite_sha256}
     for speech in (*settings["speech"], *([settings["others"]] if settings["others"] else [])):
         speech["sha256"] = hashlib.sha256(Path(speech.pop("manifest")).read_bytes()).hexdigest()
     for free in ("model", "environment", "subsets", "adapters"):  # where the file is; and more runs are of the same study
         del settings[free]
-    content = _json(settings)
-    if path.exists() and path.read_bytes() != content:
-        raise InputError(f"{path}: another study, or another state of its manifests, is in this folder; give another --out")
-    write_whole(path, content)
+    path, settings = folder / "study.json", json.loads(_json(settings))
+    noted = _read(path) if path.exists() else settings
+    for name in sorted(noted.keys() | settings.keys()):
+        if noted.get(name) == settings.get(name):
+            continue
+        results = f"speakers/*/{SERVER if name == 'server' else MOBILE}*.json"
+        if name not in ("server", "mobile", "phone"):
+            raise InputError(f"{path}: another study, or another state of its manifests, is in this folder; give another --out")
+        if any(folder.glob(results)):
+            raise InputError(f"{path}: other settings of {name} than this folder's {results}; give another --out or remove those")
+    write_whole(path, _json(settings))
 
 
 def _path(folder: Path, task: Task) -> Path:

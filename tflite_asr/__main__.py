@@ -1,0 +1,8 @@
+"""`python -m tflite_asr` is `tflite-asr`."""
+
+import sys
+
+from tflite_asr.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())
