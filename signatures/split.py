@@ -13,17 +13,18 @@ Exits below the last one are worked out by the call that runs the group before t
 gradients go into what comes down from above.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from signatures.arena import always, in_arena
 from signatures.chain import GroupSpecs, frame_inputs
+from signatures.downward import Downward
 from signatures.exits import ExitsPassed, InnerExits
 from signatures.optimizers import State
 from signatures.parts import Part
-from signatures.spec import LayerGroup, Signature, SplitModel, group_of, mean_over, scalar
-from signatures.update import Update, count_step, global_norm, is_finite
+from signatures.spec import LayerGroup, Signature, SplitModel, group_of, scalar
+from signatures.update import Update
 
 
 class SplitStep:
@@ -192,6 +193,9 @@ class SplitStep:
                 passed.passes(group.name, x, lengths)
         return x, lengths, went
 
+    def _going_down(self, inputs: dict[str, tf.Tensor]) -> Downward:
+        return Downward(self.model, self.state, self.exits, self.rates, self.lowest_of, inputs)
+
     def _forward(self, k: int) -> Signature:
         groups = [self.model.groups[index] for index in self.parts[k].indices]
         names, carried = list(self._kept_specs(k)), list(self._carried_specs(k))
@@ -233,7 +237,7 @@ class SplitStep:
             predicted, label_went = None, []
             if model.label_groups:
                 predicted, _, label_went = self._run_up(model.label_groups, *model.label_front(*labels))
-            downward = _Downward(self, inputs)
+            downward = self._going_down(inputs)
             loss, losses, d_encoded, d_predicted = downward.join(encoded, lengths, predicted, labels, passed)
             downward.run(model.label_groups, label_went, d_predicted, needs_gradient=False, carried={})
             gradient = downward.run(groups, went, d_encoded, self._hands_down(top), passed.carried, cheap)
@@ -263,7 +267,7 @@ class SplitStep:
                 x, lengths, went = self._run_up(groups[:-1], x, lengths, cheap=part.cheap)
                 went.append((x, lengths, None))
                 went = went[-len(back) :]
-            downward = _Downward(self, inputs)
+            downward = self._going_down(inputs)
             carried = {group: [inputs[name] for name in self.exits.carried_specs(group)] for group in self._exits(k)}
             needs_gradient = self._hands_down(k)
             gradient = downward.run(groups[-len(back) :], went, inputs["gradient"], needs_gradient, carried, part.cheap)
@@ -280,117 +284,6 @@ class SplitStep:
         does = f"split step: backward and update of {_listed(self._names(k))}"
         reads, writes = tuple(self._run(k)), tuple(self._updated(k))
         return Signature(f"backward_{k}{self.suffix}", does, backward, inputs, reads, writes)
-
-
-class _Downward:
-    """The backward passes and updates of one call."""
-
-    def __init__(self, step: SplitStep, inputs: dict[str, tf.Tensor]):
-        self._step = step
-        self._model = step.model
-        self._state = step.state
-        self._exits = step.exits
-        self._update = Update(step.state, step.rates, inputs)
-        self._global_norm = inputs["global_norm"]
-        self._go = self._update.finite
-        self._count: tf.Tensor | None = None  # of this update, once the head has counted it
-        self._norms: list[tf.Tensor] = []
-        self._finite: list[tf.Tensor] = []
-
-    def join(self, encoded, lengths, predicted, labels, passed: ExitsPassed):
-        """The loss, with those of the exits passed; counts the step and updates the groups of neither chain nor exit.
-        Returns loss, losses and the gradients at `encoded` and `predicted`."""
-        model, exits = self._model, self._model.inner_exits.values()
-        others = {group.name for group in (*model.groups, *model.label_groups, *exits)}
-        names = [group.name for group in model.all_groups if group.name not in others]
-
-        def body():
-            sources = [tf.identity(tensor) for tensor in (encoded, predicted) if tensor is not None]
-            with tf.GradientTape() as tape:
-                tape.watch(sources)
-                losses = model.join_loss(sources[0], lengths, sources[1] if len(sources) > 1 else None, *labels)
-                if passed.losses is not None:
-                    losses += passed.losses
-                loss = mean_over(losses, passed.rows)
-            finite = self._go & is_finite(loss)
-            count = count_step(self._state, finite & (self._global_norm >= 0.0))
-            norm, applied, gradients = self._change(tape, loss, names, sources, None, finite, count)
-            return loss, losses, tf.cast(finite, tf.int32), count, norm, applied, gradients
-
-        loss, losses, finite, count, norm, applied, gradients = in_arena(always(lengths), body)
-        self.proceed = finite  # [] int32: 0 when nothing may be touched, here or in the calls below
-        self._go = tf.cast(finite, tf.bool)
-        self._count = count
-        self._tell(norm, applied)
-        return loss, losses, gradients[0], gradients[1] if len(gradients) > 1 else None
-
-    def run(
-        self,
-        groups: Sequence[LayerGroup],
-        went: Sequence[tuple],
-        gradient: tf.Tensor | None,
-        needs_gradient: bool,
-        carried: Mapping[str, Sequence[tf.Tensor]],
-        cheap: bool = True,
-    ):
-        """Top to bottom through `groups`, each updated before the next, as far as any of them trains; the gradient at the
-        first one's input, if needed.
-
-        Args:
-            went: for each group its x, lengths, and what its ops kept; None in place of that: its forward pass runs anew.
-            carried: for each group with an exit behind it, the exit's gradients.
-            cheap: whether what was kept has what is easily made again.
-        """
-        count = self._state.step.read_value() if self._count is None else self._count
-        lowest = 0 if needs_gradient else self._step.lowest_of(groups)
-        for index in reversed(range(lowest, len(groups))):
-            group, (x, lengths, kept) = groups[index], went[index]
-            through = index > lowest or needs_gradient
-            if group.name in carried:
-                gradient += carried[group.name][0]
-                weight_gradients = self._exits.weight_gradients(group.name, carried[group.name])
-                self._tell(*self._apply(weight_gradients, self._go, count))
-
-            def body():
-                sources = [tf.identity(x)] if through else []
-                with tf.GradientTape() as tape:
-                    tape.watch(sources)
-                    x_in = sources[0] if sources else x
-                    if kept is None:
-                        output, _, _ = group(x_in, lengths)
-                    else:
-                        with self._model.replaying(kept, cheap):
-                            output, _, _ = group(x_in, lengths)
-                return self._change(tape, output, [group.name], sources, gradient, self._go, count)
-
-            norm, applied, gradients = in_arena(always(lengths), body)
-            gradient = gradients[0] if through else None
-            self._tell(norm, applied)
-        return gradient
-
-    def _change(self, tape, target, names, sources, gradient, go, count):
-        """Update the groups of these names; norm of their gradient, whether it was applied, gradients at `sources`."""
-        weights = {path: weight for path, weight in self._state.weights.items() if group_of(path) in names}
-        found = tape.gradient(target, [*weights.values(), *sources], output_gradients=gradient)
-        norm, applied = self._apply(dict(zip(weights, found)), go, count)
-        return norm, applied, found[len(weights) :]
-
-    def _apply(self, gradients: dict[str, tf.Tensor], go, count):
-        """Update by gradients by tree path; their norm, whether it was applied."""
-        norm = global_norm(gradients.values())
-        finite = go & is_finite(norm)
-        scale = self._update.clip(tf.where(self._global_norm > 0.0, self._global_norm, norm))
-        self._update.apply(gradients, scale, count, finite & (self._global_norm >= 0.0))
-        return norm, tf.cast(finite, tf.int32)
-
-    def _tell(self, norm: tf.Tensor, finite: tf.Tensor) -> None:
-        self._norms.append(norm)
-        self._finite.append(finite)
-
-    def told(self) -> dict[str, tf.Tensor]:
-        """`gradient_norm` [] of all groups of the call, before clipping; `skipped` [] int32: 1 when any was left alone
-        because the loss, its gradient or a rate was not finite."""
-        return {"gradient_norm": global_norm(self._norms), "skipped": 1 - tf.reduce_min(tf.stack(self._finite))}
 
 
 def _listed(names: Sequence[str]) -> str:
