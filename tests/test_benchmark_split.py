@@ -1,7 +1,9 @@
 import json
+import shutil
 
 import pytest
 
+from tflite_asr.benchmark import sweep
 from tflite_asr.benchmark.split import compare, floor_mb
 from tflite_asr.cli.main import main
 from tflite_asr.config import preset
@@ -42,6 +44,31 @@ def test_whole_and_split_are_measured_in_processes_of_their_own(tiny_tflite, cap
     assert result["total_memory_reduction"] == pytest.approx(1 - split["peak_private_mb"] / whole["peak_private_mb"])
     assert result["time_increase"] == pytest.approx(split["step_seconds"] / whole["step_seconds"] - 1)
     assert result["loss_difference"] < 1e-4 and result["parts"] == 2 and result["calls"] == 3
+
+
+@pytest.mark.slow
+def test_a_sweep_tells_of_every_number_of_parts_and_of_every_depth(tiny_tflite, tmp_path, monkeypatch):
+    """Of one file in place of one for every size: exports take their time, and are tested elsewhere."""
+    monkeypatch.setattr(sweep, "DEPTHS", (2, 4))
+    asked, lines = [], []
+
+    def make(config, parts, folder):
+        asked.append((config.encoder.layers, parts))
+        for suffix in (".tflite", ".json"):
+            shutil.copy(tiny_tflite.with_suffix(suffix), folder)
+        return folder / tiny_tflite.name
+
+    config = preset("tiny")
+    out = tmp_path / "out"
+    result = sweep.sweep(config, make, out, steps=1, runs=1, keep_memory=False, progress=lines.append)
+    layers = config.encoder.layers
+    assert asked == [*((layers, parts) for parts in range(1, layers + 1)), (2, None), (4, None)]
+    assert [row["layers"] for row in result["parts"]] == [layers] * layers
+    assert [row["layers"] for row in result["layers"]] == [2, 4] and len(lines) == layers + 2
+    for row in (*result["parts"], *result["layers"]):
+        assert min(row["whole_added_mb"], row["split_added_mb"], row["whole_seconds"], row["split_seconds"]) > 0
+    assert {path.name for path in out.iterdir()} == {"table.md", "sweep.png"}
+    assert (out / "table.md").read_text().count("\n") == layers + 2 + 5
 
 
 def test_a_child_that_fails_is_one_line(tmp_path):

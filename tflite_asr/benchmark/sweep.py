@@ -12,13 +12,23 @@ COLUMNS = ("layers", "parts", "whole_added_mb", "split_added_mb", "whole_seconds
 Make = Callable[[ModelConfig, int | None, Path], Path]  # (config, parts, folder) -> the exported .tflite
 
 
-def sweep(config: ModelConfig, make: Make, folder: Path, *, steps: int, runs: int, keep_memory: bool) -> dict:
+def sweep(
+    config: ModelConfig,
+    make: Make,
+    folder: Path,
+    *,
+    steps: int,
+    runs: int,
+    keep_memory: bool,
+    progress: Callable[[str], None] = lambda line: None,
+) -> dict:
     """Parts 1 ... all at the model's depth; then depths 2 ... 24 in one part. Writes table.md and sweep.png.
 
     Args:
         config: of the model.
         make: exports a model.
         folder: for the files, made if need be; the exported models are removed again.
+        progress: is told of every model that was measured, in one line.
     """
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -31,10 +41,13 @@ def sweep(config: ModelConfig, make: Make, folder: Path, *, steps: int, runs: in
         whole, split = result["whole"], result["split"]
         added, seconds = "added_private_mb", "step_seconds"
         figures = (layers, result["parts"], whole[added], split[added], whole[seconds], split[seconds])
+        nonlocal done
+        done += 1
+        progress(f"{done}/{all_parts + len(DEPTHS)} {layers} layers, {result['parts']} parts: {split[added]:.0f} MB added")
         return dict(zip(COLUMNS, figures))
 
-    layers = config.encoder.layers
-    by_parts = [row(layers, parts) for parts in range(1, layers + 1)]
+    done, all_parts = 0, config.encoder.layers
+    by_parts = [row(all_parts, parts) for parts in range(1, all_parts + 1)]
     by_layers = [row(depth, None) for depth in DEPTHS]
     table = folder / "table.md"
     table.write_text(_table(by_parts) + "\n" + _table(by_layers), encoding="utf-8")

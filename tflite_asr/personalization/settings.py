@@ -32,4 +32,4 @@ class Pace:
     window: int = 200  # utterances that are kept at most
     window_bytes: int = 1_000_000  # of them on disk at most; one second of speech is 4 kB
     stride: int = 10  # new utterances before it trains again
-    steps: int = 40  # that it then takes
+    steps: int = 80  # that it then takes

@@ -8,6 +8,7 @@ Both run in fresh processes by turns; the figures are medians.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from tflite_asr.cli.arguments import check_least
@@ -49,7 +50,10 @@ def _sweep(args: argparse.Namespace, counts: dict) -> dict:
     def make(config, parts, folder):
         return export_apart(config, SplitOptions(parts, None, args.keep), args.optimizer, folder)
 
-    return sweep(preset(args.preset), make, Path(args.out), **counts)
+    def progress(line):
+        print(line, file=sys.stderr, flush=True)
+
+    return sweep(preset(args.preset), make, Path(args.out), progress=progress, **counts)
 
 
 def describe(result: dict) -> str:

@@ -25,5 +25,5 @@ data class Pace(
     val window: Int = 200, // utterances that are kept at most
     val windowBytes: Long = 1_000_000, // of them on disk at most; one second of speech is 4 kB
     val stride: Int = 10, // new utterances before it trains again
-    val steps: Int = 40, // that it then takes
+    val steps: Int = 80, // that it then takes
 )
