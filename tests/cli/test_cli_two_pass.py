@@ -52,7 +52,7 @@ def refused(capsys, *arguments):
 def test_tuning_finds_the_lowest_rate_and_writes_it_into_the_description(speech, model, capsys):
     manifest = speech / "m.jsonl"
     tuned = result_of(capsys, "tune-rescoring", model, "--manifest", manifest, "--threads", 1)
-    assert len(tuned["tried"]) == 42
+    assert len(tuned["tried"]) == 21 and not tuned["per_label"]
     assert tuned["wer"] == min(row["wer"] for row in tuned["tried"]) <= tuned["first_pass_wer"]
     kept = read_artifact(model).rescoring
     assert kept == {"weight": tuned["weight"], "per_label": tuned["per_label"], "nbest": None}
@@ -60,6 +60,9 @@ def test_tuning_finds_the_lowest_rate_and_writes_it_into_the_description(speech,
     assert (measured["wer"], measured["cer"]) == (tuned["wer"], tuned["cer"])
     alone = result_of(capsys, "evaluate", model, "--manifest", manifest, "--threads", 1)
     assert alone["wer"] == tuned["first_pass_wer"]
+    divided = result_of(capsys, "tune-rescoring", model, "--manifest", manifest, "--per-label", "--threads", 1)
+    assert divided["first_pass_wer"] == tuned["first_pass_wer"] and divided["wer"] <= divided["first_pass_wer"]
+    assert read_artifact(model).rescoring["per_label"] == (divided["weight"] > 0)
     files = sorted(path.name for path in speech.iterdir())
     assert files == ["0.wav", "1.wav", "2.wav", "m.jsonl", "two.json", "two.tflite"]
 

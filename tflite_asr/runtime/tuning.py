@@ -19,9 +19,10 @@ class Tried:
     rates: ErrorRates
 
 
-def try_rescorings(recognizer: Recognizer, examples: Sequence[Example], nbest: int | None = None) -> list[Tried]:
-    """Every weight from 0 to 1, with and without dividing scores by the length, on the n-best that the first pass finds; the
-    first is the first pass alone."""
+def try_rescorings(
+    recognizer: Recognizer, examples: Sequence[Example], nbest: int | None = None, per_label: bool = False
+) -> list[Tried]:
+    """The first pass alone, then every weight up to 1 on the n-best that it finds, scores divided by the length or not."""
     from tqdm import tqdm
 
     shown = tqdm(examples, desc="recognising", unit="utterance", disable=None, leave=False)
@@ -32,9 +33,9 @@ def try_rescorings(recognizer: Recognizer, examples: Sequence[Example], nbest: i
         texts = [recognizer.tokenizer.decode(rescoring.best(candidates).tokens) for candidates in found]
         return Tried(rescoring, error_rates(references, texts))
 
-    return [tried(Rescoring(weight, per_label, nbest)) for weight in WEIGHTS for per_label in (False, True)]
+    return [tried(Rescoring(weight, per_label and weight > 0, nbest)) for weight in WEIGHTS]
 
 
 def best_of(tried: Sequence[Tried]) -> Tried:
     """The lowest word error rate, then the lowest character error rate, then the weight nearest to 0."""
-    return min(tried, key=lambda one: (one.rates.wer, one.rates.cer, one.rescoring.weight, one.rescoring.per_label))
+    return min(tried, key=lambda one: (one.rates.wer, one.rates.cer, one.rescoring.weight))
