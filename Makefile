@@ -117,6 +117,8 @@ exits: $(VENV)/installed
 TWOPASS := runs/twopass
 TEACHER := tflite_asr/assets/sentences_teacher
 TWOPASS_PARTS := $(shell seq -w 0 21)
+SENTENCE_SPEAKERS = --config docs/sentences.study.toml --manifest $(DATA)/speech/manifest.jsonl \
+	--where "corpus=speechocean762,split=pers_adapt|pers_test"
 TWOPASS_DEVELOPMENT = --development $(DATA)/speech/manifest.jsonl --development-where split=base_dev
 TWOPASS_SPEECH = --batch 16 --steps 450 $(TWOPASS_DEVELOPMENT) \
 	--manifest $(DATA)/speech/manifest.jsonl --where split=base_train \
@@ -159,8 +161,9 @@ twopass: twopass-voices
 		--out $(TWOPASS)/compared > $(TWOPASS)/unseen.md
 	$(ASR) export $(TWOPASS)/aware --quantize aware --trainable 2 --out $(TWOPASS)/sentences.tflite
 	$(ASR) tune-rescoring $(TWOPASS)/sentences.tflite --manifest $(DATA)/speech/manifest.jsonl --where split=base_dev
-	$(ASR) simulate $(TWOPASS)/sentences.tflite --environment mobile --out $(TWOPASS)/personalised \
-		--manifest $(DATA)/speech/manifest.jsonl --where "corpus=speechocean762,split=pers_adapt|pers_test"
+	$(ASR) simulate $(TWOPASS)/sentences.tflite --environment mobile --out $(TWOPASS)/personalised $(SENTENCE_SPEAKERS)
+	$(ASR) export $(TWOPASS)/student/stage_3 --out $(TWOPASS)/float.tflite
+	$(ASR) simulate $(TWOPASS)/float.tflite --out $(TWOPASS)/personalised_float $(SENTENCE_SPEAKERS)
 
 # The study of docs/study.toml; the same command goes on where it stopped.
 ENGINE := local
