@@ -72,6 +72,7 @@ def _plot(path: Path, by_parts: Sequence[dict], by_layers: Sequence[dict]) -> Pa
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import MaxNLocator
 
     figure, axes = pyplot.subplots(1, 3, figsize=(13, 4))
     for place, rows, x, what, unit in (
@@ -82,6 +83,7 @@ def _plot(path: Path, by_parts: Sequence[dict], by_layers: Sequence[dict]) -> Pa
         for plan in ("whole", "split"):
             axes[place].plot([row[x] for row in rows], [row[f"{plan}_{what}"] for row in rows], "o-", label=plan)
         axes[place].set(xlabel=x, ylabel=unit, ylim=(0, None))
+        axes[place].xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[place].legend()
     figure.tight_layout()
     figure.savefig(path, dpi=120)
