@@ -84,6 +84,7 @@ def test_a_child_that_fails_is_one_line(tmp_path):
         (["commands", "--preset", "tiny"], "expected either MODEL or --preset"),
         (["commands", "--parts", "2"], "a MODEL is cut as it was exported"),
         (["--preset", "tiny", "--sweep"], "--sweep: expected --preset, and --out"),
+        (["--preset", "tiny_exits", "--sweep", "--out", "sweep"], "--sweep: expected a preset without early exits"),
         (["--preset", "tiny", "--steps", "0"], "--steps: expected 1 or more"),
         (["--preset", "tiny", "--parts", "two"], "--parts two: expected whole numbers"),
         (["--preset", "tiny", "--parts", "2", "--part-sizes", "1,2"], "--parts and --part-sizes: expected one"),

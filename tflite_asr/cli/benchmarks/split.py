@@ -39,12 +39,16 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def _sweep(args: argparse.Namespace, counts: dict) -> dict:
+    from tflite_asr.config import preset
+
     check_one_model(args)
     if args.preset is None or args.out is None:
         raise InputError("--sweep: expected --preset, and --out DIR for the table and the plot")
+    config = preset(args.preset)
+    if config.exits:
+        raise InputError(f"--sweep: expected a preset without early exits, which have their place in the depth, got {args.preset}")
     from tflite_asr.benchmark.sweep import sweep
     from tflite_asr.benchmark.untrained import export_apart
-    from tflite_asr.config import preset
     from tflite_asr.export import SplitOptions
 
     def make(config, parts, folder):
@@ -53,7 +57,7 @@ def _sweep(args: argparse.Namespace, counts: dict) -> dict:
     def progress(line):
         print(line, file=sys.stderr, flush=True)
 
-    return sweep(preset(args.preset), make, Path(args.out), progress=progress, **counts)
+    return sweep(config, make, Path(args.out), progress=progress, **counts)
 
 
 def describe(result: dict) -> str:
