@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from signatures.arena import always, in_arena
+from signatures.backward import BackwardPass
 from signatures.chain import GroupSpecs, frame_inputs
-from signatures.downward import Downward
 from signatures.exits import ExitsPassed, InnerExits
 from signatures.optimizers import State
 from signatures.parts import Part
@@ -193,8 +193,8 @@ class SplitStep:
                 passed.passes(group.name, x, lengths)
         return x, lengths, went
 
-    def _going_down(self, inputs: dict[str, tf.Tensor]) -> Downward:
-        return Downward(self.model, self.state, self.exits, self.rates, self.lowest_of, inputs)
+    def _backward_pass(self, inputs: dict[str, tf.Tensor]) -> BackwardPass:
+        return BackwardPass(self.model, self.state, self.exits, self.rates, self.lowest_of, inputs)
 
     def _forward(self, k: int) -> Signature:
         groups = [self.model.groups[index] for index in self.parts[k].indices]
@@ -237,7 +237,7 @@ class SplitStep:
             predicted, label_went = None, []
             if model.label_groups:
                 predicted, _, label_went = self._run_up(model.label_groups, *model.label_front(*labels))
-            downward = self._going_down(inputs)
+            downward = self._backward_pass(inputs)
             loss, losses, d_encoded, d_predicted = downward.join(encoded, lengths, predicted, labels, passed)
             downward.run(model.label_groups, label_went, d_predicted, needs_gradient=False, carried={})
             gradient = downward.run(groups, went, d_encoded, self._hands_down(top), passed.carried, cheap)
@@ -267,7 +267,7 @@ class SplitStep:
                 x, lengths, went = self._run_up(groups[:-1], x, lengths, cheap=part.cheap)
                 went.append((x, lengths, None))
                 went = went[-len(back) :]
-            downward = self._going_down(inputs)
+            downward = self._backward_pass(inputs)
             carried = {group: [inputs[name] for name in self.exits.carried_specs(group)] for group in self._exits(k)}
             needs_gradient = self._hands_down(k)
             gradient = downward.run(groups[-len(back) :], went, inputs["gradient"], needs_gradient, carried, part.cheap)

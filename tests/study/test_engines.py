@@ -86,8 +86,7 @@ def test_workers_end_with_a_study_that_is_killed(tmp_path):
         worker = psutil.Process(int(started.read_text()))
     finally:
         study.kill()
-    worker.wait(30)
-    assert not worker.is_running()
+    worker.wait(30)  # raises when it goes on
 
 
 def free_port():

@@ -20,7 +20,7 @@ def sweep(
     steps: int,
     runs: int,
     keep_memory: bool,
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None],
 ) -> dict:
     """Parts 1 ... all at the model's depth; then depths 2 ... 24 in one part. Writes table.md and sweep.png.
 
@@ -41,14 +41,16 @@ def sweep(
         whole, split = result["whole"], result["split"]
         added, seconds = "added_private_mb", "step_seconds"
         figures = (layers, result["parts"], whole[added], split[added], whole[seconds], split[seconds])
-        nonlocal done
-        done += 1
-        progress(f"{done}/{all_parts + len(DEPTHS)} {layers} layers, {result['parts']} parts: {split[added]:.0f} MB added")
         return dict(zip(COLUMNS, figures))
 
-    done, all_parts = 0, config.encoder.layers
-    by_parts = [row(all_parts, parts) for parts in range(1, all_parts + 1)]
-    by_layers = [row(depth, None) for depth in DEPTHS]
+    depth = config.encoder.layers
+    wanted = [*((depth, parts) for parts in range(1, depth + 1)), *((layers, None) for layers in DEPTHS)]
+    rows: list[dict] = []
+    for layers, parts in wanted:
+        rows.append(row(layers, parts))
+        found = "{layers} layers, {parts} parts: {split_added_mb:.0f} MB added".format(**rows[-1])
+        progress(f"{len(rows)}/{len(wanted)} {found}")
+    by_parts, by_layers = rows[:depth], rows[depth:]
     table = folder / "table.md"
     table.write_text(_table(by_parts) + "\n" + _table(by_layers), encoding="utf-8")
     return {

@@ -4,8 +4,7 @@
 
 Weights of the second pass from 0 to 1 are tried on the n-best that the first pass finds; the lowest word error rate wins, then
 the lowest character error rate, then the weight nearest to 0. With --per-label scores are divided by the length, which
-helps where words go missing and harms where there are too many. `transcribe --two-pass` and `evaluate --two-pass` use what
-was found.
+favours longer transcripts. `transcribe --two-pass` and `evaluate --two-pass` use what was found.
 """
 
 import argparse

@@ -54,10 +54,7 @@ def _sweep(args: argparse.Namespace, counts: dict) -> dict:
     def make(config, parts, folder):
         return export_apart(config, SplitOptions(parts, None, args.keep), args.optimizer, folder)
 
-    def progress(line):
-        print(line, file=sys.stderr, flush=True)
-
-    return sweep(config, make, Path(args.out), progress=progress, **counts)
+    return sweep(config, make, Path(args.out), progress=lambda line: print(line, file=sys.stderr, flush=True), **counts)
 
 
 def describe(result: dict) -> str:

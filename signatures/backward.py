@@ -15,7 +15,7 @@ from signatures.spec import LayerGroup, SplitModel, group_of, mean_over
 from signatures.update import Update, count_step, global_norm, is_finite
 
 
-class Downward:
+class BackwardPass:
     """Builds the backward passes and updates of one call.
 
     Args:
