@@ -36,7 +36,9 @@ def kept_product(x: tf.Tensor, kernel: tf.Tensor):
 
 
 def _product(x, kernel):
-    return tf.reshape(_multiply(_rows(x), kernel), [*x.shape[:-1], kernel.shape[1]])
+    # all rows along one axis of three: of two, the converter makes x's own axes again, and XNNPACK then multiplies
+    # pieces as small as the last of them: [200, 2, 320] times [320, 1280] in 10.4 ms, [1, 400, 320] in 3.2
+    return tf.reshape(_multiply(tf.expand_dims(_rows(x), 0), kernel), [*x.shape[:-1], kernel.shape[1]])
 
 
 def _gradients(x, kernel, dy):
