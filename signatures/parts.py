@@ -67,7 +67,7 @@ def make_parts(
         most = max(cost.activations + cost.gradients for cost in costs)
         dear = sum(cost.kept + cost.boundary for cost in below_top)
         keep = "stash" if dear <= most else "recompute"
-        cheap = dear + sum(cost.cheap for cost in costs) <= most
+        cheap = sum(cost.kept + cost.boundary + cost.cheap for cost in costs) <= most
     made, first = [], 0
     for size in sizes:
         made.append(Part(first, first + size - 1, keep, cheap))

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tflite_asr.ops import lstm as lstm_op
 from tflite_asr.ops.lstm import lstm
 
 BATCH, TIME, FEATURES, UNITS = 4, 6, 3, 5
@@ -46,8 +47,11 @@ def numpy_lstm(x, lengths, kernel, recurrent_kernel, bias, hidden, cell):
     return outputs, hidden, cell
 
 
-@tf.function(reduce_retracing=True)
 def outputs_and_gradients(lengths, *values):
+    return tf.function(_outputs_and_gradients)(tf.constant(lengths), *map(tf.constant, values))
+
+
+def _outputs_and_gradients(lengths, *values):
     with tf.GradientTape() as tape:
         tape.watch(values)
         x, kernel, recurrent_kernel, bias, hidden, cell = values
@@ -56,10 +60,20 @@ def outputs_and_gradients(lengths, *values):
     return (outputs, *state), tape.gradient(total, values)
 
 
-@pytest.fixture(scope="module")
-def result():
-    outputs, gradients = outputs_and_gradients(tf.constant(LENGTHS), *map(tf.constant, arguments()))
-    return [a.numpy() for a in outputs], dict(zip(NAMES, (g.numpy() for g in gradients)))
+WAYS = {
+    "one loop": {},
+    "three loops": {"STRETCH_ELEMENTS": 1},  # six steps are three turns
+    "one product for all rows": {"VECTOR_PRODUCTS": BATCH - 1},
+}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def result(request):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in WAYS[request.param].items():
+            patch.setattr(lstm_op, name, value)
+        outputs, gradients = outputs_and_gradients(LENGTHS, *arguments())
+        yield [a.numpy() for a in outputs], dict(zip(NAMES, (g.numpy() for g in gradients)))
 
 
 def test_outputs_are_those_of_a_plain_recursion(result):
@@ -116,7 +130,7 @@ def test_a_row_of_length_zero_keeps_its_state_and_gets_no_gradient(result):
 
 def test_a_batch_of_empty_rows_runs_no_step():
     values = arguments()
-    outputs, gradients = outputs_and_gradients(tf.constant(np.zeros(BATCH, np.int32)), *map(tf.constant, values))
+    outputs, gradients = outputs_and_gradients(np.zeros(BATCH, np.int32), *values)
     assert not outputs[0].numpy().any()
     np.testing.assert_array_equal(outputs[1], values[4])
     assert not any(g.numpy().any() for g in gradients[:4])
@@ -125,7 +139,7 @@ def test_a_batch_of_empty_rows_runs_no_step():
 def test_finite_padding_matters_to_nothing(result):
     values = arguments()
     values[0] = np.where(np.arange(TIME)[None, :, None] < LENGTHS[:, None, None], values[0], 1e6).astype(np.float32)
-    outputs, gradients = outputs_and_gradients(tf.constant(LENGTHS), *map(tf.constant, values))
+    outputs, gradients = outputs_and_gradients(LENGTHS, *values)
     for ours, expected in zip((*outputs, *gradients), (*result[0], *result[1].values())):
         np.testing.assert_array_equal(ours, expected)
 

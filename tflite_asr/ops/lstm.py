@@ -1,22 +1,25 @@
-"""LSTM over a padded batch, with or without a recurrent projection, with its own backward loop.
+"""LSTM over a padded batch, with or without a recurrent projection, with its own backward loops.
 
-TFLite has no gradient of a loop, so the backward pass is written as a second `while_loop` under
-`tf.custom_gradient`. Both loops end at the batch's longest row, so short utterances cost what they last.
+TFLite has no gradient of a loop, so the backward pass is written as `while_loop`s of its own under `tf.custom_gradient`. All
+loops end at the batch's longest row, so short utterances cost what they last.
 
-TFLite copies every buffer that goes round a loop, whole, at each turn. So a turn is two time steps, and only what no other
-way gives is stored inside: a step's output and cells forward, their gradients backward. Gates and their gradients, four
-times as much, are made of these for all steps at once, as are all products with a kernel that do not wait for the step
-before.
+TFLite copies every buffer that goes round a loop, whole, at each turn. So a turn is two time steps, a long utterance is
+several loops one after the other, each with the buffers of its stretch of time, and only what no other way gives is stored
+inside: a step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are
+made of these outside the loops, as are all products with a kernel that do not wait for the step before.
 docs/architecture.md has the figures, also of how a product inside a loop is best written.
 """
 
 import tensorflow as tf
 
+from signatures.order import after
 from tflite_asr.ops.kept import kept
 from tflite_asr.ops.product import dense, input_gradient, kernel_gradient, product
 from tflite_asr.ops.rows import get_row, set_row
 
-TURN_STEPS = 2  # time steps in one turn of a loop, whose buffers are copied once a turn; more make no faster steps
+TURN_STEPS = 2  # time steps in one turn of a loop; more make no faster steps
+MOST_STRETCHES = 4  # loops of one recurrence, since each is a piece of the graph
+STRETCH_ELEMENTS = 1 << 15  # of a buffer, at least: 128 KB are copied in the time that a turn takes anyway
 VECTOR_PRODUCTS = 4  # up to so many rows, a product with each is quicker than one with all, which packs the matrix first
 
 
@@ -26,13 +29,24 @@ def whole_turns(time: int) -> int:
     return -(-time // steps) * steps if time else 0
 
 
-def _times(rows: tf.Tensor, transposed: tf.Tensor) -> tf.Tensor:
-    """rows [batch, n] times a matrix given as its transpose [m, n] -> [batch, m]."""
-    batch = rows.shape[0]
-    if batch > VECTOR_PRODUCTS:
-        return tf.transpose(tf.matmul(transposed, rows, transpose_b=True))
-    products = [tf.matmul(transposed, row, transpose_b=True) for row in tf.split(rows, batch)]
-    return tf.concat([tf.reshape(column, [1, transposed.shape[0]]) for column in products], axis=0)
+class _Matrix:
+    """What a loop multiplies rows by, [n, m], in the form that is quickest for so many rows; from itself or from its
+    transpose [m, n], and if that is not the form, from a copy."""
+
+    def __init__(self, batch: int, matrix: tf.Tensor | None = None, transposed: tf.Tensor | None = None):
+        self._vectors = batch <= VECTOR_PRODUCTS
+        if self._vectors:
+            self._form = tf.transpose(matrix) if transposed is None else transposed
+        else:
+            # `after` hides the transpose, or the converter would put the given matrix into the loop, where it is slow
+            self._form = after(tf.transpose(transposed), transposed) if matrix is None else matrix
+
+    def times(self, rows: tf.Tensor) -> tf.Tensor:
+        """rows [batch, n] -> [batch, m]."""
+        if not self._vectors:
+            return tf.matmul(rows, self._form)
+        products = [tf.matmul(self._form, row, transpose_b=True) for row in tf.split(rows, rows.shape[0])]
+        return tf.concat([tf.reshape(column, [1, -1]) for column in products], axis=0)
 
 
 def _gates(z: tf.Tensor) -> list[tf.Tensor]:
@@ -41,10 +55,46 @@ def _gates(z: tf.Tensor) -> list[tf.Tensor]:
     return [tf.sigmoid(z_input), tf.sigmoid(z_forget), tf.tanh(z_candidate), tf.sigmoid(z_output)]
 
 
-def _turns(rows: tf.Tensor) -> tf.Tensor:
-    """[time, ...] -> [turns, steps of a turn, ...]."""
-    steps = min(TURN_STEPS, rows.shape[0])
-    return tf.reshape(rows, [rows.shape[0] // steps, steps, *rows.shape[1:]])
+def _before(first: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """What stood before each step: first [batch, n], then all rows [time, batch, n] but the last."""
+    return tf.concat([tf.expand_dims(first, 0), tf.slice(rows, [0, 0, 0], [rows.shape[0] - 1, -1, -1])], axis=0)
+
+
+class _Stretch:
+    """Some successive time steps of a recurrence, which one loop works through: `turns` turns from step `start` on."""
+
+    def __init__(self, start: int, turns: int, steps: int):
+        self.start, self.turns, self.steps = start, turns, steps
+
+    def of(self, rows: tf.Tensor, when: tf.Tensor, back: int = 0) -> tf.Tensor:
+        """rows [time, batch, n], from `back` steps earlier on -> [turns, steps of a turn, batch, n], cut out when `when`,
+        int32, is known."""
+        start, time = self.start - back, self.turns * self.steps
+        if time < rows.shape[0]:
+            begin = tf.stack([start + tf.minimum(tf.abs(when), 0), 0, 0])
+            rows = tf.slice(rows, begin, [time, *rows.shape[1:]])
+        return tf.reshape(rows, [self.turns, self.steps, *rows.shape[1:]])
+
+    def before(self, first: tf.Tensor, rows: tf.Tensor, when: tf.Tensor) -> tf.Tensor:
+        """The same of what stood before each step, `first` [batch, n] before the first of all."""
+        if self.start:
+            return self.of(rows, when, back=1)
+        rows = tf.concat([tf.expand_dims(first, 0), tf.slice(rows, [0, 0, 0], [self.turns * self.steps - 1, -1, -1])], axis=0)
+        return tf.reshape(rows, [self.turns, self.steps, *rows.shape[1:]])
+
+    def left(self, turns: tf.Tensor) -> tf.Tensor:
+        """How many of its turns there are when all stretches together have `turns`."""
+        return tf.minimum(turns - self.start // self.steps, self.turns)
+
+
+def _stretches(time: int, batch: int, units: int) -> list[_Stretch]:
+    """Those of `time` steps, in whole turns. Each loop copies the kernel once, and its buffers at each turn: the more rows
+    there are to a unit, the shorter the stretches, as long as there is something to copy."""
+    steps = min(TURN_STEPS, time)
+    turns = time // steps
+    count = max(1, min(MOST_STRETCHES, turns, 4 * time * batch // units, time * batch * units // STRETCH_ELEMENTS))
+    starts = [turns * index // count for index in range(count + 1)]
+    return [_Stretch(start * steps, end - start, steps) for start, end in zip(starts, starts[1:])]
 
 
 def _steps(turns: tf.Tensor, n: tf.Tensor) -> list[tf.Tensor]:
@@ -52,40 +102,43 @@ def _steps(turns: tf.Tensor, n: tf.Tensor) -> list[tf.Tensor]:
     return tf.unstack(get_row(turns, n))
 
 
-def _before(first: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """What stood before each step: first [batch, n], then all rows [time, batch, n] but the last."""
-    return tf.concat([tf.expand_dims(first, 0), tf.slice(rows, [0, 0, 0], [rows.shape[0] - 1, -1, -1])], axis=0)
+def _whole(pieces: list[tf.Tensor]) -> tf.Tensor:
+    """[turns, steps of a turn, ...] of all stretches -> [time, ...]."""
+    pieces = [tf.reshape(piece, [-1, *piece.shape[2:]]) for piece in pieces]
+    return tf.concat(pieces, axis=0) if len(pieces) > 1 else pieces[0]
 
 
 def _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection):
-    """The loop. Returns the last hidden and cell; outputs [time, batch, units] and cells [time, batch, cells] of each
-    step; and the gates before their nonlinearity [time, batch, 4 cells]."""
+    """The loops. Returns the last hidden and cell; outputs [time, batch, units] and cells [time, batch, cells] of each
+    step."""
     time, batch, cells, units = z.shape[0], z.shape[1], cell0.shape[1], hidden0.shape[1]
-    kernel_transposed = tf.transpose(recurrent_kernel)
-    projection_transposed = tf.transpose(projection[0]) if projection else None
-    all_z, all_valid = _turns(z), _turns(valid)
+    kernel = _Matrix(batch, recurrent_kernel)
+    down = _Matrix(batch, projection[0]) if projection else None
+    hidden, cell, n, all_outputs, all_cells = hidden0, cell0, turns, [], []
+    for stretch in _stretches(time, batch, units):
+        z_rows, valid_rows = stretch.of(z, n), stretch.of(valid, n)
 
-    def turn(n, hidden, cell, outputs, all_cells):
-        rows = []
-        for z_t, mask in zip(_steps(all_z, n), _steps(all_valid, n)):
-            input_gate, forget_gate, candidate, output_gate = _gates(z_t + _times(hidden, kernel_transposed))
-            new_cell = forget_gate * cell + input_gate * candidate
-            new_hidden = output_gate * tf.tanh(new_cell)
-            if projection:
-                new_hidden = _times(new_hidden, projection_transposed)
-            output, kept_back = mask * new_hidden, 1.0 - mask
-            hidden = output + kept_back * hidden
-            cell = mask * new_cell + kept_back * cell
-            rows.append((output, cell))
-        new_outputs, new_cells = map(tf.stack, zip(*rows))
-        return n + 1, hidden, cell, set_row(outputs, n, new_outputs), set_row(all_cells, n, new_cells)
+        def turn(n, hidden, cell, outputs, cells):
+            rows = []
+            for z_t, mask in zip(_steps(z_rows, n), _steps(valid_rows, n)):
+                input_gate, forget_gate, candidate, output_gate = _gates(z_t + kernel.times(hidden))
+                new_cell = forget_gate * cell + input_gate * candidate
+                new_hidden = output_gate * tf.tanh(new_cell)
+                if projection:
+                    new_hidden = down.times(new_hidden)
+                output, kept_back = mask * new_hidden, 1.0 - mask
+                hidden = output + kept_back * hidden
+                cell = mask * new_cell + kept_back * cell
+                rows.append((output, cell))
+            new_outputs, new_cells = map(tf.stack, zip(*rows))
+            return n + 1, hidden, cell, set_row(outputs, n, new_outputs), set_row(cells, n, new_cells)
 
-    buffers = [tf.zeros([*all_z.shape[:2], batch, width]) for width in (units, cells)]
-    _, hidden, cell, outputs, all_cells = tf.while_loop(
-        lambda n, *_: n < turns, turn, (tf.constant(0), hidden0, cell0, *buffers)
-    )
-    outputs, all_cells = (tf.reshape(rows, [time, batch, -1]) for rows in (outputs, all_cells))
-    return hidden, cell, outputs, all_cells, z + product(_before(hidden0, outputs), recurrent_kernel)
+        left = stretch.left(turns)
+        buffers = [tf.zeros([stretch.turns, stretch.steps, batch, width]) for width in (units, cells)]
+        n, hidden, cell, *buffers = tf.while_loop(lambda n, *_: n < left, turn, (tf.constant(0), hidden, cell, *buffers))
+        all_outputs.append(buffers[0])
+        all_cells.append(buffers[1])
+    return hidden, cell, _whole(all_outputs), _whole(all_cells)
 
 
 @tf.custom_gradient
@@ -97,55 +150,65 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
     turn_steps = min(TURN_STEPS, time)
     turns = (tf.cast(tf.reduce_sum(tf.reduce_max(valid, axis=1)), tf.int32) + turn_steps - 1) // turn_steps
     # dear to make again: whoever has these runs no loop forward
-    hidden, cell, outputs, all_cells, before_gates = kept(
-        5, lambda: _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection)
+    hidden, cell, outputs, all_cells = kept(
+        4, lambda: _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection)
     )
+    # the gates before their nonlinearity are four times as much, and a product
+    (before_gates,) = kept(1, lambda: [z + product(_before(hidden0, outputs), recurrent_kernel)], cheap=True)
 
     def gradient(d_outputs, d_hidden, d_cell):
-        input_gate, forget_gate, candidate, output_gate = _gates(before_gates)
-        previous = _before(cell0, all_cells)
-        # a row that has ended has a wrong cell here; its gradients are masked
-        tanh_cell = tf.tanh(forget_gate * previous + input_gate * candidate)
-        # of the output, to the cell
-        through = output_gate * (1.0 - tanh_cell * tanh_cell)
+        kernel = _Matrix(batch, transposed=recurrent_kernel)
+        up = _Matrix(batch, transposed=projection[0]) if projection else None
+        n, all_d_z, all_d_projected, all_hidden = turns, [], [], []
+        for stretch in reversed(_stretches(time, batch, units)):
+            input_gate, forget_gate, candidate, output_gate = _gates(stretch.of(before_gates, n))
+            previous = stretch.before(cell0, all_cells, n)
+            # a row that has ended has a wrong cell here; its gradients are masked
+            tanh_cell = tf.tanh(forget_gate * previous + input_gate * candidate)
+            # of the output, to the cell
+            through = output_gate * (1.0 - tanh_cell * tanh_cell)
+            slopes = tf.concat(
+                [
+                    candidate * input_gate * (1.0 - input_gate),
+                    previous * forget_gate * (1.0 - forget_gate),
+                    input_gate * (1.0 - candidate * candidate),
+                    tanh_cell * output_gate * (1.0 - output_gate),
+                ],
+                axis=3,
+            )
+            all_steps = [stretch.of(valid, n), stretch.of(d_outputs, n), through, slopes, forget_gate]
 
-        def turn(n, d_hidden, d_cell, all_d_outputs, all_d_cells):
-            rows = []
-            for mask, d_output, through_t, slope, forget in reversed(list(zip(*(_steps(rows, n) for rows in all_steps)))):
-                d_output = mask * (d_hidden + d_output)
-                d_h = _times(d_output, projection[0]) if projection else d_output
-                d_c = mask * d_cell + d_h * through_t
-                d_step = slope * tf.concat([d_c, d_c, d_c, d_h], axis=1)
-                kept_back = 1.0 - mask
-                d_hidden = _times(d_step, recurrent_kernel) + kept_back * d_hidden
-                d_cell = d_c * forget + kept_back * d_cell
-                rows.insert(0, (d_output, d_c))
-            new_d_outputs, new_d_cells = map(tf.stack, zip(*rows))
-            all_d_outputs = set_row(all_d_outputs, n, new_d_outputs)
-            return n - 1, d_hidden, d_cell, all_d_outputs, set_row(all_d_cells, n, new_d_cells)
+            def turn(n, d_hidden, d_cell, all_d_outputs, all_d_cells):
+                rows = []
+                for mask, d_output, through_t, slope, forget in reversed(
+                    list(zip(*(_steps(rows, n) for rows in all_steps)))
+                ):
+                    d_output = mask * (d_hidden + d_output)
+                    d_h = up.times(d_output) if projection else d_output
+                    d_c = mask * d_cell + d_h * through_t
+                    d_step = slope * tf.concat([d_c, d_c, d_c, d_h], axis=1)
+                    kept_back = 1.0 - mask
+                    d_hidden = kernel.times(d_step) + kept_back * d_hidden
+                    d_cell = d_c * forget + kept_back * d_cell
+                    rows.insert(0, (d_output, d_c))
+                new_d_outputs, new_d_cells = map(tf.stack, zip(*rows))
+                all_d_outputs = set_row(all_d_outputs, n, new_d_outputs)
+                return n - 1, d_hidden, d_cell, all_d_outputs, set_row(all_d_cells, n, new_d_cells)
 
-        slopes = tf.concat(
-            [
-                candidate * input_gate * (1.0 - input_gate),
-                previous * forget_gate * (1.0 - forget_gate),
-                input_gate * (1.0 - candidate * candidate),
-                tanh_cell * output_gate * (1.0 - output_gate),
-            ],
-            axis=2,
-        )
-        all_steps = [_turns(rows) for rows in (valid, d_outputs, through, slopes, forget_gate)]
-        buffers = [tf.zeros([*all_steps[0].shape[:2], batch, width]) for width in (units, cells)]
-        _, d_hidden0, d_cell0, all_d_outputs, d_c = tf.while_loop(
-            lambda n, *_: n >= 0, turn, (turns - 1, d_hidden, d_cell, *buffers)
-        )
-        all_d_outputs, d_c = (tf.reshape(rows, [time, batch, -1]) for rows in (all_d_outputs, d_c))
-        d_h, d_projection = all_d_outputs, []
-        if projection:
-            d_h = input_gradient(all_d_outputs, projection[0])
-            d_projection = [kernel_gradient(output_gate * tanh_cell, all_d_outputs)]
-        d_z = slopes * tf.concat([d_c, d_c, d_c, d_h], axis=2)
+            buffers = [tf.zeros([stretch.turns, stretch.steps, batch, width]) for width in (units, cells)]
+            n, d_hidden, d_cell, d_projected, d_c = tf.while_loop(
+                lambda n, *_: n >= 0, turn, (stretch.left(turns) - 1, d_hidden, d_cell, *buffers)
+            )
+            d_h = d_projected
+            if projection:
+                d_h = input_gradient(d_projected, projection[0])
+                all_d_projected.insert(0, d_projected)
+                all_hidden.insert(0, output_gate * tanh_cell)
+            all_d_z.insert(0, slopes * tf.concat([d_c, d_c, d_c, d_h], axis=3))
+        d_z = _whole(all_d_z)
+        d_projection = [kernel_gradient(_whole(all_hidden), _whole(all_d_projected))] if projection else []
         d_recurrent = kernel_gradient(_before(hidden0, outputs), d_z)
-        return [d_z, tf.zeros_like(valid), d_hidden0, d_cell0, d_recurrent, *d_projection]
+        return [d_z, tf.zeros_like(valid), d_hidden, d_cell, d_recurrent, *d_projection]
 
     return (outputs, hidden, cell), gradient
 

@@ -49,7 +49,7 @@ def _gradients(x, kernel, dy):
 def input_gradient(dy: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Of `product`: dx = dy kernel^T, [..., e] and [d, e] -> [..., d]."""
     # three axes, since with two this is a FULLY_CONNECTED however it is written
-    dx = tf.matmul(tf.expand_dims(kernel, 0), tf.expand_dims(_rows(dy), 0), transpose_b=True)
+    dx = tf.raw_ops.BatchMatMulV2(x=kernel, y=tf.expand_dims(_rows(dy), 0), adj_y=True)
     return tf.reshape(tf.transpose(dx, [0, 2, 1]), [*dy.shape[:-1], kernel.shape[0]])
 
 

@@ -17,7 +17,7 @@ from tflite_asr.errors import InputError
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8  # of malloc.h
 # glibc 2.35 and later ask for huge pages if told so before the process starts
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-MAPPED_BYTES = 1 << 20  # blocks from here on are given back one by one
+MAPPED_BYTES = 1 << 18  # blocks from here on are given back one by one
 SMAPS_ROLLUP = Path("/proc/self/smaps_rollup")  # Linux and Android
 
 
