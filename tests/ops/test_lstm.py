@@ -202,3 +202,16 @@ def test_a_projection_goes_round_and_out():
             up, down = (expected_outputs(**exact | {name: exact[name] + sign * change}) for sign in (1, -1))
             expected[place] = ((up - down) * weights).sum() / 2e-5
         np.testing.assert_allclose(gradient, expected, **ROUNDING, err_msg=name)
+
+
+def test_for_xla_a_long_utterance_is_one_loop(monkeypatch):
+    monkeypatch.setattr(lstm_op, "STRETCH_ELEMENTS", 1)
+
+    def loops():
+        traced = tf.function(_outputs_and_gradients).get_concrete_function(tf.constant(LENGTHS), *map(tf.constant, arguments()))
+        return sum("While" in op.type for op in traced.graph.get_operations())
+
+    assert loops() == 2 * 3  # three turns forward and three back
+    with lstm_op.in_one_loop():
+        assert loops() == 2
+    assert loops() == 2 * 3

@@ -10,6 +10,9 @@ made of these outside the loops, as are all products with a kernel that do not w
 docs/architecture.md has the figures, also of how a product inside a loop is best written.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import tensorflow as tf
 
 from signatures.order import after
@@ -21,6 +24,19 @@ TURN_STEPS = 2  # time steps in one turn of a loop; more make no faster steps
 MOST_STRETCHES = 4  # loops of one recurrence, since each is a piece of the graph
 STRETCH_ELEMENTS = 1 << 15  # of a buffer, at least: 128 KB are copied in the time that a turn takes anyway
 VECTOR_PRODUCTS = 4  # up to so many rows, a product with each is quicker than one with all, which packs the matrix first
+
+_most_stretches = MOST_STRETCHES
+
+
+@contextlib.contextmanager
+def in_one_loop() -> Iterator[None]:
+    """A recurrence that is traced within the block is one loop: for XLA, which copies no buffers and would be the slower."""
+    global _most_stretches
+    _most_stretches = 1
+    try:
+        yield
+    finally:
+        _most_stretches = MOST_STRETCHES
 
 
 def whole_turns(time: int) -> int:
@@ -92,7 +108,7 @@ def _stretches(time: int, batch: int, units: int) -> list[_Stretch]:
     there are to a unit, the shorter the stretches, as long as there is something to copy."""
     steps = min(TURN_STEPS, time)
     turns = time // steps
-    count = max(1, min(MOST_STRETCHES, turns, 4 * time * batch // units, time * batch * units // STRETCH_ELEMENTS))
+    count = max(1, min(_most_stretches, turns, 4 * time * batch // units, time * batch * units // STRETCH_ELEMENTS))
     starts = [turns * index // count for index in range(count + 1)]
     return [_Stretch(start * steps, end - start, steps) for start, end in zip(starts, starts[1:])]
 

@@ -19,6 +19,7 @@ from tflite_asr.models.build import build_model
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.models.storage import save_model
 from tflite_asr.ops.log_mel import log_mel
+from tflite_asr.ops.lstm import in_one_loop
 from tflite_asr.training.batching import evaluation_batches, training_batches
 from tflite_asr.training.objective import Objective, own_loss
 from tflite_asr.training.spec_augment import spec_augment
@@ -54,10 +55,12 @@ def _training_step(
         drawn = tf.stack([seed, MOST_DRAWS * tf.cast(optimizer.iterations, tf.int32)])
         masked = spec_augment(frames, lengths, drawn, rows_of=(workers.index, workers.count))
         heard = tf.where(optimizer.iterations < plain_steps, frames, masked)
-        with tf.GradientTape() as tape:
-            losses = objective.losses(frames, heard, lengths, tokens, token_counts)
-            loss = tf.reduce_sum(losses) / (losses.shape[0] * workers.count)
-        return tape.gradient(loss, weights), tf.reduce_sum(losses), tf.cast(tf.reduce_sum(token_counts), tf.float32)
+        with in_one_loop():
+            with tf.GradientTape() as tape:
+                losses = objective.losses(frames, heard, lengths, tokens, token_counts)
+                loss = tf.reduce_sum(losses) / (losses.shape[0] * workers.count)
+            found = tape.gradient(loss, weights)
+        return found, tf.reduce_sum(losses), tf.cast(tf.reduce_sum(token_counts), tf.float32)
 
     # XLA takes the whole step, unless workers have to meet in the middle of it
     @tf.function(jit_compile=workers.count == 1)
@@ -96,7 +99,8 @@ def _decoder(model: SpeechModel, batch: int):
             # the pause that a recording ends with, so that the last word comes out
             lengths = tf.minimum(frame_counts(counts, config) + config.tail_frames, config.sizes.max_frames)
             lengths = tf.where(counts > 0, lengths, tf.zeros_like(lengths))
-            tokens, _ = model.transcribe(frames, lengths, config.sizes.max_tokens)
+            with in_one_loop():
+                tokens, _ = model.transcribe(frames, lengths, config.sizes.max_tokens)
             return tokens
 
         model._greedy = decode
