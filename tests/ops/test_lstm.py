@@ -4,6 +4,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.ops import lstm as lstm_op
+from tflite_asr.ops import stretches
 from tflite_asr.ops.lstm import lstm
 
 BATCH, TIME, FEATURES, UNITS = 4, 6, 3, 5
@@ -61,17 +62,17 @@ def _outputs_and_gradients(lengths, *values):
 
 
 WAYS = {
-    "one loop": {},
-    "three loops": {"STRETCH_ELEMENTS": 1},  # six steps are three turns
-    "one product for all rows": {"VECTOR_PRODUCTS": BATCH - 1},
+    "one loop": [],
+    "three loops": [(stretches, "STRETCH_ELEMENTS", 1)],  # six steps are three turns
+    "one product for all rows": [(lstm_op, "VECTOR_PRODUCTS", BATCH - 1)],
 }
 
 
 @pytest.fixture(scope="module", params=WAYS)
 def result(request):
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in WAYS[request.param].items():
-            patch.setattr(lstm_op, name, value)
+        for change in WAYS[request.param]:
+            patch.setattr(*change)
         outputs, gradients = outputs_and_gradients(LENGTHS, *arguments())
         yield [a.numpy() for a in outputs], dict(zip(NAMES, (g.numpy() for g in gradients)))
 
@@ -205,13 +206,13 @@ def test_a_projection_goes_round_and_out():
 
 
 def test_for_xla_a_long_utterance_is_one_loop(monkeypatch):
-    monkeypatch.setattr(lstm_op, "STRETCH_ELEMENTS", 1)
+    monkeypatch.setattr(stretches, "STRETCH_ELEMENTS", 1)
 
     def loops():
         traced = tf.function(_outputs_and_gradients).get_concrete_function(tf.constant(LENGTHS), *map(tf.constant, arguments()))
         return sum("While" in op.type for op in traced.graph.get_operations())
 
     assert loops() == 2 * 3  # three turns forward and three back
-    with lstm_op.in_one_loop():
+    with stretches.in_one_loop():
         assert loops() == 2
     assert loops() == 2 * 3

@@ -4,7 +4,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.ops.elementary import layer_norm, zero_padding
-from tflite_asr.ops.lstm import lstm, whole_turns
+from tflite_asr.ops.lstm import lstm
+from tflite_asr.ops.stretches import whole_turns
 
 
 def stack_frames(x: tf.Tensor, lengths: tf.Tensor, factor: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -3,15 +3,11 @@
 TFLite has no gradient of a loop, so the backward pass is written as `while_loop`s of its own under `tf.custom_gradient`. All
 loops end at the batch's longest row, so short utterances cost what they last.
 
-TFLite copies every buffer that goes round a loop, whole, at each turn. So a turn is two time steps, a long utterance is
-several loops one after the other, each with the buffers of its stretch of time, and only what no other way gives is stored
-inside: a step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are
-made of these outside the loops, as are all products with a kernel that do not wait for the step before.
+What goes round a loop is copied at each turn (`ops/stretches.py`), so only what no other way gives is stored inside: a
+step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are made of these
+outside the loops, as are all products with a kernel that do not wait for the step before.
 docs/architecture.md has the figures, also of how a product inside a loop is best written.
 """
-
-import contextlib
-from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -19,30 +15,9 @@ from signatures.order import after
 from tflite_asr.ops.kept import kept
 from tflite_asr.ops.product import dense, input_gradient, kernel_gradient, product
 from tflite_asr.ops.rows import get_row, set_row
+from tflite_asr.ops.stretches import before, joined, stretches, turn_steps, whole_turns
 
-TURN_STEPS = 2  # time steps in one turn of a loop; more make no faster steps
-MOST_STRETCHES = 4  # loops of one recurrence, since each is a piece of the graph
-STRETCH_ELEMENTS = 1 << 15  # of a buffer, at least: 128 KB are copied in the time that a turn takes anyway
 VECTOR_PRODUCTS = 4  # up to so many rows, a product with each is quicker than one with all, which packs the matrix first
-
-_most_stretches = MOST_STRETCHES
-
-
-@contextlib.contextmanager
-def in_one_loop() -> Iterator[None]:
-    """A recurrence that is traced within the block is one loop: for XLA, which copies no buffers and would be the slower."""
-    global _most_stretches
-    _most_stretches = 1
-    try:
-        yield
-    finally:
-        _most_stretches = MOST_STRETCHES
-
-
-def whole_turns(time: int) -> int:
-    """Steps that the loops make for so many: at most one more."""
-    steps = min(TURN_STEPS, time)
-    return -(-time // steps) * steps if time else 0
 
 
 class _Matrix:
@@ -71,57 +46,9 @@ def _gates(z: tf.Tensor) -> list[tf.Tensor]:
     return [tf.sigmoid(z_input), tf.sigmoid(z_forget), tf.tanh(z_candidate), tf.sigmoid(z_output)]
 
 
-def _before(first: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """What stood before each step: first [batch, n], then all rows [time, batch, n] but the last."""
-    return tf.concat([tf.expand_dims(first, 0), tf.slice(rows, [0, 0, 0], [rows.shape[0] - 1, -1, -1])], axis=0)
-
-
-class _Stretch:
-    """Some successive time steps of a recurrence, which one loop works through: `turns` turns from step `start` on."""
-
-    def __init__(self, start: int, turns: int, steps: int):
-        self.start, self.turns, self.steps = start, turns, steps
-
-    def of(self, rows: tf.Tensor, when: tf.Tensor, back: int = 0) -> tf.Tensor:
-        """rows [time, batch, n], from `back` steps earlier on -> [turns, steps of a turn, batch, n], cut out when `when`,
-        int32, is known."""
-        start, time = self.start - back, self.turns * self.steps
-        if time < rows.shape[0]:
-            begin = tf.stack([start + tf.minimum(tf.abs(when), 0), 0, 0])
-            rows = tf.slice(rows, begin, [time, *rows.shape[1:]])
-        return tf.reshape(rows, [self.turns, self.steps, *rows.shape[1:]])
-
-    def before(self, first: tf.Tensor, rows: tf.Tensor, when: tf.Tensor) -> tf.Tensor:
-        """The same of what stood before each step, `first` [batch, n] before the first of all."""
-        if self.start:
-            return self.of(rows, when, back=1)
-        rows = tf.concat([tf.expand_dims(first, 0), tf.slice(rows, [0, 0, 0], [self.turns * self.steps - 1, -1, -1])], axis=0)
-        return tf.reshape(rows, [self.turns, self.steps, *rows.shape[1:]])
-
-    def left(self, turns: tf.Tensor) -> tf.Tensor:
-        """How many of its turns there are when all stretches together have `turns`."""
-        return tf.minimum(turns - self.start // self.steps, self.turns)
-
-
-def _stretches(time: int, batch: int, units: int) -> list[_Stretch]:
-    """Those of `time` steps, in whole turns. Each loop copies the kernel once, and its buffers at each turn: the more rows
-    there are to a unit, the shorter the stretches, as long as there is something to copy."""
-    steps = min(TURN_STEPS, time)
-    turns = time // steps
-    count = max(1, min(_most_stretches, turns, 4 * time * batch // units, time * batch * units // STRETCH_ELEMENTS))
-    starts = [turns * index // count for index in range(count + 1)]
-    return [_Stretch(start * steps, end - start, steps) for start, end in zip(starts, starts[1:])]
-
-
 def _steps(turns: tf.Tensor, n: tf.Tensor) -> list[tf.Tensor]:
     """The rows of turn n."""
     return tf.unstack(get_row(turns, n))
-
-
-def _whole(pieces: list[tf.Tensor]) -> tf.Tensor:
-    """[turns, steps of a turn, ...] of all stretches -> [time, ...]."""
-    pieces = [tf.reshape(piece, [-1, *piece.shape[2:]]) for piece in pieces]
-    return tf.concat(pieces, axis=0) if len(pieces) > 1 else pieces[0]
 
 
 def _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection):
@@ -131,7 +58,7 @@ def _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection):
     kernel = _Matrix(batch, recurrent_kernel)
     down = _Matrix(batch, projection[0]) if projection else None
     hidden, cell, n, all_outputs, all_cells = hidden0, cell0, turns, [], []
-    for stretch in _stretches(time, batch, units):
+    for stretch in stretches(time, batch, units):
         z_rows, valid_rows = stretch.of(z, n), stretch.of(valid, n)
 
         def turn(n, hidden, cell, outputs, cells):
@@ -150,11 +77,11 @@ def _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection):
             return n + 1, hidden, cell, set_row(outputs, n, new_outputs), set_row(cells, n, new_cells)
 
         left = stretch.left(turns)
-        buffers = [tf.zeros([stretch.turns, stretch.steps, batch, width]) for width in (units, cells)]
+        buffers = [stretch.buffer(batch, width) for width in (units, cells)]
         n, hidden, cell, *buffers = tf.while_loop(lambda n, *_: n < left, turn, (tf.constant(0), hidden, cell, *buffers))
         all_outputs.append(buffers[0])
         all_cells.append(buffers[1])
-    return hidden, cell, _whole(all_outputs), _whole(all_cells)
+    return hidden, cell, joined(all_outputs), joined(all_cells)
 
 
 @tf.custom_gradient
@@ -163,20 +90,20 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
     state."""
     time, batch, cells, units = z.shape[0], z.shape[1], cell0.shape[1], hidden0.shape[1]
     # up to the last frame that any row has: sums are cheap and need no per-row lengths here
-    turn_steps = min(TURN_STEPS, time)
-    turns = (tf.cast(tf.reduce_sum(tf.reduce_max(valid, axis=1)), tf.int32) + turn_steps - 1) // turn_steps
+    steps = turn_steps(time)
+    turns = (tf.cast(tf.reduce_sum(tf.reduce_max(valid, axis=1)), tf.int32) + steps - 1) // steps
     # dear to make again: whoever has these runs no loop forward
     hidden, cell, outputs, all_cells = kept(
         4, lambda: _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection)
     )
     # the gates before their nonlinearity are four times as much, and a product
-    (before_gates,) = kept(1, lambda: [z + product(_before(hidden0, outputs), recurrent_kernel)], cheap=True)
+    (before_gates,) = kept(1, lambda: [z + product(before(hidden0, outputs), recurrent_kernel)], cheap=True)
 
     def gradient(d_outputs, d_hidden, d_cell):
         kernel = _Matrix(batch, transposed=recurrent_kernel)
         up = _Matrix(batch, transposed=projection[0]) if projection else None
         n, all_d_z, all_d_projected, all_hidden = turns, [], [], []
-        for stretch in reversed(_stretches(time, batch, units)):
+        for stretch in reversed(stretches(time, batch, units)):
             input_gate, forget_gate, candidate, output_gate = _gates(stretch.of(before_gates, n))
             previous = stretch.before(cell0, all_cells, n)
             # a row that has ended has a wrong cell here; its gradients are masked
@@ -211,7 +138,7 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
                 all_d_outputs = set_row(all_d_outputs, n, new_d_outputs)
                 return n - 1, d_hidden, d_cell, all_d_outputs, set_row(all_d_cells, n, new_d_cells)
 
-            buffers = [tf.zeros([stretch.turns, stretch.steps, batch, width]) for width in (units, cells)]
+            buffers = [stretch.buffer(batch, width) for width in (units, cells)]
             n, d_hidden, d_cell, d_projected, d_c = tf.while_loop(
                 lambda n, *_: n >= 0, turn, (stretch.left(turns) - 1, d_hidden, d_cell, *buffers)
             )
@@ -221,9 +148,9 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
                 all_d_projected.insert(0, d_projected)
                 all_hidden.insert(0, output_gate * tanh_cell)
             all_d_z.insert(0, slopes * tf.concat([d_c, d_c, d_c, d_h], axis=3))
-        d_z = _whole(all_d_z)
-        d_projection = [kernel_gradient(_whole(all_hidden), _whole(all_d_projected))] if projection else []
-        d_recurrent = kernel_gradient(_before(hidden0, outputs), d_z)
+        d_z = joined(all_d_z)
+        d_projection = [kernel_gradient(joined(all_hidden), joined(all_d_projected))] if projection else []
+        d_recurrent = kernel_gradient(before(hidden0, outputs), d_z)
         return [d_z, tf.zeros_like(valid), d_hidden, d_cell, d_recurrent, *d_projection]
 
     return (outputs, hidden, cell), gradient

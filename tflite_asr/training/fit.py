@@ -19,7 +19,7 @@ from tflite_asr.models.build import build_model
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.models.storage import save_model
 from tflite_asr.ops.log_mel import log_mel
-from tflite_asr.ops.lstm import in_one_loop
+from tflite_asr.ops.stretches import in_one_loop
 from tflite_asr.training.batching import evaluation_batches, training_batches
 from tflite_asr.training.objective import Objective, own_loss
 from tflite_asr.training.spec_augment import spec_augment
