@@ -17,9 +17,9 @@ def _rows(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [-1, x.shape[-1]])
 
 
-def _multiply(a: tf.Tensor, b: tf.Tensor, transpose_a: bool = False) -> tf.Tensor:
-    """a b, or a^T b, of matrices; `tf.matmul` would make another op of it."""
-    return tf.raw_ops.BatchMatMulV2(x=a, y=b, adj_x=transpose_a)
+def _multiply(a: tf.Tensor, b: tf.Tensor, transpose_a: bool = False, transpose_b: bool = False) -> tf.Tensor:
+    """a b of matrices, either transposed if asked for; `tf.matmul` would make another op of it."""
+    return tf.raw_ops.BatchMatMulV2(x=a, y=b, adj_x=transpose_a, adj_y=transpose_b)
 
 
 @tf.custom_gradient
@@ -49,7 +49,7 @@ def _gradients(x, kernel, dy):
 def input_gradient(dy: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Of `product`: dx = dy kernel^T, [..., e] and [d, e] -> [..., d]."""
     # three axes, since with two this is a FULLY_CONNECTED however it is written
-    dx = tf.raw_ops.BatchMatMulV2(x=kernel, y=tf.expand_dims(_rows(dy), 0), adj_y=True)
+    dx = _multiply(kernel, tf.expand_dims(_rows(dy), 0), transpose_b=True)
     return tf.reshape(tf.transpose(dx, [0, 2, 1]), [*dy.shape[:-1], kernel.shape[0]])
 
 
