@@ -97,7 +97,7 @@ class BackwardPass:
             if group.name in carried:
                 gradient += carried[group.name][0]
                 weight_gradients = self._exits.weight_gradients(group.name, carried[group.name])
-                self._tell(*self._apply(weight_gradients, self._go, count))
+                self._tell(*self._apply(weight_gradients, self._go, count, values={}))
 
             def body():
                 sources = [tf.identity(x)] if through else []
@@ -120,15 +120,21 @@ class BackwardPass:
         """Update the groups of these names; norm of their gradient, whether it was applied, gradients at `sources`."""
         weights = {path: weight for path, weight in self._state.weights.items() if group_of(path) in names}
         found = tape.gradient(target, [*weights.values(), *sources], output_gradients=gradient)
-        norm, applied = self._apply(dict(zip(weights, found)), go, count)
+        norm, applied = self._apply(dict(zip(weights, found)), go, count, self._largest(weights))
         return norm, applied, found[len(weights) :]
 
-    def _apply(self, gradients: dict[str, tf.Tensor], go, count):
+    def _largest(self, weights):
+        """The value of the largest of the weights, by tree path: that one's update has to have it in memory whatever the
+        order, so it keeps what the backward pass read. The others' would be alive with it, and are read anew."""
+        path = max(weights, key=lambda path: weights[path].shape.num_elements(), default=None)
+        return {} if path is None else {path: weights[path].read_value()}
+
+    def _apply(self, gradients: dict[str, tf.Tensor], go, count, values: Mapping[str, tf.Tensor]):
         """Update by gradients by tree path; their norm, whether it was applied."""
         norm = global_norm(gradients.values())
         finite = go & is_finite(norm)
         scale = self._update.clip(tf.where(self._global_norm > 0.0, self._global_norm, norm))
-        self._update.apply(gradients, scale, count, finite & (self._global_norm >= 0.0))
+        self._update.apply(gradients, scale, count, finite & (self._global_norm >= 0.0), values)
         return norm, tf.cast(finite, tf.int32)
 
     def _tell(self, norm: tf.Tensor, finite: tf.Tensor) -> None:

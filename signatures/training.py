@@ -39,7 +39,7 @@ def train_signature(
         gradients = dict(zip(weights, tape.gradient(loss, list(weights.values()))))
         norm = global_norm(gradients.values())
         finite = is_finite(loss) & is_finite(norm) & update.finite
-        update.apply(gradients, update.clip(norm), count_step(state, finite), finite)
+        update.apply(gradients, update.clip(norm), count_step(state, finite), finite, values={})
         return {"loss": loss, "losses": losses, "gradient_norm": norm, "skipped": 1 - tf.cast(finite, tf.int32)}
 
     inputs = (*batch_inputs, *Update.inputs(state, rates))

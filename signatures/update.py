@@ -1,6 +1,6 @@
 """How a training signature changes weights: its inputs, clipping, the optimizer's rule, the pull to what was shipped."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -71,7 +71,14 @@ class Update:
         too_long = (self._clip_norm > 0.0) & (norm > self._clip_norm)
         return tf.where(too_long, self._clip_norm / tf.maximum(norm, 1e-12), 1.0)
 
-    def apply(self, gradients: dict[str, tf.Tensor], scale: tf.Tensor, step: tf.Tensor, apply: tf.Tensor) -> None:
+    def apply(
+        self,
+        gradients: dict[str, tf.Tensor],
+        scale: tf.Tensor,
+        step: tf.Tensor,
+        apply: tf.Tensor,
+        values: Mapping[str, tf.Tensor],
+    ) -> None:
         """Update weights and slots where `apply` holds, leave them bit for bit where it does not.
 
         w <- optimizer(w, g) - rate pull (w - w_shipped): the last term draws the weights back to what was shipped
@@ -82,21 +89,24 @@ class Update:
             scale: [], times every gradient.
             step: [] int32, the count of this update.
             apply: [] bool. Besides, a group of rate 0 keeps its weights and slots.
+            values: of weights that were read already and would lie in memory anyway, by tree path; the others are read when
+                it is their turn.
         """
         for name, gradient in gradients.items():
             if gradient.shape.num_elements() < LARGE_ELEMENTS:
                 self._apply_where(name, gradient, scale, step, apply)
             else:  # nothing is computed in vain, and what is, is gone before the next weight's turn
-                in_arena(self._moves(name, apply), lambda: self._apply(name, gradient, scale, step))
+                in_arena(self._moves(name, apply), lambda: self._apply(name, gradient, scale, step, values.get(name)))
 
     def _moves(self, name, apply):
         return apply & (self._rates[group_of(name)] > 0.0)
 
-    def _updated(self, name, gradient, scale, step):
+    def _updated(self, name, gradient, scale, step, value=None):
         """The variables that an update of this weight assigns, and their new values."""
         state = self._state
         weight, slots, rate = state.weights[name], state.slots_of(name), self._rates[group_of(name)]
-        value, count = weight.read_value(), tf.cast(tf.maximum(step, 1), tf.float32)
+        value = weight.read_value() if value is None else value
+        count = tf.cast(tf.maximum(step, 1), tf.float32)
         if value.shape.num_elements() >= LARGE_ELEMENTS:
             scale = after(scale, value)  # then XNNPACK has the whole rule in one piece, with no memory in between
         new, new_slots = state.optimizer.update(value, gradient, scale, [slot.read_value() for slot in slots], rate, count)
@@ -104,8 +114,8 @@ class Update:
             new -= rate * self._pull * (value - tf.constant(state.shipped[name]))
         return zip([weight, *slots], [new, *new_slots])
 
-    def _apply(self, name, gradient, scale, step):
-        for variable, new in self._updated(name, gradient, scale, step):
+    def _apply(self, name, gradient, scale, step, value):
+        for variable, new in self._updated(name, gradient, scale, step, value):
             variable.assign(new)
         return tf.identity(step)
 

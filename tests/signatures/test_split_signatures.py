@@ -189,3 +189,19 @@ def test_another_shape_is_refused(cut):
     inputs["frames"] = inputs["frames"][:, :60]
     with pytest.raises(InputError, match=r"forward_0, input frames: expected float32 \[2, 120, 40\], got float32 \[2, 60, 40\]"):
         run_step(SignatureModel(path), calls, inputs)
+
+
+def test_the_update_of_a_groups_largest_weight_keeps_what_its_backward_pass_read(tmp_path, new_tiny_model, monkeypatch):
+    from ai_edge_litert import schema_py_generated as schema
+
+    monkeypatch.setattr("signatures.update.LARGE_ELEMENTS", 1)  # each weight in an arena of its own, as in a large model
+    path = tmp_path / "tiny.tflite"
+    tiny = new_tiny_model()
+    export_cuts(tiny, "sgd", [(1, "auto")], path)
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes())
+    ops = [{model.operatorCodes[op.opcodeIndex].builtinCode for op in graph.operators} for graph in model.subgraphs]
+    operator = schema.BuiltinOperator
+    updates = [graph for graph in ops if {operator.ASSIGN_VARIABLE, operator.SUB} <= graph and operator.IF not in graph]
+    assert len(updates) == 2 * len(tiny.named_weights())  # `train` and the split step
+    without_read = [graph for graph in updates if operator.READ_VARIABLE not in graph]
+    assert len(without_read) == len(tiny.all_groups)
