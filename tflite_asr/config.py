@@ -1,6 +1,7 @@
 """What a recogniser is made of: frozen dataclasses, one per part, and the named presets."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
 
 from tflite_asr.errors import InputError
@@ -22,6 +23,12 @@ class FeatureConfig:
     log_floor: float = 1e-7  # mel power; a little above the rounding noise of 16 bits
     mean: float = -7.5  # of log-mel over speech, and
     deviation: float = 3.5  # its standard deviation: brings frames near zero mean and unit variance
+    kind: str = "log_mel"
+
+    @property
+    def width(self) -> int:
+        """Values in a frame."""
+        return self.mel_bands
 
     def samples_of(self, frames: int) -> int:
         """How many samples make `frames` frames."""
@@ -30,6 +37,33 @@ class FeatureConfig:
     def frames_of(self, samples: int) -> int:
         """How many whole frames are in `samples` samples (0 when shorter than a window)."""
         return max(0, (samples - self.window_samples) // self.hop_samples + 1)
+
+
+@dataclass(frozen=True)
+class StemConfig:
+    """Waveform stem: three strided convolutions on the samples (Jeffries et al. 2024, arXiv 2410.15608, section 3).
+
+    A kernel of 127 samples every 64, then of 7 steps every 3, then of 3 steps every 2, none padded: a frame covers 895
+    samples (56 ms), the next starts 384 samples (24 ms) later.
+    """
+
+    units: int  # of the first and the last convolution; the middle one has twice as many
+    sample_rate: int = 16_000  # Hz
+    kind: str = "stem"
+
+    window_samples = 895  # class attributes: they follow from the kernels
+    hop_samples = 384
+
+    @property
+    def width(self) -> int:
+        """Values in a frame."""
+        return self.units
+
+    samples_of = FeatureConfig.samples_of
+    frames_of = FeatureConfig.frames_of
+
+
+FRONT_ENDS = {"log_mel": FeatureConfig, "stem": StemConfig}
 
 
 @dataclass(frozen=True)
@@ -72,9 +106,28 @@ class ConformerConfig:
         return self.stack_frames
 
 
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Transformer encoder layers with rotary positions, one layer group each (Jeffries et al. 2024, arXiv 2410.15608).
+
+    A step of the encoder is a frame of the front end. Attention spans the whole utterance.
+    """
+
+    layers: int
+    units: int
+    feed_forward: int  # hidden units
+    heads: int = 8
+    rotary: int = 32  # dimensions of a head that are rotated by position; the rest are left alone
+    dropout: float = 0.0
+    kind: str = "transformer"
+
+    stack_frames = 1  # class attributes: the front end has done this
+    frames_per_step = 1
+
+
 # sum: all alike (Wright et al. 2023); sandwich: the last, 0.3 of the first, 0.3 of one between (Yu and Huang 2019)
 EXIT_WEIGHTINGS = ("sum", "sandwich")
-ENCODERS = {"lstm": EncoderConfig, "conformer": ConformerConfig}
+ENCODERS = {"lstm": EncoderConfig, "conformer": ConformerConfig, "transformer": TransformerConfig}
 
 
 @dataclass(frozen=True)
@@ -110,6 +163,27 @@ class RescorerConfig:
 
 
 @dataclass(frozen=True)
+class DecoderConfig:
+    """Second pass over a CTC encoder: a transformer decoder over subwords, which rescores hypotheses and decodes by itself
+    (hybrid CTC/attention, Watanabe et al. 2017, doi 10.1109/JSTSP.2017.2763455)."""
+
+    layers: int
+    units: int  # of the encoder too
+    feed_forward: int  # hidden units behind the gate
+    vocabulary_size: int  # subwords
+    heads: int = 8
+    rotary: int = 32
+    start: int = 1  # token before the first
+    end: int = 2  # token after the last
+    tokens_per_second: float = 6.5  # bound on what is decoded; above it a decoder repeats itself
+    weight: float = 0.5  # of its cross entropy beside the CTC loss, when both passes are trained
+
+    @property
+    def head_size(self) -> int:
+        return self.units // self.heads
+
+
+@dataclass(frozen=True)
 class SizeConfig:
     """Fixed sizes of an export: TFLite plans its memory for them."""
 
@@ -126,7 +200,7 @@ class ModelConfig:
     """A recogniser: everything needed to build it again. Its last head is a transducer's, or CTC's without `prediction`."""
 
     name: str
-    encoder: EncoderConfig | ConformerConfig
+    encoder: EncoderConfig | ConformerConfig | TransformerConfig
     prediction: PredictionConfig | None
     joint_units: int  # 0 without prediction network
     sizes: SizeConfig
@@ -134,9 +208,10 @@ class ModelConfig:
     exits: tuple[int, ...] = ()  # encoder groups after which a CTC head of their own may end the recognition early
     exit_weighting: str = "sum"  # of the exits' losses, the last included: see EXIT_WEIGHTINGS
     rescorer: RescorerConfig | None = None  # a second pass over the n-best of a transducer
+    decoder: DecoderConfig | None = None  # a second pass over a CTC encoder
     adapters: int = 0  # units of the bottleneck of a residual adapter behind each encoder group; 0 for none
     tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
-    features: FeatureConfig = field(default_factory=FeatureConfig)
+    features: FeatureConfig | StemConfig = field(default_factory=FeatureConfig)
 
     def __post_init__(self):
         early = range(self.encoder.layers - 1)
@@ -158,6 +233,11 @@ class ModelConfig:
             raise InputError(
                 f"model configuration: a rescorer chooses among 2 or more hypotheses, got a beam of {self.sizes.beam}"
             )
+        if self.decoder and (self.prediction or self.decoder.units != self.encoder.units):
+            raise InputError(
+                "model configuration: a decoder needs a CTC encoder of its own width as first pass, got "
+                + ("a transducer" if self.prediction else f"{self.encoder.units} units for {self.decoder.units}")
+            )
         if self.adapters < 0:
             raise InputError(f"model configuration: adapters: expected 0 or more units, got {self.adapters}")
         if self.adapters and self.exits:
@@ -173,6 +253,11 @@ class ModelConfig:
         return 1 + len(self.characters)
 
     @property
+    def max_subwords(self) -> int:
+        """Most subwords that a decoder puts out for the longest utterance."""
+        return int(self.max_seconds * self.decoder.tokens_per_second)
+
+    @property
     def max_seconds(self) -> float:
         """Longest utterance that the fixed sizes hold."""
         return self.features.samples_of(self.sizes.max_frames) / self.features.sample_rate
@@ -183,11 +268,12 @@ class ModelConfig:
     @classmethod
     def from_json(cls, values: dict) -> "ModelConfig":
         parts = {
-            "encoder": _encoder,
+            "encoder": functools.partial(_of_kind, "encoder", ENCODERS, "lstm"),
             "prediction": PredictionConfig,
             "rescorer": RescorerConfig,
             "sizes": SizeConfig,
-            "features": FeatureConfig,
+            "decoder": DecoderConfig,
+            "features": functools.partial(_of_kind, "front end", FRONT_ENDS, "log_mel"),
         }
         try:
             made = {key: parts[key](**value) if key in parts and value is not None else value for key, value in values.items()}
@@ -196,11 +282,12 @@ class ModelConfig:
             raise InputError(f"model configuration: {error}; was it written by another version?") from None
 
 
-def _encoder(kind: str = "lstm", **fields) -> EncoderConfig | ConformerConfig:
-    """Files written before there were conformers do not say which kind."""
-    if kind not in ENCODERS:
-        raise InputError(f"model configuration: no encoder named {kind!r}; there are: {', '.join(ENCODERS)}")
-    return ENCODERS[kind](**fields)
+def _of_kind(what: str, kinds: dict[str, type], default: str, kind: str | None = None, **fields):
+    """A part of the configuration, of one of several classes; older files do not say which, and mean the first."""
+    kind = kind or default
+    if kind not in kinds:
+        raise InputError(f"model configuration: no {what} named {kind!r}; there are: {', '.join(kinds)}")
+    return kinds[kind](**fields)
 
 
 PRESETS = {
@@ -281,6 +368,29 @@ PRESETS = {
         joint_units=128,
         sizes=SizeConfig(batch=4, max_frames=2_082, max_tokens=64, stream_frames=36),
         rescorer=RescorerConfig(embedding=48, units=96),
+    ),
+    # for tests: a waveform stem, transformer layers, a CTC head and a decoder
+    "tiny_english": ModelConfig(
+        name="tiny_english",
+        features=StemConfig(units=16),
+        encoder=TransformerConfig(layers=3, units=16, feed_forward=24, heads=2, rotary=6),
+        prediction=None,
+        joint_units=0,
+        sizes=SizeConfig(batch=2, max_frames=50, max_tokens=12, stream_frames=24, beam=4),
+        decoder=DecoderConfig(layers=2, units=16, feed_forward=24, vocabulary_size=40, heads=2, rotary=6),
+        tail_frames=0,
+    ),
+    # the sizes of Moonshine tiny (Jeffries et al. 2024), what `import moonshine` makes: 7.7 M parameters and 19.4 M of the
+    # decoder, on up to twelve seconds
+    "english": ModelConfig(
+        name="english",
+        features=StemConfig(units=288),
+        encoder=TransformerConfig(layers=6, units=288, feed_forward=1152),
+        prediction=None,
+        joint_units=0,
+        sizes=SizeConfig(batch=1, max_frames=498, max_tokens=240, stream_frames=24),
+        decoder=DecoderConfig(layers=6, units=288, feed_forward=1152, vocabulary_size=32_768),
+        tail_frames=4,
     ),
     # the sizes of Wright et al. 2023: 31 M parameters; here with characters, on up to four seconds
     "wright2023": ModelConfig(

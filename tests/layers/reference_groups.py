@@ -1,6 +1,10 @@
 """Layer groups in plain float64 NumPy, one row at a time, to test against."""
 
+from statistics import NormalDist
+
 import numpy as np
+
+NORMAL = NormalDist()
 
 
 def sigmoid(x):
@@ -83,3 +87,36 @@ def conformer_group(x, weights, group):
     x = x + convolution(x, "convolution/")
     x = x + feed_forward(x, "feed_forward_2/") / 2
     return norm(x, "")
+
+
+def rotated(row, position, rotary):
+    """One head's row [size] with its first dimensions turned as complex numbers (Su et al. 2021, equation 13)."""
+    turned = row[:rotary:2] + 1j * row[1:rotary:2]
+    turned = turned * np.exp(1j * position * 10_000.0 ** (-np.arange(0, rotary, 2) / rotary))
+    return np.concatenate([np.stack([turned.real, turned.imag], axis=1).reshape(-1), row[rotary:]])
+
+
+def gelu(x):
+    return x * np.vectorize(NORMAL.cdf)(x)
+
+
+def transformer_group(x, weights, group):
+    """The same for a transformer layer with rotary positions."""
+    heads, rotary = group.attention.heads, group.attention.rotary
+    y = normalized(x, weights["attention/gain"], 0)
+    query, key, value = (
+        np.split(y @ weights[f"attention/{name}_kernel"], heads, axis=1) for name in ("query", "key", "value")
+    )
+    attended = np.zeros_like(x)
+    for i in range(len(x)):
+        parts = []
+        for head in range(heads):
+            keys = np.asarray([rotated(row, j, rotary) for j, row in enumerate(key[head])])
+            scores = keys @ rotated(query[head][i], i, rotary) / np.sqrt(keys.shape[1])
+            parts.append(np.exp(scores) / np.exp(scores).sum() @ value[head])
+        attended[i] = np.concatenate(parts)
+    x = x + attended @ weights["attention/outer_kernel"]
+    hidden = normalized(x, weights["feed_forward/gain"], 0) @ weights["feed_forward/inner_kernel"]
+    hidden = gelu(hidden + weights["feed_forward/inner_bias"])
+    x = x + hidden @ weights["feed_forward/outer_kernel"] + weights["feed_forward/outer_bias"]
+    return normalized(x, weights["gain"], 0) if "gain" in weights else x

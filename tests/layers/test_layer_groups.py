@@ -5,10 +5,11 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from reference_groups import adapter_group, conformer_group, lstm_group
+from reference_groups import adapter_group, conformer_group, lstm_group, transformer_group
 from tflite_asr.layers.adapter import AdapterGroup
 from tflite_asr.layers.conformer import ConformerGroup
 from tflite_asr.layers.encoder import LSTMGroup
+from tflite_asr.layers.transformer import TransformerGroup
 
 WIDTH, TIME, LENGTHS = 8, 14, np.array([14, 9, 0], np.int32)
 CONFORMER = {"units": 8, "feed_forward": 12, "heads": 2, "kernel": 3}
@@ -20,8 +21,11 @@ KINDS = {
     "conformer, projected": lambda: ConformerGroup(**CONFORMER | {"units": 12, "heads": 3}, name="group"),
     "conformer, half the steps": lambda: ConformerGroup(**CONFORMER, reduction=2, name="group"),
     "adapter": lambda: AdapterGroup(3, name="group"),
+    "transformer": lambda: TransformerGroup(8, 12, heads=2, rotary=2, name="group"),
+    "transformer, last": lambda: TransformerGroup(8, 12, heads=1, rotary=6, last=True, name="group"),
     "conformer, left context": lambda: ConformerGroup(**CONFORMER, left_context=4, name="group"),
 }
+REFERENCES = {"lstm": lstm_group, "adapter": adapter_group, "conformer": conformer_group, "transformer": transformer_group}
 # float32 sums of some tens of terms of the order of 1, through a handful of normalisations
 ROUNDING = {"rtol": 1e-4, "atol": 2e-5}
 
@@ -41,7 +45,7 @@ class Case:
         # what stands past a length reaches no loss
         self.w = (self.valid * random.standard_normal(outputs.shape)).astype(np.float32)
         self._run = tf.function(self.forward_and_backward)
-        self.reference = {"lstm": lstm_group, "adapter": adapter_group}.get(kind.partition(",")[0], conformer_group)
+        self.reference = REFERENCES[kind.partition(",")[0]]
 
     def named_weights(self):
         return {w.name.removeprefix("group/").removesuffix(":0"): w for w in self.group.weights}

@@ -4,10 +4,11 @@ import itertools
 
 import tf_keras as keras
 
-from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig
+from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig, TransformerConfig
 from tflite_asr.layers.adapter import AdapterGroup
 from tflite_asr.layers.conformer import ConformerGroup
 from tflite_asr.layers.encoder import LSTMGroup
+from tflite_asr.layers.transformer import TransformerGroup
 
 
 def encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
@@ -20,7 +21,20 @@ def encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
     return list(itertools.chain.from_iterable(zip(groups, adapters)))
 
 
-def _layer_groups(encoder: EncoderConfig | ConformerConfig) -> list[keras.layers.Layer]:
+def _layer_groups(encoder: EncoderConfig | ConformerConfig | TransformerConfig) -> list[keras.layers.Layer]:
+    if isinstance(encoder, TransformerConfig):
+        return [
+            TransformerGroup(
+                encoder.units,
+                encoder.feed_forward,
+                encoder.heads,
+                encoder.rotary,
+                last=index == encoder.layers - 1,
+                dropout=encoder.dropout,
+                name=f"encoder_{index}",
+            )
+            for index in range(encoder.layers)
+        ]
     if isinstance(encoder, ConformerConfig):
         return [
             ConformerGroup(

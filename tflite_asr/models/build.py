@@ -3,6 +3,7 @@
 import dataclasses
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.models.attention import CTCAttention
 from tflite_asr.models.ctc import CTC
 from tflite_asr.models.transducer import Transducer
 from tflite_asr.models.two_pass import TwoPass
@@ -12,6 +13,8 @@ def build_model(config: ModelConfig) -> Transducer | CTC:
     """With random weights, drawn from TensorFlow's seed."""
     if config.rescorer:
         return TwoPass(config)
+    if config.decoder:
+        return CTCAttention(config)
     return Transducer(config) if config.prediction else CTC(config)
 
 

@@ -10,13 +10,13 @@ import tf_keras as keras
 from tflite_asr.config import EncoderConfig, ModelConfig
 from tflite_asr.layers.ctc import CTCHead, best_path, continue_path
 from tflite_asr.layers.encoder import LSTMGroup, stack_frames
+from tflite_asr.layers.front_ends import make_front_end
 from tflite_asr.layers.groups import encoder_groups
 from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.losses.exits import exit_weights, joint_loss
 from tflite_asr.models.streaming import label_chunk
 from tflite_asr.ops import kept
 from tflite_asr.ops.elementary import log_softmax
-from tflite_asr.ops.log_mel import log_mel
 
 
 class SpeechModel(keras.Model):
@@ -35,6 +35,7 @@ class SpeechModel(keras.Model):
     def __init__(self, config: ModelConfig):
         super().__init__(name=config.name)
         self.config = config
+        self.front_end = make_front_end(config.features)
         self.groups = encoder_groups(config)
         names = [*(f"exit_{group}" for group in config.exits), *([] if config.prediction else ["ctc"])]
         self.heads = [CTCHead(config.vocabulary_size, name=name) for name in names]
@@ -46,8 +47,10 @@ class SpeechModel(keras.Model):
     def build_weights(self) -> None:
         """Make every weight: one short utterance through the loss."""
         frames = 2 * self.config.encoder.frames_per_step
+        samples = self.config.features.samples_of(1)
+        self.front_end(tf.zeros([1, samples]), tf.constant([samples]))
         self.loss(
-            tf.zeros([1, frames, self.config.features.mel_bands]),
+            tf.zeros([1, frames, self.config.features.width]),
             tf.constant([frames]),
             tf.constant([[1, 1]]),
             tf.constant([2]),
@@ -172,15 +175,16 @@ class SpeechModel(keras.Model):
         ends = [*self.config.exits, len(self.groups) - 1]
         return [self.encoder_steps()[end + 1] for end, _ in zip(ends, self.heads)]
 
-    def features(self, samples):
-        """samples [batch, n] float32 -> log-mel frames [batch, frames, mel_bands]."""
-        return log_mel(samples, self.config.features)
+    def features(self, samples, counts=None):
+        """samples [batch, n] float32 and, for a front end that `counts_samples`, counts [batch] int32 of each row ->
+        frames [batch, frames, width]."""
+        return self.front_end(samples, counts)
 
     def batch_inputs(self) -> tuple[tf.TensorSpec, ...]:
         """The arguments of `loss`, at the fixed sizes."""
         sizes = self.config.sizes
         return (
-            tf.TensorSpec([sizes.batch, sizes.max_frames, self.config.features.mel_bands], tf.float32, "frames"),
+            tf.TensorSpec([sizes.batch, sizes.max_frames, self.config.features.width], tf.float32, "frames"),
             tf.TensorSpec([sizes.batch], tf.int32, "frame_lengths"),
             tf.TensorSpec([sizes.batch, sizes.max_tokens], tf.int32, "tokens"),
             tf.TensorSpec([sizes.batch], tf.int32, "token_lengths"),
@@ -198,9 +202,10 @@ class SpeechModel(keras.Model):
         return steps
 
     def named_weights(self) -> dict[str, tf.Variable]:
-        """Every weight by its tree path, `encoder_0/kernel`, in the order of the groups."""
+        """Every weight by its tree path, `encoder_0/kernel`, in the order of the groups; first those of the front end, which
+        belong to no group and never train."""
         return {
             weight.name.removeprefix(f"{self.name}/").removesuffix(":0"): weight
-            for group in self.all_groups
+            for group in (self.front_end, *self.all_groups)
             for weight in group.weights
         }

@@ -1,9 +1,14 @@
-"""Multi-head attention, masked by length: within a sequence, with linear position biases, and from one to another."""
+"""Multi-head attention, masked by length: within a sequence, with linear position biases or rotary
+positions, and from one to another."""
+
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
+from signatures.order import after
 from tflite_asr.ops.elementary import length_mask, softmax
+from tflite_asr.ops.rotary import rotate
 
 MASKED = -1e9  # added to a score: its weight is 0, and a row with nothing to attend to stays finite
 
@@ -39,7 +44,7 @@ def self_attention(
         [batch, time, d].
     """
     time = query.shape[1]
-    bias = tf.expand_dims(position_bias(time, heads, left_context), 0) + _past(lengths, time)
+    bias = tf.expand_dims(position_bias(time, heads, left_context), 0) + past(lengths, time)
     return _attention(query, key, value, bias, heads)[0]
 
 
@@ -55,16 +60,46 @@ def cross_attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, lengths:
     Returns:
         [batch, queries, d], and the weights [batch, heads, queries, time].
     """
-    return _attention(query, key, value, _past(lengths, key.shape[1]), heads)
+    return _attention(query, key, value, past(lengths, key.shape[1]), heads)
 
 
-def _past(lengths: tf.Tensor, time: int) -> tf.Tensor:
+def rotary_attention(
+    query: tf.Tensor,
+    key: tf.Tensor,
+    value: tf.Tensor,
+    lengths: tf.Tensor,
+    heads: int,
+    rotary: int,
+    causal: bool = False,
+) -> tf.Tensor:
+    """softmax(R(Q) R(K)^T / sqrt(d / heads)) V in each head, R being `ops.rotary.rotate` by the step's number.
+
+    Args:
+        query, key, value: [batch, time, d] float32, finite; the heads lie side by side in d.
+        lengths: [batch] int32; what stands past them is not attended to.
+        heads: a divisor of d.
+        rotary: dimensions of a head that are rotated.
+        causal: whether a step attends only to itself and those before it.
+
+    Returns:
+        [batch, time, d].
+    """
+    time = query.shape[1]
+    positions = after(tf.range(time, dtype=tf.float32), query)
+    bias = past(lengths, time)
+    if causal:
+        bias += np.where(np.arange(time)[:, None] < np.arange(time), MASKED, 0.0).astype(np.float32)
+    return _attention(query, key, value, bias, heads, lambda x: rotate(x, positions, rotary))[0]
+
+
+def past(lengths: tf.Tensor, time: int) -> tf.Tensor:
     """[batch, 1, 1, time]: what hides the steps past each row's length."""
     return tf.reshape(tf.where(length_mask(lengths, time), 0.0, MASKED), [-1, 1, 1, time])
 
 
-def _attention(query, key, value, bias, heads: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """[batch, queries, d] and the weights [batch, heads, queries, time]; `bias` is added to scores of the weights' shape."""
+def _attention(query, key, value, bias, heads: int, turn: Callable = tf.identity) -> tuple[tf.Tensor, tf.Tensor]:
+    """[batch, queries, d] and the weights [batch, heads, queries, time]; `bias` is added to scores of the weights' shape,
+    `turn` changes queries and keys [batch heads, steps, size]."""
     batch, queries, width = query.shape
     time = key.shape[1]
 
@@ -73,7 +108,8 @@ def _attention(query, key, value, bias, heads: int) -> tuple[tf.Tensor, tf.Tenso
         x = tf.transpose(tf.reshape(x, [batch, steps, heads, width // heads]), [0, 2, 1, 3])
         return tf.reshape(x, [batch * heads, steps, width // heads])
 
-    scores = tf.matmul(by_head(query * (width // heads) ** -0.5), by_head(key), transpose_b=True)
+    query, key = turn(by_head(query * (width // heads) ** -0.5)), turn(by_head(key))
+    scores = tf.matmul(query, key, transpose_b=True)
     weights = softmax(tf.reshape(scores, [batch, heads, queries, time]) + bias)
     attended = tf.matmul(tf.reshape(weights, [batch * heads, queries, time]), by_head(value))
     attended = tf.transpose(tf.reshape(attended, [batch, heads, queries, width // heads]), [0, 2, 1, 3])

@@ -6,6 +6,8 @@ ReluGrad, ...), so each is given its gradient in elementary arithmetic.
 
 import tensorflow as tf
 
+INVERSE_SQRT_2_PI = 0.3989422804014327
+
 
 @tf.custom_gradient
 def tanh(x: tf.Tensor):
@@ -55,6 +57,23 @@ def swish(x: tf.Tensor):
     return x * tf.sigmoid(x), gradient
 
 
+@tf.custom_gradient
+def gelu(x: tf.Tensor):
+    """x Phi(x), Phi being the normal distribution function, exactly (Hendrycks and Gimpel 2016), any shape.
+
+    dx = dy (Phi(x) + x phi(x)). TFLite has GELU but no error function, so the backward pass computes Phi(x) as gelu(x) / x,
+    and near 0, where that loses its digits, as 1/2 + x phi(0).
+    """
+
+    def gradient(dy):
+        near = tf.abs(x) < 1e-3
+        ratio = tf.nn.gelu(x, approximate=False) / tf.where(near, tf.ones_like(x), x)
+        cumulative = tf.where(near, 0.5 + INVERSE_SQRT_2_PI * x, ratio)
+        return dy * (cumulative + x * INVERSE_SQRT_2_PI * tf.exp(-0.5 * x * x))
+
+    return tf.nn.gelu(x, approximate=False), gradient
+
+
 def glu(x: tf.Tensor) -> tf.Tensor:
     """Gated linear unit (Dauphin et al. 2017): [..., 2 d] -> [..., d], the first half times the sigmoid of the second."""
     values, gates = tf.split(x, 2, axis=-1)
@@ -75,15 +94,16 @@ def _normalize(x: tf.Tensor):
     return y, gradient
 
 
-def layer_norm(x: tf.Tensor, gain: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+def layer_norm(x: tf.Tensor, gain: tf.Tensor, bias: tf.Tensor | None = None) -> tf.Tensor:
     """Layer normalisation over the last axis (Ba et al. 2016), variance floor 1e-5.
 
     Args:
         x: [..., units] float32.
         gain: [units].
-        bias: [units].
+        bias: [units], or None to add none.
     """
-    return _normalize(x) * gain + bias
+    normalized = _normalize(x) * gain
+    return normalized if bias is None else normalized + bias
 
 
 def length_mask(lengths: tf.Tensor, size: int) -> tf.Tensor:

@@ -1,0 +1,197 @@
+"""The second pass of a CTC encoder: a transformer decoder over subwords (Vaswani et al. 2017, section 3; gated and with rotary
+positions as in Jeffries et al. 2024, arXiv 2410.15608)."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tflite_asr.config import DecoderConfig
+from tflite_asr.layers.transformer import Attention, FeedForward, RotaryAttention
+from tflite_asr.ops.attention import MASKED, cross_attention, past
+from tflite_asr.ops.elementary import layer_norm, softmax, zero_padding
+from tflite_asr.ops.product import kept_product, product
+from tflite_asr.ops.rotary import rotate
+
+
+class Cache(NamedTuple):
+    """Keys and values, side by side for all layers."""
+
+    keys: tf.Tensor  # [layers, rows, heads, steps, size] float32
+    values: tf.Tensor  # the same shape
+
+
+class CrossAttention(Attention):
+    """Attention from a sequence of labels to the encoder's output."""
+
+    def call(self, x, encoded, lengths):
+        """x [batch n, U, units], n sequences for each row of encoded [batch, time, units] with lengths [batch] ->
+        [batch n, U, units]."""
+        query = kept_product(layer_norm(x, self.gain), self.query)
+        query = tf.reshape(query, [encoded.shape[0], -1, self.units])
+        attended, _ = cross_attention(query, *self.keys_and_values(encoded), lengths, self.heads)
+        return kept_product(tf.reshape(attended, x.shape), self.outer)
+
+    def keys_and_values(self, encoded) -> tuple[tf.Tensor, tf.Tensor]:
+        """Of the encoder's output: [batch, time, units] each."""
+        return kept_product(encoded, self.key), kept_product(encoded, self.value)
+
+
+class DecoderLayer(keras.layers.Layer):
+    """Causal self-attention, attention to the encoder's output, gated feed forward; each added to what went in."""
+
+    def __init__(self, config: DecoderConfig, **kwargs):
+        super().__init__(**kwargs)
+        units, heads = config.units, config.heads
+        self.self_attention = RotaryAttention(units, heads, config.rotary, causal=True, name="self_attention")
+        self.cross_attention = CrossAttention(units, heads, name="cross_attention")
+        self.feed_forward = FeedForward(units, config.feed_forward, gated=True, name="feed_forward")
+
+    def call(self, x, x_lengths, encoded, lengths):
+        """x [batch n, U, units] with x_lengths [batch n], n sequences for each row of encoded [batch, time, units] with
+        lengths [batch] -> [batch n, U, units]."""
+        x += self.self_attention(x, x_lengths)
+        x += self.cross_attention(x, encoded, lengths)
+        return x + self.feed_forward(x)
+
+
+class Decoder(keras.layers.Layer):
+    """A layer group over subwords. The embedding is also the output layer (Press and Wolf 2017, arXiv 1608.05859)."""
+
+    def __init__(self, config: DecoderConfig, max_tokens: int, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config
+        self.max_tokens = max_tokens  # of a sequence, to say what activations weigh
+        self.layers = [DecoderLayer(config, name=f"layer_{index}") for index in range(config.layers)]
+
+    def build(self, input_shape):
+        shape = [self.config.vocabulary_size, self.config.units]
+        self.embedding = self.add_weight("embedding", shape, initializer=keras.initializers.RandomNormal(stddev=shape[1] ** -0.5))
+        self.gain = self.add_weight("gain", [self.config.units], initializer="ones")
+        super().build(input_shape)
+
+    def call(self, encoded, lengths, tokens, token_lengths):
+        """Logits of the next token of given sequences (teacher forcing).
+
+        Args:
+            encoded: [batch, time, units] float32, lengths: [batch] int32, of the encoder.
+            tokens: [batch n, U] int32, n sequences for each row of the encoder; token_lengths: [batch n] int32.
+
+        Returns:
+            [batch n, U+1, vocabulary], after the start and 0, 1, ... U tokens.
+        """
+        started = tf.concat([tf.fill([tokens.shape[0], 1], self.config.start), tokens], axis=1)
+        counts = token_lengths + 1
+        encoded = zero_padding(encoded, lengths)
+        x = zero_padding(self.embed(started), counts)
+        for layer in self.layers:
+            x = layer(x, counts, encoded, lengths)
+        return self.logits(x)
+
+    def embed(self, tokens) -> tf.Tensor:
+        """tokens [batch, U] int32 -> [batch, U, units]; by a product where the embedding is to have a gradient."""
+        return _lookup(self.embedding, tokens)
+
+    def logits(self, x) -> tf.Tensor:
+        """[..., units] -> [..., vocabulary]."""
+        return product_transposed(layer_norm(x, self.gain), self.embedding)
+
+    def start(self, encoded) -> Cache:
+        """Keys and values of the encoder's output [1, time, units] for all layers, with one row."""
+        layers = [self._by_head(layer.cross_attention.keys_and_values(encoded)) for layer in self.layers]
+        return Cache(*(tf.stack(tensors) for tensors in zip(*layers)))
+
+    def step(self, tokens, position, cache: Cache, cross: Cache, lengths) -> tuple[tf.Tensor, Cache]:
+        """One token on, for each of several hypotheses of one utterance.
+
+        Args:
+            tokens: [n] int32, the last token of each; `config.start` at first.
+            position: [1] int32, its number, from 0.
+            cache: of the tokens before, [layers, n, heads, steps, size]; ignored from `position` on.
+            cross: as `start` gives it.
+            lengths: [1] int32, steps of the encoder's output.
+
+        Returns:
+            logits [n, vocabulary], and keys and values of this token [layers, n, heads, 1, size].
+        """
+        x = self.embed(tf.expand_dims(tokens, 1))
+        steps = cache.keys.shape[3]
+        # of the cache the tokens before this one, and this one itself, which stands behind them
+        before = tf.where(tf.range(steps) < position, 0.0, MASKED)
+        bias = tf.reshape(tf.concat([before, [0.0]], axis=0), [1, 1, 1, steps + 1])
+        own = []
+        for index, layer in enumerate(self.layers):
+            attention = layer.self_attention
+            normalized = layer_norm(x, attention.gain)
+            key, value = self._by_head((product(normalized, attention.key), product(normalized, attention.value)))
+            turned = [tf.cast(position, tf.float32)]
+            key = rotate(key, *turned, self.config.rotary)
+            query = rotate(self._heads(product(normalized, attention.query)), *turned, self.config.rotary)
+            own.append((key, value))
+            keys = tf.concat([_layer(cache.keys, index), key], axis=2)
+            values = tf.concat([_layer(cache.values, index), value], axis=2)
+            x += product(self._attend(query, keys, values, bias), attention.outer)
+            attention = layer.cross_attention
+            query = self._heads(product(layer_norm(x, attention.gain), attention.query))
+            # the hypotheses as queries of one row: they share the encoder's keys
+            query = tf.transpose(query, [2, 1, 0, 3])
+            attended = self._attend(query, _layer(cross.keys, index), _layer(cross.values, index), past(lengths, cross.keys.shape[3]))
+            x += product(tf.transpose(attended, [1, 0, 2]), attention.outer)
+            x += layer.feed_forward(x)
+        keys, values = (tf.stack(tensors) for tensors in zip(*own))
+        return self.logits(tf.squeeze(x, 1)), Cache(keys, values)
+
+    def _by_head(self, tensors) -> tuple[tf.Tensor, ...]:
+        return tuple(self._heads(tensor) for tensor in tensors)
+
+    def _heads(self, x) -> tf.Tensor:
+        """[rows, steps, units] -> [rows, heads, steps, size]."""
+        rows, steps, units = x.shape
+        heads = self.config.heads
+        return tf.transpose(tf.reshape(x, [rows, steps, heads, units // heads]), [0, 2, 1, 3])
+
+    def _attend(self, query, keys, values, bias) -> tf.Tensor:
+        """[rows, heads, queries, size] -> [rows, queries, units]."""
+        rows, _, queries, size = query.shape
+        weights = softmax(tf.matmul(query * size**-0.5, keys, transpose_b=True) + bias)
+        attended = tf.transpose(tf.matmul(weights, values), [0, 2, 1, 3])
+        return tf.reshape(attended, [rows, queries, self.config.units])
+
+    def activation_elements(self, steps: int) -> int:
+        """About what is kept for backward, per utterance of `steps` encoder steps: log probabilities, and by layer what its
+        branches keep, keys and values of the encoder's output, and attention weights."""
+        labels, config = self.max_tokens + 1, self.config
+        branches = self.layers[0].self_attention.activation_values(labels) + 3 * config.units + 5 * config.feed_forward
+        cross = 2 * config.units * steps + config.heads * labels * steps
+        return 2 * labels * config.vocabulary_size + config.layers * (labels * branches + cross)
+
+
+def _layer(tensor: tf.Tensor, index: int) -> tf.Tensor:
+    """One layer of [layers, ...]."""
+    return tf.squeeze(tf.slice(tensor, [index, *[0] * (tensor.shape.rank - 1)], [1, *[-1] * (tensor.shape.rank - 1)]), 0)
+
+
+@tf.custom_gradient
+def _lookup(embedding: tf.Tensor, tokens: tf.Tensor):
+    """Rows of the embedding [vocabulary, units] by tokens [batch, U]; `gather` has no gradient in TFLite, a product with
+    one-hot tokens has."""
+
+    def gradient(dy):
+        one_hot = tf.one_hot(tf.reshape(tokens, [-1]), embedding.shape[0])
+        return tf.matmul(one_hot, tf.reshape(dy, [-1, dy.shape[-1]]), transpose_a=True), None
+
+    return tf.gather(embedding, tokens), gradient
+
+
+@tf.custom_gradient
+def product_transposed(x: tf.Tensor, kernel: tf.Tensor):
+    """x kernel^T: [..., d] times [e, d] -> [..., e], for a kernel that is also read by rows."""
+    rows = tf.reshape(x, [1, -1, x.shape[-1]])
+    y = tf.raw_ops.BatchMatMulV2(x=rows, y=tf.expand_dims(kernel, 0), adj_x=False, adj_y=True)
+
+    def gradient(dy):
+        flat = tf.reshape(dy, [-1, dy.shape[-1]])
+        dx = tf.reshape(tf.matmul(flat, kernel), x.shape)
+        return dx, tf.matmul(flat, tf.reshape(x, [-1, x.shape[-1]]), transpose_a=True)
+
+    return tf.reshape(y, [*x.shape[:-1], kernel.shape[0]]), gradient
