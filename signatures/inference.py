@@ -8,14 +8,23 @@ import tensorflow as tf
 from signatures.spec import LayerGroup, Signature
 
 
+class FrontEnd(Protocol):
+    """What makes frames of samples."""
+
+    counts_samples: bool  # whether it has to know how many samples of a row are an utterance's
+    makes: str  # what it puts out, in words
+
+
 class Recogniser(Protocol):
     """A model that labels utterances, perhaps at several exits; shapes as in `tflite_asr.models.speech`."""
 
     all_groups: Sequence[LayerGroup]
+    front_end: FrontEnd
     stages: Sequence[Sequence[LayerGroup]]  # the encoder's groups from one exit to the next
+    decodes: bool  # whether a second pass needs the encoder's output
     heads: Sequence[LayerGroup]  # that give label probabilities, behind all stages or all but the last
 
-    def features(self, samples): ...
+    def features(self, samples, sample_lengths): ...
     def front(self, frames, frame_lengths): ...
     def run_stage(self, stage, x, lengths): ...
     def label_probabilities(self, stage, x): ...
@@ -24,7 +33,7 @@ class Recogniser(Protocol):
 
 
 def inference_signatures(
-    model: Recogniser, *, mel_bands: int, max_samples: int, max_frames: int, max_tokens: int
+    model: Recogniser, *, frame_width: int, max_samples: int, max_frames: int, max_tokens: int
 ) -> list[Signature]:
     """`features`, `infer` and, where the last head gives label probabilities, `encode`, of one utterance at a time.
 
@@ -33,15 +42,18 @@ def inference_signatures(
     its greedy labels there.
     """
     groups = tuple(group.name for group in model.all_groups)
-    samples_spec = tf.TensorSpec([1, max_samples], tf.float32, name="samples")
+    samples_specs = (
+        tf.TensorSpec([1, max_samples], tf.float32, name="samples"),
+        *([tf.TensorSpec([1], tf.int32, name="sample_lengths")] if model.front_end.counts_samples else []),
+    )
     frames_specs = (
-        tf.TensorSpec([1, max_frames, mel_bands], tf.float32, name="frames"),
+        tf.TensorSpec([1, max_frames, frame_width], tf.float32, name="frames"),
         tf.TensorSpec([1], tf.int32, name="frame_lengths"),
     )
     early = len(model.stages) > 1
 
-    def features(samples):
-        return {"frames": model.features(samples)}
+    def features(samples, sample_lengths=None):
+        return {"frames": model.features(samples, sample_lengths)}
 
     def infer(frames, frame_lengths, exit=None):
         tokens, count = model.transcribe(frames, frame_lengths, max_tokens, exit)
@@ -51,12 +63,13 @@ def inference_signatures(
         x, lengths = model.front(frames, frame_lengths)
         for stage in range(len(model.stages)):
             x, lengths = model.run_stage(stage, x, lengths)
-        return {"log_probabilities": model.label_probabilities(-1, x), "encoded_lengths": lengths}
+        told = {"log_probabilities": model.label_probabilities(-1, x), "encoded_lengths": lengths}
+        return {**told, "encoded": x} if model.decodes else told
 
     infer_inputs = (*frames_specs, *([tf.TensorSpec([], tf.int32, name="exit")] if early else []))
     infer_does = f"frames to token ids, greedily, a whole utterance{', left at an exit' if early else ''}"
     signatures = [
-        Signature("features", "PCM samples to log-mel frames", features, (samples_spec,)),
+        Signature("features", f"PCM samples to {model.front_end.makes}", features, samples_specs),
         Signature("infer", infer_does, infer, infer_inputs, reads=groups),
     ]
     if len(model.heads) == len(model.stages):

@@ -19,11 +19,11 @@ class RescoringModel(Protocol):
 
 
 def rescore_signature(
-    model: RescoringModel, *, mel_bands: int, max_frames: int, max_tokens: int, hypotheses: int
+    model: RescoringModel, *, frame_width: int, max_frames: int, max_tokens: int, hypotheses: int
 ) -> Signature:
     """The signature `rescore`: `encoded` and `encoded_lengths` as `encode` gives them, and `tokens` [hypotheses,
     max_tokens] padded with 0 with their `token_lengths`; `log_probabilities` [hypotheses] out."""
-    steps = model.encode(tf.zeros([1, max_frames, mel_bands]), tf.zeros([1], tf.int32))[0].shape
+    steps = model.encode(tf.zeros([1, max_frames, frame_width]), tf.zeros([1], tf.int32))[0].shape
 
     def rescore(encoded, encoded_lengths, tokens, token_lengths):
         return {"log_probabilities": model.rescore(encoded, encoded_lengths, tokens, token_lengths)}

@@ -21,7 +21,7 @@ class StreamingModel(Protocol):
     def label_chunk(self, frames, frame_lengths, states, memory, max_tokens, exit): ...
 
 
-def stream_signature(model: StreamingModel, *, mel_bands: int, stream_frames: int, stream_tokens: int) -> Signature:
+def stream_signature(model: StreamingModel, *, frame_width: int, stream_frames: int, stream_tokens: int) -> Signature:
     """The signature `stream`, of one utterance at a time.
 
     What it remembers is, of the encoder's groups, `state_<k>_hidden` and `state_<k>_cell`, zeros at first; of heads,
@@ -41,7 +41,7 @@ def stream_signature(model: StreamingModel, *, mel_bands: int, stream_frames: in
         return {**dict(zip(LABELS, labels)), **told, **dict(zip(flat, tf.nest.flatten(pairs)))}
 
     inputs = (
-        tf.TensorSpec([1, stream_frames, mel_bands], tf.float32, "frames"),
+        tf.TensorSpec([1, stream_frames, frame_width], tf.float32, "frames"),
         tf.TensorSpec([1], tf.int32, "frame_lengths"),
         *([tf.TensorSpec([], tf.int32, "exit")] if len(model.stages) > 1 else []),
         *remembered,

@@ -21,7 +21,7 @@ class Transducer(Protocol):
     def join(self, encoded, predicted): ...
 
 
-def transducer_signatures(model: Transducer, *, mel_bands: int, max_frames: int, beam: int) -> list[Signature]:
+def transducer_signatures(model: Transducer, *, frame_width: int, max_frames: int, beam: int) -> list[Signature]:
     """`encode`, `predict`, `join`, of one utterance at a time; `predict` and `join` take `beam` hypotheses at once. Labels
     start from what `predict` makes of blank (0) and zeros."""
     encoder = tuple(group.name for group in model.groups)
@@ -31,7 +31,7 @@ def transducer_signatures(model: Transducer, *, mel_bands: int, max_frames: int,
         tf.TensorSpec(tensor.shape, tf.float32, name=name)
         for name, tensor in zip(("predicted", "hidden", "cell"), model.start_labels(1))
     )
-    steps = model.encode(tf.zeros([1, max_frames, mel_bands]), tf.zeros([1], tf.int32))[0].shape[1:]
+    steps = model.encode(tf.zeros([1, max_frames, frame_width]), tf.zeros([1], tf.int32))[0].shape[1:]
 
     def encode(frames, frame_lengths):
         encoded, lengths, _ = model.encode(frames, frame_lengths)
@@ -44,7 +44,7 @@ def transducer_signatures(model: Transducer, *, mel_bands: int, max_frames: int,
     def join(encoded, predicted):
         return {"log_probabilities": model.join(encoded, predicted)}
 
-    frames_spec = tf.TensorSpec([1, max_frames, mel_bands], tf.float32, name="frames")
+    frames_spec = tf.TensorSpec([1, max_frames, frame_width], tf.float32, name="frames")
     lengths_spec = tf.TensorSpec([1], tf.int32, name="frame_lengths")
 
     def rows(spec):

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import tensorflow as tf
 
 from signatures.chain import group_costs, trace_chain
+from signatures.decoding import decoding_signatures
 from signatures.inference import inference_signatures
 from signatures.loss import loss_signature
 from signatures.optimizers import OPTIMIZERS, State
@@ -28,9 +29,10 @@ from tflite_asr.errors import InputError
 from tflite_asr.freeze import HOLD, freeze, restore_floats
 from tflite_asr.models.ctc import CTC
 from tflite_asr.models.exits import SubModel
+from tflite_asr.models.grids import Grid
 from tflite_asr.models.transducer import Transducer
 from tflite_asr.ops.log_mel import log_mel_matrices
-from tflite_asr.quantization import Quantization
+from tflite_asr.quantization import INT8_CONSTANTS, Quantization
 from tflite_asr.runtime.artifact import Artifact, sha256
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.voice import Mixture
@@ -96,8 +98,10 @@ def export(
     steps = make_steps(model, state, split) if live else []
     signatures = all_signatures(model, state, steps, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
-    content = convert(functions, state, allow_flex=allow_flex, frozen=frozen, quantization=quantization)
-    if quantization.mode == "dynamic" and inference:  # features are to be the same on every device and in every file
+    content = convert(
+        functions, state, allow_flex=allow_flex, frozen=frozen, quantization=quantization, grids=model.grids
+    )
+    if quantization.mode == "dynamic" and inference and not model.front_end.weights:  # features are to be the same on every device and in every file
         content = restore_floats(content, "features", log_mel_matrices(model.config.features))
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary, description = out.with_name(f".{out.name}.tmp"), out.with_name(f".{out.stem}.json.tmp")
@@ -177,7 +181,7 @@ def all_signatures(
 
 def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
     config, sizes = model.config, model.config.sizes
-    frames = {"mel_bands": config.features.mel_bands, "max_frames": sizes.max_frames}
+    frames = {"frame_width": config.features.width, "max_frames": sizes.max_frames}
     max_samples = config.features.samples_of(sizes.max_frames)
     signatures = inference_signatures(model, **frames, max_samples=max_samples, max_tokens=sizes.max_tokens)
     if model.streams:
@@ -186,12 +190,14 @@ def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
             steps = sizes.stream_frames // config.encoder.frames_per_step
             tokens = max(tokens, steps * sizes.max_symbols_per_step)
         signatures.append(
-            stream_signature(model, mel_bands=frames["mel_bands"], stream_frames=sizes.stream_frames, stream_tokens=tokens)
+            stream_signature(model, frame_width=frames["frame_width"], stream_frames=sizes.stream_frames, stream_tokens=tokens)
         )
     if config.prediction:
         signatures += transducer_signatures(model, **frames, beam=sizes.beam)
     if config.rescorer:
         signatures.append(rescore_signature(model, **frames, max_tokens=sizes.max_tokens, hypotheses=sizes.beam))
+    if config.decoder:
+        signatures += decoding_signatures(model, config.decoder, **frames, max_subwords=config.max_subwords, hypotheses=sizes.beam)
     return signatures
 
 
@@ -202,11 +208,12 @@ def convert(
     allow_flex: bool = False,
     frozen: Mapping[str, tf.Variable] = MappingProxyType({}),
     quantization: Quantization = Quantization(),
+    grids: Mapping[str, Grid] = MappingProxyType({}),
 ) -> bytes:
     """The .tflite of traced functions by signature name; InputError lists the ops that TFLite lacks, by signature."""
 
     def attempt(functions: dict) -> bytes:
-        return _convert(functions, state, allow_flex, frozen, quantization)
+        return _convert(functions, state, allow_flex, frozen, quantization, grids)
 
     try:
         return attempt(functions)
@@ -232,8 +239,15 @@ def convert(
     )
 
 
-def _convert(functions: dict, state: State, allow_flex: bool, frozen: Mapping[str, tf.Variable], quantization: Quantization) -> bytes:
-    int8 = frozen if quantization.mode == "aware" else {}
+def _convert(
+    functions: dict,
+    state: State,
+    allow_flex: bool,
+    frozen: Mapping[str, tf.Variable],
+    quantization: Quantization,
+    grids: Mapping[str, Grid],
+) -> bytes:
+    int8 = frozen if quantization.mode in INT8_CONSTANTS else {}
     if int8:
         functions = functions | {HOLD: _assigning(int8)}
     module = tf.Module()
@@ -249,7 +263,11 @@ def _convert(functions: dict, state: State, allow_flex: bool, frozen: Mapping[st
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter._experimental_disable_per_channel_quantization_for_dense_layers = not quantization.per_channel_dense
         content = converter.convert()
-    return compact(freeze(content, {name: weight.numpy() for name, weight in int8.items()}) if int8 else content)
+    if int8:
+        weights = {name: weight.numpy() for name, weight in int8.items()}
+        kept = {name: grid for name, grid in grids.items() if name in weights and grid.holds(weights[name])}
+        content = freeze(content, weights, kept if quantization.mode == "grid" else {})
+    return compact(content)
 
 
 def _assigning(variables: Mapping[str, tf.Variable]) -> tf.types.experimental.ConcreteFunction:

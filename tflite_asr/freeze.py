@@ -1,64 +1,67 @@
-"""Weights that do not train become int8 constants of the .tflite.
-
-What reads such a variable reads a constant instead, made floats by CAST and MUL, which every runtime has. Matrices have a
-scale for each column, as quantisation-aware training sees them, so nothing is rounded that training did not round. The
-arithmetic stays float.
+"""Weights that do not train become int8 constants of the .tflite; `frozen_weights` says in which form.
 
 The converter makes constants of its own, as floats, of variables that no signature assigns, transposed and copied as it
 likes. The signature `HOLD` assigns them while it looks, and is taken out again.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-SMALLEST_ELEMENTS = 512  # smaller weights stay floats: their scales would weigh as much as is saved
-LEVELS = 127  # of int8 on either side of 0
+from tflite_asr.frozen_weights import FrozenWeights, code_of
+from tflite_asr.models.grids import Grid
+
 OP = schema.BuiltinOperator
-INT8_CAST_VERSION = 2
 HOLD = "hold_frozen"  # name of the signature that is there for the converter's sake
 
 
-def becomes_int8(shape: Sequence[int]) -> bool:
-    """Whether a weight of this shape does; vectors and small matrices stay floats."""
-    return len(shape) > 1 and math.prod(shape) >= SMALLEST_ELEMENTS
-
-
-def quantize(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """int8 of the same shape and scales of the last axis [columns] float32, so that int8 times scale is the weight; None
-    for what stays floats."""
-    if not becomes_int8(weight.shape):
-        return None
-    top = np.max(np.abs(weight), axis=tuple(range(weight.ndim - 1)))
-    scales = np.where(top > 0, top / LEVELS, 1.0).astype(np.float32)
-    return np.clip(np.round(weight / scales), -LEVELS, LEVELS).astype(np.int8), scales
-
-
-def freeze(content: bytes, weights: dict[str, np.ndarray]) -> bytes:
-    """The same model with each of these variables a constant, int8 where `quantize` says so, and without the signature
-    `HOLD`. What then is in no use stays for `compact` to drop.
+def freeze(content: bytes, weights: dict[str, np.ndarray], grids: Mapping[str, Grid] = MappingProxyType({})) -> bytes:
+    """The same model with each of these variables a constant, and without the signature `HOLD`. What then is in no use stays
+    for `compact` to drop.
 
     Args:
         content: a .tflite.
         weights: values by the names of the variables; no signature but `HOLD` assigns them.
+        grids: of the weights that are stored on the grid that they came with.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     _drop_signature(model, HOLD)
-    constants = _Constants(model, weights)
+    constants = FrozenWeights(model, weights, grids)
     for graph, names in zip(model.subgraphs, _variables_of(model)):
-        operators = []
-        for operator in graph.operators:
-            code, name = _code(model, operator), names.get(operator.inputs[0] if len(operator.inputs) else -1)
-            if name not in weights or code not in (OP.READ_VARIABLE, OP.ASSIGN_VARIABLE):
-                operators.append(operator)
-            elif code == OP.READ_VARIABLE:
-                operators += constants.read(graph, name, operator.outputs[0])
-        graph.operators = operators
+        graph.operators = _frozen_operators(model, graph, names, constants)
     _drop_handles(model)
     return _packed(model, content)
+
+
+def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeights) -> list:
+    """The operators of a graph, with what reads a frozen variable reading a constant."""
+    read_as = {  # the tensor that holds the value of a frozen variable
+        int(operator.outputs[0]): names[operator.inputs[0]]
+        for operator in graph.operators
+        if code_of(model, operator) == OP.READ_VARIABLE and names.get(operator.inputs[0]) in constants.weights
+    }
+    floats: set[int] = set()  # of these, the ones that are there as floats already
+    operators = []
+    for operator in graph.operators:
+        code = code_of(model, operator)
+        if code in (OP.READ_VARIABLE, OP.ASSIGN_VARIABLE) and names.get(operator.inputs[0]) in constants.weights:
+            continue
+        replaced = constants.computed(graph, operator, read_as)
+        if replaced is not None:
+            operators += replaced
+            continue
+        for tensor in map(int, operator.inputs):  # made floats just before they are used, so that few are alive at a time
+            if tensor in read_as and tensor not in floats:
+                operators += constants.read(graph, read_as[tensor], tensor)
+                floats.add(tensor)
+        operators.append(operator)
+    for tensor in map(int, graph.outputs):
+        if tensor in read_as and tensor not in floats:
+            operators += constants.read(graph, read_as[tensor], tensor)
+    return operators
 
 
 def restore_floats(content: bytes, signature: str, matrices: Sequence[np.ndarray]) -> bytes:
@@ -91,71 +94,6 @@ def _packed(model, like: bytes) -> bytes:
     return bytes(builder.Output())
 
 
-class _Constants:
-    """Buffers of a model's frozen weights, each made once however many graphs read it."""
-
-    def __init__(self, model, weights: dict[str, np.ndarray]):
-        self.model, self.weights = model, weights
-        self._buffers: dict[str, int] = {}
-        self._codes: dict[tuple[int, int], int] = {}
-
-    def read(self, graph, name: str, output: int) -> list:
-        """The operators that put a weight into the tensor `output` of a graph; none when it is made a constant itself."""
-        weight = self.weights[name]
-        quantized = quantize(weight)
-        if quantized is None:
-            graph.tensors[output].buffer = self._buffer(name, weight.astype(np.float32))
-            return []
-        values, scales = quantized
-        stored = self._tensor(graph, f"{name} int8", values, schema.TensorType.INT8)
-        scale = self._tensor(graph, f"{name} scale", scales, schema.TensorType.FLOAT32)
-        cast = schema.TensorT()
-        cast.type, cast.shape, cast.buffer = schema.TensorType.FLOAT32, list(values.shape), 0
-        graph.tensors.append(cast)
-        widened = len(graph.tensors) - 1
-        options = schema.CastOptionsT()
-        options.inDataType, options.outDataType = schema.TensorType.INT8, schema.TensorType.FLOAT32
-        return [
-            self._operator(OP.CAST, INT8_CAST_VERSION, schema.BuiltinOptions.CastOptions, options, [stored], [widened]),
-            self._operator(OP.MUL, 1, schema.BuiltinOptions.MulOptions, schema.MulOptionsT(), [widened, scale], [output]),
-        ]
-
-    def _operator(self, code: int, version: int, kind: int, options, inputs: list[int], outputs: list[int]):
-        operator = schema.OperatorT()
-        operator.opcodeIndex = self._code_index(code, version)
-        operator.builtinOptionsType, operator.builtinOptions = kind, options
-        operator.inputs, operator.outputs = inputs, outputs
-        return operator
-
-    def _code_index(self, code: int, version: int) -> int:
-        if (code, version) not in self._codes:
-            entry = schema.OperatorCodeT()
-            entry.builtinCode = entry.deprecatedBuiltinCode = code
-            entry.version = version
-            self.model.operatorCodes.append(entry)
-            self._codes[code, version] = len(self.model.operatorCodes) - 1
-        return self._codes[code, version]
-
-    def _tensor(self, graph, name: str, values: np.ndarray, kind: int) -> int:
-        tensor = schema.TensorT()
-        tensor.type, tensor.shape, tensor.buffer = kind, list(values.shape), self._buffer(name, values)
-        graph.tensors.append(tensor)
-        return len(graph.tensors) - 1
-
-    def _buffer(self, name: str, values: np.ndarray) -> int:
-        if name not in self._buffers:
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-            self.model.buffers.append(buffer)
-            self._buffers[name] = len(self.model.buffers) - 1
-        return self._buffers[name]
-
-
-def _code(model, operator) -> int:
-    entry = model.operatorCodes[operator.opcodeIndex]
-    return max(entry.builtinCode, entry.deprecatedBuiltinCode)
-
-
 def _variables_of(model) -> list[dict[int, str]]:
     """For each graph, which variable a tensor is the handle of: handles go into branches and loops as inputs."""
     names: list[dict[int, str]] = [{} for _ in model.subgraphs]
@@ -164,7 +102,7 @@ def _variables_of(model) -> list[dict[int, str]]:
         index = waiting.pop()
         graph, known = model.subgraphs[index], names[index]
         for operator in graph.operators:
-            if _code(model, operator) == OP.VAR_HANDLE:
+            if code_of(model, operator) == OP.VAR_HANDLE:
                 known[operator.outputs[0]] = operator.builtinOptions.sharedName.decode()
             for inner, passed in _entered(model, operator):
                 handles = {
@@ -182,7 +120,7 @@ def _variables_of(model) -> list[dict[int, str]]:
 
 def _entered(model, operator) -> Iterator[tuple[int, list[int]]]:
     """The graphs that an operator runs, each with the tensors that it hands to them."""
-    code, options = _code(model, operator), operator.builtinOptions
+    code, options = code_of(model, operator), operator.builtinOptions
     if code == OP.IF:
         yield options.thenSubgraphIndex, operator.inputs[1:]
         yield options.elseSubgraphIndex, operator.inputs[1:]
@@ -206,5 +144,5 @@ def _drop_handles(model) -> None:
         graph.operators = [
             operator
             for operator in graph.operators
-            if _code(model, operator) != OP.VAR_HANDLE or int(operator.outputs[0]) in used
+            if code_of(model, operator) != OP.VAR_HANDLE or int(operator.outputs[0]) in used
         ]

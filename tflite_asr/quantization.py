@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from tflite_asr.errors import InputError
 
 # dynamic: the converter's own, int8 kernels that quantise activations as they come; aware: int8 weights on the grid of
-# quantisation-aware training, arithmetic in float
-MODES = ("none", "dynamic", "aware")
+# quantisation-aware training, arithmetic in float; grid: as aware, but weights that were imported as int8 stay on the grid
+# that they came with, and products with them are int8 products exact to 16 bits
+MODES = ("none", "dynamic", "aware", "grid")
+INT8_CONSTANTS = ("aware", "grid")  # the modes that `freeze` makes
 MIN_RUNTIMES = ("2.14", "2.16", "2.21")
 PER_CHANNEL_DENSE = "2.21"  # the first of them whose FULLY_CONNECTED takes int8 weights with a scale a channel
 

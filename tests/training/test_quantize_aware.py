@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.config import preset
-from tflite_asr.freeze import quantize
+from tflite_asr.frozen_weights import quantize
 from tflite_asr.models.build import build_model
 from tflite_asr.training.quantize_aware import GroupQuantizeConfig, aware_loss
 

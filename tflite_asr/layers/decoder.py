@@ -56,12 +56,11 @@ class DecoderLayer(keras.layers.Layer):
 
 
 class Decoder(keras.layers.Layer):
-    """A layer group over subwords. The embedding is also the output layer (Press and Wolf 2017, arXiv 1608.05859)."""
+    """The decoder: subwords and the encoder's output in, the next subword out. The embedding is also the output layer (Press and Wolf 2017, arXiv 1608.05859)."""
 
-    def __init__(self, config: DecoderConfig, max_tokens: int, **kwargs):
+    def __init__(self, config: DecoderConfig, **kwargs):
         super().__init__(**kwargs)
         self.config = config
-        self.max_tokens = max_tokens  # of a sequence, to say what activations weigh
         self.layers = [DecoderLayer(config, name=f"layer_{index}") for index in range(config.layers)]
 
     def build(self, input_shape):
@@ -157,14 +156,6 @@ class Decoder(keras.layers.Layer):
         attended = tf.transpose(tf.matmul(weights, values), [0, 2, 1, 3])
         return tf.reshape(attended, [rows, queries, self.config.units])
 
-    def activation_elements(self, steps: int) -> int:
-        """About what is kept for backward, per utterance of `steps` encoder steps: log probabilities, and by layer what its
-        branches keep, keys and values of the encoder's output, and attention weights."""
-        labels, config = self.max_tokens + 1, self.config
-        branches = self.layers[0].self_attention.activation_values(labels) + 3 * config.units + 5 * config.feed_forward
-        cross = 2 * config.units * steps + config.heads * labels * steps
-        return 2 * labels * config.vocabulary_size + config.layers * (labels * branches + cross)
-
 
 def _layer(tensor: tf.Tensor, index: int) -> tf.Tensor:
     """One layer of [layers, ...]."""
@@ -187,7 +178,7 @@ def _lookup(embedding: tf.Tensor, tokens: tf.Tensor):
 def product_transposed(x: tf.Tensor, kernel: tf.Tensor):
     """x kernel^T: [..., d] times [e, d] -> [..., e], for a kernel that is also read by rows."""
     rows = tf.reshape(x, [1, -1, x.shape[-1]])
-    y = tf.raw_ops.BatchMatMulV2(x=rows, y=tf.expand_dims(kernel, 0), adj_x=False, adj_y=True)
+    y = tf.raw_ops.BatchMatMulV2(x=rows, y=kernel, adj_x=False, adj_y=True)
 
     def gradient(dy):
         flat = tf.reshape(dy, [-1, dy.shape[-1]])

@@ -15,6 +15,7 @@ class LogMel(keras.layers.Layer):
     """Log-mel frames, without weights."""
 
     counts_samples = False  # a frame depends on its own samples alone
+    makes = "log-mel frames"
 
     def __init__(self, config: FeatureConfig, **kwargs):
         super().__init__(**kwargs)
@@ -30,6 +31,7 @@ class WaveformStem(keras.layers.Layer):
     normalisation behind the first, gelu behind the others. Written as products, which TFLite computes as fast and stores
     as int8."""
 
+    makes = "frames of a waveform stem"
     counts_samples = True  # the normalisation's statistics are those of the whole utterance
 
     def __init__(self, config: StemConfig, **kwargs):

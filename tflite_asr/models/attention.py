@@ -5,6 +5,7 @@ import tensorflow as tf
 from tflite_asr.layers.decoder import Cache, Decoder
 from tflite_asr.losses.cross_entropy import sequence_cross_entropy
 from tflite_asr.models.ctc import CTC
+from tflite_asr.ops.elementary import log_softmax
 
 
 class CTCAttention(CTC):
@@ -14,18 +15,15 @@ class CTCAttention(CTC):
     """
 
 
+    decodes = True
+
     def build_weights(self) -> None:
         """Make every weight, the decoder's as well."""
-        decoder = self.config.decoder
-        self.decoder = Decoder(decoder, self.max_subwords, name="decoder")
-        self.all_groups = [*self.all_groups, self.decoder]
         super().build_weights()
-        self.decoder(tf.zeros([1, 2, decoder.units]), tf.constant([2]), tf.constant([[3]]), tf.constant([1]))
-
-    @property
-    def max_subwords(self) -> int:
-        """Most subwords of a decoded utterance of the longest size."""
-        return self.config.max_subwords
+        units = self.config.decoder.units
+        self.decoder = Decoder(self.config.decoder, name="decoder")
+        self.decoder(tf.zeros([1, 2, units]), tf.constant([2]), tf.constant([[3]]), tf.constant([1]))
+        self.fixed = [*self.fixed, self.decoder]
 
     def second_pass_loss(self, encoded, lengths, subwords, subword_lengths):
         """The decoder's cross entropy [batch], in nats, the end included; rows without encoder steps count as 0.
@@ -51,10 +49,7 @@ class CTCAttention(CTC):
         """What `decode_step` needs of the encoder's output [1, steps, units]."""
         return self.decoder.start(encoded)
 
-    def decode_step(self, tokens, position, cache: Cache, cross: Cache, lengths) -> tuple[tf.Tensor, Cache]:
-        """One subword on; see `layers.decoder.Decoder.step`."""
-        return self.decoder.step(tokens, position, cache, cross, lengths)
-
-    def group_steps(self) -> list[int]:
-        """Input steps of each group for the longest utterance; the decoder's are those of the encoder's output."""
-        return [*super().group_steps(), self.encoder_steps()[-1]]
+    def decode_step(self, tokens, position, cache, cross, lengths) -> tuple[tf.Tensor, Cache]:
+        """One subword on: log probabilities [n, vocabulary], and the rest as `layers.decoder.Decoder.step`."""
+        logits, own = self.decoder.step(tokens, position, Cache(*cache), Cache(*cross), lengths)
+        return log_softmax(logits), own

@@ -14,6 +14,7 @@ from tflite_asr.layers.front_ends import make_front_end
 from tflite_asr.layers.groups import encoder_groups
 from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.losses.exits import exit_weights, joint_loss
+from tflite_asr.models.grids import Grid
 from tflite_asr.models.streaming import label_chunk
 from tflite_asr.ops import kept
 from tflite_asr.ops.elementary import log_softmax
@@ -29,6 +30,7 @@ class SpeechModel(keras.Model):
     """
 
     label_inputs = ("tokens", "token_lengths")
+    decodes = False  # whether it has a second pass that decodes by itself
     recording = staticmethod(kept.recording)
     replaying = staticmethod(kept.replaying)
 
@@ -36,11 +38,13 @@ class SpeechModel(keras.Model):
         super().__init__(name=config.name)
         self.config = config
         self.front_end = make_front_end(config.features)
+        self.fixed = [self.front_end]  # what has weights that never train on the device
         self.groups = encoder_groups(config)
         names = [*(f"exit_{group}" for group in config.exits), *([] if config.prediction else ["ctc"])]
         self.heads = [CTCHead(config.vocabulary_size, name=name) for name in names]
         starts = [0, *(group + 1 for group in config.exits), len(self.groups)]
         self.stages = [self.groups[start:end] for start, end in itertools.pairwise(starts)]
+        self.grids: dict[str, Grid] = {}  # of weights that were imported as int8, by tree path
         self.streams = isinstance(config.encoder, EncoderConfig)  # a conformer's groups need the whole utterance
         self.label_groups: list[keras.layers.Layer] = []  # of a label history, where a subclass has one
 
@@ -202,10 +206,10 @@ class SpeechModel(keras.Model):
         return steps
 
     def named_weights(self) -> dict[str, tf.Variable]:
-        """Every weight by its tree path, `encoder_0/kernel`, in the order of the groups; first those of the front end, which
-        belong to no group and never train."""
+        """Every weight by its tree path, `encoder_0/kernel`, in the order of the groups; first those that
+        belong to no group and never train on the device."""
         return {
             weight.name.removeprefix(f"{self.name}/").removesuffix(":0"): weight
-            for group in (self.front_end, *self.all_groups)
+            for group in (*self.fixed, *self.all_groups)
             for weight in group.weights
         }

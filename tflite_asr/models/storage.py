@@ -11,6 +11,7 @@ from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
 from tflite_asr.models.ctc import CTC
+from tflite_asr.models.grids import read_grids
 from tflite_asr.models.transducer import Transducer
 
 
@@ -30,6 +31,7 @@ def load_model(folder: Path) -> Transducer | CTC:
         raise InputError(f"{folder}: weights.safetensors does not fit config.json; train again or restore its pair")
     for name, variable in weights.items():
         variable.assign(values[name])
+    model.grids = read_grids(folder)
     return model
 
 

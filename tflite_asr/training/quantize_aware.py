@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from tflite_asr.freeze import LEVELS, becomes_int8
+from tflite_asr.frozen_weights import LEVELS, becomes_int8
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.training.objective import Objective
 

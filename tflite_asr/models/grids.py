@@ -1,0 +1,60 @@
+"""The grids on which a source stored its weights as 8-bit numbers: with them an export stores them again without loss."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tflite_asr.errors import InputError
+
+FILE = "grids.json"
+LEVELS = 256
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The values scale (k + minimum) for k = 0 ... 255."""
+
+    scale: float
+    minimum: int
+
+    def stored(self, weight: np.ndarray) -> tuple[np.ndarray, int]:
+        """int8 numbers q of a weight and the zero point z [], so that scale (q - z) is the weight.
+
+        ValueError when the weight does not lie on the grid: it was changed since.
+        """
+        levels = np.round(weight / np.float32(self.scale)).astype(np.int32) - self.minimum
+        if levels.min() < 0 or levels.max() >= LEVELS:
+            raise ValueError(f"expected levels from 0 to {LEVELS - 1}, got {levels.min()} to {levels.max()}")
+        rounded = (levels + self.minimum).astype(np.float32) * np.float32(self.scale)
+        if np.abs(rounded - weight).max() > 0.01 * self.scale:
+            raise ValueError("the weight lies between the grid's values")
+        zero = -LEVELS // 2 - self.minimum
+        return (levels - LEVELS // 2).astype(np.int8), zero
+
+
+    def holds(self, weight: np.ndarray) -> bool:
+        """Whether the weight lies on the grid; not so once it was trained."""
+        try:
+            self.stored(weight)
+        except ValueError:
+            return False
+        return True
+
+
+def write_grids(folder: Path, grids: Mapping[str, Grid]) -> None:
+    """Write the grids of a model's weights, by tree path, beside them."""
+    (folder / FILE).write_text(json.dumps({name: asdict(grid) for name, grid in grids.items()}, indent=1) + "\n")
+
+
+def read_grids(folder: Path) -> dict[str, Grid]:
+    """What `write_grids` wrote; nothing of a folder whose weights never were on a grid."""
+    path = folder / FILE
+    if not path.exists():
+        return {}
+    try:
+        return {name: Grid(**values) for name, values in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: expected the grid of each weight (scale, minimum): {error}; import the model again") from None

@@ -1,0 +1,105 @@
+"""The second pass that decodes by itself: beam search over the signatures `decode_start` and `decode_step`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflite_asr.config import ModelConfig
+from tflite_asr.runtime.decoder import Hypothesis
+from tflite_asr.runtime.interpreter import SignatureModel
+
+
+@dataclass(frozen=True)
+class _Cache:
+    """Keys and values of the tokens so far, of each hypothesis: [layers, beam, heads, max_subwords, size] float32."""
+
+    keys: np.ndarray
+    values: np.ndarray
+
+    def take(self, rows: list[int]) -> None:
+        """Let row i go on from what row rows[i] was."""
+        if rows != list(range(len(rows))):
+            for tensor in (self.keys, self.values):
+                tensor[:, : len(rows)] = tensor[:, rows]
+
+    def write(self, position: int, result: dict[str, np.ndarray]) -> None:
+        """Keep what `decode_step` gave for the token at a position."""
+        self.keys[:, :, :, position], self.values[:, :, :, position] = result["keys"][:, :, :, 0], result["values"][:, :, :, 0]
+
+
+class AttentionDecoder:
+    """Beam search over subwords, one token a call for all hypotheses.
+
+    Args:
+        model: of an artifact whose second pass decodes.
+        config: its configuration; `sizes.beam` hypotheses are kept.
+    """
+
+    def __init__(self, model: SignatureModel, config: ModelConfig):
+        self.model = model
+        self.config = config
+
+    def nbest(self, encoded: np.ndarray, steps: int) -> list[Hypothesis]:
+        """The likeliest subword sequences, best first by log probability a token, the end included.
+
+        Args:
+            encoded: [1, time, units] float32, as `encode` puts it out.
+            steps: of it that are the utterance's.
+
+        Returns:
+            at most `sizes.beam` hypotheses, with log P(subwords, end | utterance), an unfinished one's without the end.
+        """
+        decoder, beam = self.config.decoder, self.config.sizes.beam
+        longest = min(self.config.max_subwords, self._bound(steps))
+        cross = {key: value.copy() for key, value in self.model.run("decode_start", {"encoded": encoded}).items()}
+        shape = [decoder.layers, beam, decoder.heads, self.config.max_subwords, decoder.head_size]
+        cache = _Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+        open_hypotheses, ended = [Hypothesis((), 0.0)], []
+        tokens = np.full([beam], decoder.start, np.int32)
+        for position in range(longest):
+            result = self.model.run(
+                "decode_step",
+                {
+                    "tokens": tokens,
+                    "position": np.asarray([position], np.int32),
+                    "keys": cache.keys,
+                    "values": cache.values,
+                    **cross,
+                    "encoded_lengths": np.asarray([steps], np.int32),
+                },
+            )
+            cache.write(position, result)
+            scores = np.asarray([[h.log_probability] for h in open_hypotheses])
+            scores = scores + result["log_probabilities"][: len(open_hypotheses)].astype(np.float64)
+            best = np.argpartition(-scores, beam, axis=None)[: beam + len(open_hypotheses)]
+            grown, rows = [], []
+            for index in sorted(best, key=lambda index: -scores.flat[index]):
+                row, token = divmod(int(index), scores.shape[1])
+                hypothesis = Hypothesis((*open_hypotheses[row].tokens, token), float(scores.flat[index]))
+                if token == decoder.end:
+                    if len(ended) + len(grown) < beam:  # among the best, or it would have been pushed out
+                        ended.append(Hypothesis(open_hypotheses[row].tokens, hypothesis.log_probability))
+                elif len(grown) < beam:
+                    grown.append(hypothesis)
+                    rows.append(row)
+            if not grown or self._settled(ended, grown):
+                break
+            cache.take(rows)
+            open_hypotheses = grown
+            tokens[: len(grown)] = [hypothesis.tokens[-1] for hypothesis in grown]
+        found = ended or [Hypothesis(h.tokens, h.log_probability) for h in open_hypotheses]
+        return sorted(found, key=_a_token, reverse=True)[:beam]
+
+    def _settled(self, ended: list[Hypothesis], grown: list[Hypothesis]) -> bool:
+        """Whether no open hypothesis is still likelier a token than the best that ended."""
+        return bool(ended) and max(map(_a_token, ended)) > max(map(_a_token, grown))
+
+    def _bound(self, steps: int) -> int:
+        """Most tokens for an utterance of so many steps: a decoder that hears nothing repeats itself without end."""
+        features = self.config.features
+        seconds = features.samples_of(max(steps, 1)) / features.sample_rate
+        return max(1, round(seconds * self.config.decoder.tokens_per_second))
+
+
+def _a_token(hypothesis: Hypothesis) -> float:
+    return hypothesis.log_probability / (len(hypothesis.tokens) + 1)
