@@ -5,10 +5,13 @@ from typing import Protocol
 import tensorflow as tf
 
 from signatures.rescore import DOES as RESCORE
-from signatures.spec import LayerGroup, Signature
+from signatures.spec import LayerGroup, Signature, in_range, nan_unless, zero_unless
 
 START = "second pass: keys and values of the encoder's output, once an utterance, for `decode_step`"
-STEP = "second pass: log probabilities of the next subword after each hypothesis, and this subword's keys and values"
+STEP = (
+    "second pass: log probabilities of the next subword after each hypothesis, and this subword's keys and values; NaN for "
+    "tokens, positions or lengths out of range"
+)
 
 
 class DecodingModel(Protocol):
@@ -23,6 +26,7 @@ class DecodingModel(Protocol):
 
 
 class DecoderSizes(Protocol):
+    vocabulary_size: int
     layers: int
     heads: int
     units: int
@@ -45,16 +49,33 @@ def decoding_signatures(
         shape = [sizes.layers, rows, sizes.heads, length, sizes.units // sizes.heads]
         return tuple(tf.TensorSpec(shape, tf.float32, f"{prefix}{name}") for name in ("keys", "values"))
 
+    time = encoded_shape[1]
+
+    def checked(encoded_lengths, tokens):
+        """Both with 0 for what is out of range, and what is to be added to a score: 0, or NaN where it was."""
+        valid, known = in_range(encoded_lengths, 0, time), in_range(tokens, 0, sizes.vocabulary_size - 1)
+        return zero_unless(valid, encoded_lengths), zero_unless(known, tokens), nan_unless(valid), nan_unless(known)
+
     def rescore(encoded, encoded_lengths, tokens, token_lengths):
-        return {"log_probabilities": model.rescore(encoded, encoded_lengths, tokens, token_lengths)}
+        counted = in_range(token_lengths, 0, max_subwords)
+        lengths, known_tokens, wrong, wrong_tokens = checked(encoded_lengths, tokens)
+        scores = model.rescore(encoded, lengths, known_tokens, zero_unless(counted, token_lengths))
+        within = tf.expand_dims(tf.range(max_subwords), 0) < tf.expand_dims(token_lengths, 1)
+        wrong_tokens = tf.reduce_sum(tf.where(within, wrong_tokens, 0.0), axis=1)
+        return {"log_probabilities": scores + wrong + wrong_tokens + nan_unless(counted)}
 
     def start(encoded):
         keys, values = model.decode_start(encoded)
         return {"cross_keys": keys, "cross_values": values}
 
     def step(tokens, position, keys, values, cross_keys, cross_values, encoded_lengths):
-        log_probabilities, own = model.decode_step(tokens, position, (keys, values), (cross_keys, cross_values), encoded_lengths)
-        return {"log_probabilities": log_probabilities, "keys": own[0], "values": own[1]}
+        reached = in_range(position, 0, max_subwords)
+        lengths, known_tokens, wrong, wrong_tokens = checked(encoded_lengths, tokens)
+        log_probabilities, own = model.decode_step(
+            known_tokens, zero_unless(reached, position), (keys, values), (cross_keys, cross_values), lengths
+        )
+        wrong = tf.expand_dims(wrong_tokens + wrong + nan_unless(reached), 1)
+        return {"log_probabilities": log_probabilities + wrong, "keys": own[0], "values": own[1]}
 
     step_inputs = (
         tf.TensorSpec([hypotheses], tf.int32, "tokens"),
