@@ -211,6 +211,7 @@ class ModelConfig:
     decoder: DecoderConfig | None = None  # a second pass over a CTC encoder
     adapters: int = 0  # units of the bottleneck of a residual adapter behind each encoder group; 0 for none
     tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
+    edge_samples: int = 0  # of silence, added before and after an utterance: a stem that normalises misses words at an edge
     features: FeatureConfig | StemConfig = field(default_factory=FeatureConfig)
 
     def __post_init__(self):
@@ -390,7 +391,8 @@ PRESETS = {
         joint_units=0,
         sizes=SizeConfig(batch=1, max_frames=498, max_tokens=240, stream_frames=24),
         decoder=DecoderConfig(layers=6, units=288, feed_forward=1152, vocabulary_size=32_768),
-        tail_frames=4,
+        tail_frames=0,
+        edge_samples=1_600,
     ),
     # the sizes of Wright et al. 2023: 31 M parameters; here with characters, on up to four seconds
     "wright2023": ModelConfig(

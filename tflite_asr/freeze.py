@@ -32,7 +32,10 @@ def freeze(content: bytes, weights: dict[str, np.ndarray], grids: Mapping[str, G
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     _drop_signature(model, HOLD)
     constants = FrozenWeights(model, weights, grids)
-    for graph, names in zip(model.subgraphs, _variables_of(model)):
+    variables = _variables_of(model)
+    for graph, names in zip(model.subgraphs, variables):
+        constants.find_products(graph, _read_as(model, graph, names, weights))
+    for graph, names in zip(model.subgraphs, variables):
         graph.operators = _frozen_operators(model, graph, names, constants)
     _drop_handles(model)
     return _packed(model, content)
@@ -40,11 +43,7 @@ def freeze(content: bytes, weights: dict[str, np.ndarray], grids: Mapping[str, G
 
 def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeights) -> list:
     """The operators of a graph, with what reads a frozen variable reading a constant."""
-    read_as = {  # the tensor that holds the value of a frozen variable
-        int(operator.outputs[0]): names[operator.inputs[0]]
-        for operator in graph.operators
-        if code_of(model, operator) == OP.READ_VARIABLE and names.get(operator.inputs[0]) in constants.weights
-    }
+    read_as = _read_as(model, graph, names, constants.weights)
     floats: set[int] = set()  # of these, the ones that are there as floats already
     operators = []
     for operator in graph.operators:
@@ -64,6 +63,15 @@ def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeig
         if tensor in read_as and tensor not in floats:
             operators += constants.read(graph, read_as[tensor], tensor)
     return operators
+
+
+def _read_as(model, graph, names: dict[int, str], weights: Mapping[str, np.ndarray]) -> dict[int, str]:
+    """The names of frozen variables by the tensors of a graph that hold their values."""
+    return {
+        int(operator.outputs[0]): names[operator.inputs[0]]
+        for operator in graph.operators
+        if code_of(model, operator) == OP.READ_VARIABLE and names.get(operator.inputs[0]) in weights
+    }
 
 
 def restore_floats(content: bytes, signature: str, matrices: Sequence[np.ndarray]) -> bytes:

@@ -58,6 +58,26 @@ class FrozenWeights:
         self.model, self.weights, self.grids = model, weights, grids
         self._buffers: dict[str, int] = {}
         self._codes: dict[tuple[int, int], int] = {}
+        self._in_products: dict[int, set[str]] = {}  # of weights on a grid, by the number of values that a row has
+
+    def find_products(self, graph, read_as: Mapping[int, str]) -> None:
+        """Note which weights are multiplied with in a graph, before any of it is changed; arguments as of `computed`."""
+        for operator in graph.operators:
+            name = self._factor(operator, read_as)
+            if name is not None:
+                width = int(graph.tensors[operator.inputs[0]].shape[-1])
+                self._in_products.setdefault(width, set()).add(name)
+
+    def _factor(self, operator, read_as: Mapping[int, str]) -> str | None:
+        """The weight on a grid that an operator multiplies rows with."""
+        if code_of(self.model, operator) != OP.BATCH_MATMUL or operator.builtinOptions.adjX:
+            return None
+        left, right = (read_as.get(int(index)) for index in operator.inputs)
+        return right if left is None and right in self.grids else None
+
+    def _pays(self, width: int) -> bool:
+        """Whether the identity matrix that products of rows of this width need weighs less than their weights."""
+        return width**2 <= sum(self.weights[name].size for name in self._in_products[width])
 
     def read(self, graph, name: str, output: int) -> list:
         """The operators that put a weight into the tensor `output` of a graph; none when it is made a constant itself."""
@@ -82,12 +102,11 @@ class FrozenWeights:
         Args:
             read_as: the weights' names by the tensors that hold their values.
         """
-        code, inputs = code_of(self.model, operator), [int(index) for index in operator.inputs]
-        held = [read_as.get(index) for index in inputs]
-        if code == OP.BATCH_MATMUL and held[1] in self.grids and held[0] is None and not operator.builtinOptions.adjX:
-            return self._product(graph, operator, held[1])
-        if code == OP.GATHER and held[0] in self.grids:
-            return self._rows(graph, operator, held[0])
+        factor = self._factor(operator, read_as)
+        if factor is not None and self._pays(int(graph.tensors[operator.inputs[0]].shape[-1])):
+            return self._product(graph, operator, factor)
+        if code_of(self.model, operator) == OP.GATHER and read_as.get(int(operator.inputs[0])) in self.grids:
+            return self._rows(graph, operator, read_as[int(operator.inputs[0])])
         return None
 
     def _product(self, graph, operator, name: str) -> list:

@@ -50,7 +50,7 @@ def equality(path: Path, *, steps: int, learning_rate: float) -> dict:
 
 def noise_step(config: ModelConfig, groups: int, seed: int, learning_rate: float) -> dict[str, np.ndarray]:
     """Inputs of a step on noise, rows between half and all of the largest size, each group with a rate of its own."""
-    random, sizes, bands = np.random.default_rng(seed), config.sizes, config.features.mel_bands
+    random, sizes, bands = np.random.default_rng(seed), config.sizes, config.features.width
     examples = []
     for _ in range(sizes.batch):
         frames = random.standard_normal([random.integers(sizes.max_frames // 2, sizes.max_frames + 1), bands], np.float32)

@@ -66,8 +66,8 @@ def _check_sizes(stored: Mapping[str, np.ndarray], artifact: Artifact) -> None:
     """ValueError unless the utterances fit the artifact: the file may be of an earlier model of the same name."""
     config = artifact.config
     bands = stored["frames"].shape[1:]
-    if bands != (config.features.mel_bands,):
-        raise ValueError(f"expected frames of {config.features.mel_bands} mel bands, got {list(bands)}")
+    if bands != (config.features.width,):
+        raise ValueError(f"expected frames of {config.features.width} values, got {list(bands)}")
     for what, most in (("frame", config.sizes.max_frames), ("token", config.sizes.max_tokens)):
         lengths = stored[f"{what}_lengths"]
         if not len(lengths) or lengths.min() < 1 or lengths.max() > most or lengths.sum() != len(stored[f"{what}s"]):

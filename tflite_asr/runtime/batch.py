@@ -30,7 +30,7 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
     if not 1 <= len(examples) <= sizes.batch:
         raise InputError(f"expected 1 to {sizes.batch} utterances a batch, got {len(examples)}")
     batch = {
-        "frames": np.zeros([sizes.batch, sizes.max_frames, config.features.mel_bands], np.float32),
+        "frames": np.zeros([sizes.batch, sizes.max_frames, config.features.width], np.float32),
         "frame_lengths": np.zeros([sizes.batch], np.int32),
         "tokens": np.zeros([sizes.batch, sizes.max_tokens], np.int32),
         "token_lengths": np.zeros([sizes.batch], np.int32),
@@ -63,15 +63,15 @@ def _place(example: Example, row: int) -> str:
 def longest_examples(config: ModelConfig) -> list[Example]:
     """A batch of noise, every row as long as the fixed sizes allow: the shapes decide what a step costs."""
     random, sizes = np.random.default_rng(0), config.sizes
-    frames = random.standard_normal([sizes.batch, sizes.max_frames, config.features.mel_bands], np.float32)
+    frames = random.standard_normal([sizes.batch, sizes.max_frames, config.features.width], np.float32)
     tokens = random.integers(1, config.vocabulary_size, [sizes.batch, sizes.max_tokens], np.int32)
     return [Example(*row, "", "noise") for row in zip(frames, tokens)]
 
 
-def padded_frames(frames: np.ndarray, size: int, mel_bands: int) -> dict[str, np.ndarray]:
-    """One utterance's inputs: frames [time, mel_bands] -> frames [1, size, mel_bands], frame_lengths [1] int32."""
-    if frames.ndim != 2 or len(frames) > size or frames.shape[1] != mel_bands:
-        raise InputError(f"expected frames of at most {size} x {mel_bands}, got shape {list(frames.shape)}")
-    padded = np.zeros([1, size, mel_bands], np.float32)
+def padded_frames(frames: np.ndarray, size: int, width: int) -> dict[str, np.ndarray]:
+    """One utterance's inputs: frames [time, width] -> frames [1, size, width], frame_lengths [1] int32."""
+    if frames.ndim != 2 or len(frames) > size or frames.shape[1] != width:
+        raise InputError(f"expected frames of at most {size} x {width}, got shape {list(frames.shape)}")
+    padded = np.zeros([1, size, width], np.float32)
     padded[0, : len(frames)] = frames
     return {"frames": padded, "frame_lengths": np.asarray([len(frames)], np.int32)}

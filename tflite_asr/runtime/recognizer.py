@@ -9,6 +9,7 @@ import numpy as np
 
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
+from tflite_asr.runtime.attention_decoder import AttentionDecoder
 from tflite_asr.runtime.batch import Example, collate, padded_frames
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
@@ -54,8 +55,8 @@ class Recognizer:
     def features(self, samples: np.ndarray) -> np.ndarray:
         """samples [n] float32 in [-1, 1] at the model's rate -> log-mel frames [time, mel_bands].
 
-        Some frames of silence are added at the end, so that the last word comes out; an utterance that fills the
-        model's longest gets none.
+        Silence is added as the configuration says, at the end so that the last word comes out, or on both sides; an utterance
+        that fills the model's longest gets none.
         """
         features, sizes = self.config.features, self.config.sizes
         most = features.samples_of(sizes.max_frames)
@@ -67,10 +68,15 @@ class Recognizer:
             )
         if not np.all(np.isfinite(samples)):
             raise InputError("expected finite samples, some are NaN or infinite")
-        frames = min(features.frames_of(len(samples)) + self.config.tail_frames, sizes.max_frames)
+        edge = min(self.config.edge_samples, (most - len(samples)) // 2)
+        heard = len(samples) + 2 * edge
+        frames = min(features.frames_of(heard) + self.config.tail_frames, sizes.max_frames)
         padded = np.zeros([1, most], np.float32)
-        padded[0, : len(samples)] = samples
-        return self.model.run("features", {"samples": padded})["frames"][0, :frames].copy()
+        padded[0, edge : edge + len(samples)] = samples
+        inputs = {"samples": padded}
+        if "sample_lengths" in self.model.input_names("features"):
+            inputs["sample_lengths"] = np.asarray([heard], np.int32)
+        return self.model.run("features", inputs)["frames"][0, :frames].copy()
 
     def example(self, samples: np.ndarray, text: str, where: str = "") -> Example:
         """An utterance to train on: its features and its transcript's tokens."""
@@ -186,6 +192,15 @@ class Recognizer:
         """How this artifact's two passes become one, as `tune-rescoring` found it."""
         return Rescoring(**self.artifact.rescoring or {})
 
+    def decode(self, frames: np.ndarray) -> list[Hypothesis]:
+        """The n-best of a second pass that decodes by itself, for frames [time, width], best first: subwords, see
+        `AttentionDecoder.nbest`. Nothing where the first pass hears nothing: a decoder would invent words."""
+        model = self._model_for(frames)
+        result = {name: value.copy() for name, value in model.run("encode", self._padded(frames)).items()}
+        if not best_path(self._steps(result)):
+            return []
+        return AttentionDecoder(model, self.config).nbest(result["encoded"], int(result["encoded_lengths"][0]))
+
     def candidates(self, frames: np.ndarray) -> list[Candidate]:
         """The first pass's n-best for frames [time, mel_bands], with what the second pass says of them."""
         model = self._model_for(frames)
@@ -195,6 +210,9 @@ class Recognizer:
 
     def transcribe_two_pass(self, frames: np.ndarray, rescoring: Rescoring | None = None) -> str:
         """What is said in frames [time, mel_bands], by both passes."""
+        if self.config.decoder:
+            best = self.decode(frames)[:1]
+            return self.subwords.decode(best[0].tokens) if best else ""
         return self.tokenizer.decode((rescoring or self.rescoring).best(self.candidates(frames)).tokens)
 
     def stream_two_pass(self, chunks: Iterable[np.ndarray], rescoring: Rescoring | None = None) -> Iterator[str]:
@@ -222,7 +240,7 @@ class Recognizer:
 
     def _padded(self, frames: np.ndarray) -> dict[str, np.ndarray]:
         """A whole utterance's inputs."""
-        return padded_frames(frames, self.config.sizes.max_frames, self.config.features.mel_bands)
+        return padded_frames(frames, self.config.sizes.max_frames, self.config.features.width)
 
     def loss(self, examples: Sequence[Example]) -> np.ndarray:
         """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes."""

@@ -25,8 +25,8 @@ def stream_results(
     """
     config = artifact.config
     remembered = _start(model, artifact)
-    for frames in _cut(chunks, config.sizes.stream_frames, config.features.mel_bands):
-        inputs = padded_frames(frames, config.sizes.stream_frames, config.features.mel_bands)
+    for frames in _cut(chunks, config.sizes.stream_frames, config.features.width):
+        inputs = padded_frames(frames, config.sizes.stream_frames, config.features.width)
         result = model.run("stream", {**inputs, **at, **remembered})
         remembered = {name: result[name] for name in remembered}
         yield result

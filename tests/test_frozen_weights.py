@@ -1,0 +1,91 @@
+"""Weights on a grid of their own: int8 products that are exact to 16 bits, rows of an int8 matrix, and what else reads it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from signatures.optimizers import OPTIMIZERS, State
+from signatures.spec import Signature
+from tflite_asr.export import convert
+from tflite_asr.models.grids import Grid
+from tflite_asr.ops.product import product
+from tflite_asr.quantization import Quantization
+from tflite_asr.runtime.flatbuffer import read_contents
+from tflite_asr.runtime.interpreter import SignatureModel
+
+ROWS, INPUTS, OUTPUTS = 5, 24, 96
+GRID = Grid(scale=0.0123, minimum=-101)
+
+
+@pytest.fixture(scope="module")
+def weight():
+    levels = np.random.default_rng(1).integers(0, 256, [INPUTS, OUTPUTS])
+    return ((levels + GRID.minimum) * np.float32(GRID.scale)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(weight, tmp_path_factory):
+    """Signatures that multiply with a frozen matrix, from the left and transposed, take its rows, and add it up."""
+    variable = tf.Variable(weight, name="group/kernel")
+
+    def run(x, back, rows):
+        transposed = tf.raw_ops.BatchMatMulV2(x=back, y=variable, adj_x=False, adj_y=True)
+        return {
+            "product": product(x, variable),
+            "transposed": transposed,
+            "rows": tf.gather(variable, rows),
+            "sum": tf.reduce_sum(variable, axis=0),
+        }
+
+    inputs = (
+        tf.TensorSpec([1, ROWS, INPUTS], tf.float32, "x"),
+        tf.TensorSpec([1, ROWS, OUTPUTS], tf.float32, "back"),
+        tf.TensorSpec([3], tf.int32, "rows"),
+    )
+    path = tmp_path_factory.mktemp("grid") / "grid.tflite"
+    functions = {"run": Signature("run", "for a test", run, inputs).concrete()}
+    grids = {"group/kernel": GRID}
+    state, frozen = State({}, OPTIMIZERS["sgd"]), {"group/kernel": variable}
+    path.write_bytes(convert(functions, state, frozen=frozen, quantization=Quantization("grid"), grids=grids))
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(model):
+    random = np.random.default_rng(2)
+    inputs = {
+        "x": (random.standard_normal([1, ROWS, INPUTS]) * [[[1.0], [100.0], [1e-3], [0.0], [1.0]]]).astype(np.float32),
+        "back": random.standard_normal([1, ROWS, OUTPUTS]).astype(np.float32),
+        "rows": np.array([0, 23, 7], np.int32),
+    }
+    return inputs, SignatureModel(model).run("run", inputs)
+
+
+def test_products_are_exact_to_16_bits(weight, result):
+    inputs, found = result
+    for name, x, w in (("product", inputs["x"], weight), ("transposed", inputs["back"], weight.T)):
+        expected = x.astype(np.float64) @ w.astype(np.float64)
+        # a row's remainder is at most half an 8-bit step, and is rounded by half of a step of its own; weights of one sign
+        bound = np.abs(x).max(axis=-1, keepdims=True) * 2.0**-15 * np.abs(w).sum(axis=0)
+        assert np.all(np.abs(found[name] - expected) <= bound + 1e-6), name
+        # and a product rounded to 8 bits alone is far worse
+        assert np.abs(found[name] - expected).max() < 0.02 * np.abs(x).max() * np.abs(w).sum(axis=0).max() / 255
+
+
+def test_rows_and_sums_are_those_of_the_floats(weight, result):
+    inputs, found = result
+    np.testing.assert_allclose(found["rows"], weight[inputs["rows"]], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(found["sum"], weight.sum(axis=0), rtol=1e-5, atol=1e-5)
+
+
+def test_the_file_holds_the_matrix_as_int8_and_loads_on_old_runtimes(model, weight):
+    assert weight.nbytes > 2 * weight.size  # floats would not fit
+    contents = read_contents(model)
+    assert contents.flex_ops == []
+    assert tuple(map(int, contents.min_runtime.split(".")[:2])) <= (2, 14)
+
+
+def test_a_weight_that_was_trained_has_left_its_grid(weight):
+    assert GRID.holds(weight)
+    assert not GRID.holds(weight + np.float32(0.3 * GRID.scale))
+    assert not GRID.holds(weight - np.float32(200 * GRID.scale))
