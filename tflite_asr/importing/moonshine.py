@@ -191,9 +191,10 @@ def _of_transformers(folder: Path) -> Imported:
     for name, value in stored.items():
         linear = value.ndim == 2 and name != "model.decoder.embed_tokens.weight"
         weights[name] = _convolution(value) if value.ndim == 3 else np.ascontiguousarray(value.T) if linear else value
+    taken = _take(weights, names, str(where))
     licence, text = huggingface.read_licence(folder)
     pieces = read_tokenizer_json(folder / "tokenizer.json")
-    return Imported(_take(weights, names, str(where)), {}, pieces, _licence(licence, folder.resolve().name), text)
+    return Imported(taken, {}, pieces, _licence(licence, folder.resolve().name), text)
 
 
 def _take(weights: dict[str, np.ndarray], names: dict[str, str], where: str) -> dict[str, np.ndarray]:
