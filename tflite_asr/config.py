@@ -163,6 +163,14 @@ class RescorerConfig:
 
 
 @dataclass(frozen=True)
+class SubwordConfig:
+    """Pieces of a subword tokenizer by id, U+2581 for a space and "<0x41>" for a byte, and their scores if it has any."""
+
+    pieces: tuple[str, ...]
+    scores: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
 class DecoderConfig:
     """Second pass over a CTC encoder: a transformer decoder over subwords, which rescores hypotheses and decodes by itself
     (hybrid CTC/attention, Watanabe et al. 2017, doi 10.1109/JSTSP.2017.2763455)."""
@@ -177,6 +185,7 @@ class DecoderConfig:
     end: int = 2  # token after the last
     tokens_per_second: float = 6.5  # bound on what is decoded; above it a decoder repeats itself
     weight: float = 0.5  # of its cross entropy beside the CTC loss, when both passes are trained
+    subwords: SubwordConfig | None = None  # None: of a decoder whose tokens nobody can read
 
     @property
     def head_size(self) -> int:
@@ -213,6 +222,7 @@ class ModelConfig:
     tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
     edge_samples: int = 0  # of silence, added before and after an utterance: a stem that normalises misses words at an edge
     features: FeatureConfig | StemConfig = field(default_factory=FeatureConfig)
+    licences: tuple[dict, ...] = ()  # of weights that others trained: what, licence, holder, source
 
     def __post_init__(self):
         early = range(self.encoder.layers - 1)
@@ -273,14 +283,22 @@ class ModelConfig:
             "prediction": PredictionConfig,
             "rescorer": RescorerConfig,
             "sizes": SizeConfig,
-            "decoder": DecoderConfig,
+            "decoder": _decoder,
             "features": functools.partial(_of_kind, "front end", FRONT_ENDS, "log_mel"),
         }
         try:
             made = {key: parts[key](**value) if key in parts and value is not None else value for key, value in values.items()}
-            return cls(**made | {"exits": tuple(values.get("exits", ()))})
+            licences = tuple(dict(**row) for row in values.get("licences", ()))
+            return cls(**made | {"exits": tuple(values.get("exits", ())), "licences": licences})
         except (TypeError, AttributeError) as error:
             raise InputError(f"model configuration: {error}; was it written by another version?") from None
+
+
+def _decoder(subwords: dict | None = None, **fields) -> DecoderConfig:
+    """A decoder, whose subwords JSON has as lists."""
+    if subwords is not None:
+        subwords = SubwordConfig(**{name: None if value is None else tuple(value) for name, value in subwords.items()})
+    return DecoderConfig(**fields, subwords=subwords)
 
 
 def _of_kind(what: str, kinds: dict[str, type], default: str, kind: str | None = None, **fields):

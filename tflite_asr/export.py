@@ -341,4 +341,5 @@ def _describe(
         plan_exits={name: one.exit for one in steps for name in one.plans()},
         path=out,
         voices=voices.to_json() if voices else None,
+        licences=model.config.licences,
     )

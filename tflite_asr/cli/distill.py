@@ -65,6 +65,10 @@ def run(args: argparse.Namespace) -> dict:
     if args.initial is not None and stages[0] != 1:
         raise InputError(f"--initial: expected stage 1 with it, stage {stages[0]} starts from stage {stages[0] - 1}")
     student, folder = preset(args.student), Path(args.out)
+    if args.initial is not None:
+        from tflite_asr.training.initial import with_origin
+
+        student = with_origin(student, args.initial)
     from tflite_asr.models.storage import load_model
     from tflite_asr.training.distill import Weights, check_pair, check_stages, distill, stage_folder
     from tflite_asr.training.initial import initial_weights

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> dict:
         "parameters": sum(group["parameters"] for group in artifact.groups),
         "groups": artifact.groups,
         "optimizer": artifact.optimizer,
+        "licences": list(artifact.licences),
         "signatures": {
             name: {key: signature[key] for key in ("does", "inputs", "outputs")}
             for name, signature in artifact.signatures.items()
@@ -72,6 +73,7 @@ def describe(result: dict) -> str:
         f"runs on TFLite {result['min_runtime']} and later; needs Flex: {', '.join(result['flex_ops']) or 'no'}; "
         f"custom ops: {', '.join(result['custom_ops']) or 'none'}",
         "weights: " + ", ".join(f"{size / 1e6:.2f} MB {dtype}" for dtype, size in result["parameter_bytes_by_dtype"].items()),
+        *(f"licence: {', '.join(map(str, licence.values()))}" for licence in result["licences"]),
         "",
         "layer group        parameters    weights MB  activations MB",
     ]

@@ -20,6 +20,7 @@ COMMANDS = (
     "demo",
     "manifest",
     "synthesize",
+    "import",
     "train",
     "distill",
     "export",
@@ -37,7 +38,7 @@ COMMANDS = (
     "record",
     "listen",
 )
-
+MODULES = {"import": "importing"}  # whose name is not the command's: Python has the word for itself
 
 # packages of the extra `train`, see setup.cfg; a device does without them
 TRAIN_PACKAGES = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "tensorboard")
@@ -61,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tflite-asr {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        module = importlib.import_module(f"tflite_asr.cli.{name.replace('-', '_')}")
+        module = importlib.import_module(f"tflite_asr.cli.{MODULES.get(name, name).replace('-', '_')}")
         command = commands.add_parser(
             name,
             help=module.SUMMARY,

@@ -93,6 +93,10 @@ def run(args: argparse.Namespace) -> dict:
     if (args.freeze or args.quantize_aware) and args.initial is None:
         raise InputError(f"--{'freeze' if args.freeze else 'quantize-aware'}: expected --initial with it, got none")
     config, folder = _config(args), Path(args.out)
+    if args.initial is not None:
+        from tflite_asr.training.initial import with_origin
+
+        config = with_origin(config, args.initial)
     if args.freeze and not config.exits:
         raise InputError("--freeze: expected --exits that are to be trained, got none")
     if args.ctc_weight and (config.exits or not config.prediction):
@@ -109,6 +113,7 @@ def run(args: argparse.Namespace) -> dict:
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
         held_out = Corpus(development, config, notices) if development else None
+    from tflite_asr.models.storage import copy_companions
     from tflite_asr.training.fit import fit
     from tflite_asr.training.initial import initial_weights
     from tflite_asr.training.voices import write_voices
@@ -121,6 +126,8 @@ def run(args: argparse.Namespace) -> dict:
     with training_errors(folder):
         if workers is None or workers.chief:
             write_voices(folder, corpus, args.seed)
+            if args.initial is not None and Path(args.initial).is_dir():
+                copy_companions(Path(args.initial), folder)
         last = fit(
             config,
             corpus,

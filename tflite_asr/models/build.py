@@ -24,4 +24,5 @@ def with_adapters(model: Transducer | CTC, bottleneck: int) -> Transducer | CTC:
     weights = adapted.named_weights()
     for name, weight in model.named_weights().items():
         weights[name].assign(weight)
+    adapted.grids = model.grids
     return adapted

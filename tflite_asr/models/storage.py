@@ -11,6 +11,7 @@ from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
 from tflite_asr.models.ctc import CTC
+from tflite_asr.models.grids import FILE as GRIDS_FILE
 from tflite_asr.models.grids import read_grids
 from tflite_asr.models.transducer import Transducer
 
@@ -37,13 +38,30 @@ def load_model(folder: Path) -> Transducer | CTC:
 
 def read_model(folder: Path) -> tuple[ModelConfig, dict[str, np.ndarray]]:
     """What is in such a folder: the configuration, and the weights by tree path."""
+    config = read_config(folder)
     try:
-        config = ModelConfig.from_json(json.loads((folder / "config.json").read_text()))
         return config, safetensors.numpy.load_file(folder / "weights.safetensors")
     except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise InputError(
-            f"{folder}: expected a folder that `tflite-asr train` wrote (config.json, weights.safetensors): {error}"
-        ) from None
+        raise _not_a_model(folder, error) from None
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The configuration in such a folder."""
+    try:
+        return ModelConfig.from_json(json.loads((folder / "config.json").read_text()))
+    except (OSError, ValueError) as error:
+        raise _not_a_model(folder, error) from None
+
+
+def _not_a_model(folder: Path, error: Exception) -> InputError:
+    return InputError(f"{folder}: expected a folder that `tflite-asr train` wrote (config.json, weights.safetensors): {error}")
+
+
+def copy_companions(source: Path, folder: Path) -> None:
+    """Copy what a model's weights came with, where they go on in another folder: their grids and licences."""
+    for path in [source / GRIDS_FILE, *sorted(source.glob("LICENSE.*"))]:
+        if path.is_file():
+            _replace(folder / path.name, path.read_bytes())
 
 
 def _replace(path: Path, content: bytes) -> None:

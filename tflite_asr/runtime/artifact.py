@@ -40,6 +40,7 @@ class Artifact:
     plan_exits: dict[str, int] = field(default_factory=dict)  # up to which exit, from 0, a plan trains
     rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
+    licences: Sequence[dict] = ()  # of weights that others trained: what, licence, holder, source
     format: int = FORMAT
 
     @property

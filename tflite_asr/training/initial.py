@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig, RescorerConfig
+from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig, RescorerConfig, TransformerConfig
 from tflite_asr.errors import InputError
-from tflite_asr.models.storage import read_model
-from tflite_asr.runtime.artifact import find
+from tflite_asr.models.storage import read_config, read_model
+from tflite_asr.runtime.artifact import find, read_artifact
 from tflite_asr.runtime.recognizer import Recognizer
 
-Encoder = EncoderConfig | ConformerConfig
+Encoder = EncoderConfig | ConformerConfig | TransformerConfig
 
 
 def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) -> dict[str, np.ndarray]:
@@ -39,6 +39,23 @@ def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) ->
     return {name: value for name, value in values.items() if name.split("/")[0] not in gone}
 
 
+def with_origin(config: ModelConfig, source: str) -> ModelConfig:
+    """The configuration with what belongs to a source's weights: their licences, and the subwords of the decoder.
+
+    Args:
+        config: of the model that is to be trained.
+        source: as `initial_weights` takes it.
+    """
+    if Path(source).is_dir():
+        found = read_config(Path(source))
+    else:
+        _find(source)
+        found = read_artifact(source).config
+    if config.decoder and found.decoder:
+        config = dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, subwords=found.decoder.subwords))
+    return dataclasses.replace(config, licences=found.licences)
+
+
 def _shape(rescorer: RescorerConfig | None) -> tuple[int, ...] | None:
     """What the shapes of a rescorer's weights depend on."""
     return (rescorer.embedding, rescorer.units, rescorer.heads) if rescorer else None
@@ -57,12 +74,16 @@ def _with_layers_of(found: Encoder, wanted: Encoder) -> Encoder:
 
 def exported_weights(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
     """What an exported model was shipped with: its configuration, and the weights by tree path."""
-    try:
-        find(source)
-    except InputError as error:
-        raise InputError(f"{error}, nor a folder that `tflite-asr train` wrote") from None
+    _find(source)
     recognizer = Recognizer.load(source)
     if recognizer.artifact.frozen_groups:
         raise InputError(f"{source}: its frozen groups are constants; start from the folder that it was exported from")
     state = recognizer.state()
     return recognizer.config, {row["name"]: state[row["tensor"]] for row in recognizer.artifact.parameters}
+
+
+def _find(source: str) -> None:
+    try:
+        find(source)
+    except InputError as error:
+        raise InputError(f"{error}, nor a folder that `tflite-asr train` wrote") from None
