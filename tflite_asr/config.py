@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tflite_asr.errors import InputError
@@ -163,6 +164,14 @@ class RescorerConfig:
 
 
 @dataclass(frozen=True)
+class SubwordConfig:
+    """Pieces of a subword vocabulary in the order of their ids; the best score is merged first, without scores the lowest id."""
+
+    pieces: tuple[str, ...]
+    scores: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
 class DecoderConfig:
     """Second pass over a CTC encoder: a transformer decoder over subwords, which rescores hypotheses and decodes by itself
     (hybrid CTC/attention, Watanabe et al. 2017, doi 10.1109/JSTSP.2017.2763455)."""
@@ -204,7 +213,8 @@ class ModelConfig:
     prediction: PredictionConfig | None
     joint_units: int  # 0 without prediction network
     sizes: SizeConfig
-    characters: str = LETTERS
+    characters: str = LETTERS  # of the first pass, which it spells in these or in
+    subwords: SubwordConfig | None = None
     exits: tuple[int, ...] = ()  # encoder groups after which a CTC head of their own may end the recognition early
     exit_weighting: str = "sum"  # of the exits' losses, the last included: see EXIT_WEIGHTINGS
     rescorer: RescorerConfig | None = None  # a second pass over the n-best of a transducer
@@ -249,8 +259,8 @@ class ModelConfig:
 
     @property
     def vocabulary_size(self) -> int:
-        """Labels of the heads: blank (0) and the characters."""
-        return 1 + len(self.characters)
+        """Labels of the heads: blank (0), then the characters or subwords."""
+        return 1 + len(self.subwords.pieces if self.subwords else self.characters)
 
     @property
     def max_subwords(self) -> int:
@@ -272,6 +282,7 @@ class ModelConfig:
             "prediction": PredictionConfig,
             "rescorer": RescorerConfig,
             "sizes": SizeConfig,
+            "subwords": _subwords,
             "decoder": DecoderConfig,
             "features": functools.partial(_of_kind, "front end", FRONT_ENDS, "log_mel"),
         }
@@ -280,6 +291,11 @@ class ModelConfig:
             return cls(**made | {"exits": tuple(values.get("exits", ()))})
         except (TypeError, AttributeError) as error:
             raise InputError(f"model configuration: {error}; was it written by another version?") from None
+
+
+def _subwords(pieces: Sequence[str], scores: Sequence[float] | None = None) -> SubwordConfig:
+    """A vocabulary of JSON's lists."""
+    return SubwordConfig(tuple(pieces), None if scores is None else tuple(scores))
 
 
 def _of_kind(what: str, kinds: dict[str, type], default: str, kind: str | None = None, **fields):
