@@ -74,7 +74,7 @@ class Recognizer:
 
     def example(self, samples: np.ndarray, text: str, where: str = "") -> Example:
         """An utterance to train on: its features and its transcript's tokens."""
-        tokens = self.tokenizer.encode(text, where=where)
+        tokens = self.tokenizer.encode(" ".join(text.split()), where=where)
         if len(tokens) > self.config.sizes.max_tokens:
             raise InputError(
                 f"{where or 'transcript'}: expected at most {self.config.sizes.max_tokens} tokens, got {len(tokens)}"

@@ -80,7 +80,7 @@ def evaluate(model: SpeechModel, corpus: Corpus, clips: Sequence) -> ErrorRates:
     references, hypotheses = [], []
     for samples, counts, chosen in evaluation_batches(corpus, batch, clips):
         tokens = decode(tf.constant(samples), tf.constant(counts)).numpy()
-        references += [" ".join(clip.text.upper().split()) for clip in chosen]
+        references += [corpus.tokenizer.decode(corpus.tokenizer.encode(clip.text)) for clip in chosen]
         hypotheses += [corpus.tokenizer.decode(row) for row in tokens[: len(chosen)]]
     return error_rates(references, hypotheses)
 

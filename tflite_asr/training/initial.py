@@ -8,7 +8,7 @@ import numpy as np
 from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig, RescorerConfig
 from tflite_asr.errors import InputError
 from tflite_asr.models.storage import read_model
-from tflite_asr.runtime.artifact import find
+from tflite_asr.runtime.artifact import Artifact, find, read_artifact
 from tflite_asr.runtime.recognizer import Recognizer
 
 Encoder = EncoderConfig | ConformerConfig
@@ -55,14 +55,23 @@ def _with_layers_of(found: Encoder, wanted: Encoder) -> Encoder:
     return dataclasses.replace(found, **changes)
 
 
-def exported_weights(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
-    """What an exported model was shipped with: its configuration, and the weights by tree path."""
+def read_config(source: str) -> ModelConfig:
+    """The configuration of a folder that `train` wrote, or of an exported model."""
+    return read_model(Path(source))[0] if Path(source).is_dir() else _artifact(source).config
+
+
+def _artifact(source: str) -> Artifact:
     try:
         find(source)
     except InputError as error:
         raise InputError(f"{error}, nor a folder that `tflite-asr train` wrote") from None
-    recognizer = Recognizer.load(source)
-    if recognizer.artifact.frozen_groups:
+    return read_artifact(source)
+
+
+def exported_weights(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
+    """What an exported model was shipped with: its configuration, and the weights by tree path."""
+    if _artifact(source).frozen_groups:
         raise InputError(f"{source}: its frozen groups are constants; start from the folder that it was exported from")
+    recognizer = Recognizer.load(source)
     state = recognizer.state()
     return recognizer.config, {row["name"]: state[row["tensor"]] for row in recognizer.artifact.parameters}
