@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tflite_asr.errors import InputError
@@ -164,10 +165,11 @@ class RescorerConfig:
 
 @dataclass(frozen=True)
 class SubwordConfig:
-    """Pieces of a subword tokenizer by id, U+2581 for a space and "<0x41>" for a byte, and their scores if it has any."""
+    """Pieces of a subword vocabulary in the order of their ids, U+2581 for a space and "<0x41>" for a byte; the best score is
+    merged first, without scores the lowest id."""
 
     pieces: tuple[str, ...]
-    scores: tuple[float, ...] | None
+    scores: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,8 @@ class ModelConfig:
     prediction: PredictionConfig | None
     joint_units: int  # 0 without prediction network
     sizes: SizeConfig
-    characters: str = LETTERS
+    characters: str = LETTERS  # of the first pass, which it spells in these or in
+    subwords: SubwordConfig | None = None
     exits: tuple[int, ...] = ()  # encoder groups after which a CTC head of their own may end the recognition early
     exit_weighting: str = "sum"  # of the exits' losses, the last included: see EXIT_WEIGHTINGS
     rescorer: RescorerConfig | None = None  # a second pass over the n-best of a transducer
@@ -260,8 +263,8 @@ class ModelConfig:
 
     @property
     def vocabulary_size(self) -> int:
-        """Labels of the heads: blank (0) and the characters."""
-        return 1 + len(self.characters)
+        """Labels of the heads: blank (0), then the characters or subwords."""
+        return 1 + len(self.subwords.pieces if self.subwords else self.characters)
 
     @property
     def max_subwords(self) -> int:
@@ -283,6 +286,7 @@ class ModelConfig:
             "prediction": PredictionConfig,
             "rescorer": RescorerConfig,
             "sizes": SizeConfig,
+            "subwords": _subwords,
             "decoder": _decoder,
             "features": functools.partial(_of_kind, "front end", FRONT_ENDS, "log_mel"),
         }
@@ -296,9 +300,12 @@ class ModelConfig:
 
 def _decoder(subwords: dict | None = None, **fields) -> DecoderConfig:
     """A decoder, whose subwords JSON has as lists."""
-    if subwords is not None:
-        subwords = SubwordConfig(**{name: None if value is None else tuple(value) for name, value in subwords.items()})
-    return DecoderConfig(**fields, subwords=subwords)
+    return DecoderConfig(**fields, subwords=None if subwords is None else _subwords(**subwords))
+
+
+def _subwords(pieces: Sequence[str], scores: Sequence[float] | None = None) -> SubwordConfig:
+    """A vocabulary of JSON's lists."""
+    return SubwordConfig(tuple(pieces), None if scores is None else tuple(scores))
 
 
 def _of_kind(what: str, kinds: dict[str, type], default: str, kind: str | None = None, **fields):

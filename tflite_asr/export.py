@@ -36,7 +36,7 @@ from tflite_asr.quantization import INT8_CONSTANTS, Quantization
 from tflite_asr.runtime.artifact import Artifact, sha256
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.voice import Mixture
-from tflite_asr.text.tokenizer import CharacterTokenizer
+from tflite_asr.text.tokenizer import first_pass_tokenizer
 
 # what to write instead of the ops that are met most; the rest is told to look here
 INSTEAD = {
@@ -305,7 +305,7 @@ def _describe(
         min_runtime=contents.min_runtime,
         allow_flex=allow_flex,
         model=model.config.to_json(),
-        tokenizer=CharacterTokenizer(model.config.characters).to_json(),
+        tokenizer=first_pass_tokenizer(model.config).to_json(),
         optimizer=state.optimizer.name,
         groups=group_figures(model, model.config.sizes.batch),
         parameters=[

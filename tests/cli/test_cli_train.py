@@ -216,3 +216,43 @@ def test_exits_are_added_to_a_trained_model(whole, speech, capsys, monkeypatch):
             assert np.any(found["exit_1/bias"])  # that starts as zeros
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def cased_speech(speech):
+    path = speech / "m.jsonl"
+    path.write_text(path.read_text().replace('"ONE"', '"One,  please."').replace('"TWO"', '"Two\\t caf\\u00e9s!"'))
+    return speech
+
+
+@pytest.mark.slow
+def test_training_over_subwords_keeps_case_and_punctuation(cased_speech, capsys):
+    pytest.importorskip("sentencepiece", reason="sentencepiece of the train extra is not installed")
+    from tflite_asr.models.storage import load_model
+    from tflite_asr.runtime.recognizer import Recognizer
+    from tflite_asr.training.initial import initial_weights, read_config
+
+    line = train_line(cased_speech, "--subwords", 285, "--epochs", 1, "--steps", 1, "--batch", 2)
+    assert main([*line, "--development", str(cased_speech / "m.jsonl")]) == 0
+    model = load_model(cased_speech / "model")
+    assert len(model.config.subwords.pieces) == 285 and model.config.vocabulary_size == 286
+    assert main(line) == 0  # the same texts make the same vocabulary: the training is found finished
+    file = cased_speech / "m.tflite"
+    assert main(["export", str(cased_speech / "model"), "--out", str(file)]) == 0
+    recognizer = Recognizer.load(file)
+    example = recognizer.example(np.zeros(8000, np.float32), " One,  please. ")
+    assert example.text == "One, please." and example.tokens.min() > 3
+    assert np.isfinite(recognizer.train_step([example]).loss)
+    for source in (file, cased_speech / "model"):
+        assert read_config(str(source)) == model.config
+        assert initial_weights(str(source), model.config).keys() == model.named_weights().keys()
+    capsys.readouterr()
+    other = train_line(cased_speech, "--subwords", 286, "--initial", file, "--out", cased_speech / "other")
+    assert "other subwords" in refused(capsys, other)
+
+
+@pytest.mark.parametrize("size, told", [(0, "expected 1 or more"), (270, "expected at least 2"), (5000, "expected at most ")])
+def test_a_vocabulary_that_the_texts_do_not_make(cased_speech, capsys, size, told):
+    pytest.importorskip("sentencepiece", reason="sentencepiece of the train extra is not installed")
+    problem = refused(capsys, train_line(cased_speech, "--subwords", size))
+    assert "--subwords" in problem and told in problem and not (cased_speech / "model").exists()

@@ -1,6 +1,5 @@
 """Writes tiny .ort files, of the fields that `read_ort` reads; the slots stand here as numbers of their own."""
 
-import flatbuffers
 import numpy as np
 
 CODES = {"float32": 1, "uint8": 2, "int64": 7}

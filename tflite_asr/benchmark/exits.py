@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.errors import InputError
 from tflite_asr.metrics import error_rates
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.evaluation import evaluate

@@ -47,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    import dataclasses
+
     from tflite_asr.audio.reading import Notices
     from tflite_asr.cli.arguments import check_least, read_manifests
     from tflite_asr.cli.train import check_resumes, training_errors
@@ -64,17 +66,16 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError(f"--epochs {args.epochs}: expected one number for each of the stages {args.stages}")
     if args.initial is not None and stages[0] != 1:
         raise InputError(f"--initial: expected stage 1 with it, stage {stages[0]} starts from stage {stages[0] - 1}")
-    student, folder = preset(args.student), Path(args.out)
-    if args.initial is not None:
-        from tflite_asr.training.initial import with_origin
-
-        student = with_origin(student, args.initial)
+    folder = Path(args.out)
     from tflite_asr.models.storage import load_model
     from tflite_asr.training.distill import Weights, check_pair, check_stages, distill, stage_folder
-    from tflite_asr.training.initial import initial_weights
+    from tflite_asr.training.initial import initial_weights, with_origin
     from tflite_asr.training.voices import write_voices
 
     teacher = load_model(Path(args.teacher))
+    student = dataclasses.replace(preset(args.student), subwords=teacher.config.subwords)
+    if args.initial is not None:
+        student = with_origin(student, args.initial)
     check_pair(teacher.config, student)
     check_stages(folder, stages)
     for stage in stages:

@@ -19,6 +19,10 @@ Several machines can share the work, each started with the same command and an i
     TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}' \\
         tflite-asr train commands --distribute multiworker --manifest ... --out runs/commands
 
+Transcripts with case and punctuation need subwords in place of the preset's characters; `--initial` brings its own:
+
+    tflite-asr train commands --subwords 500 --manifest ... --out runs/cased
+
 A trained model can be fine-tuned with its weights rounded as `export --quantize aware` stores them:
 
     tflite-asr train commands --initial runs/commands --quantize-aware --learning-rate 2e-4 --epochs 5 --manifest ... --out runs/int8
@@ -26,7 +30,7 @@ A trained model can be fine-tuned with its weights rounded as `export --quantize
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +38,7 @@ from tflite_asr.cli.arguments import add_connect, add_seed
 from tflite_asr.config import EXIT_WEIGHTINGS, PRESETS
 
 if TYPE_CHECKING:
-    from tflite_asr.config import ModelConfig
+    from tflite_asr.config import ModelConfig, SubwordConfig
     from tflite_asr.models.speech import SpeechModel
     from tflite_asr.training.objective import Objective
     from tflite_asr.training.workers import Workers
@@ -49,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exits", metavar="N,N,...|none", help="encoder groups, from 0, with an exit behind them, in place of the preset's"
     )
     parser.add_argument("--exit-weighting", choices=EXIT_WEIGHTINGS, help="of the exits' losses, in place of the preset's")
+    parser.add_argument(
+        "--subwords", type=int, metavar="N", help="spell in N subwords of the training texts, case and punctuation kept, in place of characters"
+    )
     parser.add_argument("--initial", metavar="DIR|MODEL", help="start from what `train` wrote there, or from an exported model; groups that it lacks are drawn at random")
     parser.add_argument("--freeze", action="store_true", help="train only what --initial does not have, its new exits")
     parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
@@ -80,13 +87,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    import dataclasses
+
     from tflite_asr.audio.reading import Notices
     from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
     from tflite_asr.runtime.memory import keep_freed_memory
 
-    check_least(args, layers=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0, seed=0)
+    check_least(args, layers=1, subwords=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0, seed=0)
     check_learning_rate(args)
     if args.development_where and not args.development:
         raise InputError("--development-where: expected --development with it, got none")
@@ -103,13 +112,14 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError(f"--ctc-weight: expected a transducer without early exits, {config.name} has CTC heads of its own")
     if args.quantize_aware and (args.freeze or args.ctc_weight):
         raise InputError("--quantize-aware: expected neither --freeze nor --ctc-weight with it, it fine-tunes the whole model")
-    check_resumes(folder, config)
     workers = _workers(args)
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
     if args.words is not None:
         training = keep_vocabulary(training, args.words)
         development = keep_vocabulary(development, args.words) if development else []
+    config = dataclasses.replace(config, subwords=_subwords(args, [utterance.text for utterance in training]))
+    check_resumes(folder, config)
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
         held_out = Corpus(development, config, notices) if development else None
@@ -147,6 +157,19 @@ def run(args: argparse.Namespace) -> dict:
             workers=workers,
         )
     return {"model": args.out, "utterances": len(training), **last}
+
+
+def _subwords(args: argparse.Namespace, texts: Sequence[str]) -> "SubwordConfig | None":
+    """The vocabulary of --subwords, or else of --initial."""
+    if args.subwords is not None:
+        from tflite_asr.training.vocabulary import train_subwords
+
+        return train_subwords(texts, args.subwords)
+    if args.initial is None:
+        return None
+    from tflite_asr.training.initial import read_source_config
+
+    return read_source_config(args.initial).subwords
 
 
 def _workers(args: argparse.Namespace) -> "Workers | None":

@@ -22,7 +22,8 @@ class Clip:
 
     @property
     def text(self) -> str:
-        return " ".join(part.text for part in self.parts)
+        """What is said, its runs of white space folded to one space."""
+        return " ".join(" ".join(part.text for part in self.parts).split())
 
     @property
     def speaker(self) -> str | None:

@@ -10,7 +10,7 @@ from tflite_asr.data.augment import SPEEDS, vary_recording, vary_speed
 from tflite_asr.data.connect import Clip
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
-from tflite_asr.text.tokenizer import CharacterTokenizer
+from tflite_asr.text.tokenizer import first_pass_tokenizer
 
 
 class Corpus:
@@ -25,13 +25,13 @@ class Corpus:
     def __init__(self, utterances: Sequence[Utterance], config: ModelConfig, notify: Notify | None = None):
         self.config = config
         self.utterances = list(utterances)
-        self.tokenizer = CharacterTokenizer(config.characters)
+        self.tokenizer = first_pass_tokenizer(config)
         rate = config.features.sample_rate
         self._samples: dict[str, np.ndarray] = {}
         from tqdm import tqdm
 
         for utterance in tqdm(self.utterances, desc="reading", unit="file", disable=None, leave=False):
-            tokens = self.tokenizer.encode(utterance.text, where=utterance.where)
+            tokens = self.tokenizer.encode(Clip((utterance,)).text, where=utterance.where)
             if len(tokens) > config.sizes.max_tokens:
                 raise InputError(
                     f"{utterance.where}: expected at most {config.sizes.max_tokens} tokens, the transcript has {len(tokens)}"

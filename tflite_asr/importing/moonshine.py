@@ -18,7 +18,15 @@ from tflite_asr.errors import InputError
 from tflite_asr.importing import huggingface
 from tflite_asr.importing.ort_file import Graph, read_ort
 from tflite_asr.importing.pieces import read_binary, read_tokenizer_json
-from tflite_asr.importing.sources import DISTRIBUTION, INSTALLED, VERSION, OrtFiles, read_folder, read_installed, read_wheel
+from tflite_asr.importing.sources import (
+    DISTRIBUTION,
+    INSTALLED,
+    VERSION,
+    OrtFiles,
+    read_folder,
+    read_installed,
+    read_wheel,
+)
 from tflite_asr.models.grids import LEVELS, Grid, write_grids
 
 LICENCE_FILE = "LICENSE.moonshine"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from flatbuffers import encode, packer
-from flatbuffers.number_types import Int32Flags, Int64Flags, Uint32Flags
+from flatbuffers.number_types import Int32Flags, Uint32Flags
 from flatbuffers.table import Table
 
 from tflite_asr.errors import InputError

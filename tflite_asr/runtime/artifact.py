@@ -10,7 +10,7 @@ from pathlib import Path
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.files import write_whole
-from tflite_asr.text.tokenizer import CharacterTokenizer
+from tflite_asr.text.tokenizer import Tokenizer, tokenizer_from_json
 
 FORMAT = 2  # since 2, inputs have at least one dimension, and a file answers invalid lengths and labels
 FORMATS = (1, FORMAT)  # that are read
@@ -69,8 +69,8 @@ class Artifact:
         live = {row["group"] for row in self.trainable}
         return [group["name"] for group in self.groups if group["name"] not in live]
 
-    def make_tokenizer(self) -> CharacterTokenizer:
-        return CharacterTokenizer.from_json(self.tokenizer)
+    def make_tokenizer(self) -> Tokenizer:
+        return tokenizer_from_json(self.tokenizer)
 
     def to_json(self) -> dict:
         values = dataclasses.asdict(self)

@@ -20,6 +20,7 @@ from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
 from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
 from tflite_asr.runtime.streaming import stream_results
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
+from tflite_asr.text.subwords import decoder_tokenizer
 
 # tensors of a checkpoint beside those of the model
 OWNER_MEANS, OWNER_THRESHOLD = "owner_voice.means", "owner_voice.threshold"
@@ -36,6 +37,7 @@ class Recognizer:
         self.model = model
         self.config = artifact.config
         self.tokenizer = artifact.make_tokenizer()
+        self.subwords = decoder_tokenizer(self.config)
         self.groups = [group["name"] for group in artifact.groups]
         self.skipped_updates = 0
         self._plans: dict[str, Plan] = {}
@@ -80,7 +82,7 @@ class Recognizer:
 
     def example(self, samples: np.ndarray, text: str, where: str = "") -> Example:
         """An utterance to train on: its features and its transcript's tokens."""
-        tokens = self.tokenizer.encode(text, where=where)
+        tokens = self.tokenizer.encode(" ".join(text.split()), where=where)
         if len(tokens) > self.config.sizes.max_tokens:
             raise InputError(
                 f"{where or 'transcript'}: expected at most {self.config.sizes.max_tokens} tokens, got {len(tokens)}"

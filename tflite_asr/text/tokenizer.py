@@ -1,4 +1,4 @@
-"""Text to token ids and back, one token a character.
+"""Text to token ids and back: what every tokenizer does, and the one with a token a character.
 
 Token 0 is the blank of the transducer and of CTC, and the padding of a batch; the characters follow from 1
 in the order in which they were given.
@@ -6,12 +6,48 @@ in the order in which they were given.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
+from tflite_asr.text.subwords import SubwordTokenizer
 
 BLANK = 0
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and back."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many token ids there are, the blank included if there is one."""
+
+    def encode(self, text: str, *, where: str = "") -> np.ndarray:
+        """Token ids of a text, [tokens] int32; InputError, which names `where`, if it cannot be spelled."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of token ids ([tokens] integers); blanks are left out."""
+
+    def to_json(self) -> dict:
+        """The tokenizer as the artifact's JSON holds it."""
+
+
+def tokenizer_from_json(value: dict) -> Tokenizer:
+    """The tokenizer that `to_json` wrote, of the type that it names."""
+    kinds = {"characters": CharacterTokenizer, "subwords": SubwordTokenizer}
+    kind = value.get("type") if isinstance(value, dict) else value
+    if not isinstance(kind, str) or kind not in kinds:
+        raise InputError(f"tokenizer: expected the type {' or '.join(map(repr, kinds))}, got {kind!r}")
+    return kinds[kind].from_json(value)
+
+
+def first_pass_tokenizer(config: ModelConfig) -> Tokenizer:
+    """The tokenizer of a model's first pass, whose id 0 is the blank."""
+    if config.subwords:
+        return SubwordTokenizer(config.subwords.pieces, config.subwords.scores, offset=BLANK + 1)
+    return CharacterTokenizer(config.characters)
 
 
 @dataclass(frozen=True)

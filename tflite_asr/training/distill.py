@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tflite_asr.config import ModelConfig
+from tflite_asr.config import ModelConfig, SubwordConfig
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
 from tflite_asr.losses.cross_entropy import guided_attention, sequence_cross_entropy
@@ -103,14 +103,19 @@ def check_pair(teacher: ModelConfig, student: ModelConfig) -> None:
             raise InputError(f"{who} {config.name}: expected a two-pass model, it has no rescorer")
     for what, of_teacher, of_student in (
         ("characters", teacher.characters, student.characters),
+        ("subwords", teacher.subwords, student.subwords),
         ("features", teacher.features, student.features),
         ("feature frames in an encoder step", teacher.encoder.frames_per_step, student.encoder.frames_per_step),
     ):
         if of_teacher != of_student:
             raise InputError(
-                f"expected a student with the teacher's {what}, got {of_student!r} in {student.name} and "
-                f"{of_teacher!r} in {teacher.name}"
+                f"expected a student with the teacher's {what}, got {_shown(of_student)} in {student.name} and "
+                f"{_shown(of_teacher)} in {teacher.name}"
             )
+
+
+def _shown(value: object) -> str:
+    return f"{len(value.pieces)} pieces" if isinstance(value, SubwordConfig) else repr(value)
 
 
 def check_stages(folder: Path, stages: Sequence[int]) -> None:

@@ -74,13 +74,12 @@ def _training_step(
 
 def evaluate(model: SpeechModel, corpus: Corpus, clips: Sequence) -> ErrorRates:
     """Greedy word error rate through TensorFlow, on clips of a corpus."""
-    config = model.config
     batch = 16
     decode = _decoder(model, batch)
     references, hypotheses = [], []
     for samples, counts, chosen in evaluation_batches(corpus, batch, clips):
         tokens = decode(tf.constant(samples), tf.constant(counts)).numpy()
-        references += [" ".join(clip.text.upper().split()) for clip in chosen]
+        references += [corpus.tokenizer.decode(corpus.tokenizer.encode(clip.text)) for clip in chosen]
         hypotheses += [corpus.tokenizer.decode(row) for row in tokens[: len(chosen)]]
     return error_rates(references, hypotheses)
 

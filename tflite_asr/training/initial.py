@@ -8,7 +8,7 @@ import numpy as np
 from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig, RescorerConfig, TransformerConfig
 from tflite_asr.errors import InputError
 from tflite_asr.models.storage import read_config, read_model
-from tflite_asr.runtime.artifact import find, read_artifact
+from tflite_asr.runtime.artifact import Artifact, find, read_artifact
 from tflite_asr.runtime.recognizer import Recognizer
 
 Encoder = EncoderConfig | ConformerConfig | TransformerConfig
@@ -46,11 +46,7 @@ def with_origin(config: ModelConfig, source: str) -> ModelConfig:
         config: of the model that is to be trained.
         source: as `initial_weights` takes it.
     """
-    if Path(source).is_dir():
-        found = read_config(Path(source))
-    else:
-        _find(source)
-        found = read_artifact(source).config
+    found = read_source_config(source)
     if config.decoder and found.decoder:
         config = dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, subwords=found.decoder.subwords))
     return dataclasses.replace(config, licences=found.licences)
@@ -72,18 +68,23 @@ def _with_layers_of(found: Encoder, wanted: Encoder) -> Encoder:
     return dataclasses.replace(found, **changes)
 
 
-def exported_weights(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
-    """What an exported model was shipped with: its configuration, and the weights by tree path."""
-    _find(source)
-    recognizer = Recognizer.load(source)
-    if recognizer.artifact.frozen_groups:
-        raise InputError(f"{source}: its frozen groups are constants; start from the folder that it was exported from")
-    state = recognizer.state()
-    return recognizer.config, {row["name"]: state[row["tensor"]] for row in recognizer.artifact.parameters}
+def read_source_config(source: str) -> ModelConfig:
+    """The configuration of a folder that `train` wrote, or of an exported model."""
+    return read_config(Path(source)) if Path(source).is_dir() else _artifact(source).config
 
 
-def _find(source: str) -> None:
+def _artifact(source: str) -> Artifact:
     try:
         find(source)
     except InputError as error:
         raise InputError(f"{error}, nor a folder that `tflite-asr train` wrote") from None
+    return read_artifact(source)
+
+
+def exported_weights(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
+    """What an exported model was shipped with: its configuration, and the weights by tree path."""
+    if _artifact(source).frozen_groups:
+        raise InputError(f"{source}: its frozen groups are constants; start from the folder that it was exported from")
+    recognizer = Recognizer.load(source)
+    state = recognizer.state()
+    return recognizer.config, {row["name"]: state[row["tensor"]] for row in recognizer.artifact.parameters}
