@@ -57,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--subwords", type=int, metavar="N", help="spell in N subwords of the training texts, case and punctuation kept, in place of characters"
     )
     parser.add_argument("--initial", metavar="DIR|MODEL", help="start from what `train` wrote there, or from an exported model; groups that it lacks are drawn at random")
+    parser.add_argument(
+        "--trainable", metavar="GROUPS", help="train only these layer groups, by number or name, comma-separated (default: all)"
+    )
     parser.add_argument("--freeze", action="store_true", help="train only what --initial does not have, its new exits")
     parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
     parser.add_argument(
@@ -153,6 +156,7 @@ def run(args: argparse.Namespace) -> dict:
             seed=args.seed,
             initial=initial,
             freeze=args.freeze,
+            trainable=args.trainable,
             objective_of=_objective(args),
             workers=workers,
         )

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 from tqdm import trange
 
+from signatures.spec import group_of
 from tflite_asr.config import ModelConfig
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
@@ -18,8 +19,8 @@ from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.models.build import build_model
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.models.storage import save_model
-from tflite_asr.ops.log_mel import log_mel
 from tflite_asr.ops.stretches import in_one_loop
+from tflite_asr.quantization import Quantization
 from tflite_asr.training.batching import evaluation_batches, training_batches
 from tflite_asr.training.objective import Objective, own_loss
 from tflite_asr.training.spec_augment import spec_augment
@@ -36,8 +37,16 @@ def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
     return tf.maximum(0, (sample_counts - features.window_samples) // features.hop_samples + 1)
 
 
+def with_edges(samples: tf.Tensor, counts: tf.Tensor, config: ModelConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """Utterances [batch, n] and their counts [batch] with the silence on both sides that `Recognizer.features` adds."""
+    edge, size = config.edge_samples, samples.shape[1]
+    heard = tf.where(counts > 0, tf.minimum(counts + 2 * edge, size), tf.zeros_like(counts))
+    return tf.slice(tf.pad(samples, [[0, 0], [edge, 0]]), [0, 0], [-1, size]), heard
+
+
 def _training_step(
     objective: Objective,
+    features: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     config: ModelConfig,
     optimizer: keras.optimizers.Optimizer,
     seed: int,
@@ -51,7 +60,7 @@ def _training_step(
     @tf.function(jit_compile=True)
     def gradients(samples, sample_counts, tokens, token_counts):
         lengths = frame_counts(sample_counts, config)
-        frames = log_mel(samples, config.features)
+        frames = features(samples, sample_counts)
         drawn = tf.stack([seed, MOST_DRAWS * tf.cast(optimizer.iterations, tf.int32)])
         masked = spec_augment(frames, lengths, drawn, rows_of=(workers.index, workers.count))
         heard = tf.where(optimizer.iterations < plain_steps, frames, masked)
@@ -94,8 +103,9 @@ def _decoder(model: SpeechModel, batch: int):
             jit_compile=True,
         )
         def decode(samples, counts):
-            frames = log_mel(samples, config.features)
-            # the pause that a recording ends with, so that the last word comes out
+            # the pause that a recording ends with, so that the last word comes out, or silence on both sides
+            samples, counts = with_edges(samples, counts, config)
+            frames = model.features(samples, counts)
             lengths = tf.minimum(frame_counts(counts, config) + config.tail_frames, config.sizes.max_frames)
             lengths = tf.where(counts > 0, lengths, tf.zeros_like(lengths))
             with in_one_loop():
@@ -122,6 +132,7 @@ def fit(
     seed: int = 0,
     initial: dict[str, np.ndarray] | None = None,
     freeze: bool = False,
+    trainable: str | None = None,
     objective_of: Callable[[SpeechModel], Objective] | None = None,
     workers: Workers | None = None,
 ) -> dict:
@@ -144,6 +155,7 @@ def fit(
         seed: of weights, order and augmentation.
         initial: weights to start from, by tree path; those that are not in it are drawn at random.
         freeze: train only what is not in `initial`.
+        trainable: layer groups by number or name, comma-separated: only these train; None for all.
         objective_of: makes of the model what to minimise and train in place of its own loss.
         workers: that share each batch; all see the folder, the first one writes into it.
 
@@ -157,7 +169,7 @@ def fit(
     for name, value in initial.items():
         weights[name].assign(value)
     if objective_of is None:
-        free = [weight for name, weight in weights.items() if not (freeze and name in initial)]
+        free = _free(model, initial if freeze else {}, trainable)
         objective = own_loss(model, free, ctc_weight)
     else:
         objective = objective_of(model)
@@ -172,7 +184,7 @@ def fit(
     state.restore(tf.train.latest_checkpoint(str(folder / "resume")))
     record = _Record(folder, state, int(epoch_done)) if workers.chief else None
 
-    step = _training_step(objective, config, optimizer, seed, plain_epochs * steps_per_epoch, workers)
+    step = _training_step(objective, model.features, config, optimizer, seed, plain_epochs * steps_per_epoch, workers)
     batches = None
     row = {"epoch": int(epoch_done), "of": epochs}
     for epoch in range(int(epoch_done) + 1, epochs + 1):
@@ -197,6 +209,15 @@ def fit(
         model.set_weights(last)
         record.append(row)
     return record.rows[-1] if record and record.rows else row
+
+
+def _free(model: SpeechModel, frozen: Container[str], trainable: str | None) -> list[tf.Variable]:
+    """The weights that the model's own loss is to change: of the layer groups in `trainable`, numbers or names of them, those
+    whose names are not in `frozen`."""
+    groups = Quantization(trainable=trainable).trainable_groups([group.name for group in model.all_groups])
+    return [
+        weight for name, weight in model.named_weights().items() if group_of(name) in groups and name not in frozen
+    ]
 
 
 def _optimizer(learning_rate: float, total: int) -> keras.optimizers.Optimizer:

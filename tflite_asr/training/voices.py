@@ -18,6 +18,8 @@ LEAST_VARIANCE = 1e-3  # of a cepstrum; frames vary by about 1
 
 def background_voices(corpus: Corpus, seed: int) -> Mixture | None:
     """A mixture of recorded voices, of synthetic ones where there are no others; None when there is too little speech."""
+    if corpus.config.features.kind != "log_mel":
+        return None  # cepstra are those of log-mel frames
     from sklearn.mixture import GaussianMixture
 
     recorded = [u for u in corpus.utterances if not u.extra.get("synthetic")] or corpus.utterances
