@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -200,7 +201,12 @@ def test_exits_are_added_to_a_trained_model(whole, speech, capsys, monkeypatch):
     import tensorflow as tf
     from safetensors.numpy import load_file
 
-    folder, weights = whole
+    _, weights = whole
+    folder, licence = shutil.copytree(whole[0], speech / "licensed"), {"what": "weights", "licence": "MIT", "holder": "Ann", "source": "x"}
+    config = json.loads((folder / "config.json").read_text()) | {"licences": [licence]}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "LICENSE.of_others").write_text("MIT")
+    (folder / "grids.json").write_text("{}")
     monkeypatch.setattr("tflite_asr.training.voices.background_voices", lambda *_: None)
     tf.config.run_functions_eagerly(True)  # two steps are quicker than their compilation
     try:
@@ -214,6 +220,9 @@ def test_exits_are_added_to_a_trained_model(whole, speech, capsys, monkeypatch):
             same = {name for name in weights if np.array_equal(found[name], weights[name])}
             assert same == (set(weights) if options else set()), options
             assert np.any(found["exit_1/bias"])  # that starts as zeros
+            # what the weights came with goes along
+            assert (out / "LICENSE.of_others").read_text() == "MIT" and (out / "grids.json").read_text() == "{}"
+            assert json.loads((out / "config.json").read_text())["licences"] == [licence]
     finally:
         tf.config.run_functions_eagerly(False)
 

@@ -162,3 +162,23 @@ def test_truncated_weights_of_transformers(stored, tmp_path, refused):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
     assert "not a whole safetensors file" in refused(folder)
+
+
+def test_a_disk_that_fills_up_leaves_no_folder(tmp_path, refused, monkeypatch):
+    from tflite_asr.config import preset
+    from tflite_asr.importing import moonshine
+    from tflite_asr.models import build, storage
+
+    class Model:
+        def named_weights(self):
+            return {}
+
+    def full(folder, config, weights):
+        (folder / "weights.safetensors").write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(folder))
+
+    pieces = ("piece",) * preset("english").decoder.vocabulary_size
+    monkeypatch.setattr(moonshine, "read_moonshine", lambda _: moonshine.Imported({}, {}, pieces, {}, None))
+    monkeypatch.setattr(build, "build_model", lambda _: Model())
+    monkeypatch.setattr(storage, "save_model", full)
+    assert "No space left on device" in refused(tmp_path / "any.whl")

@@ -12,12 +12,13 @@ SOURCE holds the tiny English Moonshine (Jeffries et al. 2024, arXiv 2410.15608)
     DIR             encoder_model.ort, decoder_model_merged.ort and tokenizer.bin of it
     DIR             config.json, model.safetensors and tokenizer.json, as Hugging Face's transformers saves the model
 
-Nothing is downloaded. The files of moonshine-voice are checked by sha256; of a Hugging Face folder the licence is what its
-README.md or LICENSE says. Writes config.json (with the subwords and the licence), weights.safetensors, LICENSE.moonshine and,
-from moonshine-voice, grids.json: with it `export --quantize grid` stores the 8-bit weights again without loss.
+Nothing is downloaded. The files of moonshine-voice are checked by sha256; of a Hugging Face folder the licence is what
+its README.md or LICENSE says. The command writes config.json (with the subwords and the licence), weights.safetensors,
+LICENSE.moonshine and, from moonshine-voice, grids.json: with it `export --quantize grid` stores the 8-bit weights again
+without loss.
 
-The encoder and the decoder are imported. The CTC head of the first pass, over letters, is not in the source: it is drawn at
-random, always the same, and to be trained. Needs the extra `train`.
+The encoder and the decoder are imported. The source has no CTC head, the first pass over letters: it is drawn at random
+from a fixed seed and has to be trained. Needs the extra `train`.
 """
 
 import argparse
@@ -61,12 +62,15 @@ def describe(result: dict) -> str:
         if result["licence_file"]
         else "look it up before you pass the model on"
     )
-    exact = f"on 8-bit grids: {result['grids']} weights" if result["grids"] else "no 8-bit grids: `export --quantize grid` needs them"
+    grids, random = result["grids"], ", ".join(result["random"])
+    exact = f"on 8-bit grids: {grids} weights" if grids else "no 8-bit grids: `export --quantize grid` needs them"
     return "\n".join(
         [
-            f"{model}: {encoder:,} parameters of the encoder, {decoder:,} of the decoder over {result['subwords']:,} subwords; {exact}",
+            f"{model}: {encoder:,} parameters of the encoder, {decoder:,} of the decoder over {result['subwords']:,} "
+            f"subwords; {exact}",
             f"licence: {licence['licence']} ({licence['holder']}; {licence['source']}); {text}",
-            f"drawn at random (seed {result['seed']}): {', '.join(result['random'])}, the first pass; it hears nothing until it is trained",
-            f"next: tflite-asr train english --initial {model} --manifest M --out DIR, then tflite-asr export DIR --out NAME.tflite",
+            f"drawn at random (seed {result['seed']}): {random}, the first pass; it recognises nothing until it is trained",
+            f"next: tflite-asr train english --initial {model} --manifest M --out DIR,",
+            "      then tflite-asr export DIR --out NAME.tflite",
         ]
     )

@@ -30,7 +30,7 @@ DTYPES = ("float32", "float16", "bfloat16")
 
 
 def read_weights(folder: Path) -> dict[str, np.ndarray]:
-    """The weights by their names in transformers, float32, in the shapes of transformers; InputError for another model."""
+    """The weights by their names in transformers and in its shapes, float32; InputError for another model."""
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise InputError(f"{folder}: expected {', '.join(FILES)} in it; missing: {', '.join(missing)}")
@@ -59,7 +59,8 @@ def _check_config(path: Path) -> None:
         raise InputError(f"{path}: expected the configuration of a Moonshine model: {error!r}") from None
     for name, expected in TINY.items():
         if name in values and values[name] != expected:
-            raise InputError(f"{path}: {name}: expected {expected!r} (Moonshine tiny), got {values[name]!r} of a {kind!r} model")
+            got = f"{values[name]!r} of a {kind!r} model"
+            raise InputError(f"{path}: {name}: expected {expected!r} (Moonshine tiny), got {got}")
 
 
 def read_licence(folder: Path) -> tuple[str, bytes | None]:

@@ -61,7 +61,8 @@ def read_moonshine(source: str) -> Imported:
     if path.is_file():
         return _of_ort_files(read_wheel(path))
     if not path.is_dir():
-        raise InputError(f"{source}: no such file or folder; expected a wheel of {DISTRIBUTION}, a folder, or `{INSTALLED}`")
+        expected = f"a wheel of {DISTRIBUTION}, a folder, or `{INSTALLED}`"
+        raise InputError(f"{source}: no such file or folder; expected {expected}")
     if (path / "config.json").exists() or (path / "model.safetensors").exists():
         return _of_transformers(path)
     return _of_ort_files(read_folder(path))
@@ -144,7 +145,7 @@ def _licence(licence: str, source: str) -> dict[str, str]:
 
 
 def _decoder_with_cross(graph: Graph, where: str) -> Graph:
-    """The branch of the decoder that computes keys and values of cross-attention too, with the constants of both graphs."""
+    """The decoder's branch that computes the keys and values of cross-attention, with the constants of both graphs."""
     for node in graph.nodes:
         if node.op == "If" and "else_branch" in node.graphs:
             branch = node.graphs["else_branch"]
@@ -157,7 +158,9 @@ def _named(graph: Graph, prefix: str) -> Graph:
     norms = {"onnx::Mul_2080": "groupnorm.weight", "onnx::Add_2081": "groupnorm.bias"}  # [units, 1]
 
     def renamed(name: str) -> str:
-        return prefix + norms[name] if name in norms else prefix + name if re.match(r"layers\.|conv\d|layer_norm", name) else name
+        if name in norms:
+            return prefix + norms[name]
+        return prefix + name if re.match(r"layers\.|conv\d|layer_norm", name) else name
 
     values = {renamed(name): value[:, 0] if name in norms else value for name, value in graph.initializers.items()}
     nodes = tuple(dataclasses.replace(node, name=prefix + node.name.strip("/")) for node in graph.nodes)
@@ -166,8 +169,9 @@ def _named(graph: Graph, prefix: str) -> Graph:
 
 def _floats(graph: Graph) -> dict[str, np.ndarray]:
     """Weights that are stored as they are."""
-    values = {re.sub(r"_(add_tensor|merged_\d+)$", "", name): value for name, value in graph.initializers.items()}
-    return {name: value for name, value in values.items() if name.startswith("model.") and value.dtype == np.float32}
+    floats = {name: value for name, value in graph.initializers.items() if value.dtype == np.float32}
+    names = {name: re.sub(r"_(add_tensor|merged_\d+)$", "", name) for name in floats if name.startswith("model.")}
+    return {new: floats[name] for name, new in names.items()}
 
 
 def _kernels(graph: Graph) -> dict[str, tuple[np.ndarray, np.float32, np.uint8]]:
@@ -178,7 +182,8 @@ def _kernels(graph: Graph) -> dict[str, tuple[np.ndarray, np.float32, np.uint8]]
             for name in node.inputs:
                 base = name.removesuffix("_quantized")
                 if base != name and name in graph.initializers:
-                    scale, zero = (graph.initializers[f"{base}_{what}"].reshape(-1)[0] for what in ("scale", "zero_point"))
+                    scale = graph.initializers[f"{base}_scale"].reshape(-1)[0]
+                    zero = graph.initializers[f"{base}_zero_point"].reshape(-1)[0]
                     layer = re.sub(r"/MatMul_quant.*$", "", node.name).strip("/").replace("/", ".")
                     found[f"{layer}.weight"] = (graph.initializers[name], scale, zero)
     return found

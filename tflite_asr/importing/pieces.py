@@ -14,8 +14,10 @@ START = SPECIALS + BYTES
 
 
 def read_binary(content: bytes, where: str) -> tuple[str, ...]:
-    """Those of a tokenizer.bin: entries of a length and as many bytes. A length n of 128 or more goes on in the next byte m:
-    128 m + n - 128."""
+    """Those of a tokenizer.bin: entries of a length and as many bytes.
+
+    A length n of 128 or more goes on in the next byte m: 128 m + n - 128.
+    """
     entries, position = [], 0
     try:
         while position < len(content):
@@ -48,5 +50,6 @@ def read_tokenizer_json(path: Path) -> tuple[str, ...]:
         raise InputError(f"{path}: expected ids from 0 on without a gap, got {len(ids)} up to {max(ids, default=0)}")
     pieces = tuple(ids[number] for number in range(len(ids)))
     if pieces[: len(START)] != START:
-        raise InputError(f"{path}: expected {', '.join(SPECIALS)} and then 256 bytes such as <0x41> as its first tokens")
+        first = f"{', '.join(SPECIALS)} and then 256 bytes such as <0x41>"
+        raise InputError(f"{path}: expected {first} as its first tokens")
     return pieces

@@ -55,13 +55,15 @@ def read_wheel(path: Path) -> OrtFiles:
                 if name not in sizes:
                     raise InputError(f"{path}: expected {name} in it; {GET_IT}")
                 if sizes[name] > MAX_BYTES:
-                    raise InputError(f"{path}: {name}: expected at most {MAX_BYTES} bytes, got {sizes[name]}; {GET_IT}")
+                    found = f"expected at most {MAX_BYTES} bytes, got {sizes[name]}"
+                    raise InputError(f"{path}: {name}: {found}; {GET_IT}")
                 return wheel.read(name)
 
             about = email.message_from_bytes(read(metadata[0])) if metadata else {}
             name = str(about.get("Name", ""))
             if re.sub(r"[-_.]+", "-", name).lower() != DISTRIBUTION:
-                raise InputError(f"{path}: expected a wheel of {DISTRIBUTION}, got one of {name or 'no package'}; {GET_IT}")
+                got = name or "no package"
+                raise InputError(f"{path}: expected a wheel of {DISTRIBUTION}, got one of {got}; {GET_IT}")
             _check_version(str(path), str(about.get("Version", "")))
             return _checked(str(path), lambda file: read(f"{INSIDE}/{file}"))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -84,7 +86,8 @@ def read_folder(folder: Path) -> OrtFiles:
 
 def _check_version(what: str, version: str) -> None:
     if version != VERSION:
-        raise InputError(f"{what}: expected version {VERSION}, which holds the weights, got {version or 'none'}; {GET_IT}")
+        got = version or "none"
+        raise InputError(f"{what}: expected version {VERSION}, which holds the weights, got {got}; {GET_IT}")
 
 
 def _checked(where: str, read: Callable[[str], bytes]) -> OrtFiles:

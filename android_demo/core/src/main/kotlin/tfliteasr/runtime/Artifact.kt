@@ -16,6 +16,9 @@ data class Exit(val name: String, val group: String)
 /** What training these groups gained in earlier runs: [relativeWerReduction] of the word error rate. */
 data class Gain(val groups: Set<String>, val relativeWerReduction: Double)
 
+/** Whose weights [what] names, under which [licence], and the [source] that they were imported from. */
+data class Licence(val what: String, val licence: String, val holder: String, val source: String)
+
 /** Name, shape and dtype of a tensor that goes in or out. */
 data class TensorSpec(val name: String, val shape: List<Int>, val dtype: DType)
 
@@ -41,6 +44,7 @@ class Artifact(
     val gains: List<Gain> = emptyList(), // of earlier runs
     val planExits: Map<String, Int> = emptyMap(), // up to which exit, from 0, a plan trains
     val voices: Mixture? = null, // of many: what an owner's is compared with
+    val licences: List<Licence> = emptyList(), // of weights that others trained; an app shows them
 ) {
     /** Whether training can draw the weights back to what was shipped. */
     val pulls: Boolean get() = signatures["train"]?.inputs.orEmpty().any { it.name == "pull" }
@@ -107,10 +111,14 @@ class Artifact(
                 gains = if ("gains" in values) values.list("gains").map(::gain) else emptyList(),
                 planExits = exitsOf?.names?.associateWith { exitsOf.int(it) } ?: emptyMap(),
                 voices = if ("voices" in values) Mixture.fromJson(values.at("voices")) else null,
+                licences = if ("licences" in values) values.list("licences").map(::licence) else emptyList(),
             )
         }
 
         private fun gain(row: JsonObject) = Gain(row.strings("groups").toSet(), row.double("relative_wer_reduction"))
+
+        private fun licence(row: JsonObject) =
+            Licence(row.string("what"), row.string("licence"), row.string("holder"), row.string("source"))
 
         private fun <T> objects(values: JsonObject, make: (String, JsonObject) -> T): Map<String, T> =
             values.names.associateWith { make(it, values.at(it)) }
