@@ -3,13 +3,13 @@
 import base64
 import io
 import math
-import os
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import write_whole
 from tflite_asr.metrics import aligned_words
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def write_report(folder: Path, result: dict) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            _write(folder / name, content)
+            write_whole(folder / name, content)
     except OSError as error:
         raise InputError(f"{folder}: could not write the report ({error})") from error
     return folder / "report.html"
@@ -283,16 +283,6 @@ def _plot(draw: "Callable[[Axes, dict, list], None]", points: list[dict], colour
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)  # already gone by the rename, unless that failed
 
 
 def _data_url(png: bytes) -> str:

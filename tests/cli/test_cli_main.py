@@ -74,7 +74,7 @@ def test_an_error_of_the_program_is_not_hidden(monkeypatch):
 def test_interrupted_is_130(monkeypatch, capsys):
     failing(monkeypatch, KeyboardInterrupt())
     assert main(["inspect", "m"]) == 130
-    assert capsys.readouterr() == ("", "tflite-asr inspect: interrupted\n")
+    assert capsys.readouterr() == ("", "tflite-asr inspect: stopped\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["sing"], ["inspect"], ["inspect", "m", "--loud"], ["evaluate", "m"]])

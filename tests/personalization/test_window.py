@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +44,13 @@ def test_the_oldest_are_forgotten_on_disk_too(artifact, tmp_path):
 def test_disk_is_never_over_the_bytes_also_while_a_file_is_written(artifact, tmp_path, monkeypatch):
     """Watched at every rename, when the old files, the new one and its temporary name could be there together."""
     folder, most, seen = tmp_path / "w", 7000, []
-    replace = Path.replace
+    replace = os.replace
 
-    def watched(self, target):
+    def watched(source, target):
         seen.append(sum(path.stat().st_size for path in folder.iterdir()))
-        return replace(self, target)
+        return replace(source, target)
 
-    monkeypatch.setattr(Path, "replace", watched)
+    monkeypatch.setattr(os, "replace", watched)
     window = Window(folder, artifact, 100, most)
     random = np.random.default_rng(0)
     for index in range(40):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite_asr.audio.samples import check_not_silent, checked_samples
 from tflite_asr.errors import InputError
+from tflite_asr.files import check_readable
 
 Notify = Callable[[str], None]
 
-SILENT_PEAK = 1e-4  # -80 dB of full scale; a muted microphone stays below, a distant whisper does not
-ABSURD_PEAK = 8.0  # lossy decoders overshoot full scale a little; beyond this the samples were never scaled to it
 UNKNOWN_LENGTH_BYTES = 0x7FFFF000  # a WAV that was written to a pipe gives this length or a greater one
 
 
@@ -66,7 +66,8 @@ def read_audio(
     notify = notify or _ignore
     channels, file_rate = _decode(Path(path), place, max_seconds)
     samples = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
-    _check_samples(samples, place)
+    checked_samples(samples, place)
+    check_not_silent(samples, place)
     if channels.shape[1] > 1:
         notify(f"mixed {channels.shape[1]} channels down to one")
     if np.max(np.abs(samples)) > 1:
@@ -89,6 +90,7 @@ def _decode(path: Path, place: str, max_seconds: float | None) -> tuple[np.ndarr
 
     if not path.is_file():
         raise InputError(f"{place}: expected an audio file, there is none; correct the path")
+    check_readable(place, "an audio file", path)
     try:
         with soundfile.SoundFile(path) as file:
             expected, rate = file.frames, file.samplerate
@@ -114,14 +116,3 @@ def _is_cut_short(log: str) -> bool:
     if data and int(data[2]) < int(data[1]) < UNKNOWN_LENGTH_BYTES:
         return True
     return "Junk after the last page" in log
-
-
-def _check_samples(samples: np.ndarray, place: str) -> None:
-    bad = np.count_nonzero(~np.isfinite(samples))
-    if bad:
-        raise InputError(f"{place}: expected finite samples, {bad} are NaN or infinite; write the file again")
-    peak = float(np.max(np.abs(samples)))
-    if peak < SILENT_PEAK:
-        raise InputError(f"{place}: expected speech, got silence (peak {peak:.1g} of full scale); leave it out")
-    if peak > ABSURD_PEAK:
-        raise InputError(f"{place}: expected samples from -1 to 1, got a peak of {peak:g}; scale the float samples")

@@ -1,13 +1,15 @@
 """A folder of one's own recordings: prompts read aloud, a FLAC file each, and a manifest that `personalize` takes."""
 
+import io
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.audio.reading import SILENT_PEAK
+from tflite_asr.audio.samples import SILENT_PEAK
 from tflite_asr.data.manifest import read_manifest, write_manifest
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
 
 CLIPPED = 0.999
 LEAST_SECONDS = 0.2
@@ -49,10 +51,12 @@ class Recordings:
         audio = Path("audio") / f"{len(self.rows):04d}.flac"
         path = self.folder / audio
         path.parent.mkdir(parents=True, exist_ok=True)
+        sound = io.BytesIO()
+        soundfile.write(sound, samples, self.sample_rate, subtype="PCM_16", format="FLAC")
         try:
-            soundfile.write(path, samples, self.sample_rate, subtype="PCM_16")
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"{path}: cannot write the recording: {error.error_string}") from None
+            write_whole(path, sound.getvalue())
+        except OSError as error:
+            raise InputError(f"{path}: cannot write the recording: {error.strerror}") from None
         row = {"audio": audio.as_posix(), "text": self.next_prompt, "speaker": self.speaker}
         row["duration"] = round(len(samples) / self.sample_rate, 4)
         row["time"] = datetime.now().astimezone().isoformat(timespec="milliseconds")
@@ -75,10 +79,7 @@ def problem_of(samples: np.ndarray, sample_rate: int) -> str | None:
 
 def read_prompts(path: Path) -> list[str]:
     """The lines of a file that are not blank."""
-    try:
-        prompts = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a text file with a prompt a line, cannot read it: {error}") from None
+    prompts = [line.strip() for line in read_text(path, "a text file with a prompt a line").splitlines() if line.strip()]
     if not prompts:
         raise InputError(f"{path}: expected a prompt a line, got none")
     return prompts

@@ -1,7 +1,6 @@
 """Word error rate of models at each of their exits, and by the mean depth that exit policies go to."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import write_whole
 from tflite_asr.metrics import error_rates
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.evaluation import evaluate
@@ -90,9 +90,7 @@ def write_exits(folder: Path, curves: Sequence[Curves]) -> dict:
         "exits.png": _plot(curves),
     }
     for name, content in files.items():
-        temporary = folder / f".{name}.tmp"
-        temporary.write_bytes(content)
-        os.replace(temporary, folder / name)
+        write_whole(folder / name, content)
     return {"models": values, "table": str(folder / "exits.md"), "plot": str(folder / "exits.png")}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tflite_asr.benchmark.split import compare
 from tflite_asr.config import ModelConfig
+from tflite_asr.files import write_whole
 
 DEPTHS = (2, 4, 8, 16, 24)
 COLUMNS = ("layers", "parts", "whole_added_mb", "split_added_mb", "whole_seconds", "split_seconds")
@@ -52,7 +53,7 @@ def sweep(
         progress(f"{len(rows)}/{len(wanted)} {found}")
     by_parts, by_layers = rows[:depth], rows[depth:]
     table = folder / "table.md"
-    table.write_text(_table(by_parts) + "\n" + _table(by_layers), encoding="utf-8")
+    write_whole(table, (_table(by_parts) + "\n" + _table(by_layers)).encode())
     return {
         "parts": by_parts,
         "layers": by_layers,

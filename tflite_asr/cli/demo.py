@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.personalization.trainer import split
     from tflite_asr.runtime.recognizer import Recognizer
 
-    check_least(args, connect=1, seed=0, threads=1)
+    check_least(args, connect=1, threads=1)
     out = Path(args.out)
     recognizer = Recognizer.load("commands", threads=args.threads)
     if args.adapt is not None:

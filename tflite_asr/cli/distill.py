@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.runtime.memory import keep_freed_memory
 
-    check_least(args, connect=1, plain_epochs=0, steps=1, batch=1, beta=0, ctc_weight=0, seed=0)
+    check_least(args, connect=1, plain_epochs=0, steps=1, batch=1, beta=0, ctc_weight=0)
     if not 0 <= args.alpha <= 1:
         raise InputError(f"--alpha: expected 0 to 1, got {args.alpha}")
     if args.development_where and not args.development:

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.runtime.evaluation import evaluate, examples_of
     from tflite_asr.runtime.recognizer import Recognizer
 
-    check_least(args, connect=1, seed=0, threads=1)
+    check_least(args, connect=1, threads=1)
     policy = exit_policy(args)
     recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.checkpoint:

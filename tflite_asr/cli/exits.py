@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.runtime.evaluation import examples_of
     from tflite_asr.runtime.recognizer import Recognizer
 
-    check_least(args, connect=1, seed=0, threads=1)
+    check_least(args, connect=1, threads=1)
     utterances = read_manifests(args.manifest, args.where)
     curves = []
     for model in args.models:

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.quantization import Quantization
     from tflite_asr.training.voices import read_voices
 
-    check_least(args, replay_limit=1, connect=1, adapters=1, seed=0)
+    check_least(args, replay_limit=1, connect=1, adapters=1)
     utterances = read_manifests(args.replay, [])
     rehearsed = []  # what was shipped with an exported model
     if args.preset is not None:

@@ -6,15 +6,19 @@ No module here imports TensorFlow or the interpreter before `run` is called, so 
 """
 
 import argparse
+import contextlib
 import importlib
 import json
 import math
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from tflite_asr import __version__
+from tflite_asr.cli.interruption import Interruption
 from tflite_asr.errors import InputError
+from tflite_asr.files import only_writer
 
 COMMANDS = (
     "demo",
@@ -77,24 +81,53 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when interrupted."""
-    args = build_parser().parse_args(argv)
-    try:
-        result = args.module.run(args)
-        _print(args, result)
-        return 0
-    except KeyboardInterrupt:
-        problem, code = "interrupted", 130
-    except InputError as error:
-        problem, code = str(error), 2
-    except OSError as error:
-        problem, code = _told(error), 2
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in TRAIN_PACKAGES:
-            raise
-        problem, code = f"needs {error.name}, which is not installed: pip install 'tflite_asr[train]'", 2
-    print(f"tflite-asr {args.command}: {problem}", file=sys.stderr)
+    """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when it was stopped by Ctrl-C or
+    SIGTERM."""
+    program = "tflite-asr"
+    with Interruption() as interruption:
+        try:
+            args = build_parser().parse_args(argv)
+            program = f"tflite-asr {args.command}"
+            _check_seed(args)
+            with _out(args):
+                result = args.module.run(args)
+            _print(args, result)
+            return 0
+        except BaseException as error:
+            # libraries make exceptions of their own of an interruption: whatever ends the run after it is that
+            if interruption.came or isinstance(error, KeyboardInterrupt):
+                interruption.ignore_more()
+                problem, code = "stopped", 130
+            else:
+                problem, code = _problem(error), 2
+        print(f"{program}: {problem}", file=sys.stderr)
     return code
+
+
+def _problem(error: BaseException) -> str:
+    """Bad input, or what the system refused, in one line; anything else is raised again."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError):
+        return _told(error)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in TRAIN_PACKAGES:
+        return f"needs {error.name}, which is not installed: pip install 'tflite_asr[train]'"
+    raise error
+
+
+def _check_seed(args: argparse.Namespace) -> None:
+    """What every generator takes that a seed is given to."""
+    seed = getattr(args, "seed", None)
+    if seed is not None and not 0 <= seed < 2**32:
+        raise InputError(f"--seed: expected 0 to {2**32 - 1}, got {seed}")
+
+
+def _out(args: argparse.Namespace) -> contextlib.AbstractContextManager:
+    """Keeps other runs out of what the command writes; workers that share a training hold it themselves."""
+    out = getattr(args, "out", None)
+    if not out or getattr(args, "distribute", None):
+        return contextlib.nullcontext()
+    return only_writer(Path(out))
 
 
 def _print(args: argparse.Namespace, result: dict) -> None:

@@ -145,7 +145,7 @@ def settings_of(args: argparse.Namespace, connect: int):
     from tflite_asr.cli.arguments import check_learning_rate, check_least
     from tflite_asr.personalization.settings import Settings
 
-    check_least(args, epochs=1, patience=1, pull=0, replay=0, seed=0)
+    check_least(args, epochs=1, patience=1, pull=0, replay=0)
     check_learning_rate(args)
     return Settings(
         epochs=args.epochs,
@@ -176,7 +176,7 @@ def run(args: argparse.Namespace) -> dict:
         give_back_freed_memory()
     adapt = limited(read_manifest(args.adapt, args.where), args.limit, args.seed)
     test = read_manifest(args.test, args.test_where)
-    recognizer = Recognizer.load(args.model, threads=args.threads)
+    recognizer = Recognizer.load(args.model, threads=args.threads, return_memory=not args.keep_memory)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
     with Notices() as notices:

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.study.run import run_study
 
-    check_least(args, workers=1, connect=1, seed=0)
+    check_least(args, workers=1, connect=1)
     return run_study(_study(args), Path(args.out), engine=args.engine, workers=args.workers)
 
 

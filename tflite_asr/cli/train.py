@@ -84,9 +84,10 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
+    from tflite_asr.files import only_writer
     from tflite_asr.runtime.memory import keep_freed_memory
 
-    check_least(args, layers=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0, seed=0)
+    check_least(args, layers=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0)
     check_learning_rate(args)
     if args.development_where and not args.development:
         raise InputError("--development-where: expected --development with it, got none")
@@ -118,7 +119,9 @@ def run(args: argparse.Namespace) -> dict:
         initial = initial_weights(args.initial, config, whole=args.quantize_aware)
     folder.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()
-    with training_errors(folder):
+    # without --distribute the command line holds the folder already
+    held = only_writer(folder) if workers is not None and workers.chief else contextlib.nullcontext()
+    with held, training_errors(folder):
         if workers is None or workers.chief:
             write_voices(folder, corpus, args.seed)
         last = fit(
@@ -205,12 +208,13 @@ def check_resumes(folder: Path, config: "ModelConfig") -> None:
 
     from tflite_asr.config import ModelConfig
     from tflite_asr.errors import InputError
+    from tflite_asr.files import read_text
 
     path = folder / "config.json"
     if not path.exists():
         return
     try:
-        found = ModelConfig.from_json(json.loads(path.read_text(encoding="utf-8")))
+        found = ModelConfig.from_json(json.loads(read_text(path, "the description of a model")))
     except ValueError as error:  # InputError among them
         raise InputError(f"{path}: not the description of a model ({error}); give another --out or remove it") from None
     if found != config:

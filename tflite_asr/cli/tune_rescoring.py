@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.runtime.recognizer import Recognizer
     from tflite_asr.runtime.tuning import best_of, try_rescorings
 
-    check_least(args, connect=1, seed=0, threads=1)
+    check_least(args, connect=1, threads=1)
     recognizer = Recognizer.load(args.model, threads=args.threads)
     check_nbest(args.nbest, recognizer)
     corpus, clips = load_clips(read_manifest(args.manifest, args.where), recognizer.config, args.connect, args.seed)

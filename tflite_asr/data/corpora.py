@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text
 
 APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'"})
 
@@ -100,12 +101,7 @@ def _librispeech_genders(folder: Path) -> dict[str, str]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot read it: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8, byte {error.start} is not; copy the file again") from error
+    return read_text(path).rstrip("\n").split("\n")
 
 
 def _duration_seconds(audio: Path, place: str) -> float:

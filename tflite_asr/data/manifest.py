@@ -6,13 +6,14 @@ as NeMo writes it, does as well as `audio`. Paths are relative to the manifest's
 
 import json
 import math
-import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
 
 AUDIO_FIELDS = ("audio", "audio_filepath")
 OWN_FIELDS = (*AUDIO_FIELDS, "text", "duration", "speaker")
@@ -37,7 +38,8 @@ def read_manifest(path: str | Path, where: str | None = None) -> list[Utterance]
     Args:
         path: the manifest.
         where: keeps the rows whose fields have these values, such as `speaker=ann|bob,split=test`: the comma
-            means and, the bar or. Values are compared as strings. None keeps all.
+            means and, the bar or. Values are compared as strings; one that holds a comma or a bar stands in double
+            quotes, `speaker="Smith, John"`, or has a backslash before them. None keeps all.
     """
     path = Path(path)
     rows = _read_rows(path)
@@ -49,26 +51,20 @@ def read_manifest(path: str | Path, where: str | None = None) -> list[Utterance]
 def write_manifest(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as JSON Lines; the file is complete or it is not there."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def write(file: BinaryIO) -> None:
+        for row in rows:
+            file.write((json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-        os.replace(temporary, path)
+        write_whole(path, write)
     except OSError as error:
         raise InputError(f"{path}: cannot write the manifest: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """(place, row) of every line that is not blank."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: expected a manifest, cannot read it: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected a manifest in UTF-8, byte {error.start} is not; convert it") from error
+    text = read_text(path, "a manifest")
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -123,7 +119,7 @@ def _is_duration(value: Any) -> bool:
 def _filtered(rows: list[tuple[str, dict]], where: str, path: Path) -> list[tuple[str, dict]]:
     """The rows that pass a filter; every value it names must be there, so that a slip of the pen does not go unseen."""
     kept = rows
-    for term in where.split(","):
+    for term in _split(where, ","):
         field, equals, alternatives = (part.strip() for part in term.partition("="))
         if not field or not equals:
             raise InputError(f"filter {where!r}: expected field=value or field=value|value, got {term!r}")
@@ -131,7 +127,7 @@ def _filtered(rows: list[tuple[str, dict]], where: str, path: Path) -> list[tupl
         if not present:
             fields = _listed({field for _, row in rows for field in row})
             raise InputError(f"{path}: filter {where!r}: no row has the field {field!r}; there are {fields}")
-        wanted = {value.strip() for value in alternatives.split("|")}
+        wanted = {_unquoted(value.strip()) for value in _split(alternatives, "|")}
         absent = sorted(wanted - present)
         if absent:
             raise InputError(
@@ -146,6 +142,26 @@ def _filtered(rows: list[tuple[str, dict]], where: str, path: Path) -> list[tupl
             )
         kept = remaining
     return kept
+
+
+_PIECE = re.compile(r'\\[\\",|=]|"(?:\\[\\"]|[^"\\]|\\(?![\\"]))*"|.', re.DOTALL)  # an escape, a quoted text, a character
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts between separators that are neither quoted nor escaped."""
+    parts = [""]
+    for piece in _PIECE.findall(text):
+        if piece == separator:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
+
+
+def _unquoted(value: str) -> str:
+    """A value without its double quotes and the backslashes of its escapes."""
+    pieces = (piece[1:-1] if len(piece) > 1 and piece[0] == '"' else piece for piece in _PIECE.findall(value))
+    return "".join(re.sub(r'\\([\\",|=])', r"\1", piece) for piece in pieces)
 
 
 def _as_text(value: Any) -> str:

@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,8 +13,9 @@ from pathlib import Path
 import psutil
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
+from tflite_asr.processes import SAFE_PATH, python_module
 from tflite_asr.runtime.artifact import Artifact
-from tflite_asr.runtime.files import write_whole
 from tflite_asr.runtime.memory import HUGE_PAGES
 
 FORMAT = 1
@@ -108,7 +108,9 @@ def calibrated(artifact: Artifact, path: Path, threads: int, notice: Callable[[s
     """
     device = this_device(threads)
     try:
-        kept = Calibration.from_json(json.loads(path.read_text(encoding="utf-8")))
+        if not path.exists():
+            raise FileNotFoundError(path)
+        kept = Calibration.from_json(json.loads(read_text(path, "a calibration")))
         why = _why_not(kept, artifact, device)
         if why is None:
             return kept
@@ -148,8 +150,8 @@ def _why_not(kept: Calibration, artifact: Artifact, device: dict) -> str | None:
 
 
 def _run(artifact: Artifact, plan: str, threads: int) -> PlanCost:
-    command = [sys.executable, "-m", "tflite_asr.personalization.calibration_run", str(artifact.path), plan, str(threads)]
-    result = subprocess.run(command, capture_output=True, text=True, env=os.environ | HUGE_PAGES)
+    command = python_module("tflite_asr.personalization.calibration_run", str(artifact.path), plan, str(threads))
+    result = subprocess.run(command, capture_output=True, text=True, env=os.environ | SAFE_PATH | HUGE_PAGES)
     if result.returncode:
         raise InputError(f"{artifact.path}, plan {plan}: {(result.stderr.strip().splitlines() or ['no output'])[-1]}")
     values = json.loads(result.stdout.splitlines()[-1])

@@ -6,10 +6,10 @@ They are features of synthetic speech, so they hold nobody's voice.
 from collections.abc import Sequence
 from pathlib import Path
 
+from tflite_asr.files import write_whole
 from tflite_asr.personalization.stored import packed, read_stored
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Example
-from tflite_asr.runtime.files import write_whole
 
 
 def replay_path(tflite: Path) -> Path:

@@ -18,6 +18,7 @@ import numpy as np
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
 from tflite_asr.personalization.average import Epoch
 from tflite_asr.personalization.calibration import Calibration
 from tflite_asr.personalization.resources import Limits, Resources, ResourceSource
@@ -26,7 +27,6 @@ from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.trainer import Epochs, split
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.exits import ExitPolicy
-from tflite_asr.runtime.files import write_whole
 from tflite_asr.runtime.recognizer import Recognizer
 
 CHECKPOINT, STATE = "checkpoint.safetensors", "rounds.json"
@@ -223,10 +223,11 @@ class RoundsTrainer:
         if not path.exists():
             self.recognizer.save(checkpoint)
             return
+        text = read_text(path, "the state of rounds")
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+            state = json.loads(text)
             of, self.done, self.readings = state["of"], state["rounds"], state["resources"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not the state of rounds ({error}); remove it to begin anew") from None
         if of != self.of:
             raise InputError(

@@ -12,6 +12,7 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.data.time_order import check_time_order
 from tflite_asr.errors import InputError
+from tflite_asr.files import write_whole
 from tflite_asr.metrics import relative_reduction
 from tflite_asr.personalization.replay import read_replay
 from tflite_asr.personalization.rounds import CHECKPOINT, Rounds, RoundsTrainer, arriving
@@ -121,12 +122,7 @@ def run_session(
     if window:
         result["disk_bytes_max"] = window.disk_bytes_max
     result["report"] = str(write_report(folder, result))
-    temporary = folder / ".result.json.tmp"
-    try:
-        temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(folder / "result.json")
-    finally:
-        temporary.unlink(missing_ok=True)  # gone by the rename, unless that failed
+    write_whole(folder / "result.json", (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
     return result
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
-from tflite_asr.runtime.files import write_whole
+from tflite_asr.files import check_readable, read_text, write_whole
+from tflite_asr.runtime.description import NO_DIGEST, check_description, digest_matches
 from tflite_asr.text.tokenizer import CharacterTokenizer
 
-FORMAT = 1
+FORMAT = 2  # that is written; format 1 is read, and has no digest
+READ_FORMATS = (1, 2)
 ASSETS = Path(__file__).parent.parent / "assets"
 
 
@@ -39,6 +41,7 @@ class Artifact:
     plan_exits: dict[str, int] = field(default_factory=dict)  # up to which exit, from 0, a plan trains
     rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
+    format: int = FORMAT  # of NAME.json; kept when the description is written again
 
     @property
     def config(self) -> ModelConfig:
@@ -71,8 +74,8 @@ class Artifact:
 
     def to_json(self) -> dict:
         values = dataclasses.asdict(self)
-        del values["path"]
-        return {"format": FORMAT, **values}
+        del values["path"], values["format"]
+        return {"format": self.format, **values}
 
 
 def find(model: str | Path) -> Path:
@@ -86,18 +89,33 @@ def find(model: str | Path) -> Path:
     return path
 
 
-def read_artifact(model: str | Path) -> Artifact:
-    """Read NAME.json and check that it belongs to NAME.tflite."""
+def read_artifact(model: str | Path, *, accept_changes: bool = False) -> Artifact:
+    """Read NAME.json and check that it is as it was written and belongs to NAME.tflite.
+
+    Args:
+        model: a path, or the name of a shipped artifact.
+        accept_changes: take a description whose digest does not match, such as one that was edited by hand.
+    """
     path = find(model)
     description = path.with_suffix(".json")
     if not description.is_file():
         raise InputError(f"{path}: expected its description {description.name} beside it; copy both files")
+    text = read_text(description, "the description of an exported model")
     try:
-        values = json.loads(description.read_text(encoding="utf-8"))
-        found = values.pop("format")
-        if found != FORMAT:
-            raise InputError(f"{description}: expected format {FORMAT}, got {found}; export the model again")
+        values = json.loads(text)
+        if values.get("format") not in READ_FORMATS or type(values["format"]) is not int:
+            known = " or ".join(map(str, READ_FORMATS))
+            raise InputError(f"{description}: expected format {known}, got {values.get('format')!r}; export the model again")
+        if values["format"] >= 2:
+            if not accept_changes and not digest_matches(text):
+                raise InputError(
+                    f"{description}: was changed or damaged since it was written, its digest does not match; copy it again, "
+                    f"or `tflite-asr inspect {path} --accept` if you changed it"
+                )
+            values.pop("digest", None)
+        check_description(values)
         artifact = Artifact(**values, path=path)
+        artifact.config, artifact.make_tokenizer()  # InputError when they do not fit
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
@@ -112,13 +130,24 @@ def read_artifact(model: str | Path) -> Artifact:
 
 
 def write_description(artifact: Artifact) -> Path:
-    """Write NAME.json beside NAME.tflite, whose path it gives back; the former one stays until the new one is whole."""
+    """Write NAME.json beside NAME.tflite and return its path; the former one stays until the new one is whole."""
     path = artifact.path.with_suffix(".json")
-    write_whole(path, (json.dumps(artifact.to_json(), indent=1) + "\n").encode())
+    write_whole(path, description_of(artifact))
     return path
+
+
+def description_of(artifact: Artifact) -> bytes:
+    """The content of NAME.json; from format 2 on with its digest."""
+    values = artifact.to_json()
+    if artifact.format < 2:
+        return (json.dumps(values, indent=1) + "\n").encode()
+    values = {"format": values.pop("format"), "digest": NO_DIGEST, **values}
+    text = json.dumps(values, indent=1) + "\n"
+    return text.replace(NO_DIGEST, hashlib.sha256(text.encode()).hexdigest(), 1).encode()
 
 
 def sha256(path: Path) -> str:
     """Hexadecimal digest of a file."""
+    check_readable(path, "a .tflite file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tflite_asr.audio.samples import floats_of
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 
@@ -42,7 +43,8 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
         ):
             if not 1 <= length <= most:
                 raise InputError(f"{example.where or 'utterance'}: expected 1 to {most} {what}, got {length}")
-        batch["frames"][row, : len(example.frames)] = example.frames
+        frames = checked_frames(example.frames, config.features.mel_bands, example.where or "utterance")
+        batch["frames"][row, : len(example.frames)] = frames
         batch["frame_lengths"][row] = len(example.frames)
         batch["tokens"][row, : len(example.tokens)] = example.tokens
         batch["token_lengths"][row] = len(example.tokens)
@@ -57,9 +59,20 @@ def longest_examples(config: ModelConfig) -> list[Example]:
     return [Example(*row, "", "noise") for row in zip(frames, tokens)]
 
 
+def checked_frames(frames: object, mel_bands: int, where: str = "frames") -> np.ndarray:
+    """Log-mel frames [time, mel_bands] as float32; InputError unless they are finite floats of that shape."""
+    array = floats_of(frames, where, "log-mel frames")
+    if array.ndim != 2 or array.shape[1] != mel_bands:
+        raise InputError(f"{where}: expected frames [time, {mel_bands}], got shape {list(array.shape)}")
+    if not np.all(np.isfinite(array)):
+        raise InputError(f"{where}: expected finite frames, some are NaN or infinite")
+    return array.astype(np.float32, copy=False)
+
+
 def padded_frames(frames: np.ndarray, size: int, mel_bands: int) -> dict[str, np.ndarray]:
     """One utterance's inputs: frames [time, mel_bands] -> frames [1, size, mel_bands], frame_lengths [1] int32."""
-    if frames.ndim != 2 or len(frames) > size or frames.shape[1] != mel_bands:
+    frames = checked_frames(frames, mel_bands)
+    if len(frames) > size:
         raise InputError(f"expected frames of at most {size} x {mel_bands}, got shape {list(frames.shape)}")
     padded = np.zeros([1, size, mel_bands], np.float32)
     padded[0, : len(frames)] = frames

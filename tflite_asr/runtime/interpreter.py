@@ -1,5 +1,6 @@
 """Calls the signatures of a .tflite by name, through whichever TFLite runtime is given."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,9 @@ InterpreterFactory = Callable[..., object]
 
 class SignatureModel:
     """One interpreter, its variables shared by all signatures.
+
+    Threads may share it: their calls run one after the other, and results are copies of the interpreter's memory. A thread
+    that needs several calls without another thread's between them holds `lock`.
 
     Args:
         path: the .tflite.
@@ -30,6 +34,7 @@ class SignatureModel:
             raise InputError(f"{path}: the TFLite runtime cannot load it: {str(error).splitlines()[0]}") from None
         self._runners: dict[str, tuple[Callable, dict[str, dict]]] = {}
         self._path, self._factory, self._threads = path, interpreter, threads
+        self.lock = threading.RLock()
 
     def anew(self) -> "SignatureModel":
         """Another interpreter of the same file, its variables as they were shipped."""
@@ -48,7 +53,8 @@ class SignatureModel:
                     f"signature {name}, input {key}: expected {np.dtype(expected['dtype']).name} "
                     f"{np.asarray(expected['shape']).tolist()}, got {value.dtype.name} {list(value.shape)}"
                 )
-        return runner(**inputs)
+        with self.lock:
+            return runner(**inputs)
 
     def input_names(self, name: str) -> set[str]:
         """What a signature takes."""
@@ -56,10 +62,11 @@ class SignatureModel:
 
     def _runner(self, name: str) -> tuple[Callable, dict[str, dict]]:
         """A signature and the details of its inputs."""
-        if name not in self._runners:
-            available = self._interpreter.get_signature_list()
-            if name not in available:
-                raise InputError(f"{self._path}: no signature {name!r}; there are: {', '.join(sorted(available))}")
-            runner = self._interpreter.get_signature_runner(name)
-            self._runners[name] = runner, runner.get_input_details()
-        return self._runners[name]
+        with self.lock:
+            if name not in self._runners:
+                available = self._interpreter.get_signature_list()
+                if name not in available:
+                    raise InputError(f"{self._path}: no signature {name!r}; there are: {', '.join(sorted(available))}")
+                runner = self._interpreter.get_signature_runner(name)
+                self._runners[name] = runner, runner.get_input_details()
+            return self._runners[name]

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite_asr.audio.samples import check_not_silent, checked_samples
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
-from tflite_asr.runtime.batch import Example, collate, padded_frames
+from tflite_asr.runtime.batch import Example, checked_frames, collate, padded_frames
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
+from tflite_asr.runtime.memory import give_back_freed_memory
 from tflite_asr.runtime.plan import Plan, StepResult, run_step
 from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
 from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
@@ -28,9 +30,13 @@ class Recognizer:
     """An artifact and its interpreter.
 
     `Recognizer.load("commands")` loads a shipped artifact by name, `Recognizer.load("my.tflite")` a file.
+
+    Threads may share one. Each method sees and leaves the weights as if it were alone: a training step, a transcription, a
+    save runs from its beginning to its end before another thread's begins. Generators (`stream`, `exits`, `stream_two_pass`)
+    let others in between two chunks or exits.
     """
 
-    def __init__(self, artifact: Artifact, model: SignatureModel):
+    def __init__(self, artifact: Artifact, model: SignatureModel, *, return_memory: bool = True):
         self.artifact = artifact
         self.model = model
         self.config = artifact.config
@@ -42,38 +48,51 @@ class Recognizer:
         # whose the learned weights are; None: they are used for every voice
         self.owner: OwnerVoice | None = None
         self._shipped: SignatureModel | None = None
+        self._return_memory = return_memory
 
     @classmethod
     def load(
-        cls, path: str | Path, *, interpreter: InterpreterFactory | None = None, threads: int = 1
+        cls,
+        path: str | Path,
+        *,
+        interpreter: InterpreterFactory | None = None,
+        threads: int = 1,
+        return_memory: bool = True,
     ) -> "Recognizer":
-        """Read NAME.tflite and NAME.json; InputError when one is missing, damaged or not the other's."""
+        """Read NAME.tflite and NAME.json; InputError when one is missing, damaged or not the other's.
+
+        Args:
+            path: of the .tflite, or the name of a shipped artifact.
+            interpreter: the runtime's class; see `SignatureModel`.
+            threads: for one call.
+            return_memory: from the first step of a plan in parts on, the C allocator of this process returns freed blocks to
+                the system (`give_back_freed_memory`); without that, such a plan saves little memory. It costs page faults.
+        """
         artifact = read_artifact(path)
-        return cls(artifact, SignatureModel(artifact.path, interpreter, threads))
+        return cls(artifact, SignatureModel(artifact.path, interpreter, threads), return_memory=return_memory)
 
     def features(self, samples: np.ndarray) -> np.ndarray:
-        """samples [n] float32 in [-1, 1] at the model's rate -> log-mel frames [time, mel_bands].
+        """samples [n] float in [-1, 1] at the model's rate -> log-mel frames [time, mel_bands].
 
         Some frames of silence are added at the end, so that the last word comes out; an utterance that fills the
         model's longest gets none.
         """
         features, sizes = self.config.features, self.config.sizes
         most = features.samples_of(sizes.max_frames)
-        if samples.ndim != 1:
-            raise InputError(f"expected samples of one channel [n], got shape {list(samples.shape)}")
+        samples = checked_samples(samples)
         if len(samples) > most:
             raise InputError(
                 f"expected at most {most / features.sample_rate:.2f} s, got {len(samples) / features.sample_rate:.2f} s"
             )
-        if not np.all(np.isfinite(samples)):
-            raise InputError("expected finite samples, some are NaN or infinite")
         frames = min(features.frames_of(len(samples)) + self.config.tail_frames, sizes.max_frames)
         padded = np.zeros([1, most], np.float32)
         padded[0, : len(samples)] = samples
         return self.model.run("features", {"samples": padded})["frames"][0, :frames].copy()
 
     def example(self, samples: np.ndarray, text: str, where: str = "") -> Example:
-        """An utterance to train on: its features and its transcript's tokens."""
+        """An utterance to train on: the features of samples [n] float in [-1, 1], not silent, and its transcript's tokens."""
+        samples = checked_samples(samples, where or "samples")
+        check_not_silent(samples, where or "samples")
         tokens = self.tokenizer.encode(text, where=where)
         if len(tokens) > self.config.sizes.max_tokens:
             raise InputError(
@@ -83,7 +102,9 @@ class Recognizer:
 
     def hears_owner(self, frames: np.ndarray) -> bool:
         """Whether log-mel frames [time, mel_bands] are heard with the learned weights rather than the shipped ones."""
-        return self.owner is None or self.owner.speaks(frames)
+        frames = checked_frames(frames, self.config.features.mel_bands)
+        owner = self.owner
+        return owner is None or owner.speaks(frames)
 
     def transcribe(self, samples: np.ndarray, *, beam: bool = False) -> str:
         """What is said in samples [n] float32: greedily, or by beam search.
@@ -94,10 +115,11 @@ class Recognizer:
 
     def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False) -> str:
         """The same for log-mel frames [time, mel_bands]."""
-        model = self._model_for(frames)
-        if beam:
-            return self.tokenizer.decode(self._nbest(model, frames)[0].tokens)
-        return self._infer(model, frames, len(self.artifact.exits) - 1)
+        with self.model.lock:
+            model = self._model_for(frames)
+            if beam:
+                return self.tokenizer.decode(self._nbest(model, frames)[0].tokens)
+            return self._infer(model, frames, len(self.artifact.exits) - 1)
 
     def _infer(self, model: SignatureModel, frames: np.ndarray, exit: int) -> str:
         """What is said, greedily, at an exit."""
@@ -126,9 +148,10 @@ class Recognizer:
                 return self._infer(self._model_for(frames), frames, policy.exit), policy.exit
         elif last == 0:
             raise InputError(f"{self.artifact.path}: has no early exits to choose from")
-        for exit, (steps, text) in enumerate(self.exits(frames, beam=beam)):
-            if exit == last or policy.leaves(exit, steps):
-                return text(), exit
+        with self.model.lock:
+            for exit, (steps, text) in enumerate(self.exits(frames, beam=beam)):
+                if exit == last or policy.leaves(exit, steps):
+                    return text(), exit
 
     def exits(self, frames: np.ndarray, *, beam: bool = False) -> Iterator[tuple[np.ndarray | None, Callable[[], str]]]:
         """One exit after the other, of a model with early ones, for frames [time, mel_bands]: the log probabilities of the
@@ -188,10 +211,11 @@ class Recognizer:
 
     def candidates(self, frames: np.ndarray) -> list[Candidate]:
         """The first pass's n-best for frames [time, mel_bands], with what the second pass says of them."""
-        model = self._model_for(frames)
-        passes = self._two_passes(model)
-        passes.advance(model.run("encode", self._padded(frames)))
-        return passes.candidates()
+        with self.model.lock:
+            model = self._model_for(frames)
+            passes = self._two_passes(model)
+            passes.advance(model.run("encode", self._padded(frames)))
+            return passes.candidates()
 
     def transcribe_two_pass(self, frames: np.ndarray, rescoring: Rescoring | None = None) -> str:
         """What is said in frames [time, mel_bands], by both passes."""
@@ -216,9 +240,10 @@ class Recognizer:
 
     def _shipped_model(self) -> SignatureModel:
         """An interpreter whose weights stay as they were shipped, made when it is first needed."""
-        if self._shipped is None:
-            self._shipped = self.model.anew()
-        return self._shipped
+        with self.model.lock:
+            if self._shipped is None:
+                self._shipped = self.model.anew()
+            return self._shipped
 
     def _padded(self, frames: np.ndarray) -> dict[str, np.ndarray]:
         """A whole utterance's inputs."""
@@ -238,9 +263,10 @@ class Recognizer:
         """An output of `loss` whose last axis is the batch."""
         size = self.config.sizes.batch
         losses = []
-        for first in range(0, len(examples), size):
-            some = examples[first : first + size]
-            losses.append(self.model.run("loss", collate(some, self.config))[output][..., : len(some)].copy())
+        with self.model.lock:
+            for first in range(0, len(examples), size):
+                some = examples[first : first + size]
+                losses.append(self.model.run("loss", collate(some, self.config))[output][..., : len(some)].copy())
         return np.concatenate(losses, axis=-1)
 
     def train_step(
@@ -286,8 +312,12 @@ class Recognizer:
             "group_rates": np.asarray([rates[group] for group in self.groups], np.float32),
         }
         calls = self.plan(plan).needed({group for group, rate in rates.items() if rate != 0})
-        result = run_step(self.model, calls, inputs, two_passes=clip_globally)
-        self.skipped_updates += result.skipped
+        if len(calls) > 1 and self._return_memory:
+            give_back_freed_memory()
+            self._return_memory = False  # it holds for good
+        with self.model.lock:
+            result = run_step(self.model, calls, inputs, two_passes=clip_globally)
+            self.skipped_updates += result.skipped
         return result
 
     def plan(self, name: str) -> Plan:
@@ -306,7 +336,7 @@ class Recognizer:
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of the weights, optimizer slots and step, by tensor name."""
-        return {key: value.copy() for key, value in self.model.run("get_weights").items()}
+        return self.model.run("get_weights")
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Put back what `state` returned."""
@@ -314,9 +344,10 @@ class Recognizer:
 
     def save(self, path: str | Path) -> None:
         """Write a checkpoint, with the owner's voice where it is known; the former file stays until the new one is whole."""
-        state = self.state()
-        if self.owner:
-            state[OWNER_MEANS], state[OWNER_THRESHOLD] = self.owner.owner.means, np.float32(self.owner.threshold)
+        with self.model.lock:
+            state, owner = self.state(), self.owner
+        if owner:
+            state[OWNER_MEANS], state[OWNER_THRESHOLD] = owner.owner.means, np.float32(owner.threshold)
         save_checkpoint(path, state, artifact_sha256=self.artifact.tflite_sha256, step=int(state["step"]))
 
     def restore(self, path: str | Path) -> int:
@@ -329,9 +360,10 @@ class Recognizer:
             path, artifact_sha256=self.artifact.tflite_sha256, expected=expected, optional=voice
         )
         means, threshold = tensors.pop(OWNER_MEANS, None), tensors.pop(OWNER_THRESHOLD, None)
-        self.set_state(tensors)
-        self.owner = None
+        voice = None
         if means is not None and threshold is not None:
-            owner = dataclasses.replace(self.background, means=means)
-            self.owner = OwnerVoice(self.background, owner, float(threshold))
+            voice = OwnerVoice(self.background, dataclasses.replace(self.background, means=means), float(threshold))
+        with self.model.lock:
+            self.set_state(tensors)
+            self.owner = voice
         return step

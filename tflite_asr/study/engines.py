@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from tflite_asr.errors import InputError
+from tflite_asr.processes import leave_interrupts_to_the_parent
 
 ENGINES = ("local", "ray")
 RETRIES = 3  # of a task whose worker was lost
@@ -74,6 +75,7 @@ def _end_with_parent() -> None:
         multiprocessing.parent_process().join()
         os._exit(1)
 
+    leave_interrupts_to_the_parent()
     threading.Thread(target=wait, daemon=True).start()
 
 

@@ -5,8 +5,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tflite_asr.files import write_whole
 from tflite_asr.report import STYLE, figure_element
-from tflite_asr.runtime.files import write_whole
 from tflite_asr.study.task import MOBILE, SERVER
 
 if TYPE_CHECKING:

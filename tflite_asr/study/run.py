@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from tflite_asr.data.manifest import read_manifest
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_bytes, read_text, write_whole
 from tflite_asr.personalization.resources import read_trace
 from tflite_asr.runtime.artifact import read_artifact
-from tflite_asr.runtime.files import write_whole
 from tflite_asr.study.engines import run_tasks
 from tflite_asr.study.plan import Study
 from tflite_asr.study.speakers import read_speakers
@@ -109,7 +109,7 @@ def _check_same(folder: Path, study: Study) -> None:
     """
     settings = dataclasses.asdict(study) | {"tflite_sha256": read_artifact(study.model).tflite_sha256}
     for speech in (*settings["speech"], *([settings["others"]] if settings["others"] else [])):
-        speech["sha256"] = hashlib.sha256(Path(speech.pop("manifest")).read_bytes()).hexdigest()
+        speech["sha256"] = hashlib.sha256(read_bytes(speech.pop("manifest"), "a manifest")).hexdigest()
     for free in ("model", "environment", "subsets", "adapters"):  # where the file is; and more runs are of the same study
         del settings[free]
     path, settings = folder / "study.json", json.loads(_json(settings))
@@ -130,8 +130,9 @@ def _path(folder: Path, task: Task) -> Path:
 
 
 def _read(path: Path) -> dict:
+    text = read_text(path, "a result")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(text)
     except ValueError as error:
         raise InputError(f"{path}: not a result ({error}); remove it to run it again") from None
 
