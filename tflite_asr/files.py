@@ -139,10 +139,6 @@ def check_readable(place: Path | str, what: str, path: Path | None = None) -> No
 
 def unreadable(path: Path | str, what: str, error: OSError) -> InputError:
     """What the system refused, in one line."""
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return InputError(f"{path}: expected {what}, there is no such file; correct the path")
-    if isinstance(error, IsADirectoryError):
-        return InputError(f"{path}: expected {what}, got a folder")
     reason = (error.strerror or str(error) or type(error).__name__).lower()
     return InputError(f"{path}: expected {what}, cannot read it: {reason}")
 

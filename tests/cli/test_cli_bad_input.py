@@ -1,7 +1,9 @@
 """What evaluate, personalize, transcribe and demo say to bad input: one line, code 2, nothing written."""
 
+import dataclasses
 import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import soundfile
 
 from tflite_asr.cli.main import main
 from tflite_asr.runtime import artifact
+from tflite_asr.runtime.artifact import read_artifact, write_description
 from tflite_asr.runtime.recognizer import Recognizer
 
 RATE = 16000
@@ -286,8 +289,7 @@ def test_models(speech, own_model, capsys, how, command):
     elif how == "no description":
         description.unlink()
     elif how == "another's description":
-        values = json.loads(description.read_text())
-        description.write_text(json.dumps({**values, "tflite_sha256": "0" * 64}))
+        write_description(dataclasses.replace(read_artifact(own_model), tflite_sha256="0" * 64))
     elif how == "damaged":
         own_model.write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
     elif how == "cut":
@@ -351,15 +353,24 @@ def test_a_folder_that_cannot_be_written(speech, tiny_tflite, shipped, capsys, p
     assert str(speech / place) in refused(capsys, speech, arguments)
 
 
+def fill_disk(monkeypatch, name):
+    """Nothing can be put in the place of a file of this name any more."""
+    replace = os.replace
+
+    def full(source, target):
+        if Path(target).name == name:
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+
+
 def test_a_full_disk_leaves_the_earlier_checkpoint(speech, tiny_tflite, capsys, monkeypatch):
     arguments = command_line("personalize", tiny_tflite, speech, "--epochs", 1, "--no-augment")
     assert main(arguments) == 0
     capsys.readouterr()
 
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("tflite_asr.runtime.checkpoint.save_file", full)
+    fill_disk(monkeypatch, "checkpoint.safetensors")
     before = files(speech)
     assert main([*arguments, "--seed", "1"]) == 2
     out, problem = capsys.readouterr()
@@ -369,21 +380,10 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(speech, tiny_tflite, capsys, 
     assert main(command_line("evaluate", tiny_tflite, speech, "--checkpoint", speech / "out" / "checkpoint.safetensors")) == 0
 
 
-@pytest.mark.parametrize("what", ["report.html", ".result.json.tmp"])
+@pytest.mark.parametrize("what", ["report.html", "result.json"])
 def test_a_disk_that_fills_up_at_the_end_keeps_what_was_learned(speech, tiny_tflite, capsys, monkeypatch, what):
     arguments = command_line("personalize", tiny_tflite, speech, "--epochs", 1, "--no-augment")
-    written = {name: getattr(Path, name) for name in ("write_bytes", "write_text")}
-
-    def full(name):
-        def write(path, *content, **options):
-            if what in path.name:
-                raise OSError(errno.ENOSPC, "No space left on device", str(path))
-            return written[name](path, *content, **options)
-
-        return write
-
-    for name in written:
-        monkeypatch.setattr(Path, name, full(name))
+    fill_disk(monkeypatch, what)
     assert main(arguments) == 2
     problem = capsys.readouterr().err
     assert "Traceback" not in problem and "No space left" in problem.splitlines()[-1]
@@ -470,14 +470,7 @@ def test_utterances_out_of_the_order_of_time(speech, tiny_tflite, capsys):
 
 def test_a_disk_that_fills_up_leaves_a_whole_checkpoint(speech, tiny_tflite, capsys, monkeypatch):
     """The first utterances are stored and trained on, the fifth is not."""
-    replace = Path.replace
-
-    def full(self, target):
-        if Path(target).name == "00000004.safetensors":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", full)
+    fill_disk(monkeypatch, "00000004.safetensors")
     options = ("--window", 6, "--stride", 4, "--steps", 3, "--learning-rate", 0.01)
     assert main(command_line("personalize", tiny_tflite, speech, *options)) == 2
     told = capsys.readouterr().err.splitlines()[-1]

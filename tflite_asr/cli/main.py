@@ -123,9 +123,10 @@ def _check_seed(args: argparse.Namespace) -> None:
 
 
 def _out(args: argparse.Namespace) -> contextlib.AbstractContextManager:
-    """Keeps other runs out of what the command writes; workers that share a training hold it themselves."""
+    """Keeps other runs out of what the command writes; workers that share a training hold it themselves. A manifest is
+    written in one go at the end."""
     out = getattr(args, "out", None)
-    if not out or getattr(args, "distribute", None):
+    if not out or args.command == "manifest" or getattr(args, "distribute", None):
         return contextlib.nullcontext()
     return only_writer(Path(out))
 

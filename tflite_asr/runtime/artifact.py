@@ -10,7 +10,7 @@ from pathlib import Path
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.files import check_readable, read_text, write_whole
-from tflite_asr.runtime.description import NO_DIGEST, check_description, digest_matches
+from tflite_asr.runtime.description import check_description, digest_matches, with_digest
 from tflite_asr.text.tokenizer import CharacterTokenizer
 
 FORMAT = 2  # that is written; format 1 is read, and has no digest
@@ -141,9 +141,7 @@ def description_of(artifact: Artifact) -> bytes:
     values = artifact.to_json()
     if artifact.format < 2:
         return (json.dumps(values, indent=1) + "\n").encode()
-    values = {"format": values.pop("format"), "digest": NO_DIGEST, **values}
-    text = json.dumps(values, indent=1) + "\n"
-    return text.replace(NO_DIGEST, hashlib.sha256(text.encode()).hexdigest(), 1).encode()
+    return with_digest(values).encode()
 
 
 def sha256(path: Path) -> str:

@@ -12,6 +12,7 @@ byte counts.
 """
 
 import hashlib
+import json
 import math
 import re
 from typing import Any
@@ -40,6 +41,13 @@ _SCHEMA = {  # a list holds one kind of item; {str: x} any names; ? marks what m
     "rescoring?": ({"weight": float, "per_label": bool, "nbest?": (int, None)}, None),
     "voices?": ({"weights": [float], "means": [[float]], "variances": [[float]]}, None),
 }
+
+
+def with_digest(values: dict) -> str:
+    """The text of NAME.json; values begin with `format`, 2 or more, and have no digest yet."""
+    values = {"format": values["format"], "digest": NO_DIGEST, **values}
+    text = json.dumps(values, indent=1) + "\n"
+    return text.replace(NO_DIGEST, hashlib.sha256(text.encode()).hexdigest(), 1)
 
 
 def digest_matches(text: str) -> bool:

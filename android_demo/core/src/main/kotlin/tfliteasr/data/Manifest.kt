@@ -4,7 +4,7 @@ import java.io.File
 import tfliteasr.InputError
 import tfliteasr.Json
 import tfliteasr.JsonObject
-import tfliteasr.runtime.reading
+import tfliteasr.readText
 import tfliteasr.writeTextAtomically
 
 /**
@@ -17,7 +17,7 @@ data class Utterance(val audio: File, val text: String, val speaker: String?, va
 
 /** The utterances of a manifest, JSON Lines with `audio` and `text`, in its order; no audio file is opened. */
 fun readManifest(path: File): List<Utterance> {
-    val lines = reading({ "$path: expected a manifest, cannot read it: $it" }) { path.readLines() }
+    val lines = readText(path, "a manifest").split('\n')
     val rows = lines.mapIndexedNotNull { index, line ->
         if (line.isBlank()) null else utterance(JsonObject.parse(line, "$path:${index + 1}"), path)
     }

@@ -42,6 +42,7 @@ fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
     for ((row, example) in examples.withIndex()) {
         checkLength(example, "frames", example.frames.length, sizes.maxFrames)
         checkLength(example, "tokens", example.tokens.size, sizes.maxTokens)
+        checkFinite(example.frames, example.where.ifEmpty { "utterance" })
         frames.put(row * sizes.maxFrames * bands, example.frames.values)
         tokens.put(row * sizes.maxTokens, example.tokens)
         frameLengths[row] = example.frames.length
@@ -61,11 +62,16 @@ private fun checkLength(example: Example, what: String, length: Int, most: Int) 
     }
 }
 
+private fun checkFinite(frames: Frames, where: String) {
+    if (!frames.values.all { it.isFinite() }) throw InputError("$where: expected finite frames, some are NaN or infinite")
+}
+
 /** One utterance's inputs: frames [1, size, mel_bands], frame_lengths [1] int32. */
 fun paddedFrames(frames: Frames, size: Int, melBands: Int): Map<String, Tensor> {
     if (frames.length > size || frames.melBands != melBands) {
         throw InputError("expected frames of at most $size x $melBands, got ${frames.length} x ${frames.melBands}")
     }
+    checkFinite(frames, "frames")
     return mapOf(
         "frames" to Tensor.floats(1, size, melBands).put(0, frames.values),
         "frame_lengths" to Tensor.ints(1).put(0, intArrayOf(frames.length)),

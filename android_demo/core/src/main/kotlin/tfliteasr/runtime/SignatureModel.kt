@@ -18,3 +18,16 @@ interface SignatureModel : AutoCloseable {
     /** Another interpreter of the same file, its variables as they were shipped. */
     fun anew(): SignatureModel
 }
+
+/** The same for several threads: calls are made one after the other. Several calls without another's between hold [this] locked. */
+class SharedModel(private val model: SignatureModel) : SignatureModel {
+    @Synchronized
+    override fun run(name: String, inputs: Map<String, Tensor>, outputs: Collection<String>?): Map<String, Tensor> =
+        model.run(name, inputs, outputs)
+
+    @Synchronized
+    override fun anew(): SignatureModel = SharedModel(model.anew())
+
+    @Synchronized
+    override fun close() = model.close()
+}

@@ -39,8 +39,8 @@ class ModelTest {
             json.writeText(text.take(part))
             assertTrue(told { Artifact.read(tflite) }.startsWith("$json: "))
         }
-        json.writeText(text.replaceFirst("\"format\": 1", "\"format\": 2"))
-        assertTrue("expected format 1, got 2; export the model again" in told { Artifact.read(tflite) })
+        json.writeText(text.replaceFirst(Regex("\"format\": [12]"), "\"format\": 3"))
+        assertTrue("expected format 1 or 2, got 3; export the model again" in told { Artifact.read(tflite) })
         json.delete()
         assertTrue("expected its description commands.json beside it" in told { Artifact.read(tflite) })
         assertTrue("no such .tflite file" in told { Artifact.read(folder.resolve("none.tflite")) })
