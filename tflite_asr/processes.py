@@ -1,7 +1,10 @@
 """Python processes that the package starts."""
 
+import contextlib
+import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 # a file in the current folder that is named as a module of the standard library is not imported in its place
@@ -14,6 +17,21 @@ def python_module(module: str, *arguments: str, python: str = sys.executable) ->
     environment."""
     code = f"import runpy, sys; sys.path.append({str(ROOT)!r}); runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     return [python, "-c", code, *arguments]
+
+
+@contextlib.contextmanager
+def safe_path() -> Iterator[None]:
+    """For workers of `multiprocessing`, which are started with this process's environment."""
+    former = {name: os.environ.get(name) for name in SAFE_PATH}
+    os.environ.update(SAFE_PATH)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def leave_interrupts_to_the_parent() -> None:

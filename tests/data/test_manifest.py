@@ -77,10 +77,32 @@ def people(tmp_path):
         ("speaker=ann|eve,split=test", ["ann test", "eve test"]),
         (" split = test , speaker = eve ", ["eve test"]),
         ("age=7,speaker=bob", ["bob train"]),
+        ('speaker="ann"|eve , split="test"', ["ann test", "eve test"]),
     ],
 )
 def test_filters(people, where, texts):
     assert [utterance.text for utterance in read_manifest(people, where)] == texts
+
+
+@pytest.mark.parametrize(
+    ("speaker", "where"),
+    [
+        ("Smith, John", 'speaker="Smith, John"'),
+        ("Smith, John", r"speaker=Smith\, John"),
+        ("a|b", 'speaker="a|b"|other'),
+        ("a|b", r"speaker=a\|b"),
+        ("a=b", "speaker=a=b"),
+        ('say "x, y"', r'speaker="say \"x, y\""'),
+        ('5"', 'speaker=5"'),
+        (" padded ", 'speaker=" padded "'),
+        ("C:\\dir", r"speaker=C:\dir"),
+        ("end\\", r"speaker=end\\"),
+    ],
+)
+def test_filters_for_values_that_hold_separators(tmp_path, speaker, where):
+    rows = [{"audio": "x.wav", "text": "it", "speaker": speaker}, {"audio": "x.wav", "text": "no", "speaker": "other"}]
+    kept = read_manifest(written(tmp_path, *rows), f"{where},audio=x.wav")
+    assert "it" in [utterance.text for utterance in kept] and len(kept) == 1 + ("other" in where)
 
 
 @pytest.mark.parametrize(

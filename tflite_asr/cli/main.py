@@ -47,6 +47,11 @@ COMMANDS = (
 TRAIN_PACKAGES = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "tensorboard")
 
 
+# of every option that takes F=V
+WHERE = """F=V keeps the rows of a manifest whose field has that value: F=V,G=W where both hold, F=V|W one of two values. A value
+that holds a comma or a bar stands in double quotes, 'speaker="Smith, John"', or has a backslash before them."""
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Each command and its summary in one line: argparse forgets that commands are indented further than options."""
 
@@ -73,6 +78,8 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
+        if any(action.metavar == "F=V" for action in command._actions):
+            command.epilog = WHERE
         command.add_argument(
             "--json", action="store_true", help="print the result as one JSON object on standard output"
         )

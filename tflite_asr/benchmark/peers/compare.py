@@ -14,7 +14,7 @@ from pathlib import Path
 from tflite_asr.benchmark.peers.prepare import prepare
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
-from tflite_asr.processes import SAFE_PATH, leave_interrupts_to_the_parent, python_module
+from tflite_asr.processes import SAFE_PATH, leave_interrupts_to_the_parent, python_module, safe_path
 from tflite_asr.runtime.memory import HUGE_PAGES
 
 ONE_THREAD = {
@@ -103,7 +103,7 @@ def compare(
 
 def _alone(function: Callable, *arguments):
     """Call it in a process of its own, so that TensorFlow's memory is gone when the measuring starts."""
-    with multiprocessing.get_context("spawn").Pool(1, leave_interrupts_to_the_parent) as pool:
+    with safe_path(), multiprocessing.get_context("spawn").Pool(1, leave_interrupts_to_the_parent) as pool:
         return pool.apply(function, arguments)
 
 
