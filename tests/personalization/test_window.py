@@ -1,6 +1,5 @@
 import errno
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,7 +94,7 @@ def test_a_full_disk_leaves_what_was_there(artifact, tmp_path, monkeypatch):
     def full(self, target):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(InputError, match="00000001.safetensors: could not store an utterance: No space left"):
         window.add(example(1))
     assert [path.name for path in (tmp_path / "w").iterdir()] == ["00000000.safetensors"]
