@@ -7,6 +7,9 @@ import threading
 from types import FrameType
 
 
+AGAIN_SECONDS = 0.05
+
+
 class Interruption:
     """While the `with` block runs, SIGINT and SIGTERM raise KeyboardInterrupt in the main thread, and `came` tells that one did.
 
@@ -47,7 +50,9 @@ class Interruption:
 
     def _dropped(self, dropped: "sys.UnraisableHookArgs") -> None:
         if self.came and isinstance(dropped.exc_value, KeyboardInterrupt):
-            _thread.interrupt_main()
+            again = threading.Timer(AGAIN_SECONDS, _thread.interrupt_main)  # not here, where it would be dropped too
+            again.daemon = True
+            again.start()
         elif not self.came:
             self._unraisable(dropped)
 
