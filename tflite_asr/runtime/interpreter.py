@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.errors import InputError
+from tflite_asr.runtime.notices import without_notices
 
 # called with model_path=, num_threads=
 InterpreterFactory = Callable[..., object]
@@ -87,5 +88,8 @@ class SignatureModel:
             details = runner.get_input_details()
             if any(len(tensor["shape"]) == 0 for tensor in details.values()):
                 runner._interpreter_wrapper = _NeverResizing(runner._interpreter_wrapper)
+            if not self._runners:  # with the first allocation, delegates are made, which the runtime has to say
+                with without_notices():
+                    runner._interpreter_wrapper.AllocateTensors(runner._subgraph_index)
             self._runners[name] = runner, details
         return self._runners[name]
