@@ -26,6 +26,8 @@ def plausible_inputs(artifact, name):
             inputs[key] = np.full(shape, lengths.get(key, 1), np.int32)
         else:
             inputs[key] = np.asarray(0.1 * random.standard_normal(shape), np.float32)
+        if key == "rows":
+            inputs[key] = np.ones(shape, np.float32)
     return inputs
 
 

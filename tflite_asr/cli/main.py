@@ -16,7 +16,7 @@ from typing import Any
 
 from tflite_asr import __version__
 from tflite_asr.errors import InputError
-from tflite_asr.runtime.notices import LEVEL
+from tflite_asr.runtime.notices import LEVEL, QuietImport
 
 COMMANDS = (
     "demo",
@@ -88,6 +88,8 @@ def main(argv: list[str] | None = None) -> int:
     if not args.verbose:
         os.environ.setdefault(LEVEL, "3")  # child processes have it too
         logging.disable(logging.WARNING)
+        if "tensorflow" not in sys.modules:
+            sys.meta_path.insert(0, QuietImport("tensorflow"))
     try:
         result = args.module.run(args)
         _print(args, result)
