@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import importlib
 import json
+import logging
 import math
 import os
 import sys
@@ -19,6 +20,7 @@ from tflite_asr import __version__
 from tflite_asr.cli.interruption import Interruption
 from tflite_asr.errors import InputError
 from tflite_asr.files import only_writer
+from tflite_asr.runtime.notices import LEVEL, QuietImport
 
 COMMANDS = (
     "demo",
@@ -83,6 +85,9 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--json", action="store_true", help="print the result as one JSON object on standard output"
         )
+        command.add_argument(
+            "--verbose", action="store_true", help="show what TensorFlow and the TFLite runtime log on standard error"
+        )
         command.set_defaults(module=module)
     return parser
 
@@ -91,10 +96,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when it was stopped by Ctrl-C or
     SIGTERM."""
     program = "tflite-asr"
+    logged = logging.root.manager.disable
     with Interruption() as interruption:
         try:
             args = build_parser().parse_args(argv)
             program = f"tflite-asr {args.command}"
+            if not args.verbose:
+                _mute_libraries()
             _check_seed(args)
             with _out(args):
                 result = args.module.run(args)
@@ -107,8 +115,18 @@ def main(argv: list[str] | None = None) -> int:
                 problem, code = "stopped", 130
             else:
                 problem, code = _problem(error), 2
+        finally:
+            logging.disable(logged)
         print(f"{program}: {problem}", file=sys.stderr)
     return code
+
+
+def _mute_libraries() -> None:
+    """Keep TensorFlow's and the TFLite runtime's own words off the terminal; child processes do so too."""
+    os.environ.setdefault(LEVEL, "3")
+    logging.disable(logging.WARNING)
+    if "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, QuietImport("tensorflow"))
 
 
 def _problem(error: BaseException) -> str:

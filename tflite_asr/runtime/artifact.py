@@ -13,8 +13,8 @@ from tflite_asr.files import check_readable, read_text, write_whole
 from tflite_asr.runtime.description import check_description, digest_matches, with_digest
 from tflite_asr.text.tokenizer import CharacterTokenizer
 
-FORMAT = 2  # that is written; format 1 is read, and has no digest
-READ_FORMATS = (1, 2)
+FORMAT = 2  # since 2, inputs have at least one dimension, a file answers invalid lengths and labels, there is a digest
+FORMATS = (1, FORMAT)  # that are read
 ASSETS = Path(__file__).parent.parent / "assets"
 
 
@@ -103,9 +103,9 @@ def read_artifact(model: str | Path, *, accept_changes: bool = False) -> Artifac
     text = read_text(description, "the description of an exported model")
     try:
         values = json.loads(text)
-        if values.get("format") not in READ_FORMATS or type(values["format"]) is not int:
-            known = " or ".join(map(str, READ_FORMATS))
-            raise InputError(f"{description}: expected format {known}, got {values.get('format')!r}; export the model again")
+        if values.get("format") not in FORMATS or type(values["format"]) is not int:
+            expected = " or ".join(map(str, FORMATS))
+            raise InputError(f"{description}: expected format {expected}, got {values.get('format')!r}; export the model again")
         if values["format"] >= 2:
             if not accept_changes and not digest_matches(text):
                 raise InputError(

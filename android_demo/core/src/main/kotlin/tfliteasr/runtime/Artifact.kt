@@ -57,7 +57,8 @@ class Artifact(
         signatures[name] ?: throw InputError("$path: no signature $name; there are ${signatures.keys.joinToString()}")
 
     companion object {
-        private val FORMATS = 1L..2L // the first has no digest
+        /** That are read; in format 1, inputs of one value have no dimensions and there is no digest. */
+        val FORMATS = listOf(1L, 2L)
         private val NO_DIGEST = "0".repeat(64)
         private val BEGINNING = Regex("^\\{\n \"format\": [0-9]+,\n \"digest\": \"([0-9a-f]{64})\",\n")
 
@@ -100,7 +101,8 @@ class Artifact(
         fun fromJson(values: JsonObject, path: File): Artifact {
             val format = values.long("format")
             if (format !in FORMATS) {
-                throw InputError("${values.place}: expected format 1 or 2, got $format; export the model again")
+                val expected = FORMATS.joinToString(" or ")
+                throw InputError("${values.place}: expected format $expected, got $format; export the model again")
             }
             if (format == 1L && "digest" in values) throw InputError("${values.place}: unexpected field digest")
             val signatures = objects(values.at("signatures")) { name, signature ->
