@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tflite_asr.audio.reading import Notify, read_audio
+from tflite_asr.audio.reading import Notify
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
 
@@ -69,7 +69,7 @@ def atypical_rows(
     for number, utterance in enumerate(utterances):
         if utterance.speaker is None:
             raise InputError(f"{utterance.where}: expected a 'speaker', each gets a manner of speaking of its own")
-        samples = read_audio(utterance.audio, sample_rate, where=utterance.where, notify=notify)
+        samples = utterance.read(sample_rate, notify=notify)
         changed = make_atypical(
             samples, sample_rate, draw_atypical(utterance.speaker, seed), np.random.default_rng([seed, number])
         )
