@@ -22,6 +22,8 @@ def home_folder() -> Path | None:
 def give_caches() -> None:
     """Let numba and matplotlib write below the system's temporary folder when the home folder cannot be written to."""
     missing = {variable for variable, folder in _CACHES.items() if variable not in os.environ and not _writable(folder)}
+    if home_folder() is None and "XDG_CACHE_HOME" not in os.environ:
+        missing.add("XDG_CACHE_HOME")  # librosa asks for it at its import
     for variable in missing:
         folder = Path(tempfile.gettempdir()) / f"tflite_asr-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
         try:

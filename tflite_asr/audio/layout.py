@@ -38,7 +38,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Layout:
-    """The recordings of a file in their order."""
+    """The recordings of a file in their order; none where it holds no samples."""
 
     streams: tuple[Stream, ...]
     notices: tuple[str, ...] = ()
@@ -245,6 +245,8 @@ def _flac(content: mmap.mmap) -> Layout:
         info = int.from_bytes(content[marker + 18 : marker + 26], "big")
         declared, rate = info & (1 << 36) - 1, info >> 44
         held = _flac_samples(content, marker, end)
+        if held == 0 and declared == 0:
+            continue  # to libsndfile it would be one of unknown length
         patches = ()
         if held is not None and held != declared:
             if declared > held + SLACK_SECONDS * rate:
@@ -257,13 +259,15 @@ def _flac(content: mmap.mmap) -> Layout:
 
 
 def _flac_samples(content: mmap.mmap, marker: int, end: int) -> int | None:
-    """How many samples the last frame of a FLAC stream ends with; None when no frame is found."""
+    """How many samples a FLAC stream has by its last frame, 0 without any; None when no frame is found in what is there."""
     at = marker + 4
     while True:  # metadata blocks
         last, size = content[at] & 0x80, int.from_bytes(content[at + 1 : at + 4], "big")
         at += 4 + size
         if last or at >= end:
             break
+    if at >= end:
+        return 0
     block = int.from_bytes(content[marker + 8 : marker + 10], "big")
     first, position = content[at : at + 2], end
     while first and (position := content.rfind(first, at, position)) >= 0:
