@@ -12,6 +12,7 @@ from tflite_asr.audio.layout import SLACK_SECONDS, Layout, Stream
 from tflite_asr.errors import InputError
 
 BLOCK_FRAMES = 1 << 16
+MOST_SECONDS = 1e6  # eleven days
 SAMPLE_RATES = (1_000, 1_000_000)  # beyond these a header is damaged, and resampling would fill the memory
 MOST_CHANNELS = 64
 PAST_END_SECONDS = 0.1  # that a segment may reach past the end of its file: durations are rounded
@@ -133,8 +134,8 @@ def _opened(path: Path, layout: Layout, stream: Stream, place: str) -> Iterator:
 
 
 def _known(file) -> bool:
-    """Whether the header gives a length: libsndfile's greatest stands for none."""
-    return file.frames < 1 << 62
+    """Whether the header gives a length that can be: libsndfile's greatest stands for none, and damage makes great ones."""
+    return file.frames < MOST_SECONDS * file.samplerate
 
 
 def _read(file, most: int | None, exactly: bool = False) -> np.ndarray:

@@ -22,6 +22,7 @@ class Run:
     frames: int  # without that of the Xing header
     xing_at: int | None  # position of the Xing header's tag
     declared_frames: int | None  # what it says
+    tells_bytes: bool  # whether it tells the bytes of all frames too
     sizes: set[int] = field(default_factory=set)  # of its frames, in bytes and without padding
 
     @property
@@ -49,8 +50,8 @@ def runs(content, start: int) -> list[Run]:
             declared = None
             if xing is not None:
                 flags, count = struct.unpack_from(">II", content, xing + 4)
-                declared = count if flags & 3 == 3 else None  # frames, and bytes behind them
-            found.append(Run(at, at + size, key, 0, xing, declared))
+                declared = count if flags & 1 else None
+            found.append(Run(at, at + size, key, 0, xing, declared, xing is not None and flags & 3 == 3))
             if xing is not None:
                 continue
         found[-1].frames += 1
@@ -65,7 +66,8 @@ def runs(content, start: int) -> list[Run]:
 def corrected(run: Run) -> tuple[tuple[int, bytes], ...]:
     """What to write over a run's bytes so that its Xing header tells its frames."""
     frames_at = run.xing_at - run.start + 8
-    return (frames_at, struct.pack(">I", run.frames)), (frames_at + 4, struct.pack(">I", run.end - run.start))
+    patches = (frames_at, struct.pack(">I", run.frames)), (frames_at + 4, struct.pack(">I", run.end - run.start))
+    return patches if run.tells_bytes else patches[:1]
 
 
 def xing_frame(content, run: Run) -> bytes:
