@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tflite_asr.errors import InputError
 from tflite_asr.files import write_whole
+from tflite_asr.libraries import give_caches
 from tflite_asr.metrics import aligned_words
 
 if TYPE_CHECKING:
@@ -264,6 +265,7 @@ def _line(axes: "Axes", points: list[dict], x: str, y: str, scale: float = 1, **
 
 def _plot(draw: "Callable[[Axes, dict, list], None]", points: list[dict], colours: dict[str, str]) -> bytes:
     """A drawing as PNG, its vertical axis from 0."""
+    give_caches()
     from matplotlib.figure import Figure  # not pyplot: no display, no global state
 
     figure = Figure(figsize=(6, 3.8), dpi=150, layout="constrained", facecolor=colours["page"])

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from tflite_asr.cli.main import main
+from tflite_asr.errors import InputError
 from tflite_asr.runtime import artifact
 from tflite_asr.runtime.artifact import read_artifact, write_description
 from tflite_asr.runtime.recognizer import Recognizer
@@ -160,6 +161,31 @@ def test_stereo_and_another_rate_are_used_with_a_notice(speech, tiny_tflite, cap
     assert "notice: mixed 2 channels down to one (1 file)" in told
     assert "notice: resampled from 22050 Hz to 16000 Hz (1 file)" in told
     json.loads(out)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "personalize", "demo", "train"])
+@pytest.mark.parametrize("samples", [1, 160, 3199])
+def test_recordings_too_short_for_a_word(speech, tiny_tflite, shipped, capsys, command, samples):
+    for name in "abcdef":
+        soundfile.write(speech / f"{name}.wav", np.full(samples, 0.3), RATE)
+    line = refused(capsys, speech, command_line(command, tiny_tflite, speech))
+    assert "expected recordings of 0.2 s or more, all 6 are shorter" in line
+
+
+def test_a_recording_too_short_for_a_word_is_left_out_and_named(speech, tiny_tflite, capsys):
+    soundfile.write(speech / "b.wav", tone("TWO", 1)[:3199], RATE)
+    assert main(command_line("evaluate", tiny_tflite, speech, "--json")) == 0
+    out, told = capsys.readouterr()
+    assert json.loads(out)["utterances"] == 5
+    assert f"shorter than 0.2 s, which hold no whole word (1 file): {speech / 'm.jsonl'}:2" in told
+
+
+def test_an_example_too_short_for_a_step(tiny_tflite):
+    recognizer = Recognizer.load(tiny_tflite)
+    least = recognizer.config.features.samples_of(recognizer.config.encoder.frames_per_step)
+    assert len(recognizer.example(tone("TWO")[:least], "TWO").tokens) == 3
+    with pytest.raises(InputError, match="^m.jsonl:7: expected 0.075 s of speech or more, got 0.010 s"):
+        recognizer.example(tone("TWO")[:160], "TWO", "m.jsonl:7")
 
 
 # --- manifests ---

@@ -23,13 +23,18 @@ def checked_samples(samples: object, where: str = "samples") -> np.ndarray:
         )
     if not array.size:
         raise InputError(f"{where}: expected speech, got no samples")
-    bad = np.count_nonzero(~np.isfinite(array))
+    check_range(array, where)
+    return array.astype(np.float32, copy=False)
+
+
+def check_range(samples: np.ndarray, where: str) -> None:
+    """InputError unless all samples, of any shape, are finite and were scaled to [-1, 1]."""
+    bad = np.count_nonzero(~np.isfinite(samples))
     if bad:
         raise InputError(f"{where}: expected finite samples, {bad} are NaN or infinite")
-    peak = float(np.max(np.abs(array)))
+    peak = float(np.max(np.abs(samples), initial=0.0))
     if peak > ABSURD_PEAK:
         raise InputError(f"{where}: expected samples from -1 to 1, got a peak of {peak:g}; scale them")
-    return array.astype(np.float32, copy=False)
 
 
 def check_not_silent(samples: np.ndarray, where: str = "samples") -> None:

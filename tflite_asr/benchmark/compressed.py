@@ -86,7 +86,7 @@ def _tune(path: Path, utterances: Sequence[Utterance]) -> float:
     recognizer = Recognizer.load(path)
     with Notices() as notices:
         corpus = Corpus(utterances, recognizer.config, notices)
-    clips = fitting_clips(corpus, utterances, 1, 0, recognizer.config.max_seconds)
+    clips = fitting_clips(corpus, corpus.utterances, 1, 0, recognizer.config.max_seconds)
     best = best_of(try_rescorings(recognizer, examples_of(recognizer, corpus, clips))).rescoring
     write_description(dataclasses.replace(recognizer.artifact, rescoring=dataclasses.asdict(best)))
     return best.weight

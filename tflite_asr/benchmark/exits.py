@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.errors import InputError
 from tflite_asr.files import write_whole
+from tflite_asr.libraries import give_caches
 from tflite_asr.metrics import error_rates
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.evaluation import evaluate
@@ -133,6 +133,7 @@ def _plot(curves: Sequence[Curves]) -> bytes:
     """A panel for each model with early exits; models without are the same marks in all of them."""
     import io
 
+    give_caches()
     from matplotlib.figure import Figure
 
     early = [curve for curve in curves if curve.points] or [None]

@@ -7,6 +7,7 @@ from pathlib import Path
 from tflite_asr.benchmark.split import compare
 from tflite_asr.config import ModelConfig
 from tflite_asr.files import write_whole
+from tflite_asr.libraries import give_caches
 
 DEPTHS = (2, 4, 8, 16, 24)
 COLUMNS = ("layers", "parts", "whole_added_mb", "split_added_mb", "whole_seconds", "split_seconds")
@@ -71,6 +72,7 @@ def _table(rows: Sequence[dict]) -> str:
 
 
 def _plot(path: Path, by_parts: Sequence[dict], by_layers: Sequence[dict]) -> Path:
+    give_caches()
     import matplotlib
 
     matplotlib.use("Agg")

@@ -164,4 +164,4 @@ def load_clips(
     """The audio of the utterances and clips of up to `connect_up_to` of them; notices go to standard error."""
     with Notices() as notices:
         corpus = Corpus(utterances, config, notices)
-    return corpus, fitting_clips(corpus, utterances, connect_up_to, seed, config.max_seconds)
+    return corpus, fitting_clips(corpus, corpus.utterances, connect_up_to, seed, config.max_seconds)

@@ -184,8 +184,8 @@ def run(args: argparse.Namespace) -> dict:
         test_corpus = Corpus(test, recognizer.config, notices)
     return run_session(
         recognizer,
-        (adapt_corpus, adapt),
-        (test_corpus, test),
+        (adapt_corpus, adapt_corpus.utterances),
+        (test_corpus, test_corpus.utterances),
         settings,
         Path(args.out),
         voice=args.where or args.adapt,

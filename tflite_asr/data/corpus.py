@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tflite_asr.audio.reading import Notify, read_audio
+from tflite_asr.audio.reading import Notify
 from tflite_asr.config import ModelConfig
 from tflite_asr.data.augment import SPEEDS, vary_recording, vary_speed
 from tflite_asr.data.connect import Clip
@@ -17,29 +17,35 @@ class Corpus:
     """Utterances held in memory as 16-bit samples, checked when they are loaded.
 
     Args:
-        utterances: what to load; their transcripts must fit the model's vocabulary and sizes.
+        utterances: what to load; their transcripts must fit the model's vocabulary and sizes. Recordings too short to
+            hold a word are left out of `utterances`, with a notice.
         config: of the model.
         notify: told of what was done to the audio.
     """
 
     def __init__(self, utterances: Sequence[Utterance], config: ModelConfig, notify: Notify | None = None):
         self.config = config
-        self.utterances = list(utterances)
+        self.utterances: list[Utterance] = []
         self.tokenizer = CharacterTokenizer(config.characters)
         rate = config.features.sample_rate
         self._samples: dict[str, np.ndarray] = {}
         from tqdm import tqdm
 
-        for utterance in tqdm(self.utterances, desc="reading", unit="file", disable=None, leave=False):
+        for utterance in tqdm(utterances, desc="reading", unit="file", disable=None, leave=False):
             tokens = self.tokenizer.encode(utterance.text, where=utterance.where)
             if len(tokens) > config.sizes.max_tokens:
                 raise InputError(
                     f"{utterance.where}: expected at most {config.sizes.max_tokens} tokens, the transcript has {len(tokens)}"
                 )
-            samples = read_audio(
-                utterance.audio, rate, where=utterance.where, max_seconds=config.max_seconds, notify=notify
-            )
+            samples = utterance.read(rate, config.max_seconds, notify)
+            if is_too_short(samples, config, utterance, notify):
+                continue
+            self.utterances.append(utterance)
             self._samples[utterance.where] = np.round(samples * 32767).astype(np.int16)
+        if utterances and not self.utterances:
+            raise InputError(
+                f"{utterances[0].where}: expected recordings of {config.min_seconds:g} s or more, all {len(utterances)} are shorter"
+            )
 
     def samples(self, utterance: Utterance) -> np.ndarray:
         """[n] float32 in [-1, 1]."""
@@ -56,3 +62,12 @@ class Corpus:
             pieces = [piece * 10 ** (random.uniform(-6, 6) / 20) for piece in pieces]
         samples = np.concatenate(pieces)
         return vary_recording(samples, rate, random) if random else samples
+
+
+def is_too_short(samples: np.ndarray, config: ModelConfig, utterance: Utterance, notify: Notify | None = None) -> bool:
+    """Whether an utterance's samples [n] are too few to hold a word; `notify` is told so."""
+    if len(samples) >= round(config.min_seconds * config.features.sample_rate):
+        return False
+    if notify:
+        notify(f"left out recordings shorter than {config.min_seconds:g} s, which hold no whole word", utterance.where)
+    return True

@@ -1,23 +1,27 @@
 """Manifests: JSON Lines files that say which audio file holds which words.
 
 A row is `{"audio": "clips/1.flac", "text": "TWO FIVE", "duration": 1.2, "speaker": "ann", ...}`; `audio_filepath`,
-as NeMo writes it, does as well as `audio`. Paths are relative to the manifest's folder.
+as NeMo writes it, does as well as `audio`. Paths are relative to the manifest's folder. With `offset` (seconds) the row
+is a segment of its file, `duration` long or to the end; without it `duration` is the file's.
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
+from tflite_asr.audio.reading import Notify, read_audio
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text, write_whole
 
 AUDIO_FIELDS = ("audio", "audio_filepath")
-OWN_FIELDS = (*AUDIO_FIELDS, "text", "duration", "speaker")
+OWN_FIELDS = (*AUDIO_FIELDS, "text", "offset", "duration", "speaker")
 MOST_VALUES_LISTED = 20
+MOST_SECONDS = 1e9  # thirty years: beyond it a number is no time in a recording
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,19 @@ class Utterance:
     speaker: str | None
     extra: dict[str, Any]  # the fields that have no place above
     where: str  # "manifest.jsonl:17"
+    offset_seconds: float | None = None  # where the utterance begins in its file; None: it is the whole file
+
+    def read(self, sample_rate: int, max_seconds: float | None = None, notify: Notify | None = None) -> np.ndarray:
+        """Samples [n] float32 from -1 to 1, of the segment if it is one; see `read_audio` for the arguments."""
+        return read_audio(
+            self.audio,
+            sample_rate,
+            where=self.where,
+            max_seconds=max_seconds,
+            notify=notify,
+            offset_seconds=self.offset_seconds,
+            duration_seconds=self.duration_seconds,
+        )
 
 
 def read_manifest(path: str | Path, where: str | None = None) -> list[Utterance]:
@@ -72,10 +89,10 @@ def _read_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number of thousands of digits
+            why = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
             raise InputError(
-                f"{place}: expected a JSON object, got {_shortened(line)} ({error.msg}, column {error.colno}); "
-                "write one object a line"
+                f"{place}: expected a JSON object, got {_shortened(line)} ({why}); write one object a line"
             ) from error
         if not isinstance(row, dict):
             raise InputError(f"{place}: expected a JSON object, got {_shortened(line)}; write one object a line")
@@ -100,8 +117,9 @@ def _utterance(row: dict[str, Any], folder: Path, place: str) -> Utterance:
     speaker = row.get("speaker")
     if speaker is not None and (isinstance(speaker, bool) or not isinstance(speaker, str | int) or speaker == ""):
         raise _wrong(place, "a name or number as 'speaker'", speaker, "correct it or leave the field out")
-    if row.get("offset"):
-        raise _wrong(place, "a file that is one utterance", {"offset": row["offset"]}, "cut the audio into files")
+    offset = row.get("offset")
+    if offset is not None and not (_is_duration(offset) or offset == 0 and not isinstance(offset, bool)):
+        raise _wrong(place, "seconds of 0 or more as 'offset'", offset, "correct it or leave the field out")
     return Utterance(
         audio=folder / audio,
         text=text,
@@ -109,11 +127,12 @@ def _utterance(row: dict[str, Any], folder: Path, place: str) -> Utterance:
         speaker=None if speaker is None else str(speaker),
         extra={field: value for field, value in row.items() if field not in OWN_FIELDS},
         where=place,
+        offset_seconds=None if offset is None else float(offset),
     )
 
 
 def _is_duration(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST_SECONDS
 
 
 def _filtered(rows: list[tuple[str, dict]], where: str, path: Path) -> list[tuple[str, dict]]:

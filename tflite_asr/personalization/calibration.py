@@ -14,6 +14,7 @@ import psutil
 
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text, write_whole
+from tflite_asr.libraries import home_folder
 from tflite_asr.processes import SAFE_PATH, python_module
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.memory import HUGE_PAGES
@@ -93,20 +94,26 @@ def this_device(threads: int) -> dict:
     }
 
 
-def default_path(artifact: Artifact, threads: int) -> Path:
-    """Where the calibration of an artifact for a number of threads is kept."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def default_path(artifact: Artifact, threads: int) -> Path | None:
+    """Where the calibration of an artifact for a number of threads is kept; None for a user without a home folder."""
+    home = home_folder()
+    if not os.environ.get("XDG_CACHE_HOME") and home is None:
+        return None
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     return cache / "tflite_asr" / f"{artifact.name}-{artifact.tflite_sha256[:12]}-{threads}.calibration.json"
 
 
-def calibrated(artifact: Artifact, path: Path, threads: int, notice: Callable[[str], None]) -> Calibration:
+def calibrated(artifact: Artifact, path: Path | None, threads: int, notice: Callable[[str], None]) -> Calibration:
     """The calibration in a file; measured, and written there, when the file has none of this artifact and device.
 
     Args:
-        path: of the file.
+        path: of the file; None: it is measured and not kept.
         notice: told in a line why it is measured (again), and when the file cannot be written.
     """
     device = this_device(threads)
+    if path is None:
+        notice("calibration: there is no home folder to keep it in; measuring this device, nothing else should run meanwhile")
+        return calibrate(artifact, threads)
     try:
         if not path.exists():
             raise FileNotFoundError(path)

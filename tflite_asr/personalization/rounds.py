@@ -213,7 +213,7 @@ class RoundsTrainer:
     def _fingerprint(self, utterances: Sequence[Utterance]) -> str:
         """Of all that rounds of two processes must have in common."""
         settings = dataclasses.asdict(self.settings)
-        rows = [(str(utterance.audio), utterance.text) for utterance in utterances]
+        rows = [(str(utterance.audio), utterance.text, *_segment(utterance)) for utterance in utterances]
         same = [self.recognizer.artifact.tflite_sha256, self.rounds.count, settings, rows]
         return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
 
@@ -240,3 +240,8 @@ class RoundsTrainer:
     def _save(self) -> None:
         state = {"of": self.of, "rounds": self.done, "resources": self.readings}
         write_whole(self.folder / STATE, (json.dumps(state, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _segment(utterance: Utterance) -> tuple[float | None, ...]:
+    """What tells an utterance from others of the same file; nothing where it is the whole file."""
+    return () if utterance.offset_seconds is None else (utterance.offset_seconds, utterance.duration_seconds)

@@ -44,12 +44,13 @@ class SignatureModel:
     """
 
     def __init__(self, path: Path, interpreter: InterpreterFactory | None = None, threads: int = 1):
-        if interpreter is None:
-            from ai_edge_litert.interpreter import Interpreter as interpreter
         try:
+            if interpreter is None:
+                from ai_edge_litert.interpreter import Interpreter as interpreter
             self._interpreter = interpreter(model_path=str(path), num_threads=threads)
-        except (ValueError, RuntimeError) as error:
-            raise InputError(f"{path}: the TFLite runtime cannot load it: {str(error).splitlines()[0]}") from None
+        except Exception as error:  # ValueError, RuntimeError, TypeError and more, by what is wrong with file or install
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise InputError(f"{path}: the TFLite runtime cannot load it: {reason}") from None
         self._runners: dict[str, tuple[Callable, dict[str, dict]]] = {}
         self._path, self._factory, self._threads = path, interpreter, threads
         self.lock = threading.RLock()

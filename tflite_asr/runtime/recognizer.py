@@ -98,6 +98,13 @@ class Recognizer:
             raise InputError(
                 f"{where or 'transcript'}: expected at most {self.config.sizes.max_tokens} tokens, got {len(tokens)}"
             )
+        least = self.config.encoder.frames_per_step
+        if self.config.features.frames_of(len(samples)) < least:
+            seconds = self.config.features.samples_of(least) / self.config.features.sample_rate
+            raise InputError(
+                f"{where or 'utterance'}: expected {seconds:.3f} s of speech or more, got "
+                f"{len(samples) / self.config.features.sample_rate:.3f} s; leave it out"
+            )
         return Example(self.features(samples), tokens, self.tokenizer.decode(tokens), where)
 
     def hears_owner(self, frames: np.ndarray) -> bool:

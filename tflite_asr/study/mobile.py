@@ -4,7 +4,8 @@ import dataclasses
 import gc
 from pathlib import Path
 
-from tflite_asr.audio.reading import read_audio
+from tflite_asr.audio.reading import Notices
+from tflite_asr.data.corpus import is_too_short
 from tflite_asr.data.time_order import check_time_order
 from tflite_asr.personalization.average import Epoch
 from tflite_asr.personalization.replay import read_replay
@@ -36,12 +37,16 @@ def train(task: Task, scratch: Path) -> Trained:
     if mobile.order == "time":
         check_time_order(speaker.adapt)
     coming = speaker.adapt if mobile.order == "time" else in_random_order(speaker, study.seed)
-    features, most = recognizer.config.features, recognizer.config.max_seconds
+    config = recognizer.config
     run = _Run(recognizer, scratch, settings, mobile, phone)
     del recognizer  # the run's, which an interruption ends
     stopped = "all utterances heard"
     for utterance in coming:
-        samples = read_audio(utterance.audio, features.sample_rate, where=utterance.where, max_seconds=most)
+        with Notices() as notices:
+            samples = utterance.read(config.features.sample_rate, config.max_seconds, notices)
+            too_short = is_too_short(samples, config, utterance, notices)
+        if too_short:
+            continue
         if not run.hear(run.trainer.recognizer.example(samples, utterance.text, utterance.where)):
             stopped = "the phone had nothing to spare until the end of the trace"
             break

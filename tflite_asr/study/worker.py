@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite_asr.audio.reading import Notices
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
@@ -61,10 +62,10 @@ def run_task(task: Task) -> dict:
 
 
 def _examples(recognizer: Recognizer, utterances: Sequence[Utterance], connect: int, seed: int) -> list[Example]:
-    corpus = Corpus(utterances, recognizer.config)
-    return examples_of(
-        recognizer, corpus, fitting_clips(corpus, utterances, connect, seed, recognizer.config.max_seconds)
-    )
+    with Notices() as notices:
+        corpus = Corpus(utterances, recognizer.config, notices)
+    clips = fitting_clips(corpus, corpus.utterances, connect, seed, recognizer.config.max_seconds)
+    return examples_of(recognizer, corpus, clips)
 
 
 def _before_after(before: ErrorRates, after: ErrorRates) -> dict:

@@ -76,7 +76,6 @@ def _training_step(
 
 def evaluate(model: SpeechModel, corpus: Corpus, clips: Sequence) -> ErrorRates:
     """Greedy word error rate through TensorFlow, on clips of a corpus."""
-    config = model.config
     batch = 16
     decode = _decoder(model, batch)
     references, hypotheses = [], []

@@ -40,11 +40,17 @@ data class ModelConfig(
     val vocabularySize: Int, // labels, blank (0) among them
     val prediction: PredictionConfig?,
     val tailFrames: Int, // of silence, added to an utterance before it is recognised: a stream has no look-ahead
+    val framesPerStep: Int = 1, // feature frames in one step of the encoder's output
 ) {
     /** Longest utterance that the fixed sizes hold. */
     val maxSeconds: Double get() = features.samplesOf(sizes.maxFrames).toDouble() / features.sampleRate
 
+    /** Shortest recording to learn from: a word takes 0.2 s, and played faster it still has to fill an encoder step. */
+    val minSeconds: Double get() = maxOf(MIN_SECONDS, 1.25 * features.samplesOf(framesPerStep) / features.sampleRate)
+
     companion object {
+        private const val MIN_SECONDS = 0.2
+
         fun fromJson(values: JsonObject): ModelConfig {
             val sizes = values.at("sizes")
             val features = values.at("features")
@@ -70,8 +76,12 @@ data class ModelConfig(
                 values.string("characters").length + 1,
                 if ("prediction" in values) prediction(values.at("prediction")) else null,
                 values.int("tail_frames"),
+                framesPerStep(values.at("encoder")),
             )
         }
+
+        private fun framesPerStep(values: JsonObject): Int =
+            values.int("stack_frames") * (if ("reduction" in values) values.int("reduction") else 1)
 
         private fun prediction(values: JsonObject): PredictionConfig {
             val (layers, units) = values.int("layers") to values.int("units")

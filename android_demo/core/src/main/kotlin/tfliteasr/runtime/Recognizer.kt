@@ -68,6 +68,11 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
             val place = where.ifEmpty { "transcript" }
             throw InputError("$place: expected at most ${config.sizes.maxTokens} tokens, got ${tokens.size}")
         }
+        val (features, least) = config.features to config.framesPerStep
+        if (features.framesOf(samples.size) < least) {
+            val (needed, got) = listOf(features.samplesOf(least), samples.size).map { it.toDouble() / features.sampleRate }
+            throw InputError("${where.ifEmpty { "utterance" }}: expected $needed s of speech or more, got $got s; leave it out")
+        }
         return Example(features(samples), tokens, tokenizer.decode(tokens.asIterable()), where)
     }
 
