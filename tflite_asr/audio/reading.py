@@ -12,6 +12,15 @@ from tflite_asr.errors import InputError
 
 Notify = Callable[[str], None]
 
+
+class TooLongError(InputError):
+    """An audio file lasts longer than was asked for."""
+
+    def __init__(self, message: str, seconds: float):
+        super().__init__(message)
+        self.seconds = seconds
+
+
 SILENT_PEAK = 1e-4  # -80 dB of full scale; a muted microphone stays below, a distant whisper does not
 ABSURD_PEAK = 8.0  # lossy decoders overshoot full scale a little; beyond this the samples were never scaled to it
 UNKNOWN_LENGTH_BYTES = 0x7FFFF000  # a WAV that was written to a pipe gives this length or a greater one
@@ -93,8 +102,9 @@ def _decode(path: Path, place: str, max_seconds: float | None) -> tuple[np.ndarr
         with soundfile.SoundFile(path) as file:
             expected, rate = file.frames, file.samplerate
             if max_seconds is not None and expected > max_seconds * rate:
-                raise InputError(
-                    f"{place}: expected at most {max_seconds:g} s, got {expected / rate:.2f} s; cut it or leave it out"
+                raise TooLongError(
+                    f"{place}: expected at most {max_seconds:g} s, got {expected / rate:.2f} s; cut it or leave it out",
+                    expected / rate,
                 )
             cut_short = _is_cut_short(file.extra_info)
             channels = file.read(dtype="float32", always_2d=True)

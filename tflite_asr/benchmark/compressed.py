@@ -84,8 +84,8 @@ def _tune(path: Path, utterances: Sequence[Utterance]) -> float:
     """Find how much the second pass counts, and write it into the description; lambda."""
     recognizer = Recognizer.load(path)
     with Notices() as notices:
-        corpus = Corpus(utterances, recognizer.config, notices)
-    clips = fitting_clips(corpus, utterances, 1, 0, recognizer.config.max_seconds)
+        corpus = Corpus(utterances, recognizer.config, notices, measuring=True)
+    clips = fitting_clips(corpus, corpus.utterances, 1, 0, recognizer.config.max_seconds)
     best = best_of(try_rescorings(recognizer, examples_of(recognizer, corpus, clips))).rescoring
     write_description(dataclasses.replace(recognizer.artifact, rescoring=dataclasses.asdict(best)))
     return best.weight

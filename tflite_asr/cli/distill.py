@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_least, read_manifests
     from tflite_asr.cli.train import check_resumes, training_errors
     from tflite_asr.config import preset
+    from tflite_asr.data.alignment import alignable, report_left_out
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.runtime.memory import keep_freed_memory
 
@@ -79,7 +80,9 @@ def run(args: argparse.Namespace) -> dict:
     development = read_manifests(args.development, args.development_where)
     with Notices() as notices:
         corpus = Corpus(training, student, notices)
-        held_out = Corpus(development, student, notices) if development else None
+        corpus.utterances, left_out = alignable(corpus, training, tail=False)
+        held_out = Corpus(development, student, notices, measuring=True) if development else None
+    report_left_out(left_out, len(training))
     keep_freed_memory()
     with training_errors(folder):
         final = stage_folder(folder, stages[-1])
@@ -102,7 +105,7 @@ def run(args: argparse.Namespace) -> dict:
             seed=args.seed,
             initial=initial_weights(args.initial, student) if args.initial is not None else None,
         )
-    return {"model": str(final), "utterances": len(training), **last}
+    return {"model": str(final), "utterances": len(corpus.utterances), **last}
 
 
 def _numbers(option: str, given: str) -> list[int]:

@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> dict:
         "model": str(recognizer.artifact.path),
         "checkpoint": args.checkpoint,
         **dataclasses.asdict(result.rates),
+        "too_long": len(corpus.too_long),
         "owner_utterances": result.owner_utterances,
         **_exits(recognizer, result),
     }
@@ -69,7 +70,8 @@ def _exits(recognizer: "Recognizer", result: "Evaluation") -> dict:
 
 
 def describe(result: dict) -> str:
+    left_out = f"; {result['too_long']} recordings longer than the model takes left out" if result["too_long"] else ""
     return (
         f"WER {result['wer']:.2%}, CER {result['cer']:.2%} on {result['utterances']} utterances, {result['words']} words "
-        f"({result['substitutions']} substituted, {result['deletions']} deleted, {result['insertions']} inserted)"
+        f"({result['substitutions']} substituted, {result['deletions']} deleted, {result['insertions']} inserted){left_out}"
     )

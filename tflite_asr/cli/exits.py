@@ -29,17 +29,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.benchmark.exits import measure_exits, write_exits
     from tflite_asr.cli.arguments import check_least, load_clips, read_manifests
+    from tflite_asr.runtime.artifact import read_artifact
     from tflite_asr.runtime.evaluation import examples_of
     from tflite_asr.runtime.recognizer import Recognizer
 
     check_least(args, connect=1, seed=0, threads=1)
     utterances = read_manifests(args.manifest, args.where)
-    curves = []
+    configs = [read_artifact(model).config for model in args.models]  # a bad one is refused before the first is measured
+    shortest = min(configs, key=lambda config: config.max_seconds)
+    kept, curves = utterances, []
+    if any(config.max_seconds != shortest.max_seconds for config in configs):  # all are measured on the same speech
+        kept = load_clips(utterances, shortest, 1, args.seed)[0].utterances
     for model in args.models:
         recognizer = Recognizer.load(model, threads=args.threads)
-        corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
+        corpus, clips = load_clips(kept, recognizer.config, args.connect, args.seed)
         curves.append(measure_exits(recognizer, examples_of(recognizer, corpus, clips)))
-    return write_exits(Path(args.out), curves)
+    return {**write_exits(Path(args.out), curves), "too_long": len(utterances) - len(corpus.utterances)}
 
 
 def describe(result: dict) -> str:

@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> dict:
         model = with_adapters(model, args.adapters)
         trainable = trainable or ",".join(group.name for group in model.groups if isinstance(group, AdapterGroup))
     # before the export, so that bad speech leaves the former files alone
-    corpus, clips = load_clips(utterances, model.config, args.connect, args.seed)
+    corpus, clips = load_clips(utterances, model.config, args.connect, args.seed, measuring=False)
     artifact = export(
         model,
         Path(args.out),

@@ -181,11 +181,11 @@ def run(args: argparse.Namespace) -> dict:
         recognizer.restore(args.checkpoint)
     with Notices() as notices:
         adapt_corpus = Corpus(adapt, recognizer.config, notices)
-        test_corpus = Corpus(test, recognizer.config, notices)
+        test_corpus = Corpus(test, recognizer.config, notices, measuring=True)
     return run_session(
         recognizer,
         (adapt_corpus, adapt),
-        (test_corpus, test),
+        (test_corpus, test_corpus.utterances),
         settings,
         Path(args.out),
         voice=args.where or args.adapt,

@@ -82,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices
     from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
+    from tflite_asr.data.alignment import alignable, report_left_out
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
     from tflite_asr.runtime.memory import keep_freed_memory
@@ -108,7 +109,9 @@ def run(args: argparse.Namespace) -> dict:
         development = keep_vocabulary(development, args.words) if development else []
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
-        held_out = Corpus(development, config, notices) if development else None
+        corpus.utterances, left_out = alignable(corpus, training, tail=False)
+        held_out = Corpus(development, config, notices, measuring=True) if development else None
+    report_left_out(left_out, len(training))
     from tflite_asr.training.fit import fit
     from tflite_asr.training.initial import initial_weights
     from tflite_asr.training.voices import write_voices
@@ -139,7 +142,7 @@ def run(args: argparse.Namespace) -> dict:
             objective_of=_objective(args),
             workers=workers,
         )
-    return {"model": args.out, "utterances": len(training), **last}
+    return {"model": args.out, "utterances": len(corpus.utterances), **last}
 
 
 def _workers(args: argparse.Namespace) -> "Workers | None":

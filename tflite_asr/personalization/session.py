@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tflite_asr.data.alignment import alignable, report_left_out
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
@@ -45,7 +46,7 @@ def run_session(
 
     Args:
         recognizer: trained in place.
-        adapt: the speech to learn from and which of its utterances.
+        adapt: the speech to learn from and which of its utterances; those that cannot be aligned are named and left out.
         test: the speech to measure on; joined by `settings.connect` as the training speech is.
         settings: how to train.
         folder: made if need be, once the input is known to be good. From the first epoch on it holds a checkpoint,
@@ -62,6 +63,9 @@ def run_session(
     if unknown:
         raise InputError(f"no such layer group: {', '.join(unknown)}; there are {', '.join(recognizer.groups)}")
     recognizer.plan(settings.plan)  # InputError now if there is none
+    kept, left_out = alignable(*adapt)
+    report_left_out(left_out, len(adapt[1]))
+    adapt = adapt[0], kept
     if pace:
         check_time_order(adapt[1])
     heard_first = arriving(adapt[1], rounds.count, settings.seed)[0] if rounds else adapt[1]
@@ -108,7 +112,9 @@ def run_session(
         "skipped_updates": recognizer.skipped_updates,
         "adapt_utterances": len(adapt[1]) - len(held_out),
         "validation_utterances": len(held_out),
+        "left_out_utterances": len(left_out),
         "test_utterances": len(examples),
+        "test_too_long": len(corpus.too_long),
         "settings": dataclasses.asdict(settings)
         | (dataclasses.asdict(pace) if pace else {})
         | (rounds.settings() if rounds else {}),

@@ -5,6 +5,7 @@ import gc
 from pathlib import Path
 
 from tflite_asr.audio.reading import read_audio
+from tflite_asr.data.alignment import alignment_problem
 from tflite_asr.data.time_order import check_time_order
 from tflite_asr.personalization.average import Epoch
 from tflite_asr.personalization.replay import read_replay
@@ -40,9 +41,14 @@ def train(task: Task, scratch: Path) -> Trained:
     run = _Run(recognizer, scratch, settings, mobile, phone)
     del recognizer  # the run's, which an interruption ends
     stopped = "all utterances heard"
+    left_out = []
     for utterance in coming:
         samples = read_audio(utterance.audio, features.sample_rate, where=utterance.where, max_seconds=most)
-        if not run.hear(run.trainer.recognizer.example(samples, utterance.text, utterance.where)):
+        example = run.trainer.recognizer.example(samples, utterance.text, utterance.where)
+        if problem := alignment_problem(example.tokens, len(example.frames), run.trainer.recognizer.config):
+            left_out.append(f"{utterance.where} ({problem})")
+            continue
+        if not run.hear(example):
             stopped = "the phone had nothing to spare until the end of the trace"
             break
     else:
@@ -58,6 +64,7 @@ def train(task: Task, scratch: Path) -> Trained:
         run.history,
         {
             "stopped_because": stopped,
+            "left_out": left_out,
             "plan": run.settings.plan,
             "disk_bytes_max": run.disk_bytes_max,
             "interruptions": run.interruptions,
