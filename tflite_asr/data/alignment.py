@@ -45,7 +45,7 @@ def ctc_problem(tokens: np.ndarray, frames: int, config: ModelConfig) -> str | N
 
 
 def alignment_problem(tokens: np.ndarray, frames: int, config: ModelConfig) -> str | None:
-    """Why tokens [labels] cannot be learned from `frames` frames; None when they can."""
+    """Why tokens [labels] cannot be learned from `frames` frames, the silence at the end among them; None when they can."""
     if problem := ctc_problem(tokens, frames, config):
         return problem
     most = steps_at_exits(config, frames)[-1] * config.sizes.max_symbols_per_step
@@ -69,15 +69,18 @@ def alignable(
     Args:
         corpus: holds the audio.
         utterances: some of the corpus.
-        tail: whether the silence that `Recognizer.features` adds counts; training on a server does without.
+        tail: whether the silence that `Recognizer.features` adds is there to be aligned; training on a server does without.
 
     Returns:
         the utterances that can be aligned, in their order, and for each of the others its row and the reason.
     """
     kept, left_out = [], []
     for utterance in utterances:
-        frames = utterance_frames(corpus.config, len(corpus.samples(utterance)), tail=tail)
-        problem = alignment_problem(corpus.tokenizer.encode(utterance.text), frames, corpus.config)
+        config, samples = corpus.config, len(corpus.samples(utterance))
+        tokens = corpus.tokenizer.encode(utterance.text)
+        problem = alignment_problem(tokens, utterance_frames(config, samples), config)
+        if not tail:
+            problem = problem or ctc_problem(tokens, utterance_frames(config, samples, tail=False), config)
         if problem:
             left_out.append(f"{utterance.where} ({problem})")
         else:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tflite_asr.config import ModelConfig
-from tflite_asr.data.alignment import alignment_problem, utterance_frames
+from tflite_asr.data.alignment import ctc_problem, utterance_frames
 from tflite_asr.data.connect import Clip, connect
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
@@ -48,7 +48,7 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, 
         for variation in (random, None) if random else (None,):
             samples = corpus.assemble(clip, variation)
             frames = utterance_frames(config, len(samples), tail=False)
-            if size_of(samples, tokens) is not None and not alignment_problem(tokens, frames, config):
+            if size_of(samples, tokens) is not None and not ctc_problem(tokens, frames, config):
                 yield samples, tokens
                 return
         if len(clip.parts) > 1:
