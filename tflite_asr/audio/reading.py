@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.errors import InputError
+from tflite_asr.names import for_library
+from tflite_asr.quiet import muted_stderr
 
 Notify = Callable[[str], None]
 
@@ -99,7 +101,7 @@ def _decode(path: Path, place: str, max_seconds: float | None) -> tuple[np.ndarr
     if not path.is_file():
         raise InputError(f"{place}: expected an audio file, there is none; correct the path")
     try:
-        with soundfile.SoundFile(path) as file:
+        with muted_stderr(), soundfile.SoundFile(for_library(path)) as file:  # mpg123 prints what it thinks of an MP3
             expected, rate = file.frames, file.samplerate
             if max_seconds is not None and expected > max_seconds * rate:
                 raise TooLongError(

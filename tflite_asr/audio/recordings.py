@@ -8,6 +8,7 @@ import numpy as np
 from tflite_asr.audio.reading import SILENT_PEAK
 from tflite_asr.data.manifest import read_manifest, write_manifest
 from tflite_asr.errors import InputError
+from tflite_asr.names import for_library
 
 CLIPPED = 0.999
 LEAST_SECONDS = 0.2
@@ -50,7 +51,7 @@ class Recordings:
         path = self.folder / audio
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            soundfile.write(path, samples, self.sample_rate, subtype="PCM_16")
+            soundfile.write(for_library(path), samples, self.sample_rate, subtype="PCM_16")
         except soundfile.LibsndfileError as error:
             raise InputError(f"{path}: cannot write the recording: {error.error_string}") from None
         row = {"audio": audio.as_posix(), "text": self.next_prompt, "speaker": self.speaker}

@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    from tflite_asr.names import check_utf8
     from tflite_asr.cli.arguments import check_least, limited, load_clips, read_manifests
     from tflite_asr.export import export
     from tflite_asr.models.storage import load_model
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.quantization import Quantization
     from tflite_asr.training.voices import read_voices
 
+    check_utf8(args.out)
     check_least(args, replay_limit=1, connect=1, adapters=1, seed=0)
     utterances = read_manifests(args.replay, [])
     rehearsed = []  # what was shipped with an exported model

@@ -14,7 +14,9 @@ import sys
 from typing import Any
 
 from tflite_asr import __version__
-from tflite_asr.errors import InputError
+from tflite_asr.cli.streams import prepare_streams
+from tflite_asr.errors import InputError, PartlyDoneError
+from tflite_asr.quiet import show_everything
 
 COMMANDS = (
     "demo",
@@ -72,21 +74,29 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--json", action="store_true", help="print the result as one JSON object on standard output"
         )
+        command.add_argument("--verbose", action="store_true", help="show what libraries print as well, such as decoders of audio")
         command.set_defaults(module=module)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when interrupted."""
+    prepare_streams()
     args = build_parser().parse_args(argv)
+    if args.verbose:
+        show_everything()
     try:
-        result = args.module.run(args)
-        _print(args, result)
+        _print(args, args.module.run(args))
         return 0
+    except PartlyDoneError as error:
+        problem, code = str(error), 2
+        _print(args, error.result)
     except KeyboardInterrupt:
         problem, code = "interrupted", 130
     except InputError as error:
         problem, code = str(error), 2
+    except UnicodeEncodeError as error:  # a library that takes file names in UTF-8 only
+        problem, code = f"expected names in UTF-8, a library cannot use {error.object!r}; rename it", 2
     except OSError as error:
         problem, code = _told(error), 2
     except ModuleNotFoundError as error:

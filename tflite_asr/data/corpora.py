@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite_asr.errors import InputError
+from tflite_asr.names import for_library
 
 APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'"})
 
@@ -115,7 +116,7 @@ def _duration_seconds(audio: Path, place: str) -> float:
     if not audio.is_file():
         raise InputError(f"{place}: expected the audio file {audio}, there is none; unpack the corpus again")
     try:
-        header = soundfile.info(audio)
+        header = soundfile.info(for_library(audio))
     except RuntimeError as error:
         reason = getattr(error, "error_string", str(error)).rstrip(".")
         raise InputError(f"{place}: cannot read {audio}: {reason}; unpack the corpus again") from error

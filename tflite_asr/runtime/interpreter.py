@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.errors import InputError
+from tflite_asr.names import for_library
 
 # called with model_path=, num_threads=
 InterpreterFactory = Callable[..., object]
@@ -25,7 +26,7 @@ class SignatureModel:
         if interpreter is None:
             from ai_edge_litert.interpreter import Interpreter as interpreter
         try:
-            self._interpreter = interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter = interpreter(model_path=for_library(path), num_threads=threads)
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path}: the TFLite runtime cannot load it: {str(error).splitlines()[0]}") from None
         self._runners: dict[str, tuple[Callable, dict[str, dict]]] = {}
