@@ -98,6 +98,8 @@ def read_artifact(model: str | Path) -> Artifact:
         if found != FORMAT:
             raise InputError(f"{description}: expected format {FORMAT}, got {found}; export the model again")
         artifact = Artifact(**values, path=path)
+        if not isinstance(artifact.tflite_sha256, str):
+            raise TypeError(f"tflite_sha256: expected text, got {artifact.tflite_sha256!r}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
