@@ -2,6 +2,7 @@ package tfliteasr.runtime
 
 import java.io.File
 import tfliteasr.InputError
+import tfliteasr.data.checkAlignable
 import tfliteasr.fixed
 
 // tensors of a checkpoint beside those of the model
@@ -13,6 +14,8 @@ class EarlyText(val text: String, val exit: Int)
 
 /** Log probabilities of the labels at an exit, one row a step, null at a transducer; and what decodes them. */
 class ExitResult(val logProbabilities: List<FloatArray>?, val text: () -> String)
+
+private const val NO_ALIGNMENT = 1e25f // nats; the file's losses are of the order of 1e30 where there is no alignment at all
 
 /** A recogniser on the device: transcribes, trains, saves and restores what it learned. */
 class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoCloseable {
@@ -154,7 +157,7 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
 
     private fun modelFor(frames: Frames): SignatureModel = if (hearsOwner(frames)) model else shipped.value
 
-    /** Loss of each utterance, in nats; any number of them, nothing changes. */
+    /** Loss of each utterance, in nats; any number of them, nothing changes. Infinite where the text cannot be aligned. */
     fun loss(examples: List<Example>): List<Float> = losses("losses", examples).single()
 
     /** Loss of each utterance at each exit, in nats: a list an exit. */
@@ -165,7 +168,7 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         val size = config.sizes.batch
         val parts = examples.chunked(size).map { some ->
             val rows = model.run("loss", collate(some, config), listOf(output)).getValue(output).floats().asList().chunked(size)
-            rows.map { it.take(some.size) }
+            rows.map { row -> row.take(some.size).map { if (it > NO_ALIGNMENT) Float.POSITIVE_INFINITY else it } }
         }
         return parts[0].indices.map { row -> parts.flatMap { it[row] } }
     }
@@ -197,6 +200,7 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         }
         val frozen = artifact.frozenGroups
         val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: if (groups[it] in frozen) 0f else 1f }
+        checkAlignable(examples, config)
         val values = collate(examples, config) + mapOf(
             "learning_rate" to Tensor.scalar(learningRate),
             "clip_norm" to Tensor.scalar(clipNorm),
