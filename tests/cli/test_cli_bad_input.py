@@ -181,6 +181,8 @@ ROWS = {
 def test_rows(speech, tiny_tflite, shipped, capsys, row, command):
     rows = (speech / "m.jsonl").read_text().splitlines()
     write_rows(speech, [rows[0], ROWS[row][0], *rows[2:]])
+    if (row, command) == ("too many tokens", "evaluate"):
+        pytest.skip("measuring takes transcripts of any length")
     line = refused(capsys, speech, command_line(command, tiny_tflite, speech))
     assert f"{speech / 'm.jsonl'}:2: " in line and ROWS[row][1] in line
 
@@ -374,7 +376,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(speech, tiny_tflite, capsys, 
 @pytest.mark.parametrize("what", ["report.html", ".result.json.tmp"])
 def test_a_disk_that_fills_up_at_the_end_keeps_what_was_learned(speech, tiny_tflite, capsys, monkeypatch, what):
     arguments = command_line("personalize", tiny_tflite, speech, "--epochs", 1, "--no-augment")
-    written = {name: getattr(Path, name) for name in ("write_bytes", "write_text")}
+    written = {name: getattr(Path, name) for name in ("write_bytes", "write_text", "open")}
 
     def full(name):
         def write(path, *content, **options):
@@ -485,5 +487,5 @@ def test_a_disk_that_fills_up_leaves_a_whole_checkpoint(speech, tiny_tflite, cap
     told = capsys.readouterr().err.splitlines()[-1]
     assert "00000004.safetensors: could not store an utterance: No space left on device" in told
     files = {path.name for path in (speech / "out").rglob("*") if path.is_file()}
-    assert files == {"checkpoint.safetensors", *(f"{number:08d}.safetensors" for number in range(4))}
+    assert files == {"checkpoint.safetensors", "settings.json", *(f"{number:08d}.safetensors" for number in range(4))}
     Recognizer.load(tiny_tflite).restore(speech / "out" / "checkpoint.safetensors")
