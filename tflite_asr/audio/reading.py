@@ -7,13 +7,17 @@ from typing import Protocol
 import numpy as np
 
 from tflite_asr.audio.channels import mixed
-from tflite_asr.audio.decoding import Segment, read_segment, read_streams, stream_seconds
+from tflite_asr.audio.decoding import (
+    Segment,
+    read_segment,
+    read_streams,
+    stream_seconds,
+)
 from tflite_asr.audio.layout import Layout, layout_of
 from tflite_asr.audio.resampling import resample
 from tflite_asr.audio.samples import check_not_silent, check_range
 from tflite_asr.errors import InputError
 from tflite_asr.files import check_readable
-
 
 PLACES_NAMED = 5  # of the files that a notice is about
 
