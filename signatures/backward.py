@@ -11,7 +11,7 @@ import tensorflow as tf
 from signatures.arena import always, in_arena
 from signatures.exits import ExitsPassed, InnerExits
 from signatures.optimizers import State
-from signatures.spec import LayerGroup, SplitModel, group_of, mean_over
+from signatures.spec import LayerGroup, SplitModel, group_of, invalid_as_nan, mean_over, nan_unless, value_of
 from signatures.update import Update, count_step, global_norm, is_finite
 
 
@@ -39,8 +39,11 @@ class BackwardPass:
         self._exits = exits
         self._lowest_of = lowest_of
         self._update = Update(state, rates, inputs)
-        self._global_norm = inputs["global_norm"]
+        self._global_norm = value_of(inputs["global_norm"])
         self._go = self._update.finite
+        if "gradient" in inputs:  # from the call above: its first value is NaN if nothing may be touched, see `handed_down`
+            rank = inputs["gradient"].shape.rank
+            self._go &= is_finite(tf.reshape(tf.slice(inputs["gradient"], [0] * rank, [1] * rank), []))
         self._count: tf.Tensor | None = None  # of this update, once the head has counted it
         self._norms: list[tf.Tensor] = []
         self._finite: list[tf.Tensor] = []
@@ -59,6 +62,7 @@ class BackwardPass:
                 losses = model.join_loss(sources[0], lengths, sources[1] if len(sources) > 1 else None, *labels)
                 if passed.losses is not None:
                     losses += passed.losses
+                losses = invalid_as_nan(losses, passed.rows)
                 loss = mean_over(losses, passed.rows)
             finite = self._go & is_finite(loss)
             count = count_step(self._state, finite & (self._global_norm >= 0.0))
@@ -89,7 +93,7 @@ class BackwardPass:
             carried: for each group with an exit behind it, the exit's gradients.
             cheap: whether what was kept has what is easily made again.
         """
-        count = self._state.step.read_value() if self._count is None else self._count
+        count = value_of(self._state.step) if self._count is None else self._count
         lowest = 0 if needs_gradient else self._lowest_of(groups)
         for index in reversed(range(lowest, len(groups))):
             group, (x, lengths, kept) = groups[index], went[index]
@@ -141,7 +145,11 @@ class BackwardPass:
         self._norms.append(norm)
         self._finite.append(finite)
 
+    def handed_down(self, gradient: tf.Tensor) -> tf.Tensor:
+        """The gradient for the call below: NaN if nothing may be touched, so that a host that goes on changes nothing."""
+        return gradient + nan_unless(self._go)
+
     def told(self) -> dict[str, tf.Tensor]:
-        """`gradient_norm` [] of all groups of the call, before clipping; `skipped` [] int32: 1 when any was left alone
+        """`gradient_norm` [1] of all groups of the call, before clipping; `skipped` [] int32: 1 when any was left alone
         because the loss, its gradient or a rate was not finite."""
-        return {"gradient_norm": global_norm(self._norms), "skipped": 1 - tf.reduce_min(tf.stack(self._finite))}
+        return {"gradient_norm": tf.reshape(global_norm(self._norms), [1]), "skipped": 1 - tf.reduce_min(tf.stack(self._finite))}

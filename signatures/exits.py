@@ -11,7 +11,7 @@ import tensorflow as tf
 from signatures.arena import always, in_arena
 from signatures.chain import GroupSpecs
 from signatures.optimizers import State
-from signatures.spec import SplitModel, group_of, mean_over
+from signatures.spec import SplitModel, group_of, invalid_as_nan, mean_over
 
 
 class InnerExits:
@@ -53,7 +53,7 @@ class InnerExits:
             sources = [tf.identity(x), *self._weights[group].values()]
             with tf.GradientTape() as tape:
                 tape.watch(sources[0])
-                losses = self._model.exit_loss(group, sources[0], lengths, *labels)
+                losses = invalid_as_nan(self._model.exit_loss(group, sources[0], lengths, *labels), rows)
                 loss = mean_over(losses, rows)
             return losses, tape.gradient(loss, sources)
 

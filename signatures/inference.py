@@ -5,7 +5,9 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from signatures.spec import LayerGroup, Signature
+from signatures.spec import LayerGroup, Signature, in_range, minus_one_unless, one_value, value_of, zero_unless
+
+INVALID = "-1 for lengths out of range"  # what a signature answers to them
 
 
 class Recogniser(Protocol):
@@ -28,9 +30,11 @@ def inference_signatures(
 ) -> list[Signature]:
     """`features`, `infer` and, where the last head gives label probabilities, `encode`, of one utterance at a time.
 
-    With early exits, `infer` takes the `exit` [] int32, and there is `stage_<k>` for each: the groups from the exit before
+    With early exits, `infer` takes the `exit` [1] int32, and there is `stage_<k>` for each: the groups from the exit before
     to this one, so that a host can look at the probabilities and stop. A last head without label probabilities gives
     its greedy labels there.
+
+    A length or an exit that is out of range gives the length -1.
     """
     groups = tuple(group.name for group in model.all_groups)
     samples_spec = tf.TensorSpec([1, max_samples], tf.float32, name="samples")
@@ -44,23 +48,29 @@ def inference_signatures(
         return {"frames": model.features(samples)}
 
     def infer(frames, frame_lengths, exit=None):
-        tokens, count = model.transcribe(frames, frame_lengths, max_tokens, exit)
-        return {"tokens": tokens, "token_lengths": count}
+        valid = in_range(frame_lengths, 0, max_frames)
+        if exit is not None:
+            exit = value_of(exit)
+            valid &= in_range(exit, 0, len(model.stages) - 1)
+        tokens, count = model.transcribe(frames, zero_unless(valid, frame_lengths), max_tokens, exit)
+        return {"tokens": tokens, "token_lengths": minus_one_unless(valid, count)}
 
     def encode(frames, frame_lengths):
-        x, lengths = model.front(frames, frame_lengths)
+        valid = in_range(frame_lengths, 0, max_frames)
+        x, lengths = model.front(frames, zero_unless(valid, frame_lengths))
         for stage in range(len(model.stages)):
             x, lengths = model.run_stage(stage, x, lengths)
+        lengths = minus_one_unless(valid, lengths)
         return {"log_probabilities": model.label_probabilities(-1, x), "encoded_lengths": lengths}
 
-    infer_inputs = (*frames_specs, *([tf.TensorSpec([], tf.int32, name="exit")] if early else []))
-    infer_does = f"frames to token ids, greedily, a whole utterance{', left at an exit' if early else ''}"
+    infer_inputs = (*frames_specs, *([one_value("exit", tf.int32)] if early else []))
+    infer_does = f"frames to token ids, greedily, a whole utterance{', left at an exit' if early else ''}; {INVALID}"
     signatures = [
         Signature("features", "PCM samples to log-mel frames", features, (samples_spec,)),
         Signature("infer", infer_does, infer, infer_inputs, reads=groups),
     ]
     if len(model.heads) == len(model.stages):
-        does = "frames to log probabilities of the labels at each step, for beam search"
+        does = f"frames to log probabilities of the labels at each step, for beam search; {INVALID}"
         encoder = [group.name for stage in model.stages for group in stage]
         signatures.append(Signature("encode", does, encode, frames_specs, reads=(*encoder, model.heads[-1].name)))
     return [*signatures, *(_stage_signatures(model, frames_specs, max_tokens) if early else [])]
@@ -81,17 +91,19 @@ def _stage_signature(model: Recogniser, stage: int, inputs: tuple[tf.TensorSpec,
 
     def run(**values):
         x, lengths = (values[spec.name] for spec in inputs)
+        valid = in_range(lengths, 0, x.shape[1])
+        lengths = zero_unless(valid, lengths)
         if stage == 0:
             x, lengths = model.front(x, lengths)
         x, lengths = model.run_stage(stage, x, lengths)
-        told = {"encoded": x, "encoded_lengths": lengths}
+        told = {"encoded": x, "encoded_lengths": minus_one_unless(valid, lengths)}
         if has_head:
             return {**told, "log_probabilities": model.label_probabilities(stage, x)}
         tokens, count = model.last_labels(x, lengths, max_tokens)
-        return {**told, "tokens": tokens, "token_lengths": count}
+        return {**told, "tokens": tokens, "token_lengths": minus_one_unless(valid, count)}
 
     said = "its log probabilities" if has_head else "what is said, greedily"
-    does = f"{'frames' if stage == 0 else 'what the stage before put out'} to exit {stage} and {said}"
+    does = f"{'frames' if stage == 0 else 'what the stage before put out'} to exit {stage} and {said}; {INVALID}"
     inner = {group.name for other in model.stages for group in other} | {head.name for head in model.heads}
     own = [group.name for group in model.stages[stage]]
     heads = [model.heads[stage].name] if has_head else [g.name for g in model.all_groups if g.name not in inner]

@@ -1,8 +1,8 @@
 """`loss`: what the model thinks of a batch; nothing changes."""
 
-from signatures.spec import ModelWithLoss, Signature, mean_over
+from signatures.spec import ModelWithLoss, Signature, invalid_as_nan, mean_over
 
-DOES = "loss of each utterance of a batch and their mean, in nats; changes nothing"
+DOES = "loss of each utterance of a batch and their mean, in nats, NaN where lengths or labels are invalid; changes nothing"
 
 
 def loss_signature(model: ModelWithLoss) -> Signature:
@@ -12,8 +12,9 @@ def loss_signature(model: ModelWithLoss) -> Signature:
 
     def loss(**batch):
         values = [batch[spec.name] for spec in batch_inputs]
-        exit_losses = model.exit_losses(*values)
+        row_weights = model.row_weights(*values)
+        exit_losses = invalid_as_nan(model.exit_losses(*values), row_weights)
         losses = model.joint_loss(exit_losses)
-        return {"loss": mean_over(losses, model.row_weights(*values)), "losses": losses, "exit_losses": exit_losses}
+        return {"loss": mean_over(losses, row_weights), "losses": losses, "exit_losses": exit_losses}
 
     return Signature("loss", DOES, loss, batch_inputs, reads=tuple(group.name for group in model.all_groups))

@@ -4,9 +4,12 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from signatures.spec import LayerGroup, Signature
+from signatures.spec import LayerGroup, Signature, in_range, invalid_as_nan, nan_unless, zero_unless
 
-DOES = "second pass: log probability of each hypothesis, its end included, given the encoder's output"
+DOES = (
+    "second pass: log probability of each hypothesis, its end included, given the encoder's output; NaN where lengths or labels "
+    "are invalid"
+)
 
 
 class RescoringModel(Protocol):
@@ -16,6 +19,7 @@ class RescoringModel(Protocol):
 
     def encode(self, frames, lengths): ...
     def rescore(self, encoded, lengths, tokens, token_lengths): ...
+    def check_labels(self, row_weights, tokens, token_lengths): ...
 
 
 def rescore_signature(
@@ -26,7 +30,10 @@ def rescore_signature(
     steps = model.encode(tf.zeros([1, max_frames, mel_bands]), tf.zeros([1], tf.int32))[0].shape
 
     def rescore(encoded, encoded_lengths, tokens, token_lengths):
-        return {"log_probabilities": model.rescore(encoded, encoded_lengths, tokens, token_lengths)}
+        valid = in_range(encoded_lengths, 0, steps[1])
+        scores = model.rescore(encoded, zero_unless(valid, encoded_lengths), tokens, token_lengths)
+        scores = invalid_as_nan(scores, model.check_labels(tf.ones([hypotheses]), tokens, token_lengths))
+        return {"log_probabilities": scores + nan_unless(valid)}
 
     inputs = (
         tf.TensorSpec(steps, tf.float32, name="encoded"),

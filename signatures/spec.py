@@ -15,9 +15,14 @@ class Signature:
     name: str  # how the host calls it
     does: str  # one line for the signature reference
     function: Callable[..., dict[str, tf.Tensor]]  # keyword arguments named as the inputs -> named outputs
-    inputs: tuple[tf.TensorSpec, ...]  # fixed shapes; TFLite plans its memory for them
+    inputs: tuple[tf.TensorSpec, ...]  # fixed shapes of one dimension or more; TFLite plans its memory for them
     reads: tuple[str, ...] = ()  # layer groups whose weights it uses
     writes: tuple[str, ...] = ()  # layer groups whose weights it changes
+
+    def __post_init__(self):
+        scalars = [spec.name for spec in self.inputs if spec.shape.rank == 0]
+        if scalars:
+            raise ValueError(f"signature {self.name}: inputs without dimensions: {scalars}; see `one_value`")
 
     def concrete(self) -> tf.types.experimental.ConcreteFunction:
         """The traced function."""
@@ -59,7 +64,7 @@ class TrainableModel(Protocol):
         ...
 
     def row_weights(self, *batch: tf.Tensor) -> tf.Tensor:
-        """[batch] float32: 1 for an utterance, 0 for an empty row."""
+        """[batch] float32: 1 for an utterance, 0 for an empty row, NaN for an invalid one: see `invalid_as_nan`."""
         ...
 
     def group_steps(self) -> Sequence[int]:
@@ -78,6 +83,10 @@ class SplitModel(TrainableModel, Protocol):
 
     def front(self, *frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """x and lengths for the first encoder group, from the batch inputs that are not label inputs; no weights."""
+        ...
+
+    def check_labels(self, row_weights: tf.Tensor, *labels: tf.Tensor) -> tf.Tensor:
+        """`row_weights` [batch] of valid labels, NaN for utterances whose labels are invalid."""
         ...
 
     def label_front(self, *labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -117,9 +126,42 @@ class ModelWithLoss(TrainableModel, Protocol):
         ...
 
 
-def scalar(name: str) -> tf.TensorSpec:
-    """A float32 input without dimensions."""
-    return tf.TensorSpec([], tf.float32, name=name)
+def one_value(name: str, dtype: tf.DType = tf.float32) -> tf.TensorSpec:
+    """An input of one value: [1], since ai-edge-litert crashes on inputs without dimensions on 64-bit ARM."""
+    return tf.TensorSpec([1], dtype, name=name)
+
+
+def value_of(tensor: tf.Tensor) -> tf.Tensor:
+    """[1] -> []."""
+    return tf.squeeze(tensor, axis=0)
+
+
+def in_range(values: tf.Tensor, least: int, most: int) -> tf.Tensor:
+    """bool of the same shape: which of the int32 values are from `least` to `most`."""
+    return (values >= least) & (values <= most)
+
+
+def nan_unless(valid: tf.Tensor) -> tf.Tensor:
+    """float32 of the same shape, to be added: 0 where `valid` holds, NaN elsewhere."""
+    return tf.where(valid, 0.0, float("nan"))
+
+
+def zero_unless(valid: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """`lengths` int32 of the same shape where `valid` holds, 0 elsewhere, so that nothing is read past the end."""
+    return tf.where(valid, lengths, 0)
+
+
+def minus_one_unless(valid: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """`lengths` int32 of the same shape where `valid` holds, -1 elsewhere."""
+    return tf.where(valid, lengths, -1)
+
+
+def invalid_as_nan(losses: tf.Tensor, row_weights: tf.Tensor) -> tf.Tensor:
+    """Losses [..., batch] with NaN for invalid rows: those whose lengths or labels are out of range, which have weight NaN.
+
+    So the mean loss is NaN as well, and a training step changes nothing.
+    """
+    return losses + nan_unless(row_weights >= 0.0)
 
 
 def group_of(weight_name: str) -> str:
@@ -129,10 +171,11 @@ def group_of(weight_name: str) -> str:
 
 def mean_loss(model: TrainableModel, batch: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean loss over the batch's utterances [] and the loss of each [batch]."""
-    losses = model.loss(*batch)
-    return mean_over(losses, model.row_weights(*batch)), losses
+    row_weights = model.row_weights(*batch)
+    losses = invalid_as_nan(model.loss(*batch), row_weights)
+    return mean_over(losses, row_weights), losses
 
 
 def mean_over(losses: tf.Tensor, row_weights: tf.Tensor) -> tf.Tensor:
-    """Mean [] of losses [batch] over the rows that hold an utterance."""
+    """Mean [] of losses [batch] over the rows that hold an utterance; NaN where a loss is."""
     return tf.reduce_sum(losses) / tf.maximum(tf.reduce_sum(row_weights), 1.0)

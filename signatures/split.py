@@ -23,7 +23,7 @@ from signatures.chain import GroupSpecs, frame_inputs
 from signatures.exits import ExitsPassed, InnerExits
 from signatures.optimizers import State
 from signatures.parts import Part
-from signatures.spec import LayerGroup, Signature, SplitModel, group_of, scalar
+from signatures.spec import LayerGroup, Signature, SplitModel, group_of, one_value
 from signatures.update import Update
 
 
@@ -63,7 +63,7 @@ class SplitStep:
         self.suffix = suffix
         self.frames = frame_inputs(model)
         self.labels = [spec for spec in model.batch_inputs() if spec.name in model.label_inputs]
-        self.update_inputs = (*Update.inputs(state, self.rates), scalar("global_norm"))
+        self.update_inputs = (*Update.inputs(state, self.rates), one_value("global_norm"))
 
     def signatures(self) -> list[Signature]:
         """In the order of the plan."""
@@ -138,8 +138,12 @@ class SplitStep:
 
     def _passed(self, k: int, inputs: dict[str, tf.Tensor]) -> ExitsPassed:
         """For the exits of a part that comes to a loss."""
-        rows = inputs["rows"] if k else self.model.row_weights(*(inputs[spec.name] for spec in self.model.batch_inputs()))
-        return ExitsPassed(self.exits, [inputs[spec.name] for spec in self.labels], rows, inputs.get("losses"))
+        labels = [inputs[spec.name] for spec in self.labels]
+        if k:
+            rows = self.model.check_labels(inputs["rows"], *labels)
+        else:
+            rows = self.model.row_weights(*(inputs[spec.name] for spec in self.model.batch_inputs()))
+        return ExitsPassed(self.exits, labels, rows, inputs.get("losses"))
 
     def _carried_specs(self, k: int) -> dict[str, tf.TensorSpec]:
         """What the exits of a part hand from forward to backward, by name."""
@@ -242,7 +246,7 @@ class SplitStep:
             downward.run(model.label_groups, label_went, d_predicted, needs_gradient=False, carried={})
             gradient = downward.run(groups, went, d_encoded, self._hands_down(top), passed.carried, cheap)
             told = {"loss": loss, "losses": losses, "proceed": downward.proceed, **downward.told()}
-            return {**told, **({"gradient": gradient} if self._hands_down(top) else {})}
+            return {**told, **({"gradient": downward.handed_down(gradient)} if self._hands_down(top) else {})}
 
         reads, writes = tuple(self._run(top)), tuple(self._updated(top))
         does = f"split step: {_listed(self._names(top))} forward, the loss, then backward and update of these and of the head"
@@ -271,7 +275,7 @@ class SplitStep:
             carried = {group: [inputs[name] for name in self.exits.carried_specs(group)] for group in self._exits(k)}
             needs_gradient = self._hands_down(k)
             gradient = downward.run(groups[-len(back) :], went, inputs["gradient"], needs_gradient, carried, part.cheap)
-            return {**downward.told(), **({"gradient": gradient} if needs_gradient else {})}
+            return {**downward.told(), **({"gradient": downward.handed_down(gradient)} if needs_gradient else {})}
 
         spec = self.specs[part.last + 1].x
         inputs = (

@@ -5,10 +5,8 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from signatures.spec import LayerGroup, Signature
-
-LABELS = ("tokens", "token_lengths")
-
+from signatures.inference import INVALID
+from signatures.spec import LayerGroup, Signature, in_range, minus_one_unless, one_value, value_of, zero_unless
 
 class StreamingModel(Protocol):
     """A model whose encoder groups have states; shapes as in `tflite_asr.models.streaming`."""
@@ -18,6 +16,7 @@ class StreamingModel(Protocol):
 
     def initial_states(self, batch): ...
     def start_memory(self, batch): ...
+    def has_labels(self, tokens): ...
     def label_chunk(self, frames, frame_lengths, states, memory, max_tokens, exit): ...
 
 
@@ -26,8 +25,10 @@ def stream_signature(model: StreamingModel, *, mel_bands: int, stream_frames: in
 
     What it remembers is, of the encoder's groups, `state_<k>_hidden` and `state_<k>_cell`, zeros at first; of heads,
     what `start_memory` has: a CTC head's `label`, blank (0) at first, and a transducer's `predicted`, `hidden` and `cell`,
-    at first what `predict` makes of blank and zeros. With early exits it takes the `exit` [] int32. What `label_chunk` gives
+    at first what `predict` makes of blank and zeros. With early exits it takes the `exit` [1] int32. What `label_chunk` gives
     besides comes out too: of a model with a second pass, `encoded` and `encoded_lengths` of the chunk.
+
+    A chunk whose length, exit or remembered `label` is out of range gives lengths of -1 and changes nothing remembered.
     """
     states, memory = model.initial_states(1), model.start_memory(1)
     flat = {f"state_{index}_{part}": one for index, pair in enumerate(states) for part, one in zip(("hidden", "cell"), pair)}
@@ -37,14 +38,23 @@ def stream_signature(model: StreamingModel, *, mel_bands: int, stream_frames: in
     def stream(frames, frame_lengths, exit=None, **values):
         pairs = tf.nest.pack_sequence_as(states, [values[name] for name in flat])
         given = {name: values[name] for name in memory}
-        *labels, pairs, told = model.label_chunk(frames, frame_lengths, pairs, given, stream_tokens, exit)
-        return {**dict(zip(LABELS, labels)), **told, **dict(zip(flat, tf.nest.flatten(pairs)))}
+        valid = in_range(frame_lengths, 0, stream_frames)
+        if exit is not None:
+            exit = value_of(exit)
+            valid &= in_range(exit, 0, len(model.stages) - 1)
+        if "label" in given:
+            valid &= model.has_labels(given["label"])
+        lengths = zero_unless(valid, frame_lengths)
+        tokens, count, pairs, told = model.label_chunk(frames, lengths, pairs, given, stream_tokens, exit)
+        told |= {name: minus_one_unless(valid, told[name]) for name in ("encoded_lengths",) if name in told}
+        labels = {"tokens": tokens, "token_lengths": minus_one_unless(valid, count)}
+        return {**labels, **told, **dict(zip(flat, tf.nest.flatten(pairs)))}
 
     inputs = (
         tf.TensorSpec([1, stream_frames, mel_bands], tf.float32, "frames"),
         tf.TensorSpec([1], tf.int32, "frame_lengths"),
-        *([tf.TensorSpec([], tf.int32, "exit")] if len(model.stages) > 1 else []),
+        *([one_value("exit", tf.int32)] if len(model.stages) > 1 else []),
         *remembered,
     )
-    does = "frames to token ids by chunks, what it remembers going in and coming out"
+    does = f"frames to token ids by chunks, what it remembers going in and coming out; {INVALID}"
     return Signature("stream", does, stream, inputs, reads=tuple(group.name for group in model.all_groups))

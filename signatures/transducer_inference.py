@@ -5,7 +5,8 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from signatures.spec import LayerGroup, Signature
+from signatures.inference import INVALID
+from signatures.spec import LayerGroup, Signature, in_range, minus_one_unless, nan_unless, zero_unless
 
 
 class Transducer(Protocol):
@@ -19,6 +20,7 @@ class Transducer(Protocol):
     def start_labels(self, batch): ...
     def predict_label(self, token, hidden, cell): ...
     def join(self, encoded, predicted): ...
+    def has_labels(self, tokens): ...
 
 
 def transducer_signatures(model: Transducer, *, mel_bands: int, max_frames: int, beam: int) -> list[Signature]:
@@ -34,12 +36,14 @@ def transducer_signatures(model: Transducer, *, mel_bands: int, max_frames: int,
     steps = model.encode(tf.zeros([1, max_frames, mel_bands]), tf.zeros([1], tf.int32))[0].shape[1:]
 
     def encode(frames, frame_lengths):
-        encoded, lengths, _ = model.encode(frames, frame_lengths)
-        return {"encoded": encoded, "encoded_lengths": lengths}
+        valid = in_range(frame_lengths, 0, max_frames)
+        encoded, lengths, _ = model.encode(frames, zero_unless(valid, frame_lengths))
+        return {"encoded": encoded, "encoded_lengths": minus_one_unless(valid, lengths)}
 
     def predict(tokens, hidden, cell):
-        predicted, hidden, cell = model.predict_label(tokens, hidden, cell)
-        return {"predicted": predicted, "hidden": hidden, "cell": cell}
+        results = dict(zip(("predicted", "hidden", "cell"), model.predict_label(tokens, hidden, cell)))
+        invalid = tf.expand_dims(nan_unless(model.has_labels(tokens)), 1)
+        return {name: result + invalid for name, result in results.items()}
 
     def join(encoded, predicted):
         return {"log_probabilities": model.join(encoded, predicted)}
@@ -53,7 +57,7 @@ def transducer_signatures(model: Transducer, *, mel_bands: int, max_frames: int,
     tokens_spec = tf.TensorSpec([beam], tf.int32, name="tokens")
     encoded_spec = tf.TensorSpec([beam, steps[1]], tf.float32, name="encoded")
     return [
-        Signature("encode", "frames to encoder output, for beam search", encode, (frames_spec, lengths_spec), reads=encoder),
-        Signature("predict", "prediction network: one label on, for each hypothesis", predict, (tokens_spec, rows(hidden_spec), rows(cell_spec)), reads=head),
+        Signature("encode", f"frames to encoder output, for beam search; {INVALID}", encode, (frames_spec, lengths_spec), reads=encoder),
+        Signature("predict", "prediction network: one label on, for each hypothesis; NaN for a label out of range", predict, (tokens_spec, rows(hidden_spec), rows(cell_spec)), reads=head),
         Signature("join", "joint network: log probabilities of the next label, for each hypothesis", join, (encoded_spec, rows(predicted_spec)), reads=head),
     ]

@@ -1,5 +1,7 @@
 """How a training signature changes weights: its inputs, clipping, the optimizer's rule, the pull to what was shipped."""
 
+import functools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
@@ -7,7 +9,7 @@ import tensorflow as tf
 from signatures.arena import in_arena
 from signatures.optimizers import State
 from signatures.order import after
-from signatures.spec import group_of, scalar
+from signatures.spec import group_of, one_value, value_of
 
 LARGE_ELEMENTS = 1 << 18  # a weight whose update is worth an arena of its own: 1 MB
 FINITE_BOUND = 1e30  # a norm beyond this is as useless as infinity, and its square is still finite after scaling
@@ -31,15 +33,15 @@ def count_step(state: State, apply: tf.Tensor) -> tf.Tensor:
     """Count one more update if `apply` ([] bool) holds; the count [] int32."""
     step = state.step + tf.cast(apply, tf.int32)
     state.step.assign(step)
-    return step
+    return value_of(step)
 
 
 class Update:
     """What a training signature is told besides its batch.
 
-    Inputs: `learning_rate` []; `clip_norm` [], the greatest norm of the gradient, 0 for none; `group_rates` [groups],
+    Inputs: `learning_rate` [1]; `clip_norm` [1], the greatest norm of the gradient, 0 for none; `group_rates` [groups],
     a factor on the learning rate of each group, 0 to leave a group alone; and, where the state has the shipped
-    weights, `pull` [], towards them, 0 for none.
+    weights, `pull` [1], towards them, 0 for none.
 
     Args:
         state: the variables.
@@ -48,21 +50,23 @@ class Update:
     """
 
     def __init__(self, state: State, names: Sequence[str], inputs: dict[str, tf.Tensor]):
-        learning_rate = inputs["learning_rate"]
+        learning_rate = value_of(inputs["learning_rate"])
         self._state = state
-        self._clip_norm = inputs["clip_norm"]
-        self._pull = inputs["pull"] if state.shipped else tf.constant(0.0)
+        self._clip_norm = value_of(inputs["clip_norm"])
+        self._pull = value_of(inputs["pull"]) if state.shipped else tf.constant(0.0)
         split = tf.split(inputs["group_rates"], len(names))
         self._rates = {name: tf.squeeze(rate) * learning_rate for name, rate in zip(names, split)}
-        self.finite = is_finite(learning_rate) & is_finite(self._pull)  # [] bool
+        of_groups = tf.reduce_sum(tf.abs(inputs["group_rates"]))
+        told = (learning_rate, self._clip_norm, self._pull, of_groups)
+        self.finite = functools.reduce(operator.and_, map(is_finite, told))  # [] bool
 
     @staticmethod
     def inputs(state: State, names: Sequence[str]) -> tuple[tf.TensorSpec, ...]:
         """The signature inputs that an update is made from."""
         return (
-            scalar("learning_rate"),
-            scalar("clip_norm"),
-            *([scalar("pull")] if state.shipped else []),
+            one_value("learning_rate"),
+            one_value("clip_norm"),
+            *([one_value("pull")] if state.shipped else []),
             tf.TensorSpec([len(names)], tf.float32, name="group_rates"),
         )
 

@@ -12,7 +12,7 @@ def tensor_key(path: str) -> str:
 
 
 def weights_signatures(model: TrainableModel, state: State) -> tuple[Signature, Signature]:
-    """`get_weights`: nothing in, every tensor of the state out. `set_weights`: the same tensors in, `step` [] out."""
+    """`get_weights`: nothing in, every tensor of the state out. `set_weights`: the same tensors in, `step` [1] out."""
     groups = tuple(group.name for group in model.all_groups)
     variables = {tensor_key(path): variable for path, variable in state.variables().items()}
 

@@ -19,6 +19,8 @@ SMALLEST_ELEMENTS = 512  # smaller weights stay floats: their scales would weigh
 LEVELS = 127  # of int8 on either side of 0
 OP = schema.BuiltinOperator
 INT8_CAST_VERSION = 2
+# how options of operators name the graphs that these run
+GRAPH_FIELDS = ("thenSubgraphIndex", "elseSubgraphIndex", "condSubgraphIndex", "bodySubgraphIndex", "initSubgraphIndex")
 HOLD = "hold_frozen"  # name of the signature that is there for the converter's sake
 
 
@@ -192,11 +194,21 @@ def _entered(model, operator) -> Iterator[tuple[int, list[int]]]:
 
 
 def _drop_signature(model, name: str) -> None:
-    """Take out a signature; its graph stays, empty, so that the others keep their numbers."""
+    """Take out a signature and its graph, and number the other graphs anew.
+
+    An empty graph must not stay: if it is the file's first one, as the names of the signatures may have it, the runtime
+    applies XNNPACK to no graph at all.
+    """
     for signature in [signature for signature in model.signatureDefs if signature.signatureKey == name.encode()]:
         model.signatureDefs.remove(signature)
-        graph = model.subgraphs[signature.subgraphIndex]
-        graph.operators, graph.inputs, graph.outputs, graph.tensors = [], [], [], []
+        gone = signature.subgraphIndex
+        del model.subgraphs[gone]
+        operators = (operator for graph in model.subgraphs for operator in graph.operators)
+        for holder in (*model.signatureDefs, *(operator.builtinOptions for operator in operators)):
+            for field in ("subgraphIndex", *GRAPH_FIELDS):
+                index = getattr(holder, field, None)
+                if index is not None and index > gone:
+                    setattr(holder, field, index - 1)
 
 
 def _drop_handles(model) -> None:

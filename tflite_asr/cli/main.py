@@ -8,6 +8,7 @@ No module here imports TensorFlow or the interpreter before `run` is called, so 
 import argparse
 import importlib
 import json
+import logging
 import math
 import os
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 from tflite_asr import __version__
 from tflite_asr.errors import InputError
+from tflite_asr.runtime.notices import LEVEL
 
 COMMANDS = (
     "demo",
@@ -72,6 +74,9 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--json", action="store_true", help="print the result as one JSON object on standard output"
         )
+        command.add_argument(
+            "--verbose", action="store_true", help="show what TensorFlow and the TFLite runtime log on standard error"
+        )
         command.set_defaults(module=module)
     return parser
 
@@ -79,6 +84,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when interrupted."""
     args = build_parser().parse_args(argv)
+    logged = logging.root.manager.disable
+    if not args.verbose:
+        os.environ.setdefault(LEVEL, "3")  # child processes have it too
+        logging.disable(logging.WARNING)
     try:
         result = args.module.run(args)
         _print(args, result)
@@ -93,6 +102,8 @@ def main(argv: list[str] | None = None) -> int:
         if (error.name or "").partition(".")[0] not in TRAIN_PACKAGES:
             raise
         problem, code = f"needs {error.name}, which is not installed: pip install 'tflite_asr[train]'", 2
+    finally:
+        logging.disable(logged)
     print(f"tflite-asr {args.command}: {problem}", file=sys.stderr)
     return code
 

@@ -85,8 +85,8 @@ def transducer_loss(
     Args:
         logits: [batch, T, U+1, vocabulary] float32, label 0 is blank; what stands past the lengths is ignored, NaN too.
         labels: [batch, U] int32.
-        frame_lengths: [batch] int32; a row of length 0 has loss 0 and no gradient.
-        label_lengths: [batch] int32.
+        frame_lengths: [batch] int32, at most T; a row of length 0 has loss 0 and no gradient.
+        label_lengths: [batch] int32; out of range, a row has no meaningful loss.
 
     Returns:
         [batch] float32, in nats.
@@ -112,12 +112,12 @@ def alignment_loss(
     may_blank, may_label = _transitions(time, width, frame_lengths, label_lengths)
     log_zero = tf.fill([batch, time, width], LOG_ZERO)
     # a row without frames has nothing to align: its end is its start
-    labels_to_reach = tf.where(frame_lengths > 0, label_lengths, tf.zeros_like(label_lengths))
-    ends_label = tf.cast(tf.expand_dims(tf.range(width), 0) == tf.expand_dims(labels_to_reach, 1), tf.int32)
+    label_lengths = tf.where(frame_lengths > 0, tf.clip_by_value(label_lengths, 0, width - 1), 0)  # no diagonal past the last
+    ends_label = tf.cast(tf.expand_dims(tf.range(width), 0) == tf.expand_dims(label_lengths, 1), tf.int32)
     return _negative_log_likelihood(
         tf.where(may_blank, blank, log_zero),
         tf.where(may_label, label, log_zero),
-        frame_lengths + labels_to_reach,
+        frame_lengths + label_lengths,
         ends_label,
     )
 

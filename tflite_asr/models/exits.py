@@ -24,7 +24,8 @@ class SubModel:
         self.inner_exits: dict[str, keras.layers.Layer] = {}
         self.label_inputs = model.label_inputs
         self.recording, self.replaying = model.recording, model.replaying
-        self.front, self.batch_inputs, self.row_weights = model.front, model.batch_inputs, model.row_weights
+        self.front, self.batch_inputs = model.front, model.batch_inputs
+        self.row_weights, self.check_labels = model.row_weights, model.check_labels
 
     def named_weights(self) -> dict[str, tf.Variable]:
         """The model's weights of these groups by tree path."""

@@ -7,6 +7,7 @@ import itertools
 import tensorflow as tf
 import tf_keras as keras
 
+from signatures.spec import in_range, zero_unless
 from tflite_asr.config import EncoderConfig, ModelConfig
 from tflite_asr.layers.ctc import CTCHead, best_path, continue_path
 from tflite_asr.layers.encoder import LSTMGroup, stack_frames
@@ -15,7 +16,7 @@ from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.losses.exits import exit_weights, joint_loss
 from tflite_asr.models.streaming import label_chunk
 from tflite_asr.ops import kept
-from tflite_asr.ops.elementary import log_softmax
+from tflite_asr.ops.elementary import length_mask, log_softmax
 from tflite_asr.ops.log_mel import log_mel
 
 
@@ -54,8 +55,10 @@ class SpeechModel(keras.Model):
         )
 
     def front(self, frames, frame_lengths):
-        """What the first encoder group takes: x [batch, steps, d] and lengths in those steps [batch]."""
-        return stack_frames(frames, frame_lengths, self.config.encoder.stack_frames)
+        """What the first encoder group takes: x [batch, steps, d] and lengths in those steps [batch]; 0 where a length is out
+        of range."""
+        valid = in_range(frame_lengths, 0, frames.shape[1])
+        return stack_frames(frames, zero_unless(valid, frame_lengths), self.config.encoder.stack_frames)
 
     def encode(self, frames, lengths, states=None, training=False):
         """Run the encoder, from zero states or from those that an earlier chunk left.
@@ -122,7 +125,7 @@ class SpeechModel(keras.Model):
         Args:
             frames, frame_lengths: as `encode` takes them.
             max_tokens: labels of a row after which the rest of it is dropped.
-            exit: [] int32, counted from 0; beyond the last is the last. None for the last.
+            exit: [] int32, counted from 0; None for the last.
 
         Returns:
             tokens [batch, max_tokens] int32 padded with 0, their counts [batch] int32.
@@ -187,8 +190,23 @@ class SpeechModel(keras.Model):
         )
 
     def row_weights(self, frames, frame_lengths, tokens, token_lengths):
-        """[batch] float32: 0 for the rows without frames."""
-        return tf.cast(frame_lengths > 0, tf.float32)
+        """[batch] float32: 1 for an utterance, 0 for a row without frames, NaN for an utterance with invalid lengths or labels."""
+        weights = tf.cast(frame_lengths > 0, tf.float32)
+        weights = tf.where(in_range(frame_lengths, 0, frames.shape[1]), weights, float("nan"))
+        return self.check_labels(weights, tokens, token_lengths)
+
+    def check_labels(self, row_weights, tokens, token_lengths):
+        """`row_weights` [batch], NaN where an utterance's number of labels is out of range or any of them is no label; blank
+        is none."""
+        width = tokens.shape[1]
+        valid = self.has_labels(tokens) & (tokens != 0) | ~length_mask(token_lengths, width)
+        wrong = tf.reduce_sum(tf.cast(~valid, tf.int32), axis=1)
+        checked = in_range(token_lengths, 0, width) & (wrong == 0)
+        return tf.where(checked | (row_weights == 0.0), row_weights, float("nan"))
+
+    def has_labels(self, tokens):
+        """bool of the same shape: which of the token ids are in the vocabulary; blank (0) is."""
+        return in_range(tokens, 0, self.config.vocabulary_size - 1)
 
     def encoder_steps(self) -> list[int]:
         """Input steps of each encoder group for the longest utterance, then the encoder's output steps."""

@@ -12,7 +12,8 @@ from tflite_asr.errors import InputError
 from tflite_asr.runtime.files import write_whole
 from tflite_asr.text.tokenizer import CharacterTokenizer
 
-FORMAT = 1
+FORMAT = 2  # since 2, inputs have at least one dimension, and a file answers invalid lengths and labels
+FORMATS = (1, FORMAT)  # that are read
 ASSETS = Path(__file__).parent.parent / "assets"
 
 
@@ -39,6 +40,7 @@ class Artifact:
     plan_exits: dict[str, int] = field(default_factory=dict)  # up to which exit, from 0, a plan trains
     rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
+    format: int = FORMAT
 
     @property
     def config(self) -> ModelConfig:
@@ -72,7 +74,7 @@ class Artifact:
     def to_json(self) -> dict:
         values = dataclasses.asdict(self)
         del values["path"]
-        return {"format": FORMAT, **values}
+        return {"format": values.pop("format"), **values}
 
 
 def find(model: str | Path) -> Path:
@@ -94,9 +96,9 @@ def read_artifact(model: str | Path) -> Artifact:
         raise InputError(f"{path}: expected its description {description.name} beside it; copy both files")
     try:
         values = json.loads(description.read_text(encoding="utf-8"))
-        found = values.pop("format")
-        if found != FORMAT:
-            raise InputError(f"{description}: expected format {FORMAT}, got {found}; export the model again")
+        if values["format"] not in FORMATS:
+            expected = " or ".join(map(str, FORMATS))
+            raise InputError(f"{description}: expected format {expected}, got {values['format']}; export the model again")
         artifact = Artifact(**values, path=path)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):

@@ -41,12 +41,23 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
             ("tokens", len(example.tokens), sizes.max_tokens),
         ):
             if not 1 <= length <= most:
-                raise InputError(f"{example.where or 'utterance'}: expected 1 to {most} {what}, got {length}")
+                raise InputError(f"{_place(example, row)}: expected 1 to {most} {what}, got {length}")
+        wrong = np.flatnonzero((example.tokens < 1) | (example.tokens >= config.vocabulary_size))
+        if len(wrong):
+            raise InputError(
+                f"{_place(example, row)}: expected tokens from 1 to {config.vocabulary_size - 1}, "
+                f"got {example.tokens[wrong[0]]} at place {wrong[0] + 1}"
+            )
         batch["frames"][row, : len(example.frames)] = example.frames
         batch["frame_lengths"][row] = len(example.frames)
         batch["tokens"][row, : len(example.tokens)] = example.tokens
         batch["token_lengths"][row] = len(example.tokens)
     return batch
+
+
+def _place(example: Example, row: int) -> str:
+    """An example, for error messages."""
+    return example.where or f"utterance {row + 1} of the batch"
 
 
 def longest_examples(config: ModelConfig) -> list[Example]:

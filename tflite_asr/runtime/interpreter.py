@@ -6,9 +6,27 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.errors import InputError
+from tflite_asr.runtime.notices import without_notices
 
 # called with model_path=, num_threads=
 InterpreterFactory = Callable[..., object]
+
+
+class _NeverResizing:
+    """A runtime's interpreter, for a runner whose inputs have the shapes of the export.
+
+    A runner resizes every input before a call. Of an input without dimensions, which older files have, that ends the process
+    with ai-edge-litert on 64-bit ARM.
+    """
+
+    def __init__(self, wrapper):
+        self._wrapper = wrapper
+
+    def __getattr__(self, name: str):
+        return getattr(self._wrapper, name)
+
+    def ResizeInputTensor(self, *_) -> None:
+        """Do nothing: `SignatureModel.run` has compared the shapes."""
 
 
 class SignatureModel:
@@ -36,13 +54,19 @@ class SignatureModel:
         return SignatureModel(self._path, self._factory, self._threads)
 
     def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-        """Call a signature; every input must be there with the dtype and shape of the export."""
+        """Call a signature; every input must be there with the dtype and shape of the export.
+
+        An input of one value may be given without dimensions or with one, however the file has it: older files have
+        scalars, see `Artifact.format`.
+        """
         runner, details = self._runner(name)
-        inputs = inputs or {}
+        inputs = dict(inputs or {})
         if set(inputs) != set(details):
             raise InputError(f"signature {name}: expected inputs {sorted(details)}, got {sorted(inputs)}")
         for key, value in inputs.items():
             expected = details[key]
+            if {tuple(value.shape), tuple(expected["shape"])} == {(), (1,)}:
+                inputs[key] = value = np.reshape(value, expected["shape"])
             if tuple(value.shape) != tuple(expected["shape"]) or value.dtype != expected["dtype"]:
                 raise InputError(
                     f"signature {name}, input {key}: expected {np.dtype(expected['dtype']).name} "
@@ -61,5 +85,11 @@ class SignatureModel:
             if name not in available:
                 raise InputError(f"{self._path}: no signature {name!r}; there are: {', '.join(sorted(available))}")
             runner = self._interpreter.get_signature_runner(name)
-            self._runners[name] = runner, runner.get_input_details()
+            details = runner.get_input_details()
+            if any(len(tensor["shape"]) == 0 for tensor in details.values()):
+                runner._interpreter_wrapper = _NeverResizing(runner._interpreter_wrapper)
+            if not self._runners:  # with the first allocation, delegates are made, which the runtime has to say
+                with without_notices():
+                    runner._interpreter_wrapper.AllocateTensors(runner._subgraph_index)
+            self._runners[name] = runner, details
         return self._runners[name]

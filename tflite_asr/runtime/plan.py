@@ -88,12 +88,12 @@ def run_step(
         inputs: of the step by name; each call gets those that it takes and does not take from an earlier call.
         two_passes: run a plan in parts once to learn the norm of the whole gradient, then again to clip by it.
     """
-    own_norm = np.float32(0)  # each group is clipped by its own
+    own_norm = np.float32([0])  # each group is clipped by its own
     if two_passes and len(calls) > 1:
-        measured = _run(model, calls, {**inputs, "global_norm": np.float32(-1)})
+        measured = _run(model, calls, {**inputs, "global_norm": np.float32([-1])})
         if measured.skipped:
             return measured
-        own_norm = np.float32(measured.gradient_norm)
+        own_norm = np.float32([measured.gradient_norm])
     return _run(model, calls, {**inputs, "global_norm": own_norm})
 
 
@@ -111,7 +111,7 @@ def _run(model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.n
             if f"{call.signature}.{name}" in wanted:
                 outputs[f"{call.signature}.{name}"] = value
         if "gradient_norm" in result:
-            square_norm += float(result["gradient_norm"]) ** 2
+            square_norm += result["gradient_norm"].item() ** 2
             skipped |= bool(result["skipped"])
         if "loss" in result:
             loss = float(result["loss"])

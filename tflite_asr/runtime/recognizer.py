@@ -153,7 +153,7 @@ class Recognizer:
         names = [exit["name"] for exit in self.artifact.exits]
         if not 0 <= exit < len(names):
             raise InputError(f"expected an exit from 0 to {len(names) - 1} ({', '.join(names)}), got {exit}")
-        return {"exit": np.asarray(exit, np.int32)} if len(names) > 1 else {}
+        return {"exit": np.int32([exit])} if len(names) > 1 else {}
 
     def _text_of_encoded(self, model: SignatureModel, encoded: np.ndarray) -> str:
         return self.tokenizer.decode(BeamSearch(model, self.config).best_of_encoded(encoded)[0].tokens)
@@ -280,9 +280,9 @@ class Recognizer:
             raise InputError(f"{self.artifact.path}: exported without the shipped weights that pull={pull} needs")
         inputs = {
             **collate(examples, self.config),
-            "learning_rate": np.float32(learning_rate),
-            "clip_norm": np.float32(clip_norm),
-            "pull": np.float32(pull),
+            "learning_rate": np.float32([learning_rate]),
+            "clip_norm": np.float32([clip_norm]),
+            "pull": np.float32([pull]),
             "group_rates": np.asarray([rates[group] for group in self.groups], np.float32),
         }
         calls = self.plan(plan).needed({group for group, rate in rates.items() if rate != 0})
@@ -317,7 +317,7 @@ class Recognizer:
         state = self.state()
         if self.owner:
             state[OWNER_MEANS], state[OWNER_THRESHOLD] = self.owner.owner.means, np.float32(self.owner.threshold)
-        save_checkpoint(path, state, artifact_sha256=self.artifact.tflite_sha256, step=int(state["step"]))
+        save_checkpoint(path, state, artifact_sha256=self.artifact.tflite_sha256, step=state["step"].item())
 
     def restore(self, path: str | Path) -> int:
         """Read a checkpoint of this artifact; returns its step. Nothing changes when it is refused."""

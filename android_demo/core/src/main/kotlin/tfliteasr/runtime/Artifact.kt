@@ -56,7 +56,8 @@ class Artifact(
         signatures[name] ?: throw InputError("$path: no signature $name; there are ${signatures.keys.joinToString()}")
 
     companion object {
-        const val FORMAT = 1L
+        /** That are read; until 1, inputs of one value have no dimensions. */
+        val FORMATS = listOf(1L, 2L)
 
         /** Read NAME.json and check that it belongs to NAME.tflite. */
         fun read(path: File): Artifact {
@@ -79,8 +80,9 @@ class Artifact(
         /** What a text in the format of NAME.json describes. */
         fun fromJson(values: JsonObject, path: File): Artifact {
             val format = values.long("format")
-            if (format != FORMAT) {
-                throw InputError("${values.place}: expected format $FORMAT, got $format; export the model again")
+            if (format !in FORMATS) {
+                val expected = FORMATS.joinToString(" or ")
+                throw InputError("${values.place}: expected format $expected, got $format; export the model again")
             }
             val signatures = objects(values.at("signatures")) { name, signature ->
                 val inputs = signature.list("inputs").map { tensor(it, "name") }

@@ -37,6 +37,7 @@ data class PredictionConfig(val hiddenSize: Int, val cellSize: Int)
 data class ModelConfig(
     val sizes: SizeConfig,
     val features: FeatureConfig,
+    val vocabularySize: Int, // labels, blank (0) among them
     val prediction: PredictionConfig?,
     val tailFrames: Int, // of silence, added to an utterance before it is recognised: a stream has no look-ahead
 ) {
@@ -66,6 +67,7 @@ data class ModelConfig(
                     features.double("mean"),
                     features.double("deviation"),
                 ),
+                values.string("characters").length + 1,
                 if ("prediction" in values) prediction(values.at("prediction")) else null,
                 values.int("tail_frames"),
             )

@@ -132,7 +132,7 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         if (exit !in 0..lastExit) {
             throw InputError("expected an exit from 0 to $lastExit (${artifact.exits.joinToString { it.name }}), got $exit")
         }
-        return if (lastExit > 0) mapOf("exit" to Tensor.ints().put(0, intArrayOf(exit))) else emptyMap()
+        return if (lastExit > 0) mapOf("exit" to Tensor.ints(1).put(0, intArrayOf(exit))) else emptyMap()
     }
 
     private fun textOf(steps: List<FloatArray>, beam: Boolean): String {
@@ -198,9 +198,9 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         val frozen = artifact.frozenGroups
         val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: if (groups[it] in frozen) 0f else 1f }
         val values = collate(examples, config) + mapOf(
-            "learning_rate" to Tensor.scalar(learningRate),
-            "clip_norm" to Tensor.scalar(clipNorm),
-            "pull" to Tensor.scalar(pull),
+            "learning_rate" to Tensor.oneValue(learningRate),
+            "clip_norm" to Tensor.oneValue(clipNorm),
+            "pull" to Tensor.oneValue(pull),
             "group_rates" to Tensor.floats(groups.size).put(0, rates),
         )
         val result = plan(plan).needed(groups.filterIndexedTo(HashSet()) { index, _ -> rates[index] != 0f })

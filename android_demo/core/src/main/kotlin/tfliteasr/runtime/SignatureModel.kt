@@ -5,7 +5,8 @@ interface SignatureModel : AutoCloseable {
     /**
      * Call a signature.
      *
-     * @param inputs every input, with the dtype and shape of the export.
+     * @param inputs every input, with the dtype and shape of the export; one of one value may be [] or [1], however the file
+     *     has it.
      * @param outputs the outputs wanted; null wants all.
      * @return the outputs, in memory of their own.
      */

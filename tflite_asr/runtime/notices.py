@@ -1,0 +1,47 @@
+"""Keeps the TFLite runtime's notices off a user's terminal."""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+# the variable that TensorFlow reads: 0 shows all messages of its C++ code, 1 no notices, 2 no warnings, 3 no errors
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+NOTICE = re.compile(rb"^INFO: Created TensorFlow Lite \w+ delegate for .*\n?", re.MULTILINE)
+
+
+@contextlib.contextmanager
+def without_notices() -> Iterator[None]:
+    """Drop the runtime's notices within the block, if `TF_CPP_MIN_LOG_LEVEL` asks for that.
+
+    The runtime has no level of its own and writes to file descriptor 2, which therefore is a file within the block; all that
+    is not a notice goes to standard error at its end.
+    """
+    if os.environ.get(LEVEL, "0") == "0":
+        yield
+        return
+    try:
+        terminal = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    with tempfile.TemporaryFile() as written:
+        _flush()
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            _flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            written.seek(0)
+            rest = NOTICE.sub(b"", written.read())
+            while rest:
+                rest = rest[os.write(2, rest) :]
+
+
+def _flush() -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or None
+        sys.stderr.flush()
