@@ -1,11 +1,14 @@
 import ctypes
 import gc
 import json
+import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 from filelock import FileLock
@@ -15,6 +18,41 @@ from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
 
 RATE = 16000
+TESTED_BY = "TFLITE_ASR_TESTED_BY"  # in the environment of every process that the tests start: which session's it is
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        os.environ[TESTED_BY] = str(os.getpid())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """Fail a session that leaves processes behind, such as a compiler's daemon."""
+    if hasattr(session.config, "workerinput"):
+        return
+    left = processes_left(os.environ[TESTED_BY], seconds=10)
+    if left:
+        print("\nstill running after the tests:", *(f"{process.pid} {process.name()}" for process in left), file=sys.stderr)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def processes_left(tested_by: str, seconds: float) -> list[psutil.Process]:
+    """Processes of a session that are not below this one, and are still there after some seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        below = {process.pid for process in psutil.Process().children(recursive=True)}
+        left = [process for process in psutil.process_iter() if process.pid not in below and _is_of(process, tested_by)]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.2)
+
+
+def _is_of(process: psutil.Process, tested_by: str) -> bool:
+    try:
+        return process.pid != os.getpid() and process.environ().get(TESTED_BY) == tested_by
+    except psutil.Error:  # ended meanwhile, or another user's
+        return False
 
 
 @pytest.fixture(scope="module", autouse=True)
