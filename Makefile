@@ -4,13 +4,14 @@ VENV := .venv
 DEMO_VENV := .venv-demo
 OLD_RUNTIME_VENV := .venv-tflite-2.14
 
-.PHONY: help demo test test-fast android clean
+.PHONY: help demo test test-fast android arm64 clean
 
 help:
 	@echo "make demo       a shipped recogniser learns a new voice on this machine"
 	@echo "make test       all tests"
 	@echo "make test-fast  the quick ones"
 	@echo "make android    the Kotlin side: builds the demo app, tests it on the JVM"
+	@echo "make arm64      the device side on 64-bit ARM Linux under emulation, held to what it computes here"
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
 	@echo "make study DATA=FOLDER     personalise to 38 speakers on a server and on a phone, hours; ENGINE=ray for a cluster"
 	@echo "make exits DATA=FOLDER     models with early exits and without, and their word error rates by depth, hours"
@@ -19,10 +20,10 @@ help:
 	@echo "make clean      remove the virtual environments and results"
 
 demo: $(DEMO_VENV)/installed
-	$(DEMO_VENV)/bin/tflite-asr demo $(DEMO_ARGS)
+	$(DEMO_VENV)/bin/python -m tflite_asr demo $(DEMO_ARGS)
 
 test: $(VENV)/installed $(OLD_RUNTIME_VENV)/installed
-	TFLITE_2_14_PYTHON=$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python $(VENV)/bin/python -m pytest -q -rs -n 2 --dist loadfile $(TEST_ARGS)
+	TFLITE_2_14_PYTHON="$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python" $(VENV)/bin/python -m pytest -q -rs -n 2 --dist loadfile $(TEST_ARGS)
 
 test-fast: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -q -m "not slow" $(TEST_ARGS)
@@ -37,30 +38,35 @@ android: $(VENV)/installed
 	ALL_JVM_TESTS=1 $(VENV)/bin/python -m pytest -q -rs tests/android
 	@ls -l android_demo/app/target/android-demo-debug.apk
 
+# QEMU, Debian's arm64 packages and wheels are downloaded to .arm64 once
+arm64: $(VENV)/installed
+	$(VENV)/bin/python tests/arm64/run.py .arm64
+
 # the device side and synthetic voices: no TensorFlow
 $(DEMO_VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(DEMO_VENV)
-	$(DEMO_VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[voices]"
+	$(DEMO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[voices]"
 	touch $@
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,voices,cluster,dev]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[train,voices,cluster,dev]"
 	touch $@
 
 # the oldest runtime that exports are promised to train on; it needs NumPy 1, hence an environment of its own
 $(OLD_RUNTIME_VENV)/installed: setup.cfg
 	$(PYTHON) -m venv $(OLD_RUNTIME_VENV)
-	$(OLD_RUNTIME_VENV)/bin/pip install --quiet --disable-pip-version-check "tflite-runtime==2.14.0" "numpy<2"
+	$(OLD_RUNTIME_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "tflite-runtime==2.14.0" "numpy<2"
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) $(OLD_RUNTIME_VENV) runs build *.egg-info android_demo/*/target
+	rm -rf $(VENV) $(DEMO_VENV) $(OLD_RUNTIME_VENV) .arm64 runs build *.egg-info android_demo/*/target
 
 # The shipped model, made again: DATA is the folder that holds commands/ and speech/ with their manifests.
 WORDS := ZERO,ONE,TWO,THREE,FOUR,FIVE,SIX,SEVEN,EIGHT,NINE,OH,BACKWARD,BED,BIRD,CAT,DOG,DOWN,FOLLOW,FORWARD,GO,HAPPY,HOUSE,LEARN,LEFT,MARVIN,NO,OFF,ON,RIGHT,SHEILA,STOP,TREE,UP,VISUAL,WOW,YES
 VOICES := runs/voices
-ASR := $(VENV)/bin/tflite-asr
+# not bin/tflite-asr: scripts of an environment in a folder with a space in its name do not start
+ASR := $(VENV)/bin/python -m tflite_asr
 
 .PHONY: commands
 commands: $(VENV)/installed
@@ -70,13 +76,13 @@ commands: $(VENV)/installed
 	test -d $(VOICES)/digits || $(ASR) synthesize --digits --strings 16 --speakers 60 --seed 3 --out $(VOICES)/digits
 	test -d $(VOICES)/rehearse || $(ASR) synthesize --words $(WORDS) --speakers 30 --seed 5 --out $(VOICES)/rehearse
 	$(ASR) train commands --words $(WORDS) --connect 5 --batch 20 --epochs 78 --out runs/commands \
-		--manifest $(DATA)/commands/manifest.jsonl --where split=base_train \
-		--manifest $(DATA)/speech/manifest.jsonl --where split=base_train \
+		--manifest "$(DATA)/commands/manifest.jsonl" --where split=base_train \
+		--manifest "$(DATA)/speech/manifest.jsonl" --where split=base_train \
 		--manifest $(VOICES)/words/manifest.jsonl --where "" \
 		--manifest $(VOICES)/strings/manifest.jsonl --where "" \
 		--manifest $(VOICES)/digits/manifest.jsonl --where "" \
-		--development $(DATA)/commands/manifest.jsonl --development-where split=base_dev \
-		--development $(DATA)/speech/manifest.jsonl --development-where split=base_dev
+		--development "$(DATA)/commands/manifest.jsonl" --development-where split=base_dev \
+		--development "$(DATA)/speech/manifest.jsonl" --development-where split=base_dev
 	$(ASR) export runs/commands --parts 2 --out tflite_asr/assets/commands.tflite \
 		--replay $(VOICES)/rehearse/manifest.jsonl --connect 5
 	$(ASR) inspect commands --markdown > docs/signatures.md
@@ -85,8 +91,8 @@ commands: $(VENV)/installed
 # runs/exits/all_unseen, the second over every speaker of commands/ that was not trained on.
 EXITS := runs/exits
 EXITS_TRAIN = $(ASR) train commands_exits --words $(WORDS) --connect 2 --batch 16 --epochs 12 --seed 1 \
-	--manifest $(DATA)/commands/manifest.jsonl --where split=base_train \
-	--manifest $(DATA)/speech/manifest.jsonl --where split=base_train,corpus=fsdd \
+	--manifest "$(DATA)/commands/manifest.jsonl" --where split=base_train \
+	--manifest "$(DATA)/speech/manifest.jsonl" --where split=base_train,corpus=fsdd \
 	--manifest $(VOICES)/words/manifest.jsonl --where ""
 EXITS_MODELS := groups_2 groups_4 groups_6 joint sandwich added tuned
 
@@ -104,10 +110,10 @@ exits: $(VENV)/installed
 	for model in $(EXITS_MODELS); do \
 		test -f $(EXITS)/$$model.tflite || $(ASR) export $(EXITS)/$$model --out $(EXITS)/$$model.tflite || exit; done
 	$(ASR) exits $(EXITS_MODELS:%=$(EXITS)/%.tflite) --out $(EXITS)/base_test \
-		--manifest $(DATA)/commands/manifest.jsonl --where split=base_test \
-		--manifest $(DATA)/speech/manifest.jsonl --where split=base_test,corpus=fsdd
+		--manifest "$(DATA)/commands/manifest.jsonl" --where split=base_test \
+		--manifest "$(DATA)/speech/manifest.jsonl" --where split=base_test,corpus=fsdd
 	$(ASR) exits $(EXITS_MODELS:%=$(EXITS)/%.tflite) --out $(EXITS)/all_unseen \
-		--manifest $(DATA)/commands/manifest.jsonl --where "split=base_dev|base_test|pers_adapt|pers_test"
+		--manifest "$(DATA)/commands/manifest.jsonl" --where "split=base_dev|base_test|pers_adapt|pers_test"
 
 # Two passes, compressed: the teacher, the student alone, from the teacher in three stages, and fine-tuned for int8; their
 # table goes to runs/twopass/table.md. The teacher is shipped, `make teacher` trains it on; the lone student starts from
@@ -117,21 +123,21 @@ exits: $(VENV)/installed
 TWOPASS := runs/twopass
 TEACHER := tflite_asr/assets/sentences_teacher
 TWOPASS_PARTS := $(shell seq -w 0 21)
-SENTENCE_SPEAKERS = --config docs/sentences.study.toml --manifest $(DATA)/speech/manifest.jsonl \
+SENTENCE_SPEAKERS = --config docs/sentences.study.toml --manifest "$(DATA)/speech/manifest.jsonl" \
 	--where "corpus=speechocean762,split=pers_adapt|pers_test"
-TWOPASS_DEVELOPMENT = --development $(DATA)/speech/manifest.jsonl --development-where split=base_dev
+TWOPASS_DEVELOPMENT = --development "$(DATA)/speech/manifest.jsonl" --development-where split=base_dev
 TWOPASS_SPEECH = --batch 16 --steps 450 $(TWOPASS_DEVELOPMENT) \
-	--manifest $(DATA)/speech/manifest.jsonl --where split=base_train \
-	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
-	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
-	--manifest $(DATA)/speech_extra/manifest.jsonl --where split=base_train \
+	--manifest "$(DATA)/speech/manifest.jsonl" --where split=base_train \
+	--manifest "$(DATA)/speech_extra/manifest.jsonl" --where split=base_train \
+	--manifest "$(DATA)/speech_extra/manifest.jsonl" --where split=base_train \
+	--manifest "$(DATA)/speech_extra/manifest.jsonl" --where split=base_train \
 	$(patsubst %,--manifest $(TWOPASS)/voices/%/manifest.jsonl --where "",$(TWOPASS_PARTS) digits)
 
 .PHONY: twopass teacher twopass-voices
 twopass-voices: $(VENV)/installed
 	test -n "$(DATA)" || { echo "make twopass or teacher DATA=FOLDER: the folder that holds speech/ and speech_extra/"; exit 2; }
 	mkdir -p $(TWOPASS)/voices
-	cat $(DATA)/speech/manifest.jsonl $(DATA)/speech_extra/manifest.jsonl | grep '"split": "base_train"' \
+	cat "$(DATA)/speech/manifest.jsonl" "$(DATA)/speech_extra/manifest.jsonl" | grep '"split": "base_train"' \
 		| sed 's/.*"text": "\([^"]*\)".*/\1/' | grep -vxE 'ZERO|ONE|TWO|THREE|FOUR|FIVE|SIX|SEVEN|EIGHT|NINE' | LC_ALL=C sort -u \
 		| split --numeric-suffixes --number=r/$(words $(TWOPASS_PARTS)) - $(TWOPASS)/texts.
 	for part in $(TWOPASS_PARTS); do test -d $(TWOPASS)/voices/$$part || $(ASR) synthesize --words-per-minute 80-130 \
@@ -153,14 +159,14 @@ twopass: twopass-voices
 	$(ASR) compare teacher=$(TEACHER) scratch=$(TWOPASS)/scratch stage_1=$(TWOPASS)/student/stage_1 \
 		stage_2=$(TWOPASS)/student/stage_2 stage_3=$(TWOPASS)/student/stage_3 rounded=$(TWOPASS)/student/stage_3:aware \
 		int8=$(TWOPASS)/aware:aware --keras \
-		$(TWOPASS_DEVELOPMENT) --test $(DATA)/speech/manifest.jsonl --test-where split=base_test \
+		$(TWOPASS_DEVELOPMENT) --test "$(DATA)/speech/manifest.jsonl" --test-where split=base_test \
 		--out $(TWOPASS)/compared > $(TWOPASS)/table.md
 	$(ASR) compare teacher=$(TEACHER) scratch=$(TWOPASS)/scratch stage_3=$(TWOPASS)/student/stage_3 int8=$(TWOPASS)/aware:aware \
-		$(TWOPASS_DEVELOPMENT) --test $(DATA)/speech/manifest.jsonl \
+		$(TWOPASS_DEVELOPMENT) --test "$(DATA)/speech/manifest.jsonl" \
 		--test-where "corpus=speechocean762,split=base_test|pers_adapt|pers_test" \
 		--out $(TWOPASS)/compared > $(TWOPASS)/unseen.md
 	$(ASR) export $(TWOPASS)/aware --quantize aware --trainable 2 --out $(TWOPASS)/sentences.tflite
-	$(ASR) tune-rescoring $(TWOPASS)/sentences.tflite --manifest $(DATA)/speech/manifest.jsonl --where split=base_dev
+	$(ASR) tune-rescoring $(TWOPASS)/sentences.tflite --manifest "$(DATA)/speech/manifest.jsonl" --where split=base_dev
 	$(ASR) simulate $(TWOPASS)/sentences.tflite --environment mobile --out $(TWOPASS)/personalised $(SENTENCE_SPEAKERS)
 	$(ASR) export $(TWOPASS)/student/stage_3 --out $(TWOPASS)/float.tflite
 	$(ASR) simulate $(TWOPASS)/float.tflite --out $(TWOPASS)/personalised_float $(SENTENCE_SPEAKERS)
@@ -174,5 +180,5 @@ study: $(VENV)/installed
 	test -n "$(DATA)" || { echo "make study DATA=FOLDER: the folder that holds commands/ and speech/"; exit 2; }
 	test -d $(VOICES)/atypical || $(ASR) synthesize --digits --strings 60 --speakers 30 --atypical --seed 9 --out $(VOICES)/atypical
 	mkdir -p runs/study
-	sed "s|DATA|$(abspath $(DATA))|; s|VOICES|$(abspath $(VOICES))|; s|TRACE|$(abspath docs/phone.trace.jsonl)|" docs/study.toml > runs/study/study.toml
+	sed "s|DATA|$$(cd "$(DATA)" && pwd)|; s|VOICES|$(CURDIR)/$(VOICES)|; s|TRACE|$(CURDIR)/docs/phone.trace.jsonl|" docs/study.toml > runs/study/study.toml
 	$(ASR) simulate --config runs/study/study.toml --engine $(ENGINE) --workers $(WORKERS) --out runs/study/results

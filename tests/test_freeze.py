@@ -189,3 +189,40 @@ def test_a_file_for_an_older_runtime_than_its_ops_have():
     Quantization("none", None, "2.14").check_runtime("2.9.0", "a.tflite")
     with pytest.raises(InputError, match="a.tflite: expected a file for TFLite 2.14, its ops need 2.17.0"):
         Quantization("dynamic", None, "2.14").check_runtime("2.17.0", "a.tflite")
+
+
+@pytest.mark.parametrize("names", [("aim", "bend"), ("aim", "zoom"), ("step", "zoom")])
+def test_xnnpack_takes_a_file_whatever_its_signatures_are_called(names, tmp_path):
+    """The helper signature sorts before, between and after them."""
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    from signatures.optimizers import OPTIMIZERS, State
+    from tflite_asr.export import convert
+
+    kernel = tf.Variable(np.random.default_rng(0).standard_normal([32, 32]).astype(np.float32), name="kernel")
+    again = tf.Variable(np.float32([0.5]), name="again")
+
+    def make(sign):
+        @tf.function(autograph=False)
+        def run(x):
+            def body(n, x):
+                return n + 1, tf.tanh(tf.matmul(x, kernel)) * again
+
+            return {"y": sign * tf.while_loop(lambda n, _: n < 3, body, (tf.constant(0), tf.matmul(x, kernel)))[1]}
+
+        return run.get_concrete_function(tf.TensorSpec([4, 32], tf.float32, "x"))
+
+    functions = {name: make(sign) for name, sign in zip(names, (1.0, -1.0))}
+    state = State({"again": again}, OPTIMIZERS["sgd"])
+    content = convert(functions, state, frozen={"kernel": kernel}, quantization=Quantization("aware", "none"))
+    interpreter = Interpreter(model_content=content)
+    x = np.random.default_rng(1).standard_normal([4, 32]).astype(np.float32)
+    first, second = (interpreter.get_signature_runner(name)(x=x)["y"] for name in names)
+    np.testing.assert_array_equal(first, -second)
+    expected = x @ rounded(kernel.numpy())
+    for _ in range(3):
+        expected = np.tanh(expected @ rounded(kernel.numpy())) * 0.5
+    np.testing.assert_allclose(first, expected, rtol=1e-4, atol=1e-5)
+    assert set(interpreter.get_signature_list()) == set(names)
+    assert any(details["op_name"] == "DELEGATE" for details in interpreter._get_ops_details())

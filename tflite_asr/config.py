@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tflite_asr.errors import InputError
 
+MIN_SECONDS = 0.2  # of a recording: below it no word is whole
 LETTERS = " ABCDEFGHIJKLMNOPQRSTUVWXYZ'"
 
 
@@ -275,6 +276,11 @@ class ModelConfig:
     def max_seconds(self) -> float:
         """Longest utterance that the fixed sizes hold."""
         return self.features.samples_of(self.sizes.max_frames) / self.features.sample_rate
+
+    @property
+    def min_seconds(self) -> float:
+        """Shortest recording to learn from: a word takes 0.2 s, and played faster it still has to fill an encoder step."""
+        return max(MIN_SECONDS, 1.25 * self.features.samples_of(self.encoder.frames_per_step) / self.features.sample_rate)
 
     def to_json(self) -> dict:
         return dataclasses.asdict(self)

@@ -1,6 +1,5 @@
 """A trained model to NAME.tflite and NAME.json. The only file that knows TFLiteConverter."""
 
-import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from signatures.transducer_inference import transducer_signatures
 from signatures.weights import tensor_key, weights_signatures
 from tflite_asr.compact import compact
 from tflite_asr.errors import InputError
+from tflite_asr.files import temporary_path, write_together
 from tflite_asr.freeze import HOLD, freeze, restore_floats
 from tflite_asr.models.ctc import CTC
 from tflite_asr.models.exits import SubModel
@@ -33,7 +33,7 @@ from tflite_asr.models.grids import Grid
 from tflite_asr.models.transducer import Transducer
 from tflite_asr.ops.log_mel import log_mel_matrices
 from tflite_asr.quantization import INT8_CONSTANTS, Quantization
-from tflite_asr.runtime.artifact import Artifact, sha256
+from tflite_asr.runtime.artifact import Artifact, description_of, sha256
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.voice import Mixture
 from tflite_asr.text.tokenizer import first_pass_tokenizer
@@ -104,17 +104,14 @@ def export(
     if quantization.mode == "dynamic" and inference and not model.front_end.weights:  # features are to be the same on every device and in every file
         content = restore_floats(content, "features", log_mel_matrices(model.config.features))
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary, description = out.with_name(f".{out.name}.tmp"), out.with_name(f".{out.stem}.json.tmp")
+    temporary = temporary_path(out)
     try:
         temporary.write_bytes(content)
         artifact = _describe(model, state, signatures, functions, steps, temporary, out, voices, allow_flex)
         quantization.check_runtime(artifact.min_runtime, out)
-        description.write_text(json.dumps(artifact.to_json(), indent=1) + "\n", encoding="utf-8")
-        temporary.replace(out)
-        description.replace(out.with_suffix(".json"))
     finally:
         temporary.unlink(missing_ok=True)
-        description.unlink(missing_ok=True)
+    write_together({out: content, out.with_suffix(".json"): description_of(artifact)})
     return artifact
 
 

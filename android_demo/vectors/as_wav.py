@@ -14,7 +14,7 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tflite_asr.audio.reading import Notices, read_audio  # noqa: E402
+from tflite_asr.audio.reading import Notices  # noqa: E402
 from tflite_asr.cli.arguments import limited  # noqa: E402
 from tflite_asr.data.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
 from tflite_asr.errors import InputError  # noqa: E402
@@ -29,7 +29,7 @@ def write_wavs(utterances: Sequence[Utterance], folder: Path) -> None:
     with Notices() as notices:
         for number, utterance in enumerate(utterances):
             name = f"{number:05d}.wav"
-            samples = read_audio(utterance.audio, SAMPLE_RATE, where=utterance.where, notify=notices)
+            samples = utterance.read(SAMPLE_RATE, notify=notices)
             soundfile.write(folder / name, samples, SAMPLE_RATE, "PCM_16")
             rows.append({"audio": name, "text": utterance.text, "speaker": utterance.speaker})
     write_manifest(folder / "manifest.jsonl", rows)

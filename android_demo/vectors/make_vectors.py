@@ -22,11 +22,13 @@ import of_steps  # noqa: E402
 
 from tflite_asr.runtime.artifact import read_artifact  # noqa: E402
 from tflite_asr.runtime.checkpoint import save_checkpoint  # noqa: E402
+from tflite_asr.runtime.description import with_digest  # noqa: E402
 from tflite_asr.runtime.recognizer import OWNER_MEANS, OWNER_THRESHOLD  # noqa: E402
 
 CHECKPOINT = FOLDER / "checkpoint.safetensors"
 VECTORS = {
     "draws": of_draws.draws,
+    "description": lambda: {"text": with_digest({"format": 2, "name": "voice\u00e9", "groups": [{"bytes": 7}], "rate": 0.1})},
     "selector": lambda: of_selector.selections(read_artifact("commands")),
     "exits": of_exits.exits,
     "parity": of_steps.parity,

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -31,11 +33,37 @@ def test_ogg_keeps_length_pitch_and_level(tmp_path, subtype):
 
 
 def test_channels_are_averaged_and_the_caller_is_told(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.stack([tone(), np.zeros(8000)], axis=1), RATE)
+    soundfile.write(tmp_path / "a.wav", np.stack([tone(), 0.5 * tone()], axis=1), RATE)
     notices = []
     samples = read_audio(tmp_path / "a.wav", RATE, notify=notices.append)
-    np.testing.assert_allclose(samples, tone() / 2, atol=2 / 32768)
+    np.testing.assert_allclose(samples, 0.75 * tone(), atol=2 / 32768)
     assert notices == ["mixed 2 channels down to one"]
+
+
+def noise(seed, seconds=0.5):
+    return np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "channels, expected, told",
+    [
+        ([tone(), -tone()], tone(), "took the loudest of 2 channels, mixed they cancel each other"),
+        ([0.4 * tone(), -0.5 * tone()], -0.5 * tone(), "took the loudest of 2 channels, mixed they cancel each other"),
+        ([tone(), -0.5 * tone() + 0.01 * noise(1)], tone(), "took the loudest of 2 channels, mixed they cancel each other"),
+        ([tone(), -tone(), noise(1), -noise(1)], tone(), "took the loudest of 4 channels, mixed they cancel each other"),
+        ([tone(), np.zeros(8000)], tone(), "took one of 2 channels, there is no sound in the others"),
+        ([0 * tone(), tone(), 0 * tone(), 0.3 + 0 * tone()], tone(), "took one of 4 channels, there is no sound in the others"),
+        ([tone(), tone(), 0 * tone()], tone(), "mixed 3 channels down to one, 1 without sound left out"),
+        ([noise(1), noise(2)], (noise(1) + noise(2)) / 2, "mixed 2 channels down to one"),
+        ([noise(n) for n in range(8)], sum(noise(n) for n in range(8)) / 8, "mixed 8 channels down to one"),
+    ],
+)
+def test_no_speech_is_lost_when_channels_are_mixed(tmp_path, channels, expected, told):
+    soundfile.write(tmp_path / "a.wav", np.stack(channels, axis=1), RATE, subtype="FLOAT")
+    notices = []
+    samples = read_audio(tmp_path / "a.wav", RATE, notify=notices.append)
+    np.testing.assert_allclose(samples, expected, atol=1e-5)
+    assert notices == [told]
 
 
 def test_another_rate_is_resampled_and_the_caller_is_told(tmp_path):
@@ -73,8 +101,33 @@ def refused(path, **arguments):
     return message
 
 
+def test_a_notice_names_the_first_files(capsys):
+    with Notices() as notices:
+        for number in range(7):
+            notices("left out", f"{number}.wav")
+    told = capsys.readouterr().err
+    assert told == "notice: left out (7 files): 0.wav, 1.wav, 2.wav, 3.wav, 4.wav, ...\n"
+
+
 def test_a_missing_file(tmp_path):
     assert "there is none" in refused(tmp_path / "none.wav")
+    assert "there is none" in refused(tmp_path / "\ud800.wav")
+    assert "cannot read it" in refused(tmp_path / ("n" * 300 + ".wav"))
+
+
+def test_what_is_no_regular_file(tmp_path):
+    assert "got a folder" in refused(tmp_path)
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert "got a pipe or device" in refused(tmp_path / "pipe.wav")
+
+
+@pytest.mark.parametrize("rate, channels", [(1, 1), (4_000_000, 1), (16000, 100)])
+def test_a_header_out_of_all_bounds(tmp_path, rate, channels):
+    soundfile.write(tmp_path / "a.wav", np.tile(tone()[:, np.newaxis], channels), RATE)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    assert "1000 to 1000000 Hz" in refused(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.raw"])

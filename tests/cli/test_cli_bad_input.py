@@ -1,7 +1,9 @@
 """What evaluate, personalize, transcribe and demo say to bad input: one line, code 2, nothing written."""
 
+import dataclasses
 import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 import soundfile
 
 from tflite_asr.cli.main import main
+from tflite_asr.errors import InputError
 from tflite_asr.runtime import artifact
+from tflite_asr.runtime.artifact import read_artifact, write_description
 from tflite_asr.runtime.recognizer import Recognizer
 
 RATE = 16000
@@ -142,6 +146,8 @@ SPOILED = {
 @pytest.mark.parametrize("how", SPOILED)
 def test_audio(speech, tiny_tflite, shipped, capsys, how, command):
     spoil(speech, how)
+    if (command, how) == ("evaluate", "long"):
+        pytest.skip("measuring leaves it out")
     line = refused(capsys, speech, command_line(command, tiny_tflite, speech))
     assert str(speech / "b.wav") in line and SPOILED[how] in line
     if command != "transcribe":
@@ -157,6 +163,31 @@ def test_stereo_and_another_rate_are_used_with_a_notice(speech, tiny_tflite, cap
     assert "notice: mixed 2 channels down to one (1 file)" in told
     assert "notice: resampled from 22050 Hz to 16000 Hz (1 file)" in told
     json.loads(out)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "personalize", "demo", "train"])
+@pytest.mark.parametrize("samples", [1, 160, 3199])
+def test_recordings_too_short_for_a_word(speech, tiny_tflite, shipped, capsys, command, samples):
+    for name in "abcdef":
+        soundfile.write(speech / f"{name}.wav", np.full(samples, 0.3), RATE)
+    line = refused(capsys, speech, command_line(command, tiny_tflite, speech))
+    assert "expected recordings of 0.2 s or more, all 6 are shorter" in line
+
+
+def test_a_recording_too_short_for_a_word_is_left_out_and_named(speech, tiny_tflite, capsys):
+    soundfile.write(speech / "b.wav", tone("TWO", 1)[:3199], RATE)
+    assert main(command_line("evaluate", tiny_tflite, speech, "--json")) == 0
+    out, told = capsys.readouterr()
+    assert json.loads(out)["utterances"] == 5
+    assert f"shorter than 0.2 s, which hold no whole word (1 file): {speech / 'm.jsonl'}:2" in told
+
+
+def test_an_example_too_short_for_a_step(tiny_tflite):
+    recognizer = Recognizer.load(tiny_tflite)
+    least = recognizer.config.features.samples_of(recognizer.config.encoder.frames_per_step)
+    assert len(recognizer.example(tone("TWO")[:least], "TWO").tokens) == 3
+    with pytest.raises(InputError, match="^m.jsonl:7: expected 0.075 s of speech or more, got 0.010 s"):
+        recognizer.example(tone("TWO")[:160], "TWO", "m.jsonl:7")
 
 
 # --- manifests ---
@@ -179,6 +210,8 @@ ROWS = {
 def test_rows(speech, tiny_tflite, shipped, capsys, row, command):
     rows = (speech / "m.jsonl").read_text().splitlines()
     write_rows(speech, [rows[0], ROWS[row][0], *rows[2:]])
+    if (row, command) == ("too many tokens", "evaluate"):
+        pytest.skip("measuring takes transcripts of any length")
     line = refused(capsys, speech, command_line(command, tiny_tflite, speech))
     assert f"{speech / 'm.jsonl'}:2: " in line and ROWS[row][1] in line
 
@@ -286,8 +319,7 @@ def test_models(speech, own_model, capsys, how, command):
     elif how == "no description":
         description.unlink()
     elif how == "another's description":
-        values = json.loads(description.read_text())
-        description.write_text(json.dumps({**values, "tflite_sha256": "0" * 64}))
+        write_description(dataclasses.replace(read_artifact(own_model), tflite_sha256="0" * 64))
     elif how == "damaged":
         own_model.write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
     elif how == "cut":
@@ -351,15 +383,24 @@ def test_a_folder_that_cannot_be_written(speech, tiny_tflite, shipped, capsys, p
     assert str(speech / place) in refused(capsys, speech, arguments)
 
 
+def fill_disk(monkeypatch, name):
+    """Nothing can be put in the place of a file of this name any more."""
+    replace = os.replace
+
+    def full(source, target):
+        if Path(target).name == name:
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+
+
 def test_a_full_disk_leaves_the_earlier_checkpoint(speech, tiny_tflite, capsys, monkeypatch):
     arguments = command_line("personalize", tiny_tflite, speech, "--epochs", 1, "--no-augment")
     assert main(arguments) == 0
     capsys.readouterr()
 
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("tflite_asr.runtime.checkpoint.save_file", full)
+    fill_disk(monkeypatch, "checkpoint.safetensors")
     before = files(speech)
     assert main([*arguments, "--seed", "1"]) == 2
     out, problem = capsys.readouterr()
@@ -369,21 +410,10 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(speech, tiny_tflite, capsys, 
     assert main(command_line("evaluate", tiny_tflite, speech, "--checkpoint", speech / "out" / "checkpoint.safetensors")) == 0
 
 
-@pytest.mark.parametrize("what", ["report.html", ".result.json.tmp"])
+@pytest.mark.parametrize("what", ["report.html", "result.json"])
 def test_a_disk_that_fills_up_at_the_end_keeps_what_was_learned(speech, tiny_tflite, capsys, monkeypatch, what):
     arguments = command_line("personalize", tiny_tflite, speech, "--epochs", 1, "--no-augment")
-    written = {name: getattr(Path, name) for name in ("write_bytes", "write_text")}
-
-    def full(name):
-        def write(path, *content, **options):
-            if what in path.name:
-                raise OSError(errno.ENOSPC, "No space left on device", str(path))
-            return written[name](path, *content, **options)
-
-        return write
-
-    for name in written:
-        monkeypatch.setattr(Path, name, full(name))
+    fill_disk(monkeypatch, what)
     assert main(arguments) == 2
     problem = capsys.readouterr().err
     assert "Traceback" not in problem and "No space left" in problem.splitlines()[-1]
@@ -470,18 +500,11 @@ def test_utterances_out_of_the_order_of_time(speech, tiny_tflite, capsys):
 
 def test_a_disk_that_fills_up_leaves_a_whole_checkpoint(speech, tiny_tflite, capsys, monkeypatch):
     """The first utterances are stored and trained on, the fifth is not."""
-    replace = Path.replace
-
-    def full(self, target):
-        if Path(target).name == "00000004.safetensors":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", full)
+    fill_disk(monkeypatch, "00000004.safetensors")
     options = ("--window", 6, "--stride", 4, "--steps", 3, "--learning-rate", 0.01)
     assert main(command_line("personalize", tiny_tflite, speech, *options)) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert "00000004.safetensors: could not store an utterance: No space left on device" in told
     files = {path.name for path in (speech / "out").rglob("*") if path.is_file()}
-    assert files == {"checkpoint.safetensors", *(f"{number:08d}.safetensors" for number in range(4))}
+    assert files == {"checkpoint.safetensors", "settings.json", *(f"{number:08d}.safetensors" for number in range(4))}
     Recognizer.load(tiny_tflite).restore(speech / "out" / "checkpoint.safetensors")

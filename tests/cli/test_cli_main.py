@@ -74,7 +74,7 @@ def test_an_error_of_the_program_is_not_hidden(monkeypatch):
 def test_interrupted_is_130(monkeypatch, capsys):
     failing(monkeypatch, KeyboardInterrupt())
     assert main(["inspect", "m"]) == 130
-    assert capsys.readouterr() == ("", "tflite-asr inspect: interrupted\n")
+    assert capsys.readouterr() == ("", "tflite-asr inspect: stopped\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["sing"], ["inspect"], ["inspect", "m", "--loud"], ["evaluate", "m"]])
@@ -153,3 +153,39 @@ def test_a_reader_that_went_away_is_no_error(tiny_tflite):
     finally:
         os.close(writing)
     assert done.stderr == ""
+
+
+NOTICE = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
+
+
+def stderr_of(*arguments):
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-m", "tflite_asr", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_the_runtimes_notice_is_shown_when_asked_for(tiny_tflite, tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 8000)
+    soundfile.write(tmp_path / "a.wav", noise, 16000)
+    assert stderr_of("transcribe", tiny_tflite, tmp_path / "a.wav") == ""
+    assert NOTICE in stderr_of("transcribe", tiny_tflite, tmp_path / "a.wav", "--verbose")
+
+
+@pytest.mark.slow
+def test_an_export_says_nothing_on_standard_error(tmp_path):
+    assert stderr_of("export", "--preset", "tiny", "--out", tmp_path / "t.tflite") == ""
+
+
+def test_only_notices_are_dropped():
+    code = f"""
+import os, sys
+from tflite_asr.runtime.notices import without_notices
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+with without_notices():
+    print("mine", file=sys.stderr)
+    os.write(2, b"{NOTICE}\\nERROR: no memory\\nI0000 00:00:1.5 1 port.cc:153] oneDNN\\n")
+os.write(2, b"{NOTICE}\\n")
+"""
+    assert run(code).stderr == f"mine\nERROR: no memory\n{NOTICE}\n"

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from tflite_asr.audio import microphone
-from tflite_asr.audio.recordings import problem_of
+from tflite_asr.audio.recordings import files_in_order, problem_of
 from tflite_asr.cli.main import main
 from tflite_asr.data.manifest import read_manifest
 from tflite_asr.data.time_order import check_time_order
@@ -122,3 +122,30 @@ def test_listen_to_a_file(prompts, tiny_tflite, capsys):
     assert main(["listen", str(tiny_tflite), "--file", str(prompts / "long.wav"), "--json"]) == 0
     assert isinstance(json.loads(capsys.readouterr().out)["transcripts"], list)
     assert "no.wav: expected an audio file" in refused(capsys, ["listen", str(tiny_tflite), "--file", "no.wav"])
+
+
+def test_numbers_in_names_count_as_numbers(tmp_path):
+    ordered = ["Take.wav", "take 1 (2).WAV", "Take 2.flac", "take 10 a.wav", "TAKE 10 b.wav", "take 010 b 3.wav", "zulu.mp3"]
+    for name in (*reversed(ordered), "notes.txt", ".take 3.wav"):
+        (tmp_path / name).touch()
+    assert [path.name for path in files_in_order(tmp_path, (".wav", ".flac", ".mp3"))] == ordered
+
+
+@pytest.mark.parametrize("names", [("take 1.wav", "take 01.wav"), ("a.wav", "a.flac"), ("Go.wav", "go.wav"), ("t1.wav", "t 1.wav")])
+def test_names_that_do_not_tell_the_order(tmp_path, names):
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match="have the same place"):
+        files_in_order(tmp_path, (".wav", ".flac"))
+
+
+def test_takes_are_of_the_prompts_in_the_order_of_their_numbers(tmp_path, capsys):
+    (tmp_path / "prompts.txt").write_text("".join(f"WORD {'ABCDEFGHIJKL'[n]}\n" for n in range(12)))
+    (tmp_path / "takes").mkdir()
+    for number in range(12):
+        samples = np.random.default_rng(number).normal(0, 0.1, 5000 + 100 * number).astype(np.float32)
+        soundfile.write(tmp_path / "takes" / f"Recording {number + 1}.wav", samples, 16000)
+    assert main(from_folder(tmp_path)) == 0
+    rows = read_manifest(tmp_path / "out" / "manifest.jsonl")
+    assert [row.text for row in rows] == (tmp_path / "prompts.txt").read_text().split("\n")[:-1]
+    assert [soundfile.info(row.audio).frames for row in rows] == [5000 + 100 * number for number in range(12)]

@@ -235,7 +235,7 @@ def test_an_interrupted_personalisation_leaves_a_whole_checkpoint(
     line = personalize_line(tiny_tflite, speech, "--epochs", 3, "--learning-rate", learning_rate)
     assert main([str(part) for part in line]) == 130
     out, told = capsys.readouterr()
-    assert out == "" and told.endswith("tflite-asr personalize: interrupted\n") and "epoch 1/3" in told
+    assert out == "" and told.endswith("tflite-asr personalize: stopped\n") and "epoch 1/3" in told
     assert [path.name for path in (speech / "out").iterdir()] == ["checkpoint.safetensors"]
     step = Recognizer.load(tiny_tflite).restore(speech / "out" / "checkpoint.safetensors")
     assert step in (0, 25)

@@ -87,10 +87,43 @@ def test_librispeech_that_is_not_whole(librispeech, tmp_path):
     transcript.write_text("84-1-0000 ONE\n84-1-0001 TWO\n")
     with pytest.raises(InputError, match="84-1.trans.txt:2: expected the audio file .*84-1-0001.flac"):
         run("librispeech", librispeech)
-    (transcript.parent / "84-1-0001.flac").write_text("no audio")
-    with pytest.raises(InputError, match="84-1.trans.txt:2: cannot read .*84-1-0001.flac"):
-        run("librispeech", librispeech)
     assert not (librispeech / "manifest.jsonl").exists()
+
+
+@pytest.mark.parametrize("content, told", [(b"", "empty or damaged"), (b"no audio", "empty or damaged"), (None, "without samples")])
+def test_clips_that_hold_nothing_are_left_out_and_named(librispeech, capsys, content, told):
+    clip = librispeech / "dev-clean" / "84" / "1" / "84-1-0000.flac"
+    if content is None:
+        soundfile.write(clip, np.zeros(0), 16000, format="WAV")
+    else:
+        clip.write_bytes(content)
+    assert run("librispeech", librispeech)["utterances"] == 2
+    assert f"notice: left out clips {'that are ' if content is not None else ''}{told} (1 file): {clip}" in capsys.readouterr().err
+
+
+def test_librispeech_through_links(librispeech, tmp_path):
+    store = tmp_path / "store" / "deep"
+    store.mkdir(parents=True)
+    (librispeech / "dev-clean" / "84").rename(store / "84")
+    (librispeech / "dev-clean" / "84").symlink_to(store / "84")
+    (store / "84" / "loop").symlink_to(store / "84")
+    (store / "84" / "up").symlink_to(store)
+    linked = tmp_path / "linked"
+    linked.symlink_to(librispeech)
+    assert run("librispeech", linked)["utterances"] == 3
+    found = read_manifest(linked / "manifest.jsonl")
+    assert all(utterance.audio.is_file() for utterance in found)
+    assert {utterance.speaker for utterance in found} == {"84", "174"}
+
+
+def test_a_manifest_written_through_a_link(librispeech, tmp_path):
+    lists = tmp_path / "elsewhere" / "far" / "lists"
+    lists.mkdir(parents=True)
+    link = tmp_path / "lists"
+    link.symlink_to(lists)
+    run("librispeech", librispeech, "--out", link / "all.jsonl")
+    for manifest in (link / "all.jsonl", lists / "all.jsonl"):
+        assert all(utterance.audio.is_file() for utterance in read_manifest(manifest))
 
 
 def test_common_voice(common_voice):
@@ -123,6 +156,23 @@ def test_common_voice_that_is_not_whole(common_voice):
     table.write_text(COLUMNS + "one\ta.mp3\t?\t\t\t\n")
     with pytest.raises(InputError, match="expected clips with a transcript"):
         run("commonvoice", common_voice)
+
+
+def test_common_voice_rows_with_too_many_fields(common_voice, capsys):
+    table = common_voice / "train.tsv"
+    table.write_text(table.read_text() + "two\tb.mp3\tThree\tseven\tteens\tmale\tus\n")
+    (common_voice / "clips" / "b.mp3").write_bytes(b"")
+    result = run("commonvoice", common_voice)
+    assert result["utterances"] == 1 and read_manifest(result["manifest"])[0].extra["age"] == "teens"
+    told = capsys.readouterr().err
+    assert f"left out rows with more than the 6 fields of the table (1 file): {table}:5" in told
+    assert f"left out clips that are empty or damaged (1 file): {common_voice / 'clips' / 'b.mp3'}" in told
+
+
+def test_sentences_with_digits_are_told(common_voice, capsys):
+    (common_voice / "train.tsv").write_text(COLUMNS + "one\ta.mp3\tIn 1999.\t\t\t\ntwo\tb.mp3\tYes\t\t\t\n")
+    assert run("commonvoice", common_voice)["utterances"] == 2
+    assert "notice: texts with digits, which models of letters refuse" in capsys.readouterr().err
 
 
 def test_a_split_is_of_common_voice_alone(librispeech):

@@ -1,6 +1,9 @@
+import dataclasses
 import json
 
+import numpy as np
 import pytest
+import soundfile
 
 from tflite_asr.data.manifest import read_manifest, write_manifest
 from tflite_asr.errors import InputError
@@ -77,10 +80,32 @@ def people(tmp_path):
         ("speaker=ann|eve,split=test", ["ann test", "eve test"]),
         (" split = test , speaker = eve ", ["eve test"]),
         ("age=7,speaker=bob", ["bob train"]),
+        ('speaker="ann"|eve , split="test"', ["ann test", "eve test"]),
     ],
 )
 def test_filters(people, where, texts):
     assert [utterance.text for utterance in read_manifest(people, where)] == texts
+
+
+@pytest.mark.parametrize(
+    ("speaker", "where"),
+    [
+        ("Smith, John", 'speaker="Smith, John"'),
+        ("Smith, John", r"speaker=Smith\, John"),
+        ("a|b", 'speaker="a|b"|other'),
+        ("a|b", r"speaker=a\|b"),
+        ("a=b", "speaker=a=b"),
+        ('say "x, y"', r'speaker="say \"x, y\""'),
+        ('5"', 'speaker=5"'),
+        (" padded ", 'speaker=" padded "'),
+        ("C:\\dir", r"speaker=C:\dir"),
+        ("end\\", r"speaker=end\\"),
+    ],
+)
+def test_filters_for_values_that_hold_separators(tmp_path, speaker, where):
+    rows = [{"audio": "x.wav", "text": "it", "speaker": speaker}, {"audio": "x.wav", "text": "no", "speaker": "other"}]
+    kept = read_manifest(written(tmp_path, *rows), f"{where},audio=x.wav")
+    assert "it" in [utterance.text for utterance in kept] and len(kept) == 1 + ("other" in where)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +137,11 @@ def test_filters_that_keep_nothing(people, where, message):
         (ROW | {"duration": -1}, "seconds above 0", "-1"),
         (ROW | {"duration": float("nan")}, "seconds above 0", "NaN"),
         (ROW | {"speaker": ["ann"]}, "a name or number as 'speaker'", '["ann"]'),
-        (ROW | {"offset": 2.5}, "a file that is one utterance", "2.5"),
+        (ROW | {"offset": -0.5}, "seconds of 0 or more as 'offset'", "-0.5"),
+        (ROW | {"offset": "1"}, "seconds of 0 or more as 'offset'", "1"),
+        (ROW | {"offset": True}, "seconds of 0 or more as 'offset'", "true"),
+        (ROW | {"offset": float("inf")}, "seconds of 0 or more as 'offset'", "Infinity"),
+        (ROW | {"duration": 10**400}, "seconds above 0 as 'duration'", "1000"),
     ],
 )
 def test_a_bad_row_is_named_with_its_line(tmp_path, row, expected, got):
@@ -132,3 +161,17 @@ def test_manifests_that_cannot_be_read(tmp_path):
     assert "empty file" in refused(written(tmp_path, "", ""))
     (tmp_path / "latin.jsonl").write_bytes('{"text": "für"}'.encode("latin-1"))
     assert "UTF-8" in refused(tmp_path / "latin.jsonl")
+
+
+def test_rows_with_an_offset_are_segments(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.arange(16000) / 20000, 16000, subtype="FLOAT")
+    rows = [{"offset": 0, "duration": 0.25}, {"offset": 0.5, "duration": 0.25}, {"offset": 0.75}, {"duration": 0.25}, {"offset": None}]
+    write_manifest(tmp_path / "m.jsonl", [{"audio": "a.wav", "text": "A", **row} for row in rows])
+    utterances = read_manifest(tmp_path / "m.jsonl")
+    spans = [(0, 4000), (8000, 12000), (12000, 16000), (0, 16000), (0, 16000)]
+    for utterance, (first, last) in zip(utterances, spans, strict=True):
+        np.testing.assert_allclose(utterance.read(16000), np.arange(first, last) / 20000, atol=1e-6)
+        assert "offset" not in utterance.extra
+    late = dataclasses.replace(utterances[0], offset_seconds=2.0)
+    with pytest.raises(InputError, match=f"^{tmp_path}/m.jsonl:1: .*within the 1.00 s of the file, got 2.00 to 2.25 s"):
+        late.read(16000)

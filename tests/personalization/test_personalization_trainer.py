@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from tflite_asr.config import preset
+from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
 from tflite_asr.metrics import ErrorRates
 from tflite_asr.personalization import average
-from tflite_asr.data.clips import fitting_clips
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.trainer import personalize, split
 from tflite_asr.runtime.batch import Example

@@ -1,5 +1,5 @@
 import errno
-from pathlib import Path
+import os
 
 import numpy as np
 import pytest
@@ -43,13 +43,13 @@ def test_the_oldest_are_forgotten_on_disk_too(artifact, tmp_path):
 def test_disk_is_never_over_the_bytes_also_while_a_file_is_written(artifact, tmp_path, monkeypatch):
     """Watched at every rename, when the old files, the new one and its temporary name could be there together."""
     folder, most, seen = tmp_path / "w", 7000, []
-    replace = Path.replace
+    replace = os.replace
 
-    def watched(self, target):
+    def watched(source, target):
         seen.append(sum(path.stat().st_size for path in folder.iterdir()))
-        return replace(self, target)
+        return replace(source, target)
 
-    monkeypatch.setattr(Path, "replace", watched)
+    monkeypatch.setattr(os, "replace", watched)
     window = Window(folder, artifact, 100, most)
     random = np.random.default_rng(0)
     for index in range(40):
@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_what_was_there(artifact, tmp_path, monkeypatch):
     def full(self, target):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(InputError, match="00000001.safetensors: could not store an utterance: No space left"):
         window.add(example(1))
     assert [path.name for path in (tmp_path / "w").iterdir()] == ["00000000.safetensors"]

@@ -10,7 +10,7 @@ import pytest
 
 from tflite_asr.errors import InputError
 from tflite_asr.runtime import memory
-from tflite_asr.runtime.memory import MemoryProbe, process_memory_mb
+from tflite_asr.runtime.memory import SMAPS_ROLLUP, MemoryProbe, process_memory_mb
 
 ALLOCATED_MB = 64
 
@@ -138,3 +138,26 @@ def test_it_takes_a_small_share_of_the_time(monkeypatch):
 def test_an_interval_that_is_none_is_refused(interval_seconds):
     with pytest.raises(InputError, match="over 0 seconds"):
         MemoryProbe(interval_seconds)
+
+
+STEP = """
+import sys
+from tflite_asr.runtime.batch import longest_examples
+from tflite_asr.runtime.memory import process_memory_mb
+from tflite_asr.runtime.recognizer import Recognizer
+recognizer = Recognizer.load("commands", **eval(sys.argv[2]))
+examples = longest_examples(recognizer.config)
+for _ in range(2):
+    recognizer.train_step(examples, plan=sys.argv[1])
+print(process_memory_mb()[1])
+"""
+
+
+@pytest.mark.skipif(not SMAPS_ROLLUP.exists(), reason="private dirty memory is told by Linux alone")
+def test_the_split_step_gives_memory_back_from_python():
+    def private_mb(plan, **options):
+        done = subprocess.run([sys.executable, "-c", STEP, plan, repr(options)], capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    whole, split, kept = private_mb("train"), private_mb("split"), private_mb("split", return_memory=False)
+    assert split < 0.75 * whole and split < 0.8 * kept, f"{split:.0f} of {whole:.0f} MB, {kept:.0f} with what was freed"

@@ -26,6 +26,8 @@ def plausible_inputs(artifact, name):
             inputs[key] = np.full(shape, lengths.get(key, 1), np.int32)
         else:
             inputs[key] = np.asarray(0.1 * random.standard_normal(shape), np.float32)
+        if key == "rows":
+            inputs[key] = np.ones(shape, np.float32)
     return inputs
 
 
@@ -83,7 +85,7 @@ def test_an_unknown_signature_is_answered_with_those_there_are(model):
     (lambda inputs: inputs.update(frames=inputs["frames"][0]), r"frames: expected .*got float32 \[120, 40\]"),
     (lambda inputs: inputs.update(frames=inputs["frames"].astype(np.float64)), r"frames: expected float32 .*got float64"),
     (lambda inputs: inputs.update(frame_lengths=np.asarray([20])), r"frame_lengths: expected int32 \[1\], got int64 \[1\]"),
-    (lambda inputs: inputs.update(frame_lengths=np.int32(20)), r"frame_lengths: expected int32 \[1\], got int32 \[\]"),
+    (lambda inputs: inputs.update(frame_lengths=np.int32([[20]])), r"frame_lengths: expected int32 \[1\], got int32 \[1, 1\]"),
 ])  # fmt: skip
 def test_wrong_inputs_are_told_apart(change, message, artifact, model):
     inputs = plausible_inputs(artifact, "infer")
@@ -127,7 +129,7 @@ SPOILED = {
     "no file": (lambda path: path.unlink(), "no such .tflite file"),
     "no description": (lambda path: path.with_suffix(".json").unlink(), "expected its description tiny.json"),
     "the hash of another": (lambda path: change_json(path, tflite_sha256="0" * 64), "written for 000000000000"),
-    "another format": (lambda path: change_json(path, format=99), "expected format 1, got 99"),
+    "another format": (lambda path: change_json(path, format=99), "expected format 1 or 2, got 99"),
     "an unknown field": (lambda path: change_json(path, colour="blue"), "colour"),
     "cut description": (lambda path: path.with_suffix(".json").write_text('{"format": 1, "na'), "not the description"),
     "a list for a description": (lambda path: path.with_suffix(".json").write_text("[]"), "not the description"),

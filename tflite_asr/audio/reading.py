@@ -1,20 +1,31 @@
 """Audio files to samples: any rate and channel count comes out mono, at the rate that was asked for."""
 
-import re
 import sys
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from tflite_asr.audio.channels import mixed
+from tflite_asr.audio.decoding import (
+    Segment,
+    read_segment,
+    read_streams,
+    stream_seconds,
+)
+from tflite_asr.audio.layout import Layout, layout_of
+from tflite_asr.audio.resampling import resample
+from tflite_asr.audio.samples import check_not_silent, check_range
 from tflite_asr.errors import InputError
+from tflite_asr.files import check_readable
 
-Notify = Callable[[str], None]
+PLACES_NAMED = 5  # of the files that a notice is about
 
-SILENT_PEAK = 1e-4  # -80 dB of full scale; a muted microphone stays below, a distant whisper does not
-ABSURD_PEAK = 8.0  # lossy decoders overshoot full scale a little; beyond this the samples were never scaled to it
-UNKNOWN_LENGTH_BYTES = 0x7FFFF000  # a WAV that was written to a pipe gives this length or a greater one
+
+class Notify(Protocol):
+    """Is told what was done to a file, in the same words for every file, and which file it was where that matters."""
+
+    def __call__(self, notice: str, place: str = "") -> None: ...
 
 
 class Notices:
@@ -24,16 +35,20 @@ class Notices:
     """
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+        self.places: dict[str, list[str]] = {}
 
-    def __call__(self, notice: str) -> None:
-        self.counts[notice] += 1
+    def __call__(self, notice: str, place: str = "") -> None:
+        self.places.setdefault(notice, []).append(place)
 
     def report(self) -> None:
         """Print what was not printed yet."""
-        for notice, count in self.counts.items():
-            print(f"notice: {notice} ({count} {'file' if count == 1 else 'files'})", file=sys.stderr)
-        self.counts.clear()
+        for notice, places in self.places.items():
+            count = len(places)
+            named = [place for place in places if place][:PLACES_NAMED]
+            more = ", ..." if named and count > len(named) else ""
+            which = f": {', '.join(named)}{more}" if named else ""
+            print(f"notice: {notice} ({count} {'file' if count == 1 else 'files'}){which}", file=sys.stderr)
+        self.places.clear()
 
     def __enter__(self) -> "Notices":
         return self
@@ -49,8 +64,10 @@ def read_audio(
     where: str = "",
     max_seconds: float | None = None,
     notify: Notify | None = None,
+    offset_seconds: float | None = None,
+    duration_seconds: float | None = None,
 ) -> np.ndarray:
-    """Samples of a WAV, FLAC, Ogg (Opus, Vorbis) or MP3 file.
+    """Samples of a WAV, FLAC, Ogg (Opus, Vorbis) or MP3 file, or of a segment of it.
 
     Args:
         path: the file.
@@ -58,70 +75,75 @@ def read_audio(
         where: what an error names as the place the path came from, such as `manifest.jsonl:17`.
         max_seconds: the longest that is accepted; None accepts any.
         notify: told what was done to the samples, in the same words for every file it was done to.
+        offset_seconds: where the segment begins; None for the whole file.
+        duration_seconds: how long the segment is; None for all behind its beginning.
 
     Returns:
         [samples] float32 from -1 to 1.
     """
+    path = Path(path)
     place = f"{where}: {path}" if where else str(path)
-    notify = notify or _ignore
-    channels, file_rate = _decode(Path(path), place, max_seconds)
-    samples = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
-    _check_samples(samples, place)
-    if channels.shape[1] > 1:
-        notify(f"mixed {channels.shape[1]} channels down to one")
-    if np.max(np.abs(samples)) > 1:
-        notify("clipped samples beyond full scale")
-    if file_rate != sample_rate:
-        import librosa
-
-        notify(f"resampled from {file_rate} Hz to {sample_rate} Hz")
-        samples = librosa.resample(samples, orig_sr=file_rate, target_sr=sample_rate)
+    segment = None if offset_seconds is None else Segment(offset_seconds, duration_seconds)
+    layout = _layout(path, place)
+    try:
+        if segment is not None:
+            recordings = [read_segment(path, layout, segment, place, max_seconds)]
+        else:
+            recordings = read_streams(path, layout, place, max_seconds)
+    except InputError:
+        raise
+    except MemoryError:
+        raise InputError(f"{place}: expected audio that fits into memory, it is too long; cut it") from None
+    except Exception as error:  # libsndfile refused it, in whatever way its Python package tells
+        reason = (getattr(error, "error_string", "") or str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise InputError(f"{place}: expected a WAV, FLAC, Ogg or MP3 file, cannot read it: {reason}") from error
+    done: dict[str, None] = {}  # each once, also of joined recordings
+    pieces = []
+    for channels, file_rate in recordings:
+        check_range(channels, place)
+        samples, how = mixed(channels)
+        done |= dict.fromkeys(how)
+        if np.max(np.abs(samples), initial=0.0) > 1:
+            done["clipped samples beyond full scale"] = None
+        if file_rate != sample_rate:
+            done[f"resampled from {file_rate} Hz to {sample_rate} Hz"] = None
+            samples = resample(samples, file_rate, sample_rate)
+        pieces.append(samples)
+    samples = np.concatenate(pieces)
+    check_not_silent(samples, place)
+    if notify:
+        for notice in layout.notices:
+            notify(notice, str(path))
+        for notice in done:
+            notify(notice)
     return np.clip(samples, -1.0, 1.0).astype(np.float32)
 
 
-def _ignore(notice: str) -> None:
-    pass
-
-
-def _decode(path: Path, place: str, max_seconds: float | None) -> tuple[np.ndarray, int]:
-    """([frames, channels] float32, samples a second) of a whole file."""
-    import soundfile
-
-    if not path.is_file():
-        raise InputError(f"{place}: expected an audio file, there is none; correct the path")
+def audio_seconds(path: str | Path, place: str) -> float:
+    """How long an audio file is, by its header where that can be believed; InputError, which names the place, when it
+    cannot be read."""
+    path = Path(path)
+    layout = _layout(path, place)
     try:
-        with soundfile.SoundFile(path) as file:
-            expected, rate = file.frames, file.samplerate
-            if max_seconds is not None and expected > max_seconds * rate:
-                raise InputError(
-                    f"{place}: expected at most {max_seconds:g} s, got {expected / rate:.2f} s; cut it or leave it out"
-                )
-            cut_short = _is_cut_short(file.extra_info)
-            channels = file.read(dtype="float32", always_2d=True)
-    except (RuntimeError, TypeError) as error:  # libsndfile refused it; a suffix that means headerless samples
-        reason = getattr(error, "error_string", str(error)).rstrip(".")
-        raise InputError(f"{place}: expected a WAV, FLAC, Ogg or MP3 file, cannot read it: {reason}") from error
-    if cut_short or len(channels) < expected:
-        raise InputError(f"{place}: the file is cut short, only {len(channels) / rate:.2f} s are there; copy it again")
-    if len(channels) == 0:
-        raise InputError(f"{place}: expected speech, got a file without samples; leave it out")
-    return channels, rate
+        return sum(stream_seconds(path, layout))
+    except Exception as error:
+        reason = (getattr(error, "error_string", "") or str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise InputError(f"{place}: cannot read {path}: {reason}") from error
 
 
-def _is_cut_short(log: str) -> bool:
-    """Whether libsndfile's log of opening a file says so; it makes the frame count fit what is left of the file."""
-    data = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
-    if data and int(data[2]) < int(data[1]) < UNKNOWN_LENGTH_BYTES:
-        return True
-    return "Junk after the last page" in log
-
-
-def _check_samples(samples: np.ndarray, place: str) -> None:
-    bad = np.count_nonzero(~np.isfinite(samples))
-    if bad:
-        raise InputError(f"{place}: expected finite samples, {bad} are NaN or infinite; write the file again")
-    peak = float(np.max(np.abs(samples)))
-    if peak < SILENT_PEAK:
-        raise InputError(f"{place}: expected speech, got silence (peak {peak:.1g} of full scale); leave it out")
-    if peak > ABSURD_PEAK:
-        raise InputError(f"{place}: expected samples from -1 to 1, got a peak of {peak:g}; scale the float samples")
+def _layout(path: Path, place: str) -> Layout:
+    """What the file holds; InputError when it is no file, or is cut short."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{place}: expected an audio file, got a folder; correct the path")
+        if not path.is_file():
+            what = "there is none" if not path.exists() else "got a pipe or device; copy it into a file"
+            raise InputError(f"{place}: expected an audio file, {what}; correct the path")
+        check_readable(place, "an audio file", path)
+        layout = layout_of(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{place}: expected an audio file, cannot read it: {reason}") from error
+    if layout.cut_short:
+        raise InputError(f"{place}: the file is cut short, its header gives more than is there; copy it again")
+    return layout

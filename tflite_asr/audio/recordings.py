@@ -1,16 +1,21 @@
 """A folder of one's own recordings: prompts read aloud, a FLAC file each, and a manifest that `personalize` takes."""
 
+import io
+import re
+import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.audio.reading import SILENT_PEAK
+from tflite_asr.audio.samples import SILENT_PEAK
+from tflite_asr.config import MIN_SECONDS
 from tflite_asr.data.manifest import read_manifest, write_manifest
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
 
 CLIPPED = 0.999
-LEAST_SECONDS = 0.2
 
 
 class Recordings:
@@ -34,7 +39,7 @@ class Recordings:
                         f"{utterance.where}: expected the prompt {prompt!r}, got {utterance.text!r}; "
                         "give the same --prompts or another --out"
                     )
-                row = {"audio": str(utterance.audio.relative_to(folder)), "text": prompt, "speaker": utterance.speaker}
+                row = {"audio": _relative(utterance.audio, folder), "text": prompt, "speaker": utterance.speaker}
                 self.rows.append({**row, "duration": utterance.duration_seconds, **utterance.extra})
 
     @property
@@ -49,10 +54,12 @@ class Recordings:
         audio = Path("audio") / f"{len(self.rows):04d}.flac"
         path = self.folder / audio
         path.parent.mkdir(parents=True, exist_ok=True)
+        sound = io.BytesIO()
+        soundfile.write(sound, samples, self.sample_rate, subtype="PCM_16", format="FLAC")
         try:
-            soundfile.write(path, samples, self.sample_rate, subtype="PCM_16")
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"{path}: cannot write the recording: {error.error_string}") from None
+            write_whole(path, sound.getvalue())
+        except OSError as error:
+            raise InputError(f"{path}: cannot write the recording: {error.strerror}") from None
         row = {"audio": audio.as_posix(), "text": self.next_prompt, "speaker": self.speaker}
         row["duration"] = round(len(samples) / self.sample_rate, 4)
         row["time"] = datetime.now().astimezone().isoformat(timespec="milliseconds")
@@ -61,11 +68,15 @@ class Recordings:
         return path
 
 
+def _relative(audio: Path, folder: Path) -> str:
+    return str(audio.relative_to(folder) if audio.is_relative_to(folder) else audio)
+
+
 def problem_of(samples: np.ndarray, sample_rate: int) -> str | None:
     """What is wrong with a recording [n] float32, for the one who made it; None when nothing is."""
     peak = float(np.max(np.abs(samples), initial=0.0))
-    if len(samples) < LEAST_SECONDS * sample_rate:
-        return f"shorter than {LEAST_SECONDS} s"
+    if len(samples) < MIN_SECONDS * sample_rate:
+        return f"shorter than {MIN_SECONDS} s"
     if peak < SILENT_PEAK:
         return "silent: is the microphone on?"
     if np.mean(np.abs(samples) >= CLIPPED) > 1e-3:
@@ -73,12 +84,32 @@ def problem_of(samples: np.ndarray, sample_rate: int) -> str | None:
     return None
 
 
+def files_in_order(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The files of a folder with one of these suffixes (of any case), in the order of their names: numbers in them count as
+    numbers, so `take 2` comes before `take 10`, and capitals as small letters. InputError where two names have one place."""
+    try:
+        entries = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{folder}: expected a folder of audio files, cannot read it: {error.strerror}") from None
+    paths = sorted(entries, key=_natural_key)
+    for path, following in zip(paths, paths[1:]):
+        if _natural_key(path) == _natural_key(following):
+            raise InputError(
+                f"{folder}: expected names that tell the order, {path.name!r} and {following.name!r} have the same place; rename one"
+            )
+    return paths
+
+
+def _natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """What to sort by: runs of digits as numbers, what is between them as it is written in small letters."""
+    stem = unicodedata.normalize("NFKC", path.stem).casefold()
+    parts = re.split(r"([0-9]+)", stem)
+    return [(0, int(part), "") if number % 2 else (1, 0, part.strip()) for number, part in enumerate(parts) if part.strip()]
+
+
 def read_prompts(path: Path) -> list[str]:
     """The lines of a file that are not blank."""
-    try:
-        prompts = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a text file with a prompt a line, cannot read it: {error}") from None
+    prompts = [line.strip() for line in read_text(path, "a text file with a prompt a line").splitlines() if line.strip()]
     if not prompts:
         raise InputError(f"{path}: expected a prompt a line, got none")
     return prompts

@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
+import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.export import all_signatures, export
 from tflite_asr.models.storage import load_model
 from tflite_asr.models.two_pass import TwoPass
+from tflite_asr.processes import SAFE_PATH, python_module
 from tflite_asr.quantization import Quantization
 from tflite_asr.runtime.artifact import read_artifact, write_description
 from tflite_asr.runtime.evaluation import examples_of
@@ -84,8 +85,8 @@ def _tune(path: Path, utterances: Sequence[Utterance]) -> float:
     """Find how much the second pass counts, and write it into the description; lambda."""
     recognizer = Recognizer.load(path)
     with Notices() as notices:
-        corpus = Corpus(utterances, recognizer.config, notices)
-    clips = fitting_clips(corpus, utterances, 1, 0, recognizer.config.max_seconds)
+        corpus = Corpus(utterances, recognizer.config, notices, measuring=True)
+    clips = fitting_clips(corpus, corpus.utterances, 1, 0, recognizer.config.max_seconds)
     best = best_of(try_rescorings(recognizer, examples_of(recognizer, corpus, clips))).rescoring
     write_description(dataclasses.replace(recognizer.artifact, rescoring=dataclasses.asdict(best)))
     return best.weight
@@ -94,8 +95,8 @@ def _tune(path: Path, utterances: Sequence[Utterance]) -> float:
 def _measured(path: Path, test: Speech) -> dict:
     """What `benchmark.recognition` prints of it."""
     speech = [test.manifest, *([test.where] if test.where else [])]
-    command = [sys.executable, "-m", "tflite_asr.benchmark.recognition", str(path), *speech]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = python_module("tflite_asr.benchmark.recognition", str(path), *speech)
+    done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace", env=os.environ | SAFE_PATH)
     if done.returncode:
         raise InputError(f"{path}: cannot be measured: {(done.stderr.strip().splitlines() or ['no word why'])[-1]}")
     return json.loads(done.stdout)

@@ -4,10 +4,10 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 from pathlib import Path
 
 from tflite_asr.errors import InputError
+from tflite_asr.processes import SAFE_PATH, python_module
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.memory import HUGE_PAGES
 from tflite_asr.runtime.plan import Plan
@@ -84,8 +84,8 @@ def _elements(shape: list[int]) -> int:
 
 def measured(path: Path, plan: str, steps: int, keep_memory: bool, *options: str) -> dict:
     """What `benchmark.measure` prints, run in a process of its own."""
-    command = [sys.executable, "-m", "tflite_asr.benchmark.measure", str(path), plan, str(steps)]
-    environment = os.environ if keep_memory else os.environ | HUGE_PAGES
+    command = python_module("tflite_asr.benchmark.measure", str(path), plan, str(steps))
+    environment = os.environ | SAFE_PATH | ({} if keep_memory else HUGE_PAGES)
     command += ["--keep-memory"] * keep_memory + list(options)
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     if result.returncode:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.processes import leave_interrupts_to_the_parent, safe_path
 
 
 def export_apart(config: ModelConfig, split, optimizer: str, folder: Path) -> Path:
@@ -17,7 +18,7 @@ def export_apart(config: ModelConfig, split, optimizer: str, folder: Path) -> Pa
         folder: where the file goes, named as the configuration.
     """
     path = folder / f"{config.name}.tflite"
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with safe_path(), multiprocessing.get_context("spawn").Pool(1, leave_interrupts_to_the_parent) as pool:
         pool.apply(export_untrained, (config, split, optimizer, path))
     return path
 

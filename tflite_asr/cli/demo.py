@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.personalization.trainer import split
     from tflite_asr.runtime.recognizer import Recognizer
 
-    check_least(args, connect=1, seed=0, threads=1)
+    check_least(args, connect=1, threads=1)
     out = Path(args.out)
     recognizer = Recognizer.load("commands", threads=args.threads)
     if args.adapt is not None:
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> dict:
         print(f"making recordings of {DESCRIPTION} ...", file=sys.stderr)
         manifest = speak_demo(out / "voice", recognizer.config.features.sample_rate, args.seed)
         utterances, voice = read_manifest(manifest), DESCRIPTION
-    adapt, test = split(utterances, TEST_SHARE, args.seed)
     with Notices() as notices:
         corpus = Corpus(utterances, recognizer.config, notices)
+    adapt, test = split(corpus.utterances, TEST_SHARE, args.seed)
     settings = Settings(connect=args.connect, seed=args.seed, epochs=EPOCHS)
     return run_session(recognizer, (corpus, adapt), (corpus, test), settings, out, voice=voice)

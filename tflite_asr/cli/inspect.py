@@ -2,6 +2,9 @@
 
     tflite-asr inspect commands
     tflite-asr inspect commands --markdown > docs/signatures.md
+
+NAME.json holds a digest of itself. After a change by hand, `inspect NAME.tflite --accept` checks its fields and writes it
+again with the digest of what it holds now.
 """
 
 import argparse
@@ -21,13 +24,16 @@ SUMMARY = "say what a .tflite holds"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--markdown", action="store_true", help="print the signature reference as Markdown")
+    parser.add_argument("--accept", action="store_true", help="take NAME.json as it was changed by hand, and give it a new digest")
 
 
 def run(args: argparse.Namespace) -> dict:
-    from tflite_asr.runtime.artifact import read_artifact
+    from tflite_asr.runtime.artifact import read_artifact, write_description
     from tflite_asr.runtime.flatbuffer import read_contents
 
-    artifact = read_artifact(args.model)
+    artifact = read_artifact(args.model, accept_changes=args.accept)
+    if args.accept:
+        write_description(artifact)
     contents = read_contents(artifact.path)
     return {
         "name": artifact.name,

@@ -6,15 +6,23 @@ No module here imports TensorFlow or the interpreter before `run` is called, so 
 """
 
 import argparse
+import contextlib
 import importlib
 import json
+import logging
 import math
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from tflite_asr import __version__
-from tflite_asr.errors import InputError
+from tflite_asr.cli.interruption import Interruption
+from tflite_asr.cli.streams import prepare_streams
+from tflite_asr.errors import InputError, PartlyDoneError
+from tflite_asr.files import only_writer
+from tflite_asr.quiet import show_everything
+from tflite_asr.runtime.notices import LEVEL, QuietImport
 
 COMMANDS = (
     "demo",
@@ -44,6 +52,11 @@ MODULES = {"import": "importing"}  # whose name is not the command's: Python has
 TRAIN_PACKAGES = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "tensorboard")
 
 
+# of every option that takes F=V
+WHERE = """F=V keeps the rows of a manifest whose field has that value: F=V,G=W where both hold, F=V|W one of two values. A value
+that holds a comma or a bar stands in double quotes, 'speaker="Smith, John"', or has a backslash before them."""
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Each command and its summary in one line: argparse forgets that commands are indented further than options."""
 
@@ -70,32 +83,87 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
+        if any(action.metavar == "F=V" for action in command._actions):
+            command.epilog = WHERE
         command.add_argument(
             "--json", action="store_true", help="print the result as one JSON object on standard output"
+        )
+        command.add_argument(
+            "--verbose", action="store_true", help="show on standard error what libraries log: TensorFlow, TFLite, decoders of audio"
         )
         command.set_defaults(module=module)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when interrupted."""
-    args = build_parser().parse_args(argv)
-    try:
-        result = args.module.run(args)
-        _print(args, result)
-        return 0
-    except KeyboardInterrupt:
-        problem, code = "interrupted", 130
-    except InputError as error:
-        problem, code = str(error), 2
-    except OSError as error:
-        problem, code = _told(error), 2
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in TRAIN_PACKAGES:
-            raise
-        problem, code = f"needs {error.name}, which is not installed: pip install 'tflite_asr[train]'", 2
-    print(f"tflite-asr {args.command}: {problem}", file=sys.stderr)
+    """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when it was stopped by Ctrl-C or
+    SIGTERM."""
+    program = "tflite-asr"
+    prepare_streams()
+    logged = logging.root.manager.disable
+    with Interruption() as interruption:
+        try:
+            args = build_parser().parse_args(argv)
+            program = f"tflite-asr {args.command}"
+            if args.verbose:
+                show_everything()
+            else:
+                _mute_libraries()
+            _check_seed(args)
+            with _out(args):
+                result = args.module.run(args)
+            _print(args, result)
+            return 0
+        except BaseException as error:
+            # libraries make exceptions of their own of an interruption: whatever ends the run after it is that
+            if interruption.came or isinstance(error, KeyboardInterrupt):
+                interruption.ignore_more()
+                problem, code = "stopped", 130
+            else:
+                problem, code = _problem(error), 2
+                if isinstance(error, PartlyDoneError):
+                    _print(args, error.result)
+        finally:
+            logging.disable(logged)
+        print(f"{program}: {problem}", file=sys.stderr)
     return code
+
+
+def _mute_libraries() -> None:
+    """Keep TensorFlow's and the TFLite runtime's own words off the terminal; child processes do so too."""
+    os.environ.setdefault(LEVEL, "3")
+    logging.disable(logging.WARNING)
+    if "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, QuietImport("tensorflow"))
+
+
+def _problem(error: BaseException) -> str:
+    """Bad input, or what the system refused, in one line; anything else is raised again."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, UnicodeEncodeError):  # a library that takes file names in UTF-8 only
+        return f"expected names in UTF-8, a library cannot use {error.object!r}; rename it"
+    if isinstance(error, OSError):
+        return _told(error)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in TRAIN_PACKAGES:
+        return f"needs {error.name}, which is not installed: pip install 'tflite_asr[train]'"
+    raise error
+
+
+def _check_seed(args: argparse.Namespace) -> None:
+    """What every generator takes that a seed is given to."""
+    seed = getattr(args, "seed", None)
+    if seed is not None and not 0 <= seed < 2**32:
+        raise InputError(f"--seed: expected 0 to {2**32 - 1}, got {seed}")
+
+
+def _out(args: argparse.Namespace) -> contextlib.AbstractContextManager:
+    """Keeps other runs out of what the command writes; workers that share a training hold it themselves. A manifest is
+    written in one go at the end."""
+    out = getattr(args, "out", None)
+    if not out or args.command == "manifest" or getattr(args, "distribute", None):
+        return contextlib.nullcontext()
+    return only_writer(Path(out))
 
 
 def _print(args: argparse.Namespace, result: dict) -> None:

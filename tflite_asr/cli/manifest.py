@@ -28,19 +28,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     from tqdm import tqdm
 
+    from tflite_asr.audio.reading import Notices
     from tflite_asr.data.corpora import common_voice_rows, librispeech_rows
     from tflite_asr.data.manifest import write_manifest
 
+    notices = Notices()
     if args.corpus == "librispeech":
         if args.split is not None:
             raise InputError("--split is of Common Voice alone; of LibriSpeech, give the folder of the subset")
-        rows, name = librispeech_rows(args.folder), "manifest.jsonl"
+        rows, name = librispeech_rows(args.folder, notices), "manifest.jsonl"
     else:
         split = args.split or "train"
-        rows, name = common_voice_rows(args.folder, split), f"{split}.jsonl"
+        rows, name = common_voice_rows(args.folder, split, notices), f"{split}.jsonl"
     manifest = Path(args.out) if args.out else Path(args.folder) / name
-    found = list(tqdm(rows, desc=args.corpus, unit="clip", disable=None))
-    kept = [row for row in found if row["text"]]
+    with notices:
+        found = list(tqdm(rows, desc=args.corpus, unit="clip", disable=None))
+        kept = [row for row in found if row["text"]]
+        for row in kept:
+            if any(character.isdigit() for character in row["text"]):
+                notices("texts with digits, which models of letters refuse; spell them out or leave the rows out", row["audio"])
     if not kept:
         raise InputError(f"{args.folder}: expected clips with a transcript, got none")
     write_manifest(manifest, _relative(kept, manifest.parent))
@@ -59,6 +65,12 @@ def describe(result: dict) -> str:
 
 
 def _relative(rows: Iterable[dict], folder: Path) -> Iterator[dict]:
-    """The rows with their audio paths relative to the manifest's folder."""
+    """The rows with their audio paths relative to the manifest's folder.
+
+    A path that goes up from a folder reached through a link goes up from where the link leads, so there links are resolved.
+    """
     for row in rows:
-        yield {**row, "audio": Path(os.path.relpath(row["audio"], folder)).as_posix()}
+        path = os.path.relpath(row["audio"], folder)
+        if os.pardir in Path(path).parts:
+            path = os.path.relpath(os.path.realpath(row["audio"]), os.path.realpath(folder))
+        yield {**row, "audio": Path(path).as_posix()}

@@ -112,7 +112,12 @@ def rounds_of(args: argparse.Namespace):
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.errors import InputError
     from tflite_asr.personalization.calibration import calibrated, default_path
-    from tflite_asr.personalization.resources import Limits, ResourceProbe, ResourceTrace, read_trace
+    from tflite_asr.personalization.resources import (
+        Limits,
+        ResourceProbe,
+        ResourceTrace,
+        read_trace,
+    )
     from tflite_asr.personalization.rounds import Rounds
 
     check_least(args, rounds=1, battery_floor=0, ram_floor_mb=0)
@@ -145,7 +150,7 @@ def settings_of(args: argparse.Namespace, connect: int):
     from tflite_asr.cli.arguments import check_learning_rate, check_least
     from tflite_asr.personalization.settings import Settings
 
-    check_least(args, epochs=1, patience=1, pull=0, replay=0, seed=0)
+    check_least(args, epochs=1, patience=1, pull=0, replay=0)
     check_learning_rate(args)
     return Settings(
         epochs=args.epochs,
@@ -176,16 +181,16 @@ def run(args: argparse.Namespace) -> dict:
         give_back_freed_memory()
     adapt = limited(read_manifest(args.adapt, args.where), args.limit, args.seed)
     test = read_manifest(args.test, args.test_where)
-    recognizer = Recognizer.load(args.model, threads=args.threads)
+    recognizer = Recognizer.load(args.model, threads=args.threads, return_memory=not args.keep_memory)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
     with Notices() as notices:
         adapt_corpus = Corpus(adapt, recognizer.config, notices)
-        test_corpus = Corpus(test, recognizer.config, notices)
+        test_corpus = Corpus(test, recognizer.config, notices, measuring=True)
     return run_session(
         recognizer,
         (adapt_corpus, adapt),
-        (test_corpus, test),
+        (test_corpus, test_corpus.utterances),
         settings,
         Path(args.out),
         voice=args.where or args.adapt,

@@ -4,7 +4,7 @@
     tflite-asr personalize commands --adapt speech/mine/manifest.jsonl --test ... --out runs/me
 
 Given again it goes on with the next prompt. With --from-folder files stand in for the microphone: the first by name is
-of the first prompt. The microphone needs the extra `record`.
+of the first prompt, numbers in names counting as numbers. The microphone needs the extra `record`.
 """
 
 import argparse
@@ -50,10 +50,10 @@ def describe(result: dict) -> str:
 def _take_files(recordings, folder: Path) -> None:
     """All files are read and checked before any is kept."""
     from tflite_asr.audio.reading import Notices, read_audio
-    from tflite_asr.audio.recordings import problem_of
+    from tflite_asr.audio.recordings import files_in_order, problem_of
     from tflite_asr.errors import InputError
 
-    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    files = files_in_order(folder, SUFFIXES)
     if len(files) != len(recordings.prompts):
         raise InputError(f"--from-folder {folder}: expected {len(recordings.prompts)} audio files, one a prompt, got {len(files)}")
     with Notices() as notices:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> dict:
     selection = choose(found, budget)
     return {
         "model": str(artifact.path),
-        "calibration": str(path),
+        "calibration": None if path is None else str(path),
         "budget": dataclasses.asdict(budget),
         "chosen": dataclasses.asdict(selection.chosen) if selection.chosen else None,
         "smallest_budget": dataclasses.asdict(selection.smallest) if selection.smallest else None,

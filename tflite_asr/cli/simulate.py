@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.study.run import run_study
 
-    check_least(args, workers=1, connect=1, seed=0)
+    check_least(args, workers=1, connect=1)
     return run_study(_study(args), Path(args.out), engine=args.engine, workers=args.workers)
 
 
@@ -50,7 +50,13 @@ def _study(args: argparse.Namespace):
     import dataclasses
 
     from tflite_asr.errors import InputError
-    from tflite_asr.study.plan import PhoneSettings, Speech, Study, check_study, read_study
+    from tflite_asr.study.plan import (
+        PhoneSettings,
+        Speech,
+        Study,
+        check_study,
+        read_study,
+    )
 
     given = read_study(Path(args.config)) if args.config else {}
     for name in ("model", "environment", "seed"):

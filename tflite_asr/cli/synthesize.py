@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text
 
 SUMMARY = "make a corpus of synthetic speech"
 
@@ -57,7 +58,6 @@ def run(args: argparse.Namespace) -> dict:
         ("--strings", args.strings, 1),
         ("--takes", args.takes, 1),
         ("--sample-rate", args.sample_rate, 8000),
-        ("--seed", args.seed, 0),
     ):
         if value is not None and value < lowest:
             raise InputError(f"{option}: expected {lowest} or more, got {value}")
@@ -128,12 +128,7 @@ def _texts(args: argparse.Namespace) -> list[str]:
         source, parts = "--words", args.words.split(",")
     else:
         source = args.text
-        try:
-            parts = Path(args.text).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise InputError(f"{source}: expected a text file, cannot read it: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{source}: expected a text file in UTF-8, byte {error.start} is not") from error
+        parts = read_text(args.text).splitlines()
     texts = [part.strip() for part in parts if part.strip()]
     if not texts:
         raise InputError(f"{source}: expected something to say, got nothing")

@@ -9,7 +9,13 @@ favours longer transcripts. `transcribe --two-pass` and `evaluate --two-pass` us
 
 import argparse
 
-from tflite_asr.cli.arguments import add_connect, add_model, add_nbest, add_seed, add_threads
+from tflite_asr.cli.arguments import (
+    add_connect,
+    add_model,
+    add_nbest,
+    add_seed,
+    add_threads,
+)
 
 SUMMARY = "find how much the second pass should count"
 
@@ -35,7 +41,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.runtime.recognizer import Recognizer
     from tflite_asr.runtime.tuning import best_of, try_rescorings
 
-    check_least(args, connect=1, seed=0, threads=1)
+    check_least(args, connect=1, threads=1)
     recognizer = Recognizer.load(args.model, threads=args.threads)
     check_nbest(args.nbest, recognizer)
     corpus, clips = load_clips(read_manifest(args.manifest, args.where), recognizer.config, args.connect, args.seed)
@@ -46,6 +52,7 @@ def run(args: argparse.Namespace) -> dict:
     return {
         "model": str(recognizer.artifact.path),
         "utterances": best.rates.utterances,
+        "too_long": len(corpus.too_long),
         **kept,
         "first_pass_wer": first.wer,
         "first_pass_cer": first.cer,

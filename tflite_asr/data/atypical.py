@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tflite_asr.audio.reading import Notify, read_audio
+from tflite_asr.audio.reading import Notify
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
+from tflite_asr.libraries import load_librosa
+from tflite_asr.names import for_library
 
 NAME = "simulated-atypical"  # part of every such speaker's name, and the value of the field `simulated`
 TEMPO_PERIOD_SECONDS = 0.35  # tempo changes about as fast as syllables do
@@ -69,13 +71,13 @@ def atypical_rows(
     for number, utterance in enumerate(utterances):
         if utterance.speaker is None:
             raise InputError(f"{utterance.where}: expected a 'speaker', each gets a manner of speaking of its own")
-        samples = read_audio(utterance.audio, sample_rate, where=utterance.where, notify=notify)
+        samples = utterance.read(sample_rate, notify=notify)
         changed = make_atypical(
             samples, sample_rate, draw_atypical(utterance.speaker, seed), np.random.default_rng([seed, number])
         )
         audio = Path("audio") / f"{number:05d}.flac"
         (folder / "audio").mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / audio, changed, sample_rate, subtype="PCM_16")
+        soundfile.write(for_library(folder / audio), changed, sample_rate, subtype="PCM_16")
         yield {
             **utterance.extra,
             "audio": audio.as_posix(),
@@ -99,9 +101,9 @@ def _shaken(samples: np.ndarray, rate: int, shake: float, random: np.random.Gene
 
 def _smeared(samples: np.ndarray, rate: int, share: float, random: np.random.Generator) -> np.ndarray:
     """Magnitudes above the edge averaged over 80 ms: closures fill with noise, bursts fade."""
-    import librosa
     from scipy.ndimage import uniform_filter1d
 
+    librosa = load_librosa()
     hop = rate // 100
     spectrum = librosa.stft(np.asarray(samples, np.float32), n_fft=4 * hop, hop_length=hop)
     high = librosa.fft_frequencies(sr=rate, n_fft=4 * hop) > EDGE_HZ

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.audio.reading import Notify, read_audio
+from tflite_asr.audio.reading import Notify
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
 
@@ -45,9 +45,7 @@ class Clip:
         for index, part in enumerate(self.parts):
             if index:
                 pieces.append(np.zeros(round(self.gaps_seconds[index - 1] * sample_rate), np.float32))
-            pieces.append(
-                read_audio(part.audio, sample_rate, where=part.where, max_seconds=max_seconds, notify=notify)
-            )
+            pieces.append(part.read(sample_rate, max_seconds, notify))
         samples = np.concatenate(pieces)
         if max_seconds is not None and len(samples) > round(max_seconds * sample_rate):
             raise InputError(

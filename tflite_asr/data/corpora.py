@@ -1,24 +1,28 @@
 """Rows of a manifest from the layout in which a public corpus is distributed."""
 
 import csv
+import os
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tflite_asr.audio.reading import Notify, audio_seconds
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text
 
 APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'"})
 
 
-def librispeech_rows(folder: str | Path) -> Iterator[dict[str, Any]]:
+def librispeech_rows(folder: str | Path, notify: Notify | None = None) -> Iterator[dict[str, Any]]:
     """Rows of LibriSpeech: `[SUBSET/]SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt` beside its FLAC files.
 
     Texts stay as they stand, which is upper case without punctuation. The gender comes from SPEAKERS.TXT, in the
-    folder or one of the two above, and is null where there is none. `split` is the subset, such as `dev-clean`.
+    folder or one of the two above, and is null where there is none. `split` is the subset, such as `dev-clean`. Links to
+    folders are followed. `notify` is told of clips that cannot be read, which get no row.
     """
     folder = Path(folder)
-    transcripts = sorted(folder.rglob("*.trans.txt"))
+    transcripts = sorted(_files_below(folder, ".trans.txt"))
     if not transcripts:
         raise InputError(
             f"{folder}: expected LibriSpeech, SPEAKER/CHAPTER/*.trans.txt, found none; give the folder of the corpus "
@@ -33,21 +37,25 @@ def librispeech_rows(folder: str | Path) -> Iterator[dict[str, Any]]:
             if not text.strip():
                 raise InputError(f"{place}: expected an utterance and its text, got {line!r}; copy the file again")
             audio = transcript.parent / f"{name}.flac"
+            duration = _duration_seconds(audio, place, notify)
+            if duration is None:
+                continue
             yield {
                 "audio": str(audio),
                 "text": text.strip(),
                 "speaker": speaker,
-                "duration": _duration_seconds(audio, place),
+                "duration": duration,
                 "split": subset,
                 "gender": genders.get(speaker),
             }
 
 
-def common_voice_rows(folder: str | Path, split: str = "train") -> Iterator[dict[str, Any]]:
+def common_voice_rows(folder: str | Path, split: str = "train", notify: Notify | None = None) -> Iterator[dict[str, Any]]:
     """Rows of one split of Common Voice: `SPLIT.tsv` and `clips/*.mp3` in the folder of a language.
 
     Texts are put in upper case without punctuation, but for the apostrophe inside a word; dashes and slashes
-    count as spaces. A sentence of which nothing is left keeps its row, with an empty text.
+    count as spaces. A sentence of which nothing is left keeps its row, with an empty text. `notify` is told of rows that
+    are damaged and of clips that cannot be read; these get no row.
     """
     folder = Path(folder)
     table = folder / f"{split}.tsv"
@@ -62,12 +70,18 @@ def common_voice_rows(folder: str | Path, split: str = "train") -> Iterator[dict
         place = f"{table}:{number}"
         if not row["client_id"] or not row["path"] or row["sentence"] is None:
             raise InputError(f"{place}: expected {len(rows.fieldnames)} fields, got fewer; copy the file again")
+        if None in row:  # a tab inside a field moved the fields behind it
+            _tell(notify, f"left out rows with more than the {len(rows.fieldnames)} fields of the table", place)
+            continue
         audio = folder / "clips" / row["path"]
+        duration = _duration_seconds(audio, place, notify)
+        if duration is None:
+            continue
         yield {
             "audio": str(audio),
             "text": plain_text(row["sentence"]),
             "speaker": row["client_id"],
-            "duration": _duration_seconds(audio, place),
+            "duration": duration,
             "split": split,
             "gender": row.get("gender") or None,
             "age": row.get("age") or None,
@@ -100,23 +114,37 @@ def _librispeech_genders(folder: Path) -> dict[str, str]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot read it: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8, byte {error.start} is not; copy the file again") from error
+    return read_text(path).rstrip("\n").split("\n")
 
 
-def _duration_seconds(audio: Path, place: str) -> float:
-    """What the header of an audio file says."""
-    import soundfile
+def _files_below(folder: Path, suffix: str) -> Iterator[Path]:
+    """Through links to folders too, each folder once: a link may lead back."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield from (Path(place) / name for name in names if name.endswith(suffix))
 
+
+def _duration_seconds(audio: Path, place: str, notify: Notify | None) -> float | None:
+    """How long a clip is; None, and a notice, when it holds nothing or cannot be read."""
     if not audio.is_file():
         raise InputError(f"{place}: expected the audio file {audio}, there is none; unpack the corpus again")
     try:
-        header = soundfile.info(audio)
-    except RuntimeError as error:
-        reason = getattr(error, "error_string", str(error)).rstrip(".")
-        raise InputError(f"{place}: cannot read {audio}: {reason}; unpack the corpus again") from error
-    return round(header.frames / header.samplerate, 4)
+        seconds = round(audio_seconds(audio, place), 4)
+    except InputError:
+        _tell(notify, "left out clips that are empty or damaged", str(audio))
+        return None
+    if seconds == 0:
+        _tell(notify, "left out clips without samples", str(audio))
+        return None
+    return seconds
+
+
+def _tell(notify: Notify | None, notice: str, place: str) -> None:
+    if notify:
+        notify(notice, place)

@@ -1,11 +1,14 @@
 """Speech held in memory, checked when it is loaded, and clips of it put together."""
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 
-from tflite_asr.audio.reading import Notify, read_audio
+from tflite_asr.audio.decoding import TooLongError
+from tflite_asr.audio.reading import Notify
 from tflite_asr.config import ModelConfig
+from tflite_asr.data.alignment import listed
 from tflite_asr.data.augment import SPEEDS, vary_recording, vary_speed
 from tflite_asr.data.connect import Clip
 from tflite_asr.data.manifest import Utterance
@@ -17,29 +20,63 @@ class Corpus:
     """Utterances held in memory as 16-bit samples, checked when they are loaded.
 
     Args:
-        utterances: what to load; their transcripts must fit the model's vocabulary and sizes.
+        utterances: what to load; their transcripts must fit the model's vocabulary and sizes. Recordings too short to
+            hold a word are left out of `utterances`, with a notice.
         config: of the model.
         notify: told of what was done to the audio.
+        measuring: transcripts may have any length, for nothing is learned from them; recordings longer than the model takes
+            are named and left out.
+
+    Attributes:
+        utterances: those that were loaded.
+        too_long: with `measuring`, the rows that were left out, each with its length.
     """
 
-    def __init__(self, utterances: Sequence[Utterance], config: ModelConfig, notify: Notify | None = None):
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        config: ModelConfig,
+        notify: Notify | None = None,
+        *,
+        measuring: bool = False,
+    ):
         self.config = config
-        self.utterances = list(utterances)
+        self.utterances: list[Utterance] = []
+        self.too_long: list[str] = []
         self.tokenizer = first_pass_tokenizer(config)
         rate = config.features.sample_rate
         self._samples: dict[str, np.ndarray] = {}
         from tqdm import tqdm
 
-        for utterance in tqdm(self.utterances, desc="reading", unit="file", disable=None, leave=False):
+        for utterance in tqdm(utterances, desc="reading", unit="file", disable=None, leave=False):
             tokens = self.tokenizer.encode(Clip((utterance,)).text, where=utterance.where)
-            if len(tokens) > config.sizes.max_tokens:
+            if len(tokens) > config.sizes.max_tokens and not measuring:
                 raise InputError(
                     f"{utterance.where}: expected at most {config.sizes.max_tokens} tokens, the transcript has {len(tokens)}"
                 )
-            samples = read_audio(
-                utterance.audio, rate, where=utterance.where, max_seconds=config.max_seconds, notify=notify
-            )
+            try:
+                samples = utterance.read(rate, config.max_seconds, notify)
+            except TooLongError as error:
+                if not measuring:
+                    raise
+                self.too_long.append(f"{utterance.where} ({error.seconds:.2f} s)")
+                continue
+            if is_too_short(samples, config, utterance, notify):
+                continue
+            self.utterances.append(utterance)
             self._samples[utterance.where] = np.round(samples * 32767).astype(np.int16)
+        self._report_left_out(len(utterances))
+
+    def _report_left_out(self, total: int) -> None:
+        """Name what was left out, on standard error; InputError when nothing else is there."""
+        if not self.utterances and total and not self.too_long:
+            raise InputError(f"expected recordings of {self.config.min_seconds:g} s or more, all {total} are shorter")
+        if not self.too_long:
+            return
+        most, rows = f"{self.config.max_seconds:g} s", listed(self.too_long)
+        if not self.utterances:
+            raise InputError(f"expected recordings of at most {most}, none of {total} is left, longer are: {rows}; cut them")
+        print(f"notice: {len(self.too_long)} of {total} recordings left out, longer than {most}: {rows}", file=sys.stderr)
 
     def samples(self, utterance: Utterance) -> np.ndarray:
         """[n] float32 in [-1, 1]."""
@@ -56,3 +93,12 @@ class Corpus:
             pieces = [piece * 10 ** (random.uniform(-6, 6) / 20) for piece in pieces]
         samples = np.concatenate(pieces)
         return vary_recording(samples, rate, random) if random else samples
+
+
+def is_too_short(samples: np.ndarray, config: ModelConfig, utterance: Utterance, notify: Notify | None = None) -> bool:
+    """Whether an utterance's samples [n] are too few to hold a word; `notify` is told so."""
+    if len(samples) >= round(config.min_seconds * config.features.sample_rate):
+        return False
+    if notify:
+        notify(f"left out recordings shorter than {config.min_seconds:g} s, which hold no whole word", utterance.where)
+    return True

@@ -8,6 +8,7 @@ from typing import Any
 
 from tflite_asr.data.manifest import write_manifest
 from tflite_asr.errors import InputError
+from tflite_asr.files import remove_leftovers, temporary_path
 
 
 def write_folder(folder: str | Path, record: Callable[[Path], Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -23,7 +24,8 @@ def write_folder(folder: str | Path, record: Callable[[Path], Iterable[dict[str,
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: expected a new or empty folder, it holds something; give another or remove it")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    remove_leftovers(folder)
+    partial = temporary_path(folder)
     try:
         rows = list(record(partial))
         write_manifest(partial / "manifest.jsonl", rows)

@@ -1,22 +1,27 @@
 """Manifests: JSON Lines files that say which audio file holds which words.
 
 A row is `{"audio": "clips/1.flac", "text": "TWO FIVE", "duration": 1.2, "speaker": "ann", ...}`; `audio_filepath`,
-as NeMo writes it, does as well as `audio`. Paths are relative to the manifest's folder.
+as NeMo writes it, does as well as `audio`. Paths are relative to the manifest's folder. With `offset` (seconds) the row
+is a segment of its file, `duration` long or to the end; without it `duration` is the file's.
 """
 
 import json
-import math
-import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
+
+from tflite_asr.audio.reading import Notify, read_audio
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
 
 AUDIO_FIELDS = ("audio", "audio_filepath")
-OWN_FIELDS = (*AUDIO_FIELDS, "text", "duration", "speaker")
+OWN_FIELDS = (*AUDIO_FIELDS, "text", "offset", "duration", "speaker")
 MOST_VALUES_LISTED = 20
+MOST_SECONDS = 1e9  # thirty years: beyond it a number is no time in a recording
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,19 @@ class Utterance:
     speaker: str | None
     extra: dict[str, Any]  # the fields that have no place above
     where: str  # "manifest.jsonl:17"
+    offset_seconds: float | None = None  # where the utterance begins in its file; None: it is the whole file
+
+    def read(self, sample_rate: int, max_seconds: float | None = None, notify: Notify | None = None) -> np.ndarray:
+        """Samples [n] float32 from -1 to 1, of the segment if it is one; see `read_audio` for the arguments."""
+        return read_audio(
+            self.audio,
+            sample_rate,
+            where=self.where,
+            max_seconds=max_seconds,
+            notify=notify,
+            offset_seconds=self.offset_seconds,
+            duration_seconds=self.duration_seconds,
+        )
 
 
 def read_manifest(path: str | Path, where: str | None = None) -> list[Utterance]:
@@ -37,7 +55,8 @@ def read_manifest(path: str | Path, where: str | None = None) -> list[Utterance]
     Args:
         path: the manifest.
         where: keeps the rows whose fields have these values, such as `speaker=ann|bob,split=test`: the comma
-            means and, the bar or. Values are compared as strings. None keeps all.
+            means and, the bar or. Values are compared as strings; one that holds a comma or a bar stands in double
+            quotes, `speaker="Smith, John"`, or has a backslash before them. None keeps all.
     """
     path = Path(path)
     rows = _read_rows(path)
@@ -49,26 +68,22 @@ def read_manifest(path: str | Path, where: str | None = None) -> list[Utterance]
 def write_manifest(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as JSON Lines; the file is complete or it is not there."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def write(file: BinaryIO) -> None:
+        for row in rows:
+            # bytes of a name that are not UTF-8 become escapes as JSON has them
+            line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+            file.write(line.encode(errors="backslashreplace"))
+
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-        os.replace(temporary, path)
+        write_whole(path, write)
     except OSError as error:
         raise InputError(f"{path}: cannot write the manifest: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """(place, row) of every line that is not blank."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: expected a manifest, cannot read it: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected a manifest in UTF-8, byte {error.start} is not; convert it") from error
+    text = read_text(path, "a manifest")
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -76,10 +91,10 @@ def _read_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number of thousands of digits
+            why = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
             raise InputError(
-                f"{place}: expected a JSON object, got {_shortened(line)} ({error.msg}, column {error.colno}); "
-                "write one object a line"
+                f"{place}: expected a JSON object, got {_shortened(line)} ({why}); write one object a line"
             ) from error
         if not isinstance(row, dict):
             raise InputError(f"{place}: expected a JSON object, got {_shortened(line)}; write one object a line")
@@ -104,8 +119,9 @@ def _utterance(row: dict[str, Any], folder: Path, place: str) -> Utterance:
     speaker = row.get("speaker")
     if speaker is not None and (isinstance(speaker, bool) or not isinstance(speaker, str | int) or speaker == ""):
         raise _wrong(place, "a name or number as 'speaker'", speaker, "correct it or leave the field out")
-    if row.get("offset"):
-        raise _wrong(place, "a file that is one utterance", {"offset": row["offset"]}, "cut the audio into files")
+    offset = row.get("offset")
+    if offset is not None and not (_is_duration(offset) or offset == 0 and not isinstance(offset, bool)):
+        raise _wrong(place, "seconds of 0 or more as 'offset'", offset, "correct it or leave the field out")
     return Utterance(
         audio=folder / audio,
         text=text,
@@ -113,17 +129,18 @@ def _utterance(row: dict[str, Any], folder: Path, place: str) -> Utterance:
         speaker=None if speaker is None else str(speaker),
         extra={field: value for field, value in row.items() if field not in OWN_FIELDS},
         where=place,
+        offset_seconds=None if offset is None else float(offset),
     )
 
 
 def _is_duration(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST_SECONDS
 
 
 def _filtered(rows: list[tuple[str, dict]], where: str, path: Path) -> list[tuple[str, dict]]:
     """The rows that pass a filter; every value it names must be there, so that a slip of the pen does not go unseen."""
     kept = rows
-    for term in where.split(","):
+    for term in _split(where, ","):
         field, equals, alternatives = (part.strip() for part in term.partition("="))
         if not field or not equals:
             raise InputError(f"filter {where!r}: expected field=value or field=value|value, got {term!r}")
@@ -131,7 +148,7 @@ def _filtered(rows: list[tuple[str, dict]], where: str, path: Path) -> list[tupl
         if not present:
             fields = _listed({field for _, row in rows for field in row})
             raise InputError(f"{path}: filter {where!r}: no row has the field {field!r}; there are {fields}")
-        wanted = {value.strip() for value in alternatives.split("|")}
+        wanted = {_unquoted(value.strip()) for value in _split(alternatives, "|")}
         absent = sorted(wanted - present)
         if absent:
             raise InputError(
@@ -146,6 +163,26 @@ def _filtered(rows: list[tuple[str, dict]], where: str, path: Path) -> list[tupl
             )
         kept = remaining
     return kept
+
+
+_PIECE = re.compile(r'\\[\\",|=]|"(?:\\[\\"]|[^"\\]|\\(?![\\"]))*"|.', re.DOTALL)  # an escape, a quoted text, a character
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts between separators that are neither quoted nor escaped."""
+    parts = [""]
+    for piece in _PIECE.findall(text):
+        if piece == separator:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
+
+
+def _unquoted(value: str) -> str:
+    """A value without its double quotes and the backslashes of its escapes."""
+    pieces = (piece[1:-1] if len(piece) > 1 and piece[0] == '"' else piece for piece in _PIECE.findall(value))
+    return "".join(re.sub(r'\\([\\",|=])', r"\1", piece) for piece in pieces)
 
 
 def _as_text(value: Any) -> str:

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from tflite_asr.audio.resampling import resample
 from tflite_asr.data.atypical import NAME as ATYPICAL
 from tflite_asr.data.atypical import draw_atypical, make_atypical
 from tflite_asr.data.corpus_folder import write_folder
 from tflite_asr.data.espeak import RATES_WPM, Espeak
 from tflite_asr.data.foreign import LANGUAGES, accent_of
 from tflite_asr.errors import InputError
+from tflite_asr.libraries import load_librosa
+from tflite_asr.names import for_library
 
 NATIVE_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
 ACCENTS = (*NATIVE_ACCENTS, *(accent_of(language) for language in LANGUAGES))
@@ -89,8 +92,7 @@ def speak(speaker: SyntheticSpeaker, text: str, sample_rate: int, seed: int) -> 
     Returns:
         [samples] float32 from -1 to 1, the speech with about 0.1 s before and after it.
     """
-    import librosa
-
+    librosa = load_librosa()
     random = np.random.default_rng(seed)
     samples, espeak_rate = _espeak().speak(
         text.lower(),  # in capitals some words are spelled out
@@ -104,7 +106,7 @@ def speak(speaker: SyntheticSpeaker, text: str, sample_rate: int, seed: int) -> 
     shift = 2 ** ((speaker.semitones + random.uniform(-0.2, 0.2)) / 12)
     tempo = speaker.tempo * random.uniform(0.96, 1.04)
     samples = librosa.effects.time_stretch(_trimmed(samples, espeak_rate), rate=tempo / shift)
-    samples = librosa.resample(samples, orig_sr=espeak_rate * shift, target_sr=sample_rate)
+    samples = resample(samples, espeak_rate * shift, sample_rate)
     level = 10 ** ((speaker.level_db + random.uniform(-2, 2)) / 20)
     samples *= level / np.sqrt(np.mean(samples**2))
     margin = np.zeros(round(MARGIN_SECONDS * sample_rate), np.float32)
@@ -160,7 +162,7 @@ def _record(
             random = np.random.default_rng([take_seed, 1])
             samples = make_atypical(samples, sample_rate, draw_atypical(speaker.id, seed), random)
         audio = voice / f"{number:04d}.flac"
-        soundfile.write(folder / audio, samples, sample_rate, subtype="PCM_16")
+        soundfile.write(for_library(folder / audio), samples, sample_rate, subtype="PCM_16")
         yield {
             "audio": audio.as_posix(),
             "text": text,

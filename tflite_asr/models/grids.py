@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
 
 FILE = "grids.json"
 LEVELS = 256
@@ -46,7 +47,7 @@ class Grid:
 
 def write_grids(folder: Path, grids: Mapping[str, Grid]) -> None:
     """Write the grids of a model's weights, by tree path, beside them."""
-    (folder / FILE).write_text(json.dumps({name: asdict(grid) for name, grid in grids.items()}, indent=1) + "\n")
+    write_whole(folder / FILE, (json.dumps({name: asdict(grid) for name, grid in grids.items()}, indent=1) + "\n").encode())
 
 
 def read_grids(folder: Path) -> dict[str, Grid]:
@@ -55,6 +56,8 @@ def read_grids(folder: Path) -> dict[str, Grid]:
     if not path.exists():
         return {}
     try:
-        return {name: Grid(**values) for name, values in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return {name: Grid(**values) for name, values in json.loads(read_text(path, "the grid of each weight")).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: expected the grid of each weight (scale, minimum): {error}; import the model again") from None

@@ -9,6 +9,7 @@ import safetensors.numpy
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
+from tflite_asr.files import check_readable, read_text, write_whole
 from tflite_asr.models.build import build_model
 from tflite_asr.models.ctc import CTC
 from tflite_asr.models.grids import FILE as GRIDS_FILE
@@ -19,8 +20,8 @@ from tflite_asr.models.transducer import Transducer
 def save_model(folder: Path, config: ModelConfig, weights: dict[str, np.ndarray]) -> None:
     """Write the folder; each file is whole or the former one stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "weights.safetensors", safetensors.numpy.save(weights))
-    _replace(folder / "config.json", json.dumps(config.to_json(), indent=1).encode())
+    write_whole(folder / "weights.safetensors", safetensors.numpy.save(weights))
+    write_whole(folder / "config.json", json.dumps(config.to_json(), indent=1).encode())
 
 
 def load_model(folder: Path) -> Transducer | CTC:
@@ -40,6 +41,7 @@ def read_model(folder: Path) -> tuple[ModelConfig, dict[str, np.ndarray]]:
     """What is in such a folder: the configuration, and the weights by tree path."""
     config = read_config(folder)
     try:
+        check_readable(folder / "weights.safetensors", "the weights of a model")
         return config, safetensors.numpy.load_file(folder / "weights.safetensors")
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise _not_a_model(folder, error) from None
@@ -48,7 +50,7 @@ def read_model(folder: Path) -> tuple[ModelConfig, dict[str, np.ndarray]]:
 def read_config(folder: Path) -> ModelConfig:
     """The configuration in such a folder."""
     try:
-        return ModelConfig.from_json(json.loads((folder / "config.json").read_text()))
+        return ModelConfig.from_json(json.loads(read_text(folder / "config.json", "the description of a model")))
     except (OSError, ValueError) as error:
         raise _not_a_model(folder, error) from None
 
@@ -61,10 +63,4 @@ def copy_companions(source: Path, folder: Path) -> None:
     """Copy what a model's weights came with, where they go on in another folder: their grids and licences."""
     for path in [source / GRIDS_FILE, *sorted(source.glob("LICENSE.*"))]:
         if path.is_file():
-            _replace(folder / path.name, path.read_bytes())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+            write_whole(folder / path.name, path.read_bytes())

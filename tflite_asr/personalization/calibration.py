@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,8 +13,10 @@ from pathlib import Path
 import psutil
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
+from tflite_asr.libraries import home_folder
+from tflite_asr.processes import SAFE_PATH, python_module
 from tflite_asr.runtime.artifact import Artifact
-from tflite_asr.runtime.files import write_whole
 from tflite_asr.runtime.memory import HUGE_PAGES
 
 FORMAT = 1
@@ -93,22 +94,30 @@ def this_device(threads: int) -> dict:
     }
 
 
-def default_path(artifact: Artifact, threads: int) -> Path:
-    """Where the calibration of an artifact for a number of threads is kept."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def default_path(artifact: Artifact, threads: int) -> Path | None:
+    """Where the calibration of an artifact for a number of threads is kept; None for a user without a home folder."""
+    home = home_folder()
+    if not os.environ.get("XDG_CACHE_HOME") and home is None:
+        return None
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     return cache / "tflite_asr" / f"{artifact.name}-{artifact.tflite_sha256[:12]}-{threads}.calibration.json"
 
 
-def calibrated(artifact: Artifact, path: Path, threads: int, notice: Callable[[str], None]) -> Calibration:
+def calibrated(artifact: Artifact, path: Path | None, threads: int, notice: Callable[[str], None]) -> Calibration:
     """The calibration in a file; measured, and written there, when the file has none of this artifact and device.
 
     Args:
-        path: of the file.
+        path: of the file; None: it is measured and not kept.
         notice: told in a line why it is measured (again), and when the file cannot be written.
     """
     device = this_device(threads)
+    if path is None:
+        notice("calibration: there is no home folder to keep it in; measuring this device, nothing else should run meanwhile")
+        return calibrate(artifact, threads)
     try:
-        kept = Calibration.from_json(json.loads(path.read_text(encoding="utf-8")))
+        if not path.exists():
+            raise FileNotFoundError(path)
+        kept = Calibration.from_json(json.loads(read_text(path, "a calibration")))
         why = _why_not(kept, artifact, device)
         if why is None:
             return kept
@@ -148,8 +157,8 @@ def _why_not(kept: Calibration, artifact: Artifact, device: dict) -> str | None:
 
 
 def _run(artifact: Artifact, plan: str, threads: int) -> PlanCost:
-    command = [sys.executable, "-m", "tflite_asr.personalization.calibration_run", str(artifact.path), plan, str(threads)]
-    result = subprocess.run(command, capture_output=True, text=True, env=os.environ | HUGE_PAGES)
+    command = python_module("tflite_asr.personalization.calibration_run", str(artifact.path), plan, str(threads))
+    result = subprocess.run(command, capture_output=True, text=True, env=os.environ | SAFE_PATH | HUGE_PAGES)
     if result.returncode:
         raise InputError(f"{artifact.path}, plan {plan}: {(result.stderr.strip().splitlines() or ['no output'])[-1]}")
     values = json.loads(result.stdout.splitlines()[-1])

@@ -11,6 +11,7 @@ from typing import Protocol
 import psutil
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text
 
 ABSOLUTE_ZERO_C = -273.15
 
@@ -94,10 +95,7 @@ class Limits:
 
 def read_trace(path: Path) -> list[Resources]:
     """A trace in JSON Lines, a row {seconds, available_ram_mb, battery_percent, charging, temperature_c} each."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a resource trace, cannot read it: {error}") from None
+    lines = read_text(path, "a resource trace").splitlines()
     rows: list[Resources] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -18,6 +18,7 @@ import numpy as np
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
 from tflite_asr.personalization.average import Epoch
 from tflite_asr.personalization.calibration import Calibration
 from tflite_asr.personalization.resources import Limits, Resources, ResourceSource
@@ -26,7 +27,6 @@ from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.trainer import Epochs, split
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.exits import ExitPolicy
-from tflite_asr.runtime.files import write_whole
 from tflite_asr.runtime.recognizer import Recognizer
 
 CHECKPOINT, STATE = "checkpoint.safetensors", "rounds.json"
@@ -213,7 +213,7 @@ class RoundsTrainer:
     def _fingerprint(self, utterances: Sequence[Utterance]) -> str:
         """Of all that rounds of two processes must have in common."""
         settings = dataclasses.asdict(self.settings)
-        rows = [(str(utterance.audio), utterance.text) for utterance in utterances]
+        rows = [(str(utterance.audio), utterance.text, *_segment(utterance)) for utterance in utterances]
         same = [self.recognizer.artifact.tflite_sha256, self.rounds.count, settings, rows]
         return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
 
@@ -223,19 +223,53 @@ class RoundsTrainer:
         if not path.exists():
             self.recognizer.save(checkpoint)
             return
+        text = read_text(path, "the state of rounds")
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-            of, self.done, self.readings = state["of"], state["rounds"], state["resources"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            state = json.loads(text)
+            of, done, readings = state["of"], state["rounds"], state["resources"]
+            _check_state(done, readings, len(self.recognizer.artifact.exits))
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not the state of rounds ({error}); remove it to begin anew") from None
         if of != self.of:
             raise InputError(
                 f"{path}: rounds of another model, other utterances or settings; give another --out, or remove it to begin anew"
             )
         self.recognizer.restore(checkpoint)
+        self.done, self.readings = done, readings
         self.recognizer.owner = None  # while training, everything is heard with what is learned
         self.seconds = self.readings[-1]["seconds"] if self.readings else 0.0
 
     def _save(self) -> None:
         state = {"of": self.of, "rounds": self.done, "resources": self.readings}
         write_whole(self.folder / STATE, (json.dumps(state, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _segment(utterance: Utterance) -> tuple[float | None, ...]:
+    """What tells an utterance from others of the same file; nothing where it is the whole file."""
+    return () if utterance.offset_seconds is None else (utterance.offset_seconds, utterance.duration_seconds)
+
+
+def _check_state(rounds: list[dict], readings: list[dict], exits: int) -> None:
+    """KeyError, TypeError or ValueError unless these are rows as `RoundsTrainer` writes them."""
+    whole, number = (int,), (int, float)
+    row_fields = {"round": whole, "utterances": whole, "steps": whole, "seconds": number, "ended": (bool,), "stopped_because": (str,)}
+    entry_fields = {"epoch": whole, "step": whole, "seconds": number, "validation_wer": number, "best": (bool,)}
+    _check_rows(readings, {"seconds": number, "available_ram_mb": number})
+    _check_rows(rounds, row_fields | {"history": (list,), "chosen": (dict,)})
+    for row in rounds:
+        _check_rows(row["history"], entry_fields)
+        _check_rows([row["chosen"]], {"plan": (str,), "exit": whole, "trainable_groups": (list, tuple)})
+        if not 0 <= row["chosen"]["exit"] < exits or (row["history"] and type(row["best_wer"]) not in number):
+            raise ValueError("expected an exit of the model and the best WER in each round")
+    if [row["round"] for row in rounds] != list(range(1, len(rounds) + 1)) or not all(row["ended"] for row in rounds[:-1]):
+        raise ValueError("expected the rounds one after the other")
+
+
+def _check_rows(rows: list[dict], fields: dict[str, tuple[type, ...]]) -> None:
+    """KeyError or TypeError unless every row has these fields, of these types."""
+    if not isinstance(rows, list):
+        raise TypeError(f"expected rows, got {type(rows).__name__}")
+    for row in rows:
+        for name, types in fields.items():
+            if type(row[name]) not in types:
+                raise TypeError(f"{name}: expected {types[0].__name__}, got {row[name]!r}")

@@ -13,6 +13,7 @@ import safetensors
 import safetensors.numpy
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import check_readable
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Example
 
@@ -34,6 +35,7 @@ def packed(examples: Sequence[Example]) -> bytes:
 def read_stored(path: Path, artifact: Artifact, remedy: str) -> list[Example]:
     """The utterances of a file; InputError, ending in the remedy, unless it is whole and fits the artifact."""
     tokenizer = artifact.make_tokenizer()
+    check_readable(path, "a file of stored utterances")
     try:
         stored = _read(path)
         _check_sizes(stored, artifact)

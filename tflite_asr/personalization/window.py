@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import write_whole
 from tflite_asr.personalization.stored import packed, read_stored
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Example
-from tflite_asr.runtime.files import write_whole
 
 SUFFIX = ".safetensors"
 
@@ -29,7 +29,7 @@ class Window:
         self.folder, self.artifact = folder, artifact
         self.most_utterances, self.most_bytes = most_utterances, most_bytes
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f".*{SUFFIX}.tmp"):  # of a process that was killed while it wrote
+        for left in folder.glob(f".*{SUFFIX}.*tmp"):  # of a process that was killed while it wrote
             left.unlink()
         self._bytes = {int(path.stem): path.stat().st_size for path in sorted(folder.glob(f"*{SUFFIX}"))}
         self._forget_until(most_utterances, most_bytes)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
-from tflite_asr.runtime.files import write_whole
+from tflite_asr.files import check_readable, read_text, write_whole
+from tflite_asr.runtime.description import check_description, digest_matches, with_digest
 from tflite_asr.text.tokenizer import Tokenizer, tokenizer_from_json
 
-FORMAT = 2  # since 2, inputs have at least one dimension, and a file answers invalid lengths and labels
+FORMAT = 2  # since 2, inputs have at least one dimension, a file answers invalid lengths and labels, there is a digest
 FORMATS = (1, FORMAT)  # that are read
 ASSETS = Path(__file__).parent.parent / "assets"
 
@@ -41,7 +42,7 @@ class Artifact:
     rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
     licences: Sequence[dict] = ()  # of weights that others trained: what, licence, holder, source
-    format: int = FORMAT
+    format: int = FORMAT  # of NAME.json; kept when the description is written again
 
     @property
     def config(self) -> ModelConfig:
@@ -74,8 +75,8 @@ class Artifact:
 
     def to_json(self) -> dict:
         values = dataclasses.asdict(self)
-        del values["path"]
-        return {"format": values.pop("format"), **values}
+        del values["path"], values["format"]
+        return {"format": self.format, **values}
 
 
 def find(model: str | Path) -> Path:
@@ -89,18 +90,33 @@ def find(model: str | Path) -> Path:
     return path
 
 
-def read_artifact(model: str | Path) -> Artifact:
-    """Read NAME.json and check that it belongs to NAME.tflite."""
+def read_artifact(model: str | Path, *, accept_changes: bool = False) -> Artifact:
+    """Read NAME.json and check that it is as it was written and belongs to NAME.tflite.
+
+    Args:
+        model: a path, or the name of a shipped artifact.
+        accept_changes: take a description whose digest does not match, such as one that was edited by hand.
+    """
     path = find(model)
     description = path.with_suffix(".json")
     if not description.is_file():
         raise InputError(f"{path}: expected its description {description.name} beside it; copy both files")
+    text = read_text(description, "the description of an exported model")
     try:
-        values = json.loads(description.read_text(encoding="utf-8"))
-        if values["format"] not in FORMATS:
+        values = json.loads(text)
+        if values.get("format") not in FORMATS or type(values["format"]) is not int:
             expected = " or ".join(map(str, FORMATS))
-            raise InputError(f"{description}: expected format {expected}, got {values['format']}; export the model again")
+            raise InputError(f"{description}: expected format {expected}, got {values.get('format')!r}; export the model again")
+        if values["format"] >= 2:
+            if not accept_changes and not digest_matches(text):
+                raise InputError(
+                    f"{description}: was changed or damaged since it was written, its digest does not match; copy it again, "
+                    f"or `tflite-asr inspect {path} --accept` if you changed it"
+                )
+            values.pop("digest", None)
+        check_description(values)
         artifact = Artifact(**values, path=path)
+        artifact.config, artifact.make_tokenizer()  # InputError when they do not fit
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
@@ -115,13 +131,22 @@ def read_artifact(model: str | Path) -> Artifact:
 
 
 def write_description(artifact: Artifact) -> Path:
-    """Write NAME.json beside NAME.tflite, whose path it gives back; the former one stays until the new one is whole."""
+    """Write NAME.json beside NAME.tflite and return its path; the former one stays until the new one is whole."""
     path = artifact.path.with_suffix(".json")
-    write_whole(path, (json.dumps(artifact.to_json(), indent=1) + "\n").encode())
+    write_whole(path, description_of(artifact))
     return path
+
+
+def description_of(artifact: Artifact) -> bytes:
+    """The content of NAME.json; from format 2 on with its digest."""
+    values = artifact.to_json()
+    if artifact.format < 2:
+        return (json.dumps(values, indent=1) + "\n").encode()
+    return with_digest(values).encode()
 
 
 def sha256(path: Path) -> str:
     """Hexadecimal digest of a file."""
+    check_readable(path, "a .tflite file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

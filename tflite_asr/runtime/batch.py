@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tflite_asr.audio.samples import floats_of
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 
@@ -48,7 +49,8 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
                 f"{_place(example, row)}: expected tokens from 1 to {config.vocabulary_size - 1}, "
                 f"got {example.tokens[wrong[0]]} at place {wrong[0] + 1}"
             )
-        batch["frames"][row, : len(example.frames)] = example.frames
+        frames = checked_frames(example.frames, config.features.width, _place(example, row))
+        batch["frames"][row, : len(example.frames)] = frames
         batch["frame_lengths"][row] = len(example.frames)
         batch["tokens"][row, : len(example.tokens)] = example.tokens
         batch["token_lengths"][row] = len(example.tokens)
@@ -68,9 +70,20 @@ def longest_examples(config: ModelConfig) -> list[Example]:
     return [Example(*row, "", "noise") for row in zip(frames, tokens)]
 
 
+def checked_frames(frames: object, width: int, where: str = "frames") -> np.ndarray:
+    """Frames [time, width] as float32; InputError unless they are finite floats of that shape."""
+    array = floats_of(frames, where, "frames")
+    if array.ndim != 2 or array.shape[1] != width:
+        raise InputError(f"{where}: expected frames [time, {width}], got shape {list(array.shape)}")
+    if not np.all(np.isfinite(array)):
+        raise InputError(f"{where}: expected finite frames, some are NaN or infinite")
+    return array.astype(np.float32, copy=False)
+
+
 def padded_frames(frames: np.ndarray, size: int, width: int) -> dict[str, np.ndarray]:
     """One utterance's inputs: frames [time, width] -> frames [1, size, width], frame_lengths [1] int32."""
-    if frames.ndim != 2 or len(frames) > size or frames.shape[1] != width:
+    frames = checked_frames(frames, width)
+    if len(frames) > size:
         raise InputError(f"expected frames of at most {size} x {width}, got shape {list(frames.shape)}")
     padded = np.zeros([1, size, width], np.float32)
     padded[0, : len(frames)] = frames

@@ -11,27 +11,33 @@ The file's metadata, all of it text, says what it belongs to and proves it whole
 A file appears under its name complete or not at all, so a battery that runs out costs at most the last step.
 """
 
-import contextlib
 import hashlib
-import os
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import FolderNotSynchronised, check_readable, write_whole
 
 FORMAT = "1"
+_STORED = {  # names of dtypes in safetensors files
+    **{f"float{bits}": f"F{bits}" for bits in (16, 32, 64)},
+    **{f"int{bits}": f"I{bits}" for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": f"U{bits}" for bits in (8, 16, 32, 64)},
+    "bool": "BOOL",
+}
 TensorKinds = Mapping[str, tuple[tuple[int, ...], np.dtype | type | str]]  # shape and dtype by name
 
 
 def save_checkpoint(path: Path | str, tensors: dict[str, np.ndarray], *, artifact_sha256: str, step: int) -> None:
     """Write a checkpoint in place of the previous one, which stays as it was if that fails.
 
-    One process at a time may save to a path. What a killed one leaves behind, the next save replaces.
+    What a killed process leaves behind, the next save removes.
 
     Args:
         path: the file; its folder must be there.
@@ -45,24 +51,31 @@ def save_checkpoint(path: Path | str, tensors: dict[str, np.ndarray], *, artifac
     _check_finite(tensors, f"{path}: not saved")
     metadata = {"format": FORMAT, "artifact_sha256": artifact_sha256, "step": str(int(step))}
     metadata["digest"] = _digest(metadata, tensors)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        save_file(tensors, temporary, metadata)
-        _sync(temporary)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
+        write_whole(path, lambda file: _write(file, metadata, tensors))
+    except FolderNotSynchronised as error:
+        raise InputError(
+            f"{path}: saved, but its folder could not be synchronised ({error.strerror}); a loss of power may undo it"
+        ) from error
+    except OSError as error:
         raise InputError(
             f"{path}: could not save the checkpoint ({error}); what was there before is as it was"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):  # gone by the rename, or never there
-            temporary.unlink()
-    try:
-        _sync(path.parent)
-    except OSError as error:
-        raise InputError(
-            f"{path}: saved, but its folder could not be synchronised ({error}); a loss of power may undo it"
-        ) from error
+
+
+def _write(file: BinaryIO, metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> None:
+    """Write a safetensors file, tensor by tensor: `safetensors.numpy.save` would hold all of it in memory once more, and
+    `save_file` gives its files permissions of its own."""
+    header: dict[str, dict] = {"__metadata__": metadata}
+    end, names = 0, sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))  # large ones first keeps them aligned
+    for name in names:
+        begin, end = end, end + tensors[name].nbytes
+        header[name] = {"dtype": _STORED[tensors[name].dtype.name], "shape": tensors[name].shape, "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for name in names:
+        file.write(_little_endian(tensors[name]))
 
 
 def load_checkpoint(
@@ -108,6 +121,7 @@ def load_checkpoint(
 def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     if not path.is_file():
         raise InputError(f"{path}: expected a checkpoint, found {'a folder' if path.is_dir() else 'no file'}")
+    check_readable(path, "a checkpoint")
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -134,24 +148,19 @@ def _digest(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name}\n{tensor.dtype.name}\n{','.join(map(str, tensor.shape))}\n".encode())
-        little_endian = tensor.astype(tensor.dtype.newbyteorder("<"), copy=False)
-        digest.update(little_endian.reshape(-1).view(np.uint8))
+        digest.update(_little_endian(tensor))
     return digest.hexdigest()
+
+
+def _little_endian(tensor: np.ndarray) -> np.ndarray:
+    """Its bytes [n] uint8."""
+    return tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8)
 
 
 def _check_finite(tensors: dict[str, np.ndarray], problem: str) -> None:
     bad = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if bad:
         raise InputError(f"{problem}: values that are not finite in {_listed(bad)}; train with a smaller step size")
-
-
-def _sync(path: Path) -> None:
-    """Make what was written to a file, or the names in a folder, last through a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _kind(shape: tuple[int, ...], dtype: np.dtype) -> str:

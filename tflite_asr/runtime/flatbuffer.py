@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_bytes
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def read_contents(path: Path) -> FileContents:
 
     builtin_names = _names(schema.BuiltinOperator)
     type_names = _names(schema.TensorType)
-    content = path.read_bytes()
+    content = read_bytes(path, "a .tflite file")
     if content[4:8] != b"TFL3":
         raise InputError(f"{path}: not a TFLite file; expected one that `tflite-asr export` wrote")
     model = schema.Model.GetRootAs(content, 0)

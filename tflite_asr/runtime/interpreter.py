@@ -1,11 +1,14 @@
 """Calls the signatures of a .tflite by name, through whichever TFLite runtime is given."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from tflite_asr.errors import InputError
+from tflite_asr.names import for_library
+from tflite_asr.runtime.notices import without_notices
 
 # called with model_path=, num_threads=
 InterpreterFactory = Callable[..., object]
@@ -31,6 +34,9 @@ class _NeverResizing:
 class SignatureModel:
     """One interpreter, its variables shared by all signatures.
 
+    Threads may share it: their calls run one after the other, and results are copies of the interpreter's memory. A thread
+    that needs several calls without another thread's between them holds `lock`.
+
     Args:
         path: the .tflite.
         interpreter: the runtime's `Interpreter` class; ai-edge-litert's when None. TensorFlow's
@@ -39,14 +45,16 @@ class SignatureModel:
     """
 
     def __init__(self, path: Path, interpreter: InterpreterFactory | None = None, threads: int = 1):
-        if interpreter is None:
-            from ai_edge_litert.interpreter import Interpreter as interpreter
         try:
-            self._interpreter = interpreter(model_path=str(path), num_threads=threads)
-        except (ValueError, RuntimeError) as error:
-            raise InputError(f"{path}: the TFLite runtime cannot load it: {str(error).splitlines()[0]}") from None
+            if interpreter is None:
+                from ai_edge_litert.interpreter import Interpreter as interpreter
+            self._interpreter = interpreter(model_path=for_library(path), num_threads=threads)
+        except Exception as error:  # ValueError, RuntimeError, TypeError and more, by what is wrong with file or install
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise InputError(f"{path}: the TFLite runtime cannot load it: {reason}") from None
         self._runners: dict[str, tuple[Callable, dict[str, dict]]] = {}
         self._path, self._factory, self._threads = path, interpreter, threads
+        self.lock = threading.RLock()
 
     def anew(self) -> "SignatureModel":
         """Another interpreter of the same file, its variables as they were shipped."""
@@ -71,7 +79,8 @@ class SignatureModel:
                     f"signature {name}, input {key}: expected {np.dtype(expected['dtype']).name} "
                     f"{np.asarray(expected['shape']).tolist()}, got {value.dtype.name} {list(value.shape)}"
                 )
-        return runner(**inputs)
+        with self.lock:
+            return runner(**inputs)
 
     def input_names(self, name: str) -> set[str]:
         """What a signature takes."""
@@ -79,13 +88,20 @@ class SignatureModel:
 
     def _runner(self, name: str) -> tuple[Callable, dict[str, dict]]:
         """A signature and the details of its inputs."""
-        if name not in self._runners:
-            available = self._interpreter.get_signature_list()
-            if name not in available:
-                raise InputError(f"{self._path}: no signature {name!r}; there are: {', '.join(sorted(available))}")
-            runner = self._interpreter.get_signature_runner(name)
-            details = runner.get_input_details()
-            if any(len(tensor["shape"]) == 0 for tensor in details.values()):
-                runner._interpreter_wrapper = _NeverResizing(runner._interpreter_wrapper)
-            self._runners[name] = runner, details
-        return self._runners[name]
+        with self.lock:
+            if name not in self._runners:
+                self._runners[name] = self._make_runner(name)
+            return self._runners[name]
+
+    def _make_runner(self, name: str) -> tuple[Callable, dict[str, dict]]:
+        available = self._interpreter.get_signature_list()
+        if name not in available:
+            raise InputError(f"{self._path}: no signature {name!r}; there are: {', '.join(sorted(available))}")
+        runner = self._interpreter.get_signature_runner(name)
+        details = runner.get_input_details()
+        if any(len(tensor["shape"]) == 0 for tensor in details.values()):
+            runner._interpreter_wrapper = _NeverResizing(runner._interpreter_wrapper)
+        if not self._runners:  # with the first allocation, delegates are made, which the runtime has to say
+            with without_notices():
+                runner._interpreter_wrapper.AllocateTensors(runner._subgraph_index)
+        return runner, details

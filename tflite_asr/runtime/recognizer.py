@@ -7,20 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite_asr.audio.samples import check_not_silent, checked_samples
+from tflite_asr.data.alignment import check_alignable
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.attention_decoder import AttentionDecoder
-from tflite_asr.runtime.batch import Example, collate, padded_frames
+from tflite_asr.runtime.batch import Example, checked_frames, collate, padded_frames
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
+from tflite_asr.runtime.memory import give_back_freed_memory
 from tflite_asr.runtime.plan import Plan, StepResult, run_step
 from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
 from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
 from tflite_asr.runtime.streaming import stream_results
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
 from tflite_asr.text.subwords import decoder_tokenizer
+
+NO_ALIGNMENT = 1e25  # nats; the file's losses are of the order of 1e30 where there is no alignment at all
 
 # tensors of a checkpoint beside those of the model
 OWNER_MEANS, OWNER_THRESHOLD = "owner_voice.means", "owner_voice.threshold"
@@ -30,9 +35,13 @@ class Recognizer:
     """An artifact and its interpreter.
 
     `Recognizer.load("commands")` loads a shipped artifact by name, `Recognizer.load("my.tflite")` a file.
+
+    Threads may share one. Each method sees and leaves the weights as if it were alone: a training step, a transcription, a
+    save runs from its beginning to its end before another thread's begins. Generators (`stream`, `exits`, `stream_two_pass`)
+    let others in between two chunks or exits.
     """
 
-    def __init__(self, artifact: Artifact, model: SignatureModel):
+    def __init__(self, artifact: Artifact, model: SignatureModel, *, return_memory: bool = True):
         self.artifact = artifact
         self.model = model
         self.config = artifact.config
@@ -45,31 +54,42 @@ class Recognizer:
         # whose the learned weights are; None: they are used for every voice
         self.owner: OwnerVoice | None = None
         self._shipped: SignatureModel | None = None
+        self._return_memory = return_memory
 
     @classmethod
     def load(
-        cls, path: str | Path, *, interpreter: InterpreterFactory | None = None, threads: int = 1
+        cls,
+        path: str | Path,
+        *,
+        interpreter: InterpreterFactory | None = None,
+        threads: int = 1,
+        return_memory: bool = True,
     ) -> "Recognizer":
-        """Read NAME.tflite and NAME.json; InputError when one is missing, damaged or not the other's."""
+        """Read NAME.tflite and NAME.json; InputError when one is missing, damaged or not the other's.
+
+        Args:
+            path: of the .tflite, or the name of a shipped artifact.
+            interpreter: the runtime's class; see `SignatureModel`.
+            threads: for one call.
+            return_memory: from the first step of a plan in parts on, the C allocator of this process returns freed blocks to
+                the system (`give_back_freed_memory`); without that, such a plan saves little memory. It costs page faults.
+        """
         artifact = read_artifact(path)
-        return cls(artifact, SignatureModel(artifact.path, interpreter, threads))
+        return cls(artifact, SignatureModel(artifact.path, interpreter, threads), return_memory=return_memory)
 
     def features(self, samples: np.ndarray) -> np.ndarray:
-        """samples [n] float32 in [-1, 1] at the model's rate -> log-mel frames [time, mel_bands].
+        """samples [n] float in [-1, 1] at the model's rate -> log-mel frames [time, mel_bands].
 
         Silence is added as the configuration says, at the end so that the last word comes out, or on both sides; an utterance
         that fills the model's longest gets none.
         """
         features, sizes = self.config.features, self.config.sizes
         most = features.samples_of(sizes.max_frames)
-        if samples.ndim != 1:
-            raise InputError(f"expected samples of one channel [n], got shape {list(samples.shape)}")
+        samples = checked_samples(samples)
         if len(samples) > most:
             raise InputError(
                 f"expected at most {most / features.sample_rate:.2f} s, got {len(samples) / features.sample_rate:.2f} s"
             )
-        if not np.all(np.isfinite(samples)):
-            raise InputError("expected finite samples, some are NaN or infinite")
         edge = min(self.config.edge_samples, (most - len(samples)) // 2)
         heard = len(samples) + 2 * edge
         frames = min(features.frames_of(heard) + self.config.tail_frames, sizes.max_frames)
@@ -81,17 +101,28 @@ class Recognizer:
         return self.model.run("features", inputs)["frames"][0, :frames].copy()
 
     def example(self, samples: np.ndarray, text: str, where: str = "") -> Example:
-        """An utterance to train on: its features and its transcript's tokens."""
+        """An utterance to train on: the features of samples [n] float in [-1, 1], not silent, and its transcript's tokens."""
+        samples = checked_samples(samples, where or "samples")
+        check_not_silent(samples, where or "samples")
         tokens = self.tokenizer.encode(" ".join(text.split()), where=where)
         if len(tokens) > self.config.sizes.max_tokens:
             raise InputError(
                 f"{where or 'transcript'}: expected at most {self.config.sizes.max_tokens} tokens, got {len(tokens)}"
             )
+        least = self.config.encoder.frames_per_step
+        if self.config.features.frames_of(len(samples)) < least:
+            seconds = self.config.features.samples_of(least) / self.config.features.sample_rate
+            raise InputError(
+                f"{where or 'utterance'}: expected {seconds:.3f} s of speech or more, got "
+                f"{len(samples) / self.config.features.sample_rate:.3f} s; leave it out"
+            )
         return Example(self.features(samples), tokens, self.tokenizer.decode(tokens), where)
 
     def hears_owner(self, frames: np.ndarray) -> bool:
         """Whether log-mel frames [time, mel_bands] are heard with the learned weights rather than the shipped ones."""
-        return self.owner is None or self.owner.speaks(frames)
+        frames = checked_frames(frames, self.config.features.mel_bands)
+        owner = self.owner
+        return owner is None or owner.speaks(frames)
 
     def transcribe(self, samples: np.ndarray, *, beam: bool = False) -> str:
         """What is said in samples [n] float32: greedily, or by beam search.
@@ -102,10 +133,11 @@ class Recognizer:
 
     def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False) -> str:
         """The same for log-mel frames [time, mel_bands]."""
-        model = self._model_for(frames)
-        if beam:
-            return self.tokenizer.decode(self._nbest(model, frames)[0].tokens)
-        return self._infer(model, frames, len(self.artifact.exits) - 1)
+        with self.model.lock:
+            model = self._model_for(frames)
+            if beam:
+                return self.tokenizer.decode(self._nbest(model, frames)[0].tokens)
+            return self._infer(model, frames, len(self.artifact.exits) - 1)
 
     def _infer(self, model: SignatureModel, frames: np.ndarray, exit: int) -> str:
         """What is said, greedily, at an exit."""
@@ -134,9 +166,10 @@ class Recognizer:
                 return self._infer(self._model_for(frames), frames, policy.exit), policy.exit
         elif last == 0:
             raise InputError(f"{self.artifact.path}: has no early exits to choose from")
-        for exit, (steps, text) in enumerate(self.exits(frames, beam=beam)):
-            if exit == last or policy.leaves(exit, steps):
-                return text(), exit
+        with self.model.lock:
+            for exit, (steps, text) in enumerate(self.exits(frames, beam=beam)):
+                if exit == last or policy.leaves(exit, steps):
+                    return text(), exit
 
     def exits(self, frames: np.ndarray, *, beam: bool = False) -> Iterator[tuple[np.ndarray | None, Callable[[], str]]]:
         """One exit after the other, of a model with early ones, for frames [time, mel_bands]: the log probabilities of the
@@ -205,10 +238,11 @@ class Recognizer:
 
     def candidates(self, frames: np.ndarray) -> list[Candidate]:
         """The first pass's n-best for frames [time, mel_bands], with what the second pass says of them."""
-        model = self._model_for(frames)
-        passes = self._two_passes(model)
-        passes.advance(model.run("encode", self._padded(frames)))
-        return passes.candidates()
+        with self.model.lock:
+            model = self._model_for(frames)
+            passes = self._two_passes(model)
+            passes.advance(model.run("encode", self._padded(frames)))
+            return passes.candidates()
 
     def transcribe_two_pass(self, frames: np.ndarray, rescoring: Rescoring | None = None) -> str:
         """What is said in frames [time, mel_bands], by both passes."""
@@ -236,20 +270,22 @@ class Recognizer:
 
     def _shipped_model(self) -> SignatureModel:
         """An interpreter whose weights stay as they were shipped, made when it is first needed."""
-        if self._shipped is None:
-            self._shipped = self.model.anew()
-        return self._shipped
+        with self.model.lock:
+            if self._shipped is None:
+                self._shipped = self.model.anew()
+            return self._shipped
 
     def _padded(self, frames: np.ndarray) -> dict[str, np.ndarray]:
         """A whole utterance's inputs."""
         return padded_frames(frames, self.config.sizes.max_frames, self.config.features.width)
 
     def loss(self, examples: Sequence[Example]) -> np.ndarray:
-        """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes."""
+        """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes. It is infinite where
+        the text cannot be aligned with the audio, see `data.alignment`."""
         return self._losses("losses", examples)
 
     def exit_losses(self, examples: Sequence[Example]) -> np.ndarray:
-        """Loss of each utterance at each exit [exits, len(examples)] float32, in nats."""
+        """Loss of each utterance at each exit [exits, len(examples)] float32, in nats; infinite as in `loss`."""
         if len(self.artifact.exits) == 1:
             return self.loss(examples)[np.newaxis]
         return self._losses("exit_losses", examples)
@@ -258,9 +294,11 @@ class Recognizer:
         """An output of `loss` whose last axis is the batch."""
         size = self.config.sizes.batch
         losses = []
-        for first in range(0, len(examples), size):
-            some = examples[first : first + size]
-            losses.append(self.model.run("loss", collate(some, self.config))[output][..., : len(some)].copy())
+        with self.model.lock:
+            for first in range(0, len(examples), size):
+                some = examples[first : first + size]
+                found = self.model.run("loss", collate(some, self.config))[output][..., : len(some)]
+                losses.append(np.where(found > NO_ALIGNMENT, np.float32(np.inf), found))
         return np.concatenate(losses, axis=-1)
 
     def train_step(
@@ -277,7 +315,7 @@ class Recognizer:
         """One update on up to `batch` utterances.
 
         Args:
-            examples: 1 to the artifact's batch size.
+            examples: 1 to the artifact's batch size; InputError for one that no CTC path of the model spells.
             learning_rate: of the artifact's optimizer.
             clip_norm: greatest norm of the gradient, of all groups together in the plan `train`, of each group in
                 `split`; 0 does not clip.
@@ -298,6 +336,7 @@ class Recognizer:
             )
         if pull and not self.artifact.pulls:
             raise InputError(f"{self.artifact.path}: exported without the shipped weights that pull={pull} needs")
+        check_alignable(examples, self.config)
         inputs = {
             **collate(examples, self.config),
             "learning_rate": np.float32([learning_rate]),
@@ -306,8 +345,12 @@ class Recognizer:
             "group_rates": np.asarray([rates[group] for group in self.groups], np.float32),
         }
         calls = self.plan(plan).needed({group for group, rate in rates.items() if rate != 0})
-        result = run_step(self.model, calls, inputs, two_passes=clip_globally)
-        self.skipped_updates += result.skipped
+        if len(calls) > 1 and self._return_memory:
+            give_back_freed_memory()
+            self._return_memory = False  # it holds for good
+        with self.model.lock:
+            result = run_step(self.model, calls, inputs, two_passes=clip_globally)
+            self.skipped_updates += result.skipped
         return result
 
     def plan(self, name: str) -> Plan:
@@ -326,7 +369,7 @@ class Recognizer:
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of the weights, optimizer slots and step, by tensor name."""
-        return {key: value.copy() for key, value in self.model.run("get_weights").items()}
+        return self.model.run("get_weights")
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Put back what `state` returned."""
@@ -334,9 +377,10 @@ class Recognizer:
 
     def save(self, path: str | Path) -> None:
         """Write a checkpoint, with the owner's voice where it is known; the former file stays until the new one is whole."""
-        state = self.state()
-        if self.owner:
-            state[OWNER_MEANS], state[OWNER_THRESHOLD] = self.owner.owner.means, np.float32(self.owner.threshold)
+        with self.model.lock:
+            state, owner = self.state(), self.owner
+        if owner:
+            state[OWNER_MEANS], state[OWNER_THRESHOLD] = owner.owner.means, np.float32(owner.threshold)
         save_checkpoint(path, state, artifact_sha256=self.artifact.tflite_sha256, step=state["step"].item())
 
     def restore(self, path: str | Path) -> int:
@@ -349,9 +393,10 @@ class Recognizer:
             path, artifact_sha256=self.artifact.tflite_sha256, expected=expected, optional=voice
         )
         means, threshold = tensors.pop(OWNER_MEANS, None), tensors.pop(OWNER_THRESHOLD, None)
-        self.set_state(tensors)
-        self.owner = None
+        voice = None
         if means is not None and threshold is not None:
-            owner = dataclasses.replace(self.background, means=means)
-            self.owner = OwnerVoice(self.background, owner, float(threshold))
+            voice = OwnerVoice(self.background, dataclasses.replace(self.background, means=means), float(threshold))
+        with self.model.lock:
+            self.set_state(tensors)
+            self.owner = voice
         return step

@@ -6,7 +6,7 @@ import numpy as np
 
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact
-from tflite_asr.runtime.batch import padded_frames
+from tflite_asr.runtime.batch import checked_frames, padded_frames
 from tflite_asr.runtime.decoder import BeamSearch
 from tflite_asr.runtime.interpreter import SignatureModel
 
@@ -51,7 +51,7 @@ def _cut(chunks: Iterable[np.ndarray], size: int, mel_bands: int) -> Iterator[np
     """The same frames in chunks of `size`, the last one perhaps shorter."""
     waiting = np.zeros([0, mel_bands], np.float32)
     for chunk in chunks:
-        waiting = np.concatenate([waiting, chunk])
+        waiting = np.concatenate([waiting, checked_frames(chunk, mel_bands, "chunk")])
         while len(waiting) >= size:
             yield waiting[:size]
             waiting = waiting[size:]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from tflite_asr.errors import InputError
+from tflite_asr.processes import leave_interrupts_to_the_parent, safe_path
 
 ENGINES = ("local", "ray")
 RETRIES = 3  # of a task whose worker was lost
@@ -54,7 +55,8 @@ def _run_local(function: Callable, tasks: Sequence[Work], workers: int) -> Itera
     from concurrent.futures.process import BrokenProcessPool
 
     context = multiprocessing.get_context("spawn")  # forks of a process with threads, as runtimes have, can hang
-    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent, max_tasks_per_child=1) as pool:
+    executor = ProcessPoolExecutor(workers, context, initializer=_end_with_parent, max_tasks_per_child=1)
+    with safe_path(), executor as pool:
         futures = {pool.submit(guarded, function, task): task for task in tasks}
         try:
             for future in as_completed(futures):
@@ -74,6 +76,7 @@ def _end_with_parent() -> None:
         multiprocessing.parent_process().join()
         os._exit(1)
 
+    leave_interrupts_to_the_parent()
     threading.Thread(target=wait, daemon=True).start()
 
 

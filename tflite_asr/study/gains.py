@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.study.subsets import subsets
 from tflite_asr.study.task import MOBILE
@@ -31,7 +32,8 @@ def read_gains(folder: Path, artifact: Artifact) -> list[dict]:
 
 
 def _read(path: Path) -> dict:
+    text = read_text(path, "a result of `tflite-asr simulate`")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(text)
+    except ValueError as error:
         raise InputError(f"{path}: expected a result of `tflite-asr simulate`, cannot read it: {error}") from None

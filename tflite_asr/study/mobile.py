@@ -4,13 +4,15 @@ import dataclasses
 import gc
 from pathlib import Path
 
-from tflite_asr.audio.reading import read_audio
+from tflite_asr.audio.reading import Notices
+from tflite_asr.data.alignment import alignment_problem
+from tflite_asr.data.corpus import is_too_short
 from tflite_asr.data.time_order import check_time_order
 from tflite_asr.personalization.average import Epoch
 from tflite_asr.personalization.replay import read_replay
+from tflite_asr.personalization.resources import read_trace
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
-from tflite_asr.personalization.resources import read_trace
 from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
@@ -36,13 +38,23 @@ def train(task: Task, scratch: Path) -> Trained:
     if mobile.order == "time":
         check_time_order(speaker.adapt)
     coming = speaker.adapt if mobile.order == "time" else in_random_order(speaker, study.seed)
-    features, most = recognizer.config.features, recognizer.config.max_seconds
+    config = recognizer.config
     run = _Run(recognizer, scratch, settings, mobile, phone)
     del recognizer  # the run's, which an interruption ends
     stopped = "all utterances heard"
+    left_out = []
     for utterance in coming:
-        samples = read_audio(utterance.audio, features.sample_rate, where=utterance.where, max_seconds=most)
-        if not run.hear(run.trainer.recognizer.example(samples, utterance.text, utterance.where)):
+        with Notices() as notices:
+            samples = utterance.read(config.features.sample_rate, config.max_seconds, notices)
+            too_short = is_too_short(samples, config, utterance, notices)
+        if too_short:
+            left_out.append(f"{utterance.where} (shorter than {config.min_seconds:g} s)")
+            continue
+        example = run.trainer.recognizer.example(samples, utterance.text, utterance.where)
+        if problem := alignment_problem(example.tokens, len(example.frames), config):
+            left_out.append(f"{utterance.where} ({problem})")
+            continue
+        if not run.hear(example):
             stopped = "the phone had nothing to spare until the end of the trace"
             break
     else:
@@ -58,6 +70,7 @@ def train(task: Task, scratch: Path) -> Trained:
         run.history,
         {
             "stopped_because": stopped,
+            "left_out": left_out,
             "plan": run.settings.plan,
             "disk_bytes_max": run.disk_bytes_max,
             "interruptions": run.interruptions,

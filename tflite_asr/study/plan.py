@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tflite_asr.errors import InputError
-from tflite_asr.personalization.settings import Pace
+from tflite_asr.files import read_text
 from tflite_asr.personalization.resources import Limits
+from tflite_asr.personalization.settings import Pace
 
 ENVIRONMENTS = ("server", "mobile", "both")
 
@@ -71,9 +72,10 @@ class Study:
 
 def read_study(path: Path) -> dict:
     """The fields of a `Study` that a TOML file gives, its paths made relative to the working directory."""
+    text = read_text(path, "the description of a study in TOML")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: expected the description of a study in TOML: {error}") from None
     given = _filled(Study, table, str(path), partial=True)
     folder = path.parent
@@ -106,7 +108,7 @@ def check_study(study: Study) -> None:
                 least = 0 if name == "replay" else 1
                 checks.append((f"{part}.{name}", value >= least, f"{least} or more", value))
     checks.append(("phone.step_seconds", study.phone.step_seconds > 0, "more than 0", study.phone.step_seconds))
-    checks.append(("seed", study.seed >= 0, "0 or more", study.seed))
+    checks.append(("seed", 0 <= study.seed < 2**32, "0 to 4294967295", study.seed))
     for speech in (*study.speech, *([study.others] if study.others else [])):
         checks.append((f"{speech.manifest}: connect", speech.connect >= 1, "1 or more", speech.connect))
     for name, good, expected, value in checks:

@@ -4,6 +4,8 @@ import dataclasses
 import os
 from pathlib import Path
 
+from tflite_asr.audio.reading import Notices
+from tflite_asr.data.alignment import alignable
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.personalization.replay import read_replay
 from tflite_asr.personalization.settings import Settings
@@ -21,14 +23,16 @@ def train(task: Task, scratch: Path) -> Trained:
     recognizer = Recognizer.load(study.model)
     server = dataclasses.asdict(study.server)
     learner = KerasLearner(recognizer, server.pop("batch"))
-    corpus = Corpus(speaker.adapt, recognizer.config)
+    with Notices() as notices:
+        corpus = Corpus(speaker.adapt, recognizer.config, notices)
     settings = Settings(**server, connect=speaker.connect, seed=study.seed)
-    outcome = personalize(learner, corpus, speaker.adapt, settings, replay=read_replay(recognizer.artifact))
+    adapt, left_out = alignable(corpus, corpus.utterances)
+    outcome = personalize(learner, corpus, adapt, settings, replay=read_replay(recognizer.artifact))
     return Trained(
         recognizer,
-        [recognizer.features(corpus.samples(utterance)) for utterance in speaker.adapt],
+        [recognizer.features(corpus.samples(utterance)) for utterance in adapt],
         outcome.steps,
         outcome.seconds,
-        [{**dataclasses.asdict(row), "utterances": len(speaker.adapt)} for row in outcome.history],
-        {"stopped_because": outcome.stopped_because},
+        [{**dataclasses.asdict(row), "utterances": len(adapt)} for row in outcome.history],
+        {"stopped_because": outcome.stopped_because, "left_out": left_out},
     )

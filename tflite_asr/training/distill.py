@@ -18,8 +18,13 @@ import tensorflow as tf
 from tflite_asr.config import ModelConfig, SubwordConfig
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text
 from tflite_asr.losses.cross_entropy import guided_attention, sequence_cross_entropy
-from tflite_asr.losses.distillation import collapse, sequence_distillation, transducer_distillation
+from tflite_asr.losses.distillation import (
+    collapse,
+    sequence_distillation,
+    transducer_distillation,
+)
 from tflite_asr.losses.transducer import transducer_loss
 from tflite_asr.models.storage import load_model
 from tflite_asr.models.two_pass import TwoPass
@@ -127,9 +132,9 @@ def check_stages(folder: Path, stages: Sequence[int]) -> None:
         return
     path = stage_folder(folder, before) / "history.jsonl"
     try:
-        last = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
+        last = json.loads(read_text(path).splitlines()[-1])
         epoch, of = last["epoch"], last["of"]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError):
         raise InputError(f"stage {stages[0]} starts from stage {before}, which is not in {folder}; run it first") from None
     if epoch < of:
         raise InputError(f"{path}: stage {before} ended after epoch {epoch} of {of}; finish it before stage {stages[0]}")

@@ -15,6 +15,7 @@ from tflite_asr.config import ModelConfig
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
 from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.models.build import build_model
 from tflite_asr.models.speech import SpeechModel
@@ -56,12 +57,13 @@ def _training_step(
     """The compiled step on a worker's rows -> loss a token of the whole batch; compiled once for each shape of batches.
     SpecAugment begins after `plain_steps`."""
     weights = objective.trained
+    folded = seed - (seed >> 31 << 32)  # into the range of int32
 
     @tf.function(jit_compile=True)
     def gradients(samples, sample_counts, tokens, token_counts):
         lengths = frame_counts(sample_counts, config)
         frames = features(samples, sample_counts)
-        drawn = tf.stack([seed, MOST_DRAWS * tf.cast(optimizer.iterations, tf.int32)])
+        drawn = tf.stack([folded, MOST_DRAWS * tf.cast(optimizer.iterations, tf.int32)])
         masked = spec_augment(frames, lengths, drawn, rows_of=(workers.index, workers.count))
         heard = tf.where(optimizer.iterations < plain_steps, frames, masked)
         with in_one_loop():
@@ -245,11 +247,11 @@ class _Record:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "history.jsonl"
         try:
-            rows = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
-        except ValueError:
+            rows = [json.loads(line) for line in read_text(self.path).splitlines()] if self.path.exists() else []
+        except json.JSONDecodeError:
             raise InputError(f"{self.path}: a line of it is not JSON; remove that line or train into another folder") from None
         self.rows = rows[:epochs]
-        self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        self._write()
         self.manager = tf.train.CheckpointManager(state, str(folder / "resume"), max_to_keep=1)
         self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
@@ -257,12 +259,14 @@ class _Record:
     def best_wer(self) -> float:
         return min((row["development_wer"] for row in self.rows if "development_wer" in row), default=float("inf"))
 
+    def _write(self) -> None:
+        write_whole(self.path, "".join(json.dumps(row) + "\n" for row in self.rows).encode())
+
     def append(self, row: dict) -> None:
         """Write the row of an epoch that was done, and the state to go on from."""
         self.rows.append(row)
         print(json.dumps(row), file=sys.stderr)
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        self._write()
         with self.board.as_default(step=row["epoch"]):
             for name, value in row.items():
                 tf.summary.scalar(name, value)

@@ -7,6 +7,7 @@ import numpy as np
 
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text, write_whole
 from tflite_asr.ops.log_mel import log_mel
 from tflite_asr.runtime.voice import Mixture, cepstra
 
@@ -47,9 +48,7 @@ def write_voices(folder: Path, corpus: Corpus, seed: int) -> None:
         return
     mixture = background_voices(corpus, seed)
     if mixture is not None:
-        temporary = path.with_name(f".{FILE}.tmp")
-        temporary.write_text(json.dumps(mixture.to_json()) + "\n")
-        temporary.replace(path)
+        write_whole(path, (json.dumps(mixture.to_json()) + "\n").encode())
 
 
 def read_voices(folder: Path) -> Mixture | None:
@@ -57,7 +56,8 @@ def read_voices(folder: Path) -> Mixture | None:
     path = folder / FILE
     if not path.exists():
         return None
+    text = read_text(path, "a mixture of voices")
     try:
-        return Mixture.from_json(json.loads(path.read_text()))
+        return Mixture.from_json(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a mixture of voices ({error}); delete it and train on, it is made anew") from None

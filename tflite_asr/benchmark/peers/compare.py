@@ -14,6 +14,12 @@ from pathlib import Path
 from tflite_asr.benchmark.peers.prepare import prepare
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
+from tflite_asr.processes import (
+    SAFE_PATH,
+    leave_interrupts_to_the_parent,
+    python_module,
+    safe_path,
+)
 from tflite_asr.runtime.memory import HUGE_PAGES
 
 ONE_THREAD = {
@@ -75,7 +81,7 @@ def compare(
             if "stock_tflite" in runtimes:
                 progress(f"{work}: converting the stock way")
                 try:
-                    _run([sys.executable, "-m", "tflite_asr.benchmark.peers.stock", str(folder)], CONVERSION_SECONDS)
+                    _run(python_module("tflite_asr.benchmark.peers.stock", str(folder)), CONVERSION_SECONDS)
                 except NotMeasured as error:
                     failed["stock_tflite"] = f"not converted: {error}"
             measured: dict[str, list[dict]] = {runtime: [] for runtime in runtimes}
@@ -102,12 +108,12 @@ def compare(
 
 def _alone(function: Callable, *arguments):
     """Call it in a process of its own, so that TensorFlow's memory is gone when the measuring starts."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with safe_path(), multiprocessing.get_context("spawn").Pool(1, leave_interrupts_to_the_parent) as pool:
         return pool.apply(function, arguments)
 
 
 def _child(runtime: str, folder: Path, steps: int, python: str) -> dict:
-    command = [python, "-m", "tflite_asr.benchmark.peers.child", runtime, str(folder), str(steps)]
+    command = python_module("tflite_asr.benchmark.peers.child", runtime, str(folder), str(steps), python=python)
     output = _run(command, None, ONE_THREAD | (HUGE_PAGES if runtime.startswith("ours") else {}))
     return json.loads(output.splitlines()[-1])
 
@@ -115,7 +121,7 @@ def _child(runtime: str, folder: Path, steps: int, python: str) -> dict:
 def _run(command: Sequence[str], timeout: float | None, environment: dict[str, str] = ONE_THREAD) -> str:
     """What a command prints; NotMeasured when it fails or takes longer than `timeout` seconds."""
     try:
-        result = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=timeout)
+        result = subprocess.run(command, capture_output=True, text=True, env=os.environ | SAFE_PATH | environment, timeout=timeout)
     except subprocess.TimeoutExpired:
         raise NotMeasured(f"given up after {timeout} seconds") from None
     if result.returncode:

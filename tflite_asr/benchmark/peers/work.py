@@ -15,6 +15,7 @@ from tflite_asr.config import (
     SizeConfig,
     preset,
 )
+from tflite_asr.files import read_text
 from tflite_asr.runtime.batch import collate, longest_examples
 
 WORKS = {
@@ -73,7 +74,7 @@ def read_work(folder: Path) -> tuple[ModelConfig, Weights, dict[str, np.ndarray]
 
     Every row of the batch has the full length, so that a peer needs no masks.
     """
-    config = ModelConfig.from_json(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    config = ModelConfig.from_json(json.loads(read_text(folder / "config.json")))
     weights = Weights(safetensors.numpy.load_file(folder / "weights.safetensors"))
     return config, weights, collate(longest_examples(config), config)
 

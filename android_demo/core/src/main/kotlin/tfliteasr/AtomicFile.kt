@@ -2,13 +2,18 @@ package tfliteasr
 
 import java.io.File
 import java.io.FileOutputStream
+import java.io.IOException
 import java.nio.ByteBuffer
 import java.nio.channels.FileChannel
 import java.nio.file.Files
 import java.nio.file.StandardCopyOption.ATOMIC_MOVE
 import java.nio.file.StandardOpenOption.READ
 
-/** Write a file that appears under its name complete or not at all, and outlives a loss of power. */
+/**
+ * Write a file that appears under its name complete or not at all, and outlives a loss of power where the file system can
+ * see to that. The folder is one process's own, as an app's is; threads that write the same file take turns.
+ */
+@Synchronized
 fun writeAtomically(path: File, write: (FileChannel) -> Unit) {
     val temporary = path.resolveSibling(".${path.name}.tmp")
     try {
@@ -20,7 +25,15 @@ fun writeAtomically(path: File, write: (FileChannel) -> Unit) {
     } finally {
         temporary.delete() // gone by the move, unless something failed
     }
-    FileChannel.open(path.absoluteFile.parentFile.toPath(), READ).use { it.force(true) }
+    synchroniseFolder(path.absoluteFile.parentFile)
+}
+
+/** Make the names in a folder last. Many file systems cannot, and Java does not tell that from a failure: the file is whole. */
+private fun synchroniseFolder(folder: File) {
+    try {
+        FileChannel.open(folder.toPath(), READ).use { it.force(true) }
+    } catch (_: IOException) {
+    }
 }
 
 fun writeAll(channel: FileChannel, bytes: ByteBuffer) {

@@ -128,11 +128,12 @@ class Engine(private val context: Context) {
         }
         change { it.copy(measuring = false) }
         val recognizer = recognizer()
-        val speech = Speech(Corpus(utterances, recognizer.config, recognizer.tokenizer), utterances)
+        val corpus = Corpus(utterances, recognizer.config, recognizer.tokenizer)
+        val speech = Speech(corpus, corpus.utterances)
         val rounds = Rounds(1, resources, limits, calibration) { asked?.let { StopReason(it, "asked to stop") } }
         val replay = readReplay(recognizer.artifact)
         val trainer = RoundsTrainer(
-            recognizer, speech.corpus, utterances, SETTINGS, rounds, learned, replay, Progress(), anew = true,
+            recognizer, speech.corpus, speech.utterances, SETTINGS, rounds, learned, replay, Progress(), anew = true,
         )
         val stopped = trainer.run().kind
         recognizer.owner = ownerOf(recognizer, speech)

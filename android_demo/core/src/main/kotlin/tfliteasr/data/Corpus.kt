@@ -1,23 +1,42 @@
 package tfliteasr.data
 
 import kotlin.math.round
+import kotlin.math.roundToInt
 import tfliteasr.Generator
 import tfliteasr.InputError
 import tfliteasr.audio.readWav
 import tfliteasr.runtime.ModelConfig
 import tfliteasr.text.CharacterTokenizer
 
-/** Utterances held in memory as 16-bit samples, checked when they are loaded, and clips of them put together. */
-class Corpus(val utterances: List<Utterance>, val config: ModelConfig, val tokenizer: CharacterTokenizer) {
+/**
+ * Utterances held in memory as 16-bit samples, checked when they are loaded, and clips of them put together.
+ *
+ * @param all what to load; recordings too short to hold a word are left out of [utterances], and [notices] name them.
+ */
+class Corpus(all: List<Utterance>, val config: ModelConfig, val tokenizer: CharacterTokenizer) {
     private val rate = config.features.sampleRate
-    private val loaded = utterances.associate { it.where to load(it) }
+    private val told = LinkedHashSet<String>()
+    private val loaded = all.mapNotNull { utterance -> load(utterance)?.let { utterance.where to it } }.toMap()
 
-    private fun load(utterance: Utterance): ShortArray {
+    val utterances: List<Utterance> = all.filter { it.where in loaded }
+
+    /** What was done to files that were not as they should be. */
+    val notices: List<String> get() = told.toList()
+
+    init {
+        if (all.isNotEmpty() && utterances.isEmpty()) {
+            throw InputError(
+                "${all[0].where}: expected recordings of ${config.minSeconds} s or more, all ${all.size} are shorter",
+            )
+        }
+    }
+
+    private fun load(utterance: Utterance): ShortArray? {
         val tokens = tokenizer.encode(utterance.text, utterance.where).size
         if (tokens > config.sizes.maxTokens) {
             throw InputError("${utterance.where}: expected at most ${config.sizes.maxTokens} tokens, the transcript has $tokens")
         }
-        val sound = readWav(utterance.audio, utterance.where)
+        val sound = readWav(utterance.audio, utterance.where, utterance.segment)
         if (sound.sampleRate != rate) {
             throw InputError("${utterance.where}: expected $rate samples a second, got ${sound.sampleRate}; convert it")
         }
@@ -25,6 +44,11 @@ class Corpus(val utterances: List<Utterance>, val config: ModelConfig, val token
             throw InputError(
                 "${utterance.where}: expected at most ${config.maxSeconds} s, got ${sound.seconds} s; cut it or leave it out",
             )
+        }
+        told += sound.notices.map { "${utterance.where}: $it" }
+        if (sound.samples.size < (config.minSeconds * rate).roundToInt()) {
+            told += "${utterance.where}: left out, shorter than ${config.minSeconds} s, which hold no whole word"
+            return null
         }
         return ShortArray(sound.samples.size) { round(sound.samples[it] * SCALE).toInt().toShort() }
     }
@@ -34,6 +58,10 @@ class Corpus(val utterances: List<Utterance>, val config: ModelConfig, val token
         val stored = loaded.getValue(utterance.where)
         return FloatArray(stored.size) { stored[it] / SCALE }
     }
+
+    /** Samples of a clip as [assemble] makes it, unvaried. */
+    fun sampleCount(clip: Clip): Int =
+        clip.parts.sumOf { loaded.getValue(it.where).size } + clip.gapsSeconds.sumOf { (it * rate).toInt() }
 
     /** How long a clip lasts, gaps included. */
     fun seconds(clip: Clip): Double =

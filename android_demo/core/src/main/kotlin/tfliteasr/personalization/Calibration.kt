@@ -6,6 +6,7 @@ import tfliteasr.InputError
 import tfliteasr.Json
 import tfliteasr.JsonObject
 import tfliteasr.runtime.Artifact
+import tfliteasr.readText
 import tfliteasr.writeTextAtomically
 
 /* What an artifact's plans cost on this device: measured once by short runs, kept in a file, read by the selector. */
@@ -105,7 +106,7 @@ fun calibrated(
     measure: (String) -> PlanCost,
 ): Calibration {
     val why = try {
-        val kept = if (path.exists()) Calibration.fromJson(JsonObject.parse(path.readText(), path.path)) else null
+        val kept = if (path.exists()) Calibration.fromJson(JsonObject.parse(readText(path, "a calibration"), path.path)) else null
         (if (kept == null) "none yet" else whyNot(kept, artifact, device)) ?: return kept!!
     } catch (error: InputError) {
         "not readable (${error.message})"

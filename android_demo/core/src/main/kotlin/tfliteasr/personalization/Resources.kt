@@ -6,7 +6,7 @@ import tfliteasr.JsonObject
 import tfliteasr.fixed
 import tfliteasr.general
 import tfliteasr.personalization.StopReason.Kind
-import tfliteasr.runtime.reading
+import tfliteasr.readText
 
 /**
  * What a device has to spare. In a trace it holds until the next row's time, the last for ever.
@@ -80,7 +80,7 @@ private const val ABSOLUTE_ZERO_C = -273.15
 
 /** A trace in JSON Lines, a row {seconds, available_ram_mb, battery_percent, charging, temperature_c} each. */
 fun readTrace(path: File): List<Resources> {
-    val lines = reading({ "$path: expected a resource trace, cannot read it: $it" }) { path.readLines() }
+    val lines = readText(path, "a resource trace").split('\n')
     val rows = lines.mapIndexedNotNull { index, line -> if (line.isBlank()) null else row(line, "$path:${index + 1}") }
     if (rows.isEmpty()) throw InputError("$path: expected a resource trace with one JSON object a line, got an empty file")
     for ((former, later) in rows.zipWithNext()) {

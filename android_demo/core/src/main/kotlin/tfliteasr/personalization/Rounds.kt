@@ -202,7 +202,10 @@ class RoundsTrainer(
     }
 
     private fun fingerprint(utterances: List<Utterance>): String {
-        val rows = utterances.map { listOf(it.audio.path, it.text) }
+        val rows = utterances.map { utterance ->
+            listOf(utterance.audio.path, utterance.text) +
+                (utterance.segment?.let { listOf(it.offsetSeconds, it.durationSeconds) } ?: emptyList())
+        }
         val same = Json.write(listOf(recognizer.artifact.tfliteSha256, rounds.count, settings.toString(), rows))
         return hexadecimal(MessageDigest.getInstance("SHA-256").digest(same.toByteArray()))
     }

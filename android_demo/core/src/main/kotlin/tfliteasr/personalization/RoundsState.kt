@@ -6,6 +6,7 @@ import tfliteasr.InputError
 import tfliteasr.Json
 import tfliteasr.JsonObject
 import tfliteasr.StorageError
+import tfliteasr.readText
 import tfliteasr.writeTextAtomically
 
 internal const val PROCESS_ENDED = "the process ended" // until it is known to have ended otherwise
@@ -56,7 +57,7 @@ class RoundsState(val of: String, val rounds: List<Round>, val readings: List<Re
     companion object {
         /** [InputError] when the file does not hold the state of rounds. */
         fun read(path: File): RoundsState = try {
-            val values = JsonObject.parse(path.readText(), path.name)
+            val values = JsonObject.parse(readText(path, "the state of rounds"), path.name)
             val readings = values.list("resources").map { row ->
                 fun number(name: String) = if (name in row) row.double(name) else null
                 val (seconds, ram) = row.double("seconds") to row.double("available_ram_mb")

@@ -5,6 +5,7 @@ import java.io.IOException
 import java.security.MessageDigest
 import tfliteasr.InputError
 import tfliteasr.JsonObject
+import tfliteasr.readText
 import tfliteasr.text.CharacterTokenizer
 
 /** A layer group, in the order of the input `group_rates`. */
@@ -60,7 +61,10 @@ class Artifact(
         signatures[name] ?: throw InputError("$path: no signature $name; there are ${signatures.keys.joinToString()}")
 
     companion object {
-        const val FORMAT = 1L
+        /** That are read; in format 1, inputs of one value have no dimensions and there is no digest. */
+        val FORMATS = listOf(1L, 2L)
+        private val NO_DIGEST = "0".repeat(64)
+        private val BEGINNING = Regex("^\\{\n \"format\": [0-9]+,\n \"digest\": \"([0-9a-f]{64})\",\n")
 
         /** Read NAME.json and check that it belongs to NAME.tflite. */
         fun read(path: File): Artifact {
@@ -69,7 +73,14 @@ class Artifact(
             if (!description.isFile) {
                 throw InputError("$path: expected its description ${description.name} beside it; copy both files")
             }
-            val artifact = fromJson(JsonObject.parse(description.readText(), description.path), path)
+            val text = readText(description, "the description of an exported model")
+            val values = JsonObject.parse(text, description.path)
+            if (values.long("format") == 2L && !digestMatches(text)) {
+                throw InputError(
+                    "$description: was changed or damaged since it was written, its digest does not match; copy it again",
+                )
+            }
+            val artifact = fromJson(values, path)
             val digest = sha256(path)
             if (digest != artifact.tfliteSha256) {
                 throw InputError(
@@ -80,12 +91,24 @@ class Artifact(
             return artifact
         }
 
+        /**
+         * Whether the digest of NAME.json, at its beginning, is the sha256 of its text with zeros in place of the digest's
+         * digits; byte order mark and carriage returns, which editors and git add, have been taken away.
+         */
+        fun digestMatches(text: String): Boolean {
+            val digest = BEGINNING.find(text)?.groups?.get(1) ?: return false
+            val blank = text.replaceRange(digest.range, NO_DIGEST)
+            return hexadecimal(MessageDigest.getInstance("SHA-256").digest(blank.toByteArray())) == digest.value
+        }
+
         /** What a text in the format of NAME.json describes. */
         fun fromJson(values: JsonObject, path: File): Artifact {
             val format = values.long("format")
-            if (format != FORMAT) {
-                throw InputError("${values.place}: expected format $FORMAT, got $format; export the model again")
+            if (format !in FORMATS) {
+                val expected = FORMATS.joinToString(" or ")
+                throw InputError("${values.place}: expected format $expected, got $format; export the model again")
             }
+            if (format == 1L && "digest" in values) throw InputError("${values.place}: unexpected field digest")
             val signatures = objects(values.at("signatures")) { name, signature ->
                 val inputs = signature.list("inputs").map { tensor(it, "name") }
                 Signature(name, inputs, signature.strings("outputs"), signature.strings("writes"))

@@ -40,8 +40,10 @@ fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
     val frameLengths = IntArray(sizes.batch)
     val tokenLengths = IntArray(sizes.batch)
     for ((row, example) in examples.withIndex()) {
-        checkLength(example, "frames", example.frames.length, sizes.maxFrames)
-        checkLength(example, "tokens", example.tokens.size, sizes.maxTokens)
+        checkLength(example, row, "frames", example.frames.length, sizes.maxFrames)
+        checkLength(example, row, "tokens", example.tokens.size, sizes.maxTokens)
+        checkTokens(example, row, config.vocabularySize)
+        checkFinite(example.frames, place(example, row))
         frames.put(row * sizes.maxFrames * bands, example.frames.values)
         tokens.put(row * sizes.maxTokens, example.tokens)
         frameLengths[row] = example.frames.length
@@ -55,17 +57,34 @@ fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
     )
 }
 
-private fun checkLength(example: Example, what: String, length: Int, most: Int) {
+private fun checkLength(example: Example, row: Int, what: String, length: Int, most: Int) {
     if (length !in 1..most) {
-        throw InputError("${example.where.ifEmpty { "utterance" }}: expected 1 to $most $what, got $length")
+        throw InputError("${place(example, row)}: expected 1 to $most $what, got $length")
     }
 }
+
+private fun checkFinite(frames: Frames, where: String) {
+    if (!frames.values.all { it.isFinite() }) throw InputError("$where: expected finite frames, some are NaN or infinite")
+}
+
+private fun checkTokens(example: Example, row: Int, vocabularySize: Int) {
+    val wrong = example.tokens.indexOfFirst { it !in 1 until vocabularySize }
+    if (wrong >= 0) {
+        val token = example.tokens[wrong]
+        val expected = "expected tokens from 1 to ${vocabularySize - 1}"
+        throw InputError("${place(example, row)}: $expected, got $token at place ${wrong + 1}")
+    }
+}
+
+/** An example, for error messages. */
+private fun place(example: Example, row: Int): String = example.where.ifEmpty { "utterance ${row + 1} of the batch" }
 
 /** One utterance's inputs: frames [1, size, mel_bands], frame_lengths [1] int32. */
 fun paddedFrames(frames: Frames, size: Int, melBands: Int): Map<String, Tensor> {
     if (frames.length > size || frames.melBands != melBands) {
         throw InputError("expected frames of at most $size x $melBands, got ${frames.length} x ${frames.melBands}")
     }
+    checkFinite(frames, "frames")
     return mapOf(
         "frames" to Tensor.floats(1, size, melBands).put(0, frames.values),
         "frame_lengths" to Tensor.ints(1).put(0, intArrayOf(frames.length)),

@@ -63,7 +63,7 @@ class Plan(val name: String, val calls: List<Call>, private val signatures: Map<
     }
 
     private fun pass(model: SignatureModel, values: Map<String, Tensor>, globalNorm: Float): StepResult {
-        val given = values + ("global_norm" to Tensor.scalar(globalNorm))
+        val given = values + ("global_norm" to Tensor.oneValue(globalNorm))
         val held = HashMap<String, Tensor>() // by `signature.output`, from the call that gives to the last that takes
         var (loss, squareNorm, skipped) = Triple(Float.NaN, 0.0, false)
         for ((index, call) in calls.withIndex()) {

@@ -2,6 +2,9 @@ package tfliteasr.runtime
 
 import java.io.File
 import tfliteasr.InputError
+import tfliteasr.audio.checkNotSilent
+import tfliteasr.audio.checkSamples
+import tfliteasr.data.checkAlignable
 import tfliteasr.fixed
 
 // tensors of a checkpoint beside those of the model
@@ -14,8 +17,16 @@ class EarlyText(val text: String, val exit: Int)
 /** Log probabilities of the labels at an exit, one row a step, null at a transducer; and what decodes them. */
 class ExitResult(val logProbabilities: List<FloatArray>?, val text: () -> String)
 
-/** A recogniser on the device: transcribes, trains, saves and restores what it learned. */
-class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoCloseable {
+private const val NO_ALIGNMENT = 1e25f // nats; the file's losses are of the order of 1e30 where there is no alignment at all
+
+/**
+ * A recogniser on the device: transcribes, trains, saves and restores what it learned.
+ *
+ * Threads may share one: a training step, a transcription, a save runs from its beginning to its end before another thread's
+ * begins. The sequence of [exits] lets others in between two exits.
+ */
+class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable {
+    val model: SignatureModel = SharedModel(model)
     val config = artifact.config
     val tokenizer = artifact.tokenizer
     val groups = artifact.groups.map { it.name }
@@ -28,7 +39,7 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         private set
 
     /** An interpreter whose weights stay as they were shipped, made when it is first needed. */
-    private val shipped = lazy { model.anew() }
+    private val shipped = lazy { this.model.anew() }
     private val lastExit = artifact.exits.lastIndex
 
     /**
@@ -38,12 +49,12 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
      * longest gets none.
      */
     fun features(samples: FloatArray): Frames {
+        checkSamples(samples)
         val features = config.features
         val most = features.samplesOf(config.sizes.maxFrames)
         if (samples.size > most) {
             throw InputError("expected at most ${seconds(most)} s, got ${seconds(samples.size)} s")
         }
-        if (!samples.all { it.isFinite() }) throw InputError("expected finite samples, some are NaN or infinite")
         val length = minOf(features.framesOf(samples.size) + config.tailFrames, config.sizes.maxFrames)
         val result = model.run("features", mapOf("samples" to Tensor.floats(1, most).put(0, samples)))
         return Frames(result.getValue("frames").floats().copyOf(length * features.melBands), features.melBands)
@@ -51,12 +62,19 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
 
     private fun seconds(samples: Int): String = fixed(samples.toDouble() / config.features.sampleRate, 2)
 
-    /** An utterance to train on: its features and its transcript's tokens. */
+    /** An utterance to train on: the features of samples that are not silent, and its transcript's tokens. */
     fun example(samples: FloatArray, text: String, where: String = ""): Example {
+        checkSamples(samples, where.ifEmpty { "samples" })
+        checkNotSilent(samples, where.ifEmpty { "samples" })
         val tokens = tokenizer.encode(text, where)
         if (tokens.size > config.sizes.maxTokens) {
             val place = where.ifEmpty { "transcript" }
             throw InputError("$place: expected at most ${config.sizes.maxTokens} tokens, got ${tokens.size}")
+        }
+        val (features, least) = config.features to config.framesPerStep
+        if (features.framesOf(samples.size) < least) {
+            val (needed, got) = listOf(features.samplesOf(least), samples.size).map { it.toDouble() / features.sampleRate }
+            throw InputError("${where.ifEmpty { "utterance" }}: expected $needed s of speech or more, got $got s; leave it out")
         }
         return Example(features(samples), tokens, tokenizer.decode(tokens.asIterable()), where)
     }
@@ -72,9 +90,9 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
     fun transcribe(samples: FloatArray, beam: Boolean = false): String = transcribeFrames(features(samples), beam)
 
     /** The same for log-mel frames. */
-    fun transcribeFrames(frames: Frames, beam: Boolean = false): String {
+    fun transcribeFrames(frames: Frames, beam: Boolean = false): String = synchronized(model) {
         val model = modelFor(frames)
-        return if (beam) tokenizer.decode(nbest(model, frames)[0].tokens) else infer(model, frames, lastExit)
+        if (beam) tokenizer.decode(nbest(model, frames)[0].tokens) else infer(model, frames, lastExit)
     }
 
     /** What is said, greedily, at an exit. */
@@ -89,7 +107,7 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
     }
 
     /** Transcribe log-mel frames, leaving the encoder where the policy says. */
-    fun transcribeEarly(frames: Frames, policy: ExitPolicy, beam: Boolean = false): EarlyText {
+    fun transcribeEarly(frames: Frames, policy: ExitPolicy, beam: Boolean = false): EarlyText = synchronized(model) {
         if (policy.exit != null) {
             at(policy.exit) // refuses one that is not there
             if (lastExit == 0) return EarlyText(transcribeFrames(frames, beam), 0)
@@ -100,7 +118,7 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         val (exit, result) = exits(frames, beam).withIndex().first { (exit, result) ->
             exit == lastExit || result.logProbabilities?.let { policy.leaves(exit, it) } ?: false
         }
-        return EarlyText(result.text(), exit)
+        EarlyText(result.text(), exit)
     }
 
     /**
@@ -132,7 +150,7 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         if (exit !in 0..lastExit) {
             throw InputError("expected an exit from 0 to $lastExit (${artifact.exits.joinToString { it.name }}), got $exit")
         }
-        return if (lastExit > 0) mapOf("exit" to Tensor.ints().put(0, intArrayOf(exit))) else emptyMap()
+        return if (lastExit > 0) mapOf("exit" to Tensor.ints(1).put(0, intArrayOf(exit))) else emptyMap()
     }
 
     private fun textOf(steps: List<FloatArray>, beam: Boolean): String {
@@ -154,20 +172,20 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
 
     private fun modelFor(frames: Frames): SignatureModel = if (hearsOwner(frames)) model else shipped.value
 
-    /** Loss of each utterance, in nats; any number of them, nothing changes. */
+    /** Loss of each utterance, in nats; any number of them, nothing changes. Infinite where the text cannot be aligned. */
     fun loss(examples: List<Example>): List<Float> = losses("losses", examples).single()
 
     /** Loss of each utterance at each exit, in nats: a list an exit. */
     fun exitLosses(examples: List<Example>): List<List<Float>> = losses(if (lastExit == 0) "losses" else "exit_losses", examples)
 
     /** Rows of an output of `loss` whose last axis is the batch. */
-    private fun losses(output: String, examples: List<Example>): List<List<Float>> {
+    private fun losses(output: String, examples: List<Example>): List<List<Float>> = synchronized(model) {
         val size = config.sizes.batch
         val parts = examples.chunked(size).map { some ->
             val rows = model.run("loss", collate(some, config), listOf(output)).getValue(output).floats().asList().chunked(size)
-            rows.map { it.take(some.size) }
+            rows.map { row -> row.take(some.size).map { if (it > NO_ALIGNMENT) Float.POSITIVE_INFINITY else it } }
         }
-        return parts[0].indices.map { row -> parts.flatMap { it[row] } }
+        parts[0].indices.map { row -> parts.flatMap { it[row] } }
     }
 
     /**
@@ -197,16 +215,15 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
         }
         val frozen = artifact.frozenGroups
         val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: if (groups[it] in frozen) 0f else 1f }
+        checkAlignable(examples, config)
         val values = collate(examples, config) + mapOf(
-            "learning_rate" to Tensor.scalar(learningRate),
-            "clip_norm" to Tensor.scalar(clipNorm),
-            "pull" to Tensor.scalar(pull),
+            "learning_rate" to Tensor.oneValue(learningRate),
+            "clip_norm" to Tensor.oneValue(clipNorm),
+            "pull" to Tensor.oneValue(pull),
             "group_rates" to Tensor.floats(groups.size).put(0, rates),
         )
-        val result = plan(plan).needed(groups.filterIndexedTo(HashSet()) { index, _ -> rates[index] != 0f })
-            .step(model, values, clipGlobally)
-        if (result.skipped) skippedUpdates++
-        return result
+        val calls = plan(plan).needed(groups.filterIndexedTo(HashSet()) { index, _ -> rates[index] != 0f })
+        return synchronized(model) { calls.step(model, values, clipGlobally).also { if (it.skipped) skippedUpdates++ } }
     }
 
     /** The artifact's plan of this name; [InputError] when there is none. */
@@ -234,8 +251,8 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
 
     /** Write a checkpoint, with the owner's voice where it is known; the former file stays until the new one is whole. */
     fun save(path: File) {
-        val state = state()
-        val voice = owner?.let {
+        val (state, known) = synchronized(model) { state() to owner }
+        val voice = known?.let {
             val means = Tensor.floats(it.owner.components, it.owner.width).put(0, it.owner.means)
             mapOf(OWNER_MEANS to means, OWNER_THRESHOLD to Tensor.scalar(it.threshold))
         }
@@ -249,10 +266,13 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
             listOf(means, TensorSpec(OWNER_THRESHOLD, emptyList(), DType.FLOAT32))
         }
         val checkpoint = loadCheckpoint(path, artifact.tfliteSha256, artifact.state, voice.orEmpty())
-        setState(checkpoint.tensors - setOf(OWNER_MEANS, OWNER_THRESHOLD))
         val (means, threshold) = checkpoint.tensors[OWNER_MEANS] to checkpoint.tensors[OWNER_THRESHOLD]
-        owner = if (background == null || means == null || threshold == null) null else {
+        val known = if (background == null || means == null || threshold == null) null else {
             OwnerVoice(background, background.withMeans(means.floats()), threshold.float(0))
+        }
+        synchronized(model) {
+            setState(checkpoint.tensors - setOf(OWNER_MEANS, OWNER_THRESHOLD))
+            owner = known
         }
         return checkpoint.step
     }

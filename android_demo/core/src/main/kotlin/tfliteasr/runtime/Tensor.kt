@@ -51,6 +51,10 @@ class Tensor(val dtype: DType, val shape: IntArray, val data: ByteBuffer = direc
 
     private fun section(at: Int): ByteBuffer = bytes().apply { position(at * dtype.bytes) }.slice().order(ByteOrder.LITTLE_ENDIAN)
 
+    /** The same memory in the shape of one value, [] or [1], where this is one of these and [wanted] the other; else itself. */
+    fun asOneValue(wanted: IntArray): Tensor =
+        if (setOf(shape.toList(), wanted.toList()) == setOf(emptyList(), listOf(1))) Tensor(dtype, wanted, data) else this
+
     fun copy(): Tensor = Tensor(dtype, shape).also { it.bytes().put(bytes()) }
 
     companion object {
@@ -65,5 +69,8 @@ class Tensor(val dtype: DType, val shape: IntArray, val data: ByteBuffer = direc
         fun ints(vararg shape: Int): Tensor = Tensor(DType.INT32, shape)
 
         fun scalar(value: Float): Tensor = floats().put(0, floatArrayOf(value))
+
+        /** An input of one value: [1]. */
+        fun oneValue(value: Float): Tensor = floats(1).put(0, floatArrayOf(value))
     }
 }

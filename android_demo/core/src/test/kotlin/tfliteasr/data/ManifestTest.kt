@@ -25,6 +25,15 @@ class ManifestTest {
         assertEquals(listOf("3", null), found.map { it.speaker })
     }
 
+    @Test
+    fun `a row with an offset is a segment`() {
+        val rows = listOf(""""offset": 0, "duration": 1.5""", """"offset": 2.5""", """"duration": 1.5""", """"offset": null""")
+        val path = folder.resolve("m.jsonl")
+        path.writeText(rows.joinToString("\n") { """{"audio": "a.wav", "text": "A", $it}""" })
+        val found = readManifest(path).map { utterance -> utterance.segment?.let { it.offsetSeconds to it.durationSeconds } }
+        assertEquals(listOf(0.0 to 1.5, 2.5 to null, null, null), found)
+    }
+
     @ParameterizedTest
     @ValueSource(
         strings = [
@@ -35,6 +44,9 @@ class ManifestTest {
             """{"audio": "a.wav"}""",
             """{"audio": "a.wav", "text": " "}""",
             """{"audio": 3, "text": "A"}""",
+            """{"audio": "a.wav", "text": "A", "offset": -1}""",
+            """{"audio": "a.wav", "text": "A", "offset": "1"}""",
+            """{"audio": "a.wav", "text": "A", "offset": 0, "duration": 0}""",
         ],
     )
     fun `a row that is none is told with its place`(line: String) {

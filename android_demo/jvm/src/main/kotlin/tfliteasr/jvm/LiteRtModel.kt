@@ -67,8 +67,9 @@ class LiteRtModel(private val path: File, private val threads: Int = 1) : Signat
             if (values.keys != inputs) {
                 throw InputError("signature $name: expected inputs ${inputs.sorted()}, got ${values.keys.sorted()}")
             }
-            for ((input, value) in values) {
+            for ((input, given) in values) {
                 val tensor = handle.input_tensor(input)
+                val value = given.asOneValue(shape(tensor))
                 val expected = Tensor.kind(dtype(tensor), shape(tensor))
                 if (expected != value.kind()) {
                     throw InputError("signature $name, input $input: expected $expected, got ${value.kind()}")

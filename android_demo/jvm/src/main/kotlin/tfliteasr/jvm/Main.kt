@@ -61,6 +61,7 @@ fun main(arguments: Array<String>) {
 private fun transcribe(arguments: Arguments) = recognizer(arguments).use { recognizer ->
     val (path, rate) = arguments.positional[1] to recognizer.config.features.sampleRate
     val sound = readWav(File(path))
+    sound.notices.forEach { System.err.println("notice: $it") }
     if (sound.sampleRate != rate) throw InputError("$path: expected $rate Hz, got ${sound.sampleRate} Hz; convert it")
     println(recognizer.transcribe(sound.samples, beam = !arguments.flag("greedy")))
 }
@@ -102,7 +103,9 @@ private fun personalize(arguments: Arguments) {
 
 private fun speech(manifest: File, recognizer: Recognizer): Speech {
     val utterances = readManifest(manifest)
-    return Speech(Corpus(utterances, recognizer.config, recognizer.tokenizer), utterances)
+    val corpus = Corpus(utterances, recognizer.config, recognizer.tokenizer)
+    corpus.notices.forEach { System.err.println("notice: $it") }
+    return Speech(corpus, corpus.utterances)
 }
 
 private fun rounds(arguments: Arguments, recognizer: Recognizer): Rounds {
@@ -116,6 +119,8 @@ private fun rounds(arguments: Arguments, recognizer: Recognizer): Rounds {
 }
 
 private class Progress(private val epochs: Int) : TrainingListener {
+    override fun onNotice(line: String) = System.err.println("notice: $line")
+
     override fun onRound(number: Int, chosen: Candidate, budget: Budget) {
         val cost = "${fixed(chosen.predictedPeakMb, 0)} MB and ${fixed(chosen.predictedStepSeconds, 2)} s a step"
         val learns = chosen.trainableGroups.joinToString()

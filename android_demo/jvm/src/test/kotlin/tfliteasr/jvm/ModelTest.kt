@@ -8,6 +8,8 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import tfliteasr.InputError
 import tfliteasr.runtime.Artifact
+import tfliteasr.runtime.Example
+import tfliteasr.runtime.Frames
 import tfliteasr.runtime.Recognizer
 import tfliteasr.runtime.Tensor
 import tfliteasr.runtime.saveCheckpoint
@@ -39,8 +41,8 @@ class ModelTest {
             json.writeText(text.take(part))
             assertTrue(told { Artifact.read(tflite) }.startsWith("$json: "))
         }
-        json.writeText(text.replaceFirst("\"format\": 1", "\"format\": 2"))
-        assertTrue("expected format 1, got 2; export the model again" in told { Artifact.read(tflite) })
+        json.writeText(text.replaceFirst(Regex("\"format\": \\d"), "\"format\": 3"))
+        assertTrue("expected format 1 or 2, got 3; export the model again" in told { Artifact.read(tflite) })
         json.delete()
         assertTrue("expected its description commands.json beside it" in told { Artifact.read(tflite) })
         assertTrue("no such .tflite file" in told { Artifact.read(folder.resolve("none.tflite")) })
@@ -72,5 +74,22 @@ class ModelTest {
         assertTrue("no plan named 'half'; there are: split, train" in told { recognizer.plan("half") })
         assertTrue("no such layer group: [top]" in told { recognizer.checkGroups(mapOf("top" to 0f)) })
         assertTrue("expected at most 6.01 s, got 7.00 s" in told { recognizer.features(FloatArray(7 * 16000)) })
+        for (token in listOf(0, -1, 29, 99)) {
+            val spelled = Example(Frames(FloatArray(50 * 40), 40), intArrayOf(1, 2, token), "", "a.wav")
+            val expected = "a.wav: expected tokens from 1 to 28, got $token at place 3"
+            assertEquals(expected, told { recognizer.loss(listOf(spelled)) })
+            assertEquals(expected, told { recognizer.trainStep(listOf(spelled)) })
+        }
+    }
+
+    @Test
+    fun `one value goes in without dimensions and with one, whichever the file has`() = Shipped.recognizer().use { recognizer ->
+        val state = recognizer.state()
+        for (step in listOf(Tensor.ints().put(0, intArrayOf(7)), Tensor.ints(1).put(0, intArrayOf(8)))) {
+            recognizer.setState(state + ("step" to step))
+            assertEquals(step.int(0), recognizer.state().getValue("step").int(0))
+        }
+        val two = told { recognizer.setState(state + ("step" to Tensor.ints(2))) }
+        assertTrue("signature set_weights, input step: expected int32 [" in two && "got int32 [2]" in two)
     }
 }

@@ -24,7 +24,7 @@ object Shipped {
     /** Fourteen words of one voice. */
     fun speech(recognizer: Recognizer): Speech {
         val utterances = readManifest(folder.resolve("speech/manifest.jsonl"))
-        return Speech(Corpus(utterances, recognizer.config, recognizer.tokenizer), utterances)
+        return Corpus(utterances, recognizer.config, recognizer.tokenizer).let { Speech(it, it.utterances) }
     }
 }
 

@@ -1,0 +1,107 @@
+"""Ctrl-C and SIGTERM at any moment: one line, code 130, no traceback, whole files."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from tflite_asr.cli.interruption import Interruption
+from tflite_asr.cli.main import main
+from tflite_asr.data.manifest import write_manifest
+from tflite_asr.models.storage import read_model
+
+
+@pytest.fixture
+def speech(tmp_path):
+    source = np.random.default_rng(0)
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", 0.1 * source.standard_normal(8000), 16000)
+    write_manifest(tmp_path / "m.jsonl", [{"audio": f"{name}.wav", "text": "ONE"} for name in ("a", "b")])
+    return tmp_path
+
+
+def stopped(arguments, seconds, number, **options):
+    process = subprocess.Popen([sys.executable, "-m", "tflite_asr", *arguments], stdout=-1, stderr=-1, text=True, **options)
+    try:
+        time.sleep(seconds)
+        process.send_signal(number)
+        out, problem = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    return process.returncode, out, problem
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [1.0, 5.0, 9.0, 14.0])
+def test_a_training_is_stopped_while_graphs_are_built(speech, seconds):
+    number = random.Random(seconds).choice([signal.SIGINT, signal.SIGTERM])
+    arguments = ["train", "commands", "--manifest", str(speech / "m.jsonl"), "--batch", "2", "--out", str(speech / "out")]
+    code, out, problem = stopped(arguments, seconds, number)
+    assert code == 130 and out == "" and "Traceback" not in problem, problem
+    assert problem.splitlines()[-1] in ("tflite-asr train: stopped", "tflite-asr: stopped")
+    if (speech / "out" / "weights.safetensors").exists():
+        read_model(speech / "out")
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("StagingError"), AssertionError(), ValueError("x"), OSError("y"), KeyboardInterrupt()])
+def test_whatever_ends_a_run_after_a_signal_is_the_signal(monkeypatch, capsys, raised):
+    """Libraries turn the KeyboardInterrupt into exceptions of their own."""
+    import tflite_asr.cli.inspect as inspect
+
+    def run(args):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise raised from None
+
+    monkeypatch.setattr(inspect, "run", run)
+    handlers = [signal.getsignal(number) for number in Interruption.SIGNALS]
+    try:
+        assert main(["inspect", "commands"]) == 130
+    finally:
+        [signal.signal(*each) for each in zip(Interruption.SIGNALS, handlers)]
+    assert capsys.readouterr() == ("", "tflite-asr inspect: stopped\n")
+
+
+def test_an_interrupt_in_a_destructor_is_not_lost(capsys):
+    class Dropped:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    handlers = [signal.getsignal(number) for number in Interruption.SIGNALS]
+    try:
+        with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+            Dropped()
+            time.sleep(1)
+        assert interruption.came
+    finally:
+        [signal.signal(*each) for each in zip(Interruption.SIGNALS, handlers)]
+    assert capsys.readouterr().err == ""
+
+
+def test_signals_that_are_ignored_stay_ignored():
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert not interruption.came
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def test_handlers_are_put_back_and_other_threads_may_run_commands():
+    before = [signal.getsignal(number) for number in Interruption.SIGNALS]
+    with Interruption():
+        assert [signal.getsignal(number) for number in Interruption.SIGNALS] != before
+    assert [signal.getsignal(number) for number in Interruption.SIGNALS] == before
+    codes = []
+    thread = threading.Thread(target=lambda: codes.append(main(["inspect", "none.tflite"])))
+    thread.start(), thread.join()
+    assert codes == [2]

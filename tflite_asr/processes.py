@@ -1,0 +1,43 @@
+"""Python processes that the package starts."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+# a file in the current folder that is named as a module of the standard library is not imported in its place
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+ROOT = Path(__file__).parent.parent
+
+
+def python_module(module: str, *arguments: str, python: str = sys.executable) -> list[str]:
+    """The command that runs a module of this package, installed or not; to be started with `SAFE_PATH` in its
+    environment."""
+    return [*python_code(f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)", python), *arguments]
+
+
+def python_code(code: str, python: str = sys.executable) -> list[str]:
+    """The command that runs code which imports this package, installed or not; started as `python_module` is."""
+    return [python, "-c", f"import sys; sys.path.append({str(ROOT)!r}); {code}"]
+
+
+@contextlib.contextmanager
+def safe_path() -> Iterator[None]:
+    """For workers of `multiprocessing`, which are started with this process's environment."""
+    former = {name: os.environ.get(name) for name in SAFE_PATH}
+    os.environ.update(SAFE_PATH)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def leave_interrupts_to_the_parent() -> None:
+    """In a worker process: Ctrl-C reaches every process of a terminal, and the parent ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
