@@ -143,7 +143,7 @@ def _layout(path: Path, place: str) -> Layout:
         layout = layout_of(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{place}: expected an audio file, cannot read it: {reason}") from error
+        raise InputError(f"{place}: expected an audio file, cannot read it: {reason.lower()}") from error
     if layout.cut_short:
         raise InputError(f"{place}: the file is cut short, its header gives more than is there; copy it again")
     return layout

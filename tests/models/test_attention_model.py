@@ -1,0 +1,154 @@
+"""A CTC encoder with a decoder, exported: what the file computes is what Keras does, and what decoding finds is what it says."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from tflite_asr.config import SubwordConfig, preset
+from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.recognizer import Recognizer
+
+PIECES = ("<unk>", "<s>", "</s>", "\u2581", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abcdefghij")
+SAMPLES = np.random.default_rng(4).uniform(-0.5, 0.5, 12_000).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    from tflite_asr.models.build import build_model
+
+    keras.utils.set_random_seed(6)
+    config = preset("tiny_english")
+    decoder = dataclasses.replace(config.decoder, layers=1, vocabulary_size=len(PIECES), subwords=SubwordConfig(PIECES))
+    encoder = dataclasses.replace(config.encoder, layers=2)  # conversion takes seconds a layer
+    model = build_model(dataclasses.replace(config, encoder=encoder, decoder=decoder, edge_samples=800))
+    random = np.random.default_rng(6)
+    for name, weight in model.named_weights().items():
+        weight.assign_add((1.0 if "embedding" in name else 0.2) * random.standard_normal(weight.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def path(model, tmp_path_factory):
+    from tflite_asr.export import SplitOptions, export
+    from tflite_asr.quantization import Quantization
+
+    path = tmp_path_factory.mktemp("attention") / "attention.tflite"
+    quantization = Quantization(trainable="encoder_1,ctc")
+    export(model, path, optimizer="sgd", split=SplitOptions(parts=1), quantization=quantization)
+    return path
+
+
+@pytest.fixture
+def recognizer(path):
+    return Recognizer.load(path)
+
+
+@pytest.fixture
+def encoded(recognizer):
+    frames = recognizer.features(SAMPLES)
+    return {name: value.copy() for name, value in recognizer.model.run("encode", recognizer._padded(frames)).items()}
+
+
+def test_frames_and_encoder_are_keras(model, recognizer, encoded):
+    heard = np.pad(SAMPLES, 800)
+    padded = np.zeros([1, model.config.features.samples_of(50)], np.float32)
+    padded[0, : len(heard)] = heard
+    count = model.config.features.frames_of(len(heard))
+    frames = model.features(tf.constant(padded), tf.constant([len(heard)]))
+    found = recognizer.features(SAMPLES)
+    assert found.shape == (count, 16)
+    np.testing.assert_allclose(found, frames[0, :count], rtol=1e-4, atol=1e-4)
+    expected, lengths, _ = model.encode(frames, tf.constant([count]))
+    assert encoded["encoded_lengths"] == lengths.numpy() == count
+    # two layers of float32 products, which two libraries sum in their own order
+    np.testing.assert_allclose(encoded["encoded"][0, :count], expected[0, :count], rtol=1e-3, atol=1e-3)
+
+
+def test_hypotheses_have_the_score_that_the_decoder_gives_them_at_once(recognizer, encoded):
+    found = recognizer.decode(recognizer.features(SAMPLES))
+    sizes, most = recognizer.config.sizes, recognizer.config.max_subwords
+    assert 1 <= len(found) <= sizes.beam and len({h.tokens for h in found}) == len(found)
+    tokens, counts = np.zeros([sizes.beam, most], np.int32), np.zeros([sizes.beam], np.int32)
+    for row, hypothesis in enumerate(found):
+        tokens[row, : len(hypothesis.tokens)], counts[row] = hypothesis.tokens, len(hypothesis.tokens)
+    inputs = {"encoded": encoded["encoded"], "encoded_lengths": encoded["encoded_lengths"], "tokens": tokens, "token_lengths": counts}
+    scores = recognizer.model.run("rescore", inputs)["log_probabilities"]
+    ended = [row for row, h in enumerate(found) if len(h.tokens) < _longest(recognizer, encoded)]
+    assert ended, "no hypothesis came to its end"
+    for row in ended:
+        assert found[row].log_probability == pytest.approx(scores[row], rel=1e-3, abs=1e-3)
+    a_token = [h.log_probability / (len(h.tokens) + 1) for h in found]
+    assert a_token == sorted(a_token, reverse=True)
+
+
+def _longest(recognizer, encoded):
+    seconds = recognizer.config.features.samples_of(int(encoded["encoded_lengths"][0])) / 16_000
+    return round(seconds * recognizer.config.decoder.tokens_per_second)
+
+
+def test_beam_search_finds_the_likeliest_short_sequence(model, recognizer, encoded):
+    """Against every sequence of up to two subwords: none of them is likelier a token than the best that was found."""
+    best = recognizer.decode(recognizer.features(SAMPLES))[0]
+    vocabulary = len(PIECES)
+    pairs = np.asarray([(a, b) for a in range(vocabulary) for b in range(vocabulary)], np.int32)
+    x, lengths = tf.constant(encoded["encoded"]), tf.constant(encoded["encoded_lengths"])
+    singles = model.rescore(x, lengths, tf.constant(pairs[::vocabulary]), tf.ones([vocabulary], tf.int32)).numpy() / 2
+    doubles = model.rescore(x, lengths, tf.constant(pairs), tf.fill([len(pairs)], 2)).numpy() / 3
+    found = best.log_probability / (len(best.tokens) + 1)
+    assert found >= max(singles.max(), doubles.max()) - 1e-3
+
+
+def test_both_passes_write_text_with_case(recognizer):
+    text = recognizer.transcribe_two_pass(recognizer.features(SAMPLES))
+    assert text and set(text) <= set("".join(PIECES[3:]).replace("\u2581", " "))
+    assert recognizer.subwords.decode(recognizer.subwords.encode("BAD cab")) == "BAD cab"
+
+
+def test_where_the_first_pass_hears_nothing_the_decoder_is_not_asked(recognizer):
+    state = recognizer.state()
+    state["ctc_bias"] = state["ctc_bias"] + 1e3 * np.eye(1, len(state["ctc_bias"]), dtype=np.float32)[0]
+    recognizer.set_state(state)
+    assert recognizer.transcribe_two_pass(recognizer.features(SAMPLES)) == ""
+
+
+@pytest.mark.parametrize(("name", "value"), [("position", -1), ("tokens", 40), ("tokens", -1), ("encoded_lengths", 51)])
+def test_a_step_out_of_range_is_nan(recognizer, encoded, name, value):
+    config = recognizer.config
+    shape = [1, config.sizes.beam, 2, config.max_subwords, 8]
+    inputs = {
+        "tokens": np.full([config.sizes.beam], 1, np.int32),
+        "position": np.asarray([0], np.int32),
+        "keys": np.zeros(shape, np.float32),
+        "values": np.zeros(shape, np.float32),
+        "encoded_lengths": encoded["encoded_lengths"],
+        **recognizer.model.run("decode_start", {"encoded": encoded["encoded"]}),
+    }
+    assert np.isfinite(recognizer.model.run("decode_step", inputs)["log_probabilities"]).all()
+    inputs[name] = np.full_like(inputs[name], value)
+    assert np.isnan(recognizer.model.run("decode_step", inputs)["log_probabilities"]).all()
+
+
+def test_the_first_pass_trains_whole_and_in_parts_alike(path, model):
+    random = np.random.default_rng(8)
+    examples = [
+        Example(random.standard_normal([count, 16]).astype(np.float32), np.asarray(tokens, np.int32), "", "")
+        for count, tokens in ((40, [3, 9, 9, 1]), (23, [7, 2]))
+    ]
+    states, losses = [], []
+    for plan in ("train", "split"):
+        recognizer = Recognizer.load(path)
+        losses.append([recognizer.train_step(examples, learning_rate=0.05, plan=plan).loss for _ in range(4)])
+        states.append(recognizer.state())
+    frames, lengths = np.zeros([2, 50, 16], np.float32), np.asarray([40, 23], np.int32)
+    frames[0, :40], frames[1, :23] = (example.frames for example in examples)
+    tokens = tf.constant([[3, 9, 9, 1], [7, 2, 0, 0]])
+    expected = tf.reduce_mean(model.loss(tf.constant(frames), tf.constant(lengths), tokens, tf.constant([4, 2]))).numpy()
+    assert losses[0][0] == pytest.approx(float(expected), rel=1e-4)
+    assert losses[0][-1] < losses[0][0]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
+    assert states[0].keys() == states[1].keys() and any("encoder_1" in name for name in states[0])
+    for name, value in states[0].items():
+        np.testing.assert_allclose(states[1][name], value, rtol=1e-5, atol=1e-7, err_msg=name)
