@@ -67,21 +67,33 @@ def test_frames_and_encoder_are_keras(model, recognizer, encoded):
     np.testing.assert_allclose(encoded["encoded"][0, :count], expected[0, :count], rtol=1e-3, atol=1e-3)
 
 
-def test_hypotheses_have_the_score_that_the_decoder_gives_them_at_once(recognizer, encoded):
+def test_hypotheses_have_the_score_that_the_decoder_gives_them_at_once(model, recognizer, encoded):
     found = recognizer.decode(recognizer.features(SAMPLES))
-    sizes, most = recognizer.config.sizes, recognizer.config.max_subwords
-    assert 1 <= len(found) <= sizes.beam and len({h.tokens for h in found}) == len(found)
-    tokens, counts = np.zeros([sizes.beam, most], np.int32), np.zeros([sizes.beam], np.int32)
-    for row, hypothesis in enumerate(found):
-        tokens[row, : len(hypothesis.tokens)], counts[row] = hypothesis.tokens, len(hypothesis.tokens)
-    inputs = {"encoded": encoded["encoded"], "encoded_lengths": encoded["encoded_lengths"], "tokens": tokens, "token_lengths": counts}
-    scores = recognizer.model.run("rescore", inputs)["log_probabilities"]
-    ended = [row for row, h in enumerate(found) if len(h.tokens) < _longest(recognizer, encoded)]
-    assert ended, "no hypothesis came to its end"
-    for row in ended:
-        assert found[row].log_probability == pytest.approx(scores[row], rel=1e-3, abs=1e-3)
+    assert 1 <= len(found) <= recognizer.config.sizes.beam and len({h.tokens for h in found}) == len(found)
+    x, lengths = tf.constant(encoded["encoded"]), tf.constant(encoded["encoded_lengths"])
+    for hypothesis in found:
+        tokens = np.asarray([hypothesis.tokens], np.int32)
+        logits = model.decoder(x, lengths, tf.constant(tokens), tf.constant([tokens.shape[1]]))
+        scores = tf.nn.log_softmax(logits)[0].numpy()
+        expected = scores[np.arange(tokens.shape[1]), tokens[0]].sum()
+        if tokens.shape[1] < _longest(recognizer, encoded):  # it came to its end
+            expected += scores[-1, model.config.decoder.end]
+        assert hypothesis.log_probability == pytest.approx(expected, rel=1e-3, abs=1e-3)
     a_token = [h.log_probability / (len(h.tokens) + 1) for h in found]
     assert a_token == sorted(a_token, reverse=True)
+
+
+def test_rescoring_is_keras(model, recognizer, encoded):
+    sizes, most = recognizer.config.sizes, recognizer.config.max_subwords
+    random = np.random.default_rng(9)
+    tokens, counts = random.integers(0, len(PIECES), [sizes.beam, most], np.int32), np.asarray([1, most, 2, 0], np.int32)
+    inputs = {**{name: encoded[name] for name in ("encoded", "encoded_lengths")}, "tokens": tokens, "token_lengths": counts}
+    found = recognizer.model.run("rescore", inputs)["log_probabilities"]
+    expected = model.rescore(*map(tf.constant, inputs.values())).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+    inputs["tokens"] = np.where(np.arange(sizes.beam)[:, None] == 1, 99, tokens)
+    found = recognizer.model.run("rescore", inputs)["log_probabilities"]
+    assert np.isnan(found[1]) and np.isfinite(np.delete(found, 1)).all()
 
 
 def _longest(recognizer, encoded):

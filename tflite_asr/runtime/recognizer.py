@@ -120,7 +120,7 @@ class Recognizer:
 
     def hears_owner(self, frames: np.ndarray) -> bool:
         """Whether log-mel frames [time, mel_bands] are heard with the learned weights rather than the shipped ones."""
-        frames = checked_frames(frames, self.config.features.mel_bands)
+        frames = checked_frames(frames, self.config.features.width)
         owner = self.owner
         return owner is None or owner.speaks(frames)
 
