@@ -34,7 +34,8 @@ def pytest_sessionfinish(session):
         return
     left = processes_left(os.environ[TESTED_BY], seconds=10)
     if left:
-        print("\nstill running after the tests:", *(f"{process.pid} {process.name()}" for process in left), file=sys.stderr)
+        found = ", ".join(f"{process.name()} ({process.pid})" for process in left)
+        print(f"\nstill running after the tests: {found}", file=sys.stderr)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -73,10 +74,13 @@ def give_graphs_of_exports_back():
 
 
 def give_graphs_back(least: int) -> None:
-    """Free graphs that nothing but TensorFlow's registry of gradients holds, if there are at least so many of its gradients.
+    """Free graphs that nothing but TensorFlow's registry of gradients holds.
 
-    `tf.custom_gradient` registers a gradient function each time it is traced, and TensorFlow never removes it. Each holds
-    the graph it was traced in: 0.5 GB for an exported file, 9 GB for all tests.
+    `tf.custom_gradient` registers a gradient function each time it is traced, and TensorFlow never removes it. Each
+    holds the graph it was traced in: 0.5 GB for an exported file, 9 GB for all tests.
+
+    Args:
+        least: do nothing when fewer gradient functions are registered.
     """
     if "tensorflow" in sys.modules:
         from tensorflow.python.framework import ops
