@@ -19,6 +19,7 @@ import of_exits  # noqa: E402
 import of_runs  # noqa: E402
 import of_selector  # noqa: E402
 import of_steps  # noqa: E402
+import of_subwords  # noqa: E402
 
 from tflite_asr.runtime.artifact import read_artifact  # noqa: E402
 from tflite_asr.runtime.checkpoint import save_checkpoint  # noqa: E402
@@ -29,6 +30,7 @@ VECTORS = {
     "draws": of_draws.draws,
     "selector": lambda: of_selector.selections(read_artifact("commands")),
     "exits": of_exits.exits,
+    "subwords": of_subwords.subwords,
     "parity": of_steps.parity,
     "runs": of_runs.runs,
 }
