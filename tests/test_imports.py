@@ -13,7 +13,7 @@ import tflite_asr
 ROOT = Path(tflite_asr.__file__).parent
 SIGNATURES = Path(signatures.__file__).parent
 TRAINING_LIBRARIES = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "tensorboard"}
-HEAVY = TRAINING_LIBRARIES | {"librosa", "matplotlib", "ai_edge_litert", "jiwer", "soundfile", "scipy", "ray", "sounddevice"}
+HEAVY = TRAINING_LIBRARIES | {"librosa", "matplotlib", "ai_edge_litert", "jiwer", "num2words", "soundfile", "scipy", "ray", "sounddevice"}
 
 
 def modules_of(package):

@@ -131,6 +131,12 @@ def test_errors_are_marked_and_what_was_wrong_comes_first(tmp_path, result):
     ]
 
 
+def test_case_and_punctuation_are_not_marked_where_texts_are_normalized(tmp_path, result):
+    result["pairs"] = [{"reference": "ONE TWO", "before": "one two.", "after": "One, two!"}]
+    plain, normalized = (write_report(tmp_path, result | {"normalized": on}).read_text() for on in (False, True))
+    assert plain.count("<mark title") == 4 and "<mark title" not in normalized
+
+
 def test_every_text_is_escaped(tmp_path, result):
     evil = '<b>"&\'</b>'
     for name in ("model", "checkpoint", "voice", "stopped_because"):

@@ -268,6 +268,11 @@ class ModelConfig:
         return 1 + len(self.subwords.pieces if self.subwords else self.characters)
 
     @property
+    def cased(self) -> bool:
+        """Whether its texts have case and punctuation: error rates then leave them out of account."""
+        return bool(self.subwords or self.decoder)
+
+    @property
     def max_subwords(self) -> int:
         """Most subwords that a decoder puts out for the longest utterance."""
         return int(self.max_seconds * self.decoder.tokens_per_second)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tflite_asr.errors import InputError
+from tflite_asr.text.normalization import normalized
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,13 @@ class ErrorRates:
     utterances: int
 
 
-def error_rates(references: list[str], hypotheses: list[str]) -> ErrorRates:
-    """Error rates of transcripts, compared as they are but for white space.
+def error_rates(references: list[str], hypotheses: list[str], *, normalize: bool = False) -> ErrorRates:
+    """Error rates of transcripts, compared as they are but for white space, or as `text.normalization` spells them.
 
     Args:
         references: [utterances] what was said; none may be empty.
         hypotheses: [utterances] what was recognised; may be empty, then every reference word is deleted.
+        normalize: case, punctuation and the spelling of numbers are no errors.
     """
     import jiwer
 
@@ -41,6 +43,9 @@ def error_rates(references: list[str], hypotheses: list[str]) -> ErrorRates:
             f"reference {references.index('') + 1} of {len(references)} is empty; "
             "an error rate needs words to count against, so leave the utterance out"
         )
+    if normalize:
+        pairs = zip(*map(_normalized_pair, references, hypotheses))
+        references, hypotheses = map(list, pairs)
     words = jiwer.process_words(references, hypotheses)
     return ErrorRates(
         wer=words.wer,
@@ -64,8 +69,8 @@ def relative_reduction(before: float, after: float) -> float:
     return (before - after) / before
 
 
-def aligned_words(reference: str, hypothesis: str) -> list[tuple[str, str, str]]:
-    """Words of an utterance beside each other with the fewest errors.
+def aligned_words(reference: str, hypothesis: str, *, normalize: bool = False) -> list[tuple[str, str, str]]:
+    """Words of an utterance beside each other with the fewest errors, `normalize` as in `error_rates`.
 
     Returns:
         (kind, reference word, hypothesis word) in the order of speaking; kind is "equal", "substitute",
@@ -76,6 +81,8 @@ def aligned_words(reference: str, hypothesis: str) -> list[tuple[str, str, str]]
     reference, hypothesis = _folded(reference), _folded(hypothesis)
     if not reference:
         raise InputError("expected a reference to align with, got an empty one")
+    if normalize:
+        reference, hypothesis = _normalized_pair(reference, hypothesis)
     output = jiwer.process_words([reference], [hypothesis])
     said, heard = output.references[0], output.hypotheses[0]
     aligned = []
@@ -86,6 +93,12 @@ def aligned_words(reference: str, hypothesis: str) -> list[tuple[str, str, str]]
         for index in range(max(len(left), len(right))):
             aligned.append((chunk.type, left[index] if left else "", right[index] if right else ""))
     return aligned
+
+
+def _normalized_pair(reference: str, hypothesis: str) -> tuple[str, str]:
+    """Both normalized, unless the reference is punctuation alone: then they are compared as they are."""
+    words = normalized(reference)
+    return (words, normalized(hypothesis)) if words else (reference, hypothesis)
 
 
 def _folded(text: str) -> str:

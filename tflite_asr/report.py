@@ -141,7 +141,7 @@ def _page(result: dict, plots: list[str]) -> str:
             *plots,
             "</div>",
             *_rounds(result.get("rounds", [])),
-            *_utterances(result["pairs"]),
+            *_utterances(result["pairs"], result.get("normalized", False)),
             '<h2>Settings</h2><table class="settings">',
             *(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in settings.items()),
             "</table></body></html>\n",
@@ -175,9 +175,13 @@ def _rounds(rounds: list[dict]) -> list[str]:
     ]
 
 
-def _utterances(pairs: list[dict]) -> list[str]:
+def _utterances(pairs: list[dict], normalize: bool) -> list[str]:
     """The test utterances, those that were wrong before training first."""
-    ordered = sorted(pairs, key=lambda pair: pair["before"].split() == pair["reference"].split())
+
+    def right(pair: dict) -> bool:
+        return all(kind == "equal" for kind, *_ in aligned_words(pair["reference"], pair["before"], normalize=normalize))
+
+    ordered = sorted(pairs, key=right)
     cells = ("reference", "before", "after")
     left_out = len(pairs) - MAX_ROWS
     return [
@@ -189,7 +193,7 @@ def _utterances(pairs: list[dict]) -> list[str]:
         "</tr></thead><tbody>",
         *(
             f'<tr><td data-label="reference">{_text(pair["reference"])}</td>'
-            + "".join(f'<td data-label="{cell}">{_marked(pair["reference"], pair[cell])}</td>' for cell in cells[1:])
+            + "".join(f'<td data-label="{cell}">{_marked(pair["reference"], pair[cell], normalize)}</td>' for cell in cells[1:])
             + "</tr>"
             for pair in ordered[:MAX_ROWS]
         ),
@@ -198,14 +202,14 @@ def _utterances(pairs: list[dict]) -> list[str]:
     ]
 
 
-def _marked(reference: str, hypothesis: str) -> str:
+def _marked(reference: str, hypothesis: str, normalize: bool) -> str:
     shapes = {
         "equal": "{1}",
         "substitute": '<mark title="instead of {0}">{1}</mark>',
         "delete": "<del>{0}</del>",
         "insert": "<ins>{1}</ins>",
     }
-    words = aligned_words(reference, hypothesis)
+    words = aligned_words(reference, hypothesis, normalize=normalize)
     return " ".join(shapes[kind].format(_text(said), _text(heard)) for kind, said, heard in words)
 
 

@@ -19,6 +19,7 @@ import of_exits  # noqa: E402
 import of_runs  # noqa: E402
 import of_selector  # noqa: E402
 import of_steps  # noqa: E402
+import of_subwords  # noqa: E402
 
 from tflite_asr.runtime.artifact import read_artifact  # noqa: E402
 from tflite_asr.runtime.checkpoint import save_checkpoint  # noqa: E402
@@ -31,6 +32,7 @@ VECTORS = {
     "description": lambda: {"text": with_digest({"format": 2, "name": "voice\u00e9", "groups": [{"bytes": 7}], "rate": 0.1})},
     "selector": lambda: of_selector.selections(read_artifact("commands")),
     "exits": of_exits.exits,
+    "subwords": of_subwords.subwords,
     "parity": of_steps.parity,
     "runs": of_runs.runs,
 }

@@ -61,6 +61,13 @@ def test_evaluate(speech, tiny_tflite, capsys):
     assert result["wer"] == pytest.approx(errors / 12)
 
 
+@pytest.mark.parametrize("option, normalized", [((), False), (("--no-normalize",), False), (("--normalize",), True)])
+def test_evaluate_normalizes_texts_as_it_is_told(speech, tiny_tflite, capsys, monkeypatch, option, normalized):
+    monkeypatch.setattr(Recognizer, "transcribe_frames", lambda self, frames, beam: "One.")
+    result = result_of(capsys, "evaluate", tiny_tflite, "--manifest", speech / "m.jsonl", *option)
+    assert (result["normalized"], result["wer"]) == (normalized, 0.5 if normalized else 1.0)
+
+
 def test_evaluate_keeps_the_rows_and_words_that_it_is_told_to(speech, tiny_tflite, capsys):
     line = ("evaluate", tiny_tflite, "--manifest", speech / "m.jsonl")
     assert result_of(capsys, *line, "--where", "split=test")["utterances"] == 4

@@ -59,7 +59,8 @@ def measure_exits(recognizer: Recognizer, examples: Sequence[Example]) -> Curves
     references = [example.text for example in examples]
 
     def point(policy: str, threshold: float, left: np.ndarray) -> Point:
-        wer = error_rates(references, [texts[row][exit] for row, exit in enumerate(left)]).wer
+        chosen = [texts[row][exit] for row, exit in enumerate(left)]
+        wer = error_rates(references, chosen, normalize=recognizer.normalize).wer
         return Point(policy, threshold, float(np.mean(depths[left])), wer)
 
     points = [point("fixed", exit, np.full(len(texts), exit)) for exit in range(len(depths))]

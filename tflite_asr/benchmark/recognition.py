@@ -50,7 +50,8 @@ def recognise(recognizer: Recognizer, manifest: str, where: str | None) -> Recog
     references = [tokenizer.decode(tokenizer.encode(clip.text)) for clip in clips]
 
     def rates(chosen: Iterable[Candidate]) -> ErrorRates:
-        return error_rates(references, [tokenizer.decode(candidate.tokens) for candidate in chosen])
+        texts = [tokenizer.decode(candidate.tokens) for candidate in chosen]
+        return error_rates(references, texts, normalize=recognizer.normalize)
 
     return Recognised(
         first=rates(candidates[0] for candidates in found),

@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
     parser.add_argument("--any-voice", action="store_true", help="use what was learned for other voices than the owner's too")
     parser.add_argument("--greedy", action="store_true", help="the best label at each step: quicker than beam search")
+    parser.add_argument(
+        "--normalize", action=argparse.BooleanOptionalAction, default=None, help="leave case, punctuation and the spelling of numbers out of account (default: for models whose texts have case)"
+    )
     add_two_pass(parser)
     add_exit(parser)
     add_connect(parser)
@@ -54,6 +57,8 @@ def run(args: argparse.Namespace) -> dict:
     check_least(args, connect=1, threads=1)
     policy = exit_policy(args)
     recognizer = Recognizer.load(args.model, threads=args.threads)
+    if args.normalize is not None:
+        recognizer.normalize = args.normalize
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
         if args.any_voice:
@@ -69,6 +74,7 @@ def run(args: argparse.Namespace) -> dict:
         "checkpoint": args.checkpoint,
         **dataclasses.asdict(result.rates),
         "too_long": len(corpus.too_long),
+        "normalized": recognizer.normalize,
         "owner_utterances": result.owner_utterances,
         **_exits(recognizer, result),
     }

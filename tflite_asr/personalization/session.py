@@ -123,6 +123,7 @@ def run_session(
         "model": str(recognizer.artifact.path),
         "checkpoint": str(checkpoint),
         "voice": voice,
+        "normalized": recognizer.normalize,
         "wer_before": before.rates.wer,
         "wer_after": after.rates.wer,
         "cer_before": before.rates.cer,

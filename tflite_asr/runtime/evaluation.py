@@ -56,4 +56,5 @@ def evaluate(
         heard = [recognizer.transcribe_early(example.frames, policy, beam=beam) for example in shown]
         hypotheses, exits = [text for text, _ in heard], [exit for _, exit in heard]
     owner = sum(recognizer.hears_owner(example.frames) for example in examples)
-    return Evaluation(error_rates(references, hypotheses), references, hypotheses, owner, exits)
+    rates = error_rates(references, hypotheses, normalize=recognizer.normalize)
+    return Evaluation(rates, references, hypotheses, owner, exits)

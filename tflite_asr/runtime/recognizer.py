@@ -47,6 +47,7 @@ class Recognizer:
         self.config = artifact.config
         self.tokenizer = artifact.make_tokenizer()
         self.subwords = decoder_tokenizer(self.config)
+        self.normalize = self.config.cased  # whether error rates compare normalized texts
         self.groups = [group["name"] for group in artifact.groups]
         self.skipped_updates = 0
         self._plans: dict[str, Plan] = {}

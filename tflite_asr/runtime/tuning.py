@@ -31,7 +31,7 @@ def try_rescorings(
 
     def tried(rescoring: Rescoring) -> Tried:
         texts = [recognizer.tokenizer.decode(rescoring.best(candidates).tokens) for candidates in found]
-        return Tried(rescoring, error_rates(references, texts))
+        return Tried(rescoring, error_rates(references, texts, normalize=recognizer.normalize))
 
     return [tried(Rescoring(weight, per_label and weight > 0, nbest)) for weight in WEIGHTS]
 
