@@ -92,7 +92,7 @@ def evaluate(model: SpeechModel, corpus: Corpus, clips: Sequence) -> ErrorRates:
         tokens = decode(tf.constant(samples), tf.constant(counts)).numpy()
         references += [corpus.tokenizer.decode(corpus.tokenizer.encode(clip.text)) for clip in chosen]
         hypotheses += [corpus.tokenizer.decode(row) for row in tokens[: len(chosen)]]
-    return error_rates(references, hypotheses, normalize=config.cased)
+    return error_rates(references, hypotheses, normalize=model.config.cased)
 
 
 def _decoder(model: SpeechModel, batch: int):
