@@ -5,15 +5,16 @@ import tfliteasr.Generator
 import tfliteasr.InputError
 import tfliteasr.audio.readWav
 import tfliteasr.runtime.ModelConfig
-import tfliteasr.text.CharacterTokenizer
+import tfliteasr.text.Tokenizer
+import tfliteasr.text.folded
 
 /** Utterances held in memory as 16-bit samples, checked when they are loaded, and clips of them put together. */
-class Corpus(val utterances: List<Utterance>, val config: ModelConfig, val tokenizer: CharacterTokenizer) {
+class Corpus(val utterances: List<Utterance>, val config: ModelConfig, val tokenizer: Tokenizer) {
     private val rate = config.features.sampleRate
     private val loaded = utterances.associate { it.where to load(it) }
 
     private fun load(utterance: Utterance): ShortArray {
-        val tokens = tokenizer.encode(utterance.text, utterance.where).size
+        val tokens = tokenizer.encode(folded(utterance.text), utterance.where).size
         if (tokens > config.sizes.maxTokens) {
             throw InputError("${utterance.where}: expected at most ${config.sizes.maxTokens} tokens, the transcript has $tokens")
         }

@@ -39,6 +39,7 @@ data class ModelConfig(
     val features: FeatureConfig,
     val prediction: PredictionConfig?,
     val tailFrames: Int, // of silence, added to an utterance before it is recognised: a stream has no look-ahead
+    val cased: Boolean = false, // whether its texts have case and punctuation: error rates then leave them out of account
 ) {
     /** Longest utterance that the fixed sizes hold. */
     val maxSeconds: Double get() = features.samplesOf(sizes.maxFrames).toDouble() / features.sampleRate
@@ -68,6 +69,7 @@ data class ModelConfig(
                 ),
                 if ("prediction" in values) prediction(values.at("prediction")) else null,
                 values.int("tail_frames"),
+                "subwords" in values || "decoder" in values,
             )
         }
 

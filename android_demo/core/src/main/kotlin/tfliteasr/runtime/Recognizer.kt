@@ -3,6 +3,7 @@ package tfliteasr.runtime
 import java.io.File
 import tfliteasr.InputError
 import tfliteasr.fixed
+import tfliteasr.text.folded
 
 // tensors of a checkpoint beside those of the model
 const val OWNER_MEANS = "owner_voice.means"
@@ -23,6 +24,9 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
 
     /** Whose the learned weights are; null: they are used for every voice. */
     var owner: OwnerVoice? = null
+
+    /** Whether error rates compare normalized texts. */
+    var normalize = config.cased
 
     var skippedUpdates = 0
         private set
@@ -53,7 +57,7 @@ class Recognizer(val artifact: Artifact, val model: SignatureModel) : AutoClosea
 
     /** An utterance to train on: its features and its transcript's tokens. */
     fun example(samples: FloatArray, text: String, where: String = ""): Example {
-        val tokens = tokenizer.encode(text, where)
+        val tokens = tokenizer.encode(folded(text), where)
         if (tokens.size > config.sizes.maxTokens) {
             val place = where.ifEmpty { "transcript" }
             throw InputError("$place: expected at most ${config.sizes.maxTokens} tokens, got ${tokens.size}")
