@@ -10,6 +10,7 @@ from tflite_asr.cli.main import main
 from tflite_asr.config import ModelConfig, SubwordConfig, preset
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import read_artifact
+from tflite_asr.runtime.description import with_digest
 
 MIT = {"what": "encoder and decoder weights", "licence": "MIT", "holder": "Moonshine AI", "source": "moonshine-voice 0.0.64"}
 CC = {"what": "head", "licence": "CC-BY-4.0", "holder": "Ann", "source": "a \u2581 file"}
@@ -57,8 +58,13 @@ def licensed(tiny_tflite, tmp_path):
     values = json.loads(tiny_tflite.with_suffix(".json").read_text())
     assert values["licences"] == []
     values["licences"] = values["model"]["licences"] = [MIT, CC]
-    path.with_suffix(".json").write_text(json.dumps(values))
+    describe(path, values)
     return path
+
+
+def describe(path, values):
+    """Write NAME.json with its digest."""
+    path.with_suffix(".json").write_text(with_digest({name: value for name, value in values.items() if name != "digest"}))
 
 
 def test_inspect_tells_them(licensed, tiny_tflite, capsys):
@@ -73,10 +79,9 @@ def test_inspect_tells_them(licensed, tiny_tflite, capsys):
 
 
 def test_older_descriptions_have_none(licensed):
-    path = licensed.with_suffix(".json")
-    values = json.loads(path.read_text())
+    values = json.loads(licensed.with_suffix(".json").read_text())
     del values["licences"], values["model"]["licences"]
-    path.write_text(json.dumps(values))
+    describe(licensed, values)
     assert list(read_artifact(licensed).licences) == [] and read_artifact(licensed).config.licences == ()
 
 

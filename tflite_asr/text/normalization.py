@@ -7,7 +7,11 @@ from collections.abc import Callable
 
 NUMBER = "[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+"
 MOST_DIGITS = 12  # of a number; a longer one is read digit by digit
-MONEY = {"$": ("dollar", "dollars", "cent", "cents"), "\u20ac": ("euro", "euros", "cent", "cents"), "\u00a3": ("pound", "pounds", "penny", "pence")}  # fmt: skip
+MONEY = {
+    "$": ("dollar", "dollars", "cent", "cents"),
+    "\u20ac": ("euro", "euros", "cent", "cents"),
+    "\u00a3": ("pound", "pounds", "penny", "pence"),
+}
 SCALE = "hundred|thousand|million|billion|trillion"
 BELOW_HUNDRED = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"

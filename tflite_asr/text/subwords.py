@@ -1,4 +1,5 @@
-"""Text to subword ids and back by byte-pair encoding, as sentencepiece does it (Kudo and Richardson 2018, arXiv 1808.06226)."""
+"""Text to subword ids and back by byte-pair encoding, as sentencepiece does it (Kudo and Richardson 2018, arXiv
+1808.06226)."""
 
 import functools
 import heapq
@@ -50,9 +51,13 @@ class SubwordTokenizer:
             raise InputError(f"tokenizer: expected each piece once, {repeated!r} came more than once")
         missing = [piece for piece in BYTES if piece not in self._ids]
         if 0 < len(missing) < len(BYTES):
-            raise InputError(f"tokenizer: expected all of the byte pieces {BYTES[0]} to {BYTES[-1]} or none, {missing[0]} is missing")
+            raise InputError(
+                f"tokenizer: expected all of the byte pieces {BYTES[0]} to {BYTES[-1]} or none, {missing[0]} is missing"
+            )
         if self.offset not in (0, 1):
-            raise InputError(f"tokenizer: expected the first piece to have the id 0, or 1 behind a blank, got {self.offset!r}")
+            raise InputError(
+                f"tokenizer: expected the first piece to have the id 0, or 1 behind a blank, got {self.offset!r}"
+            )
 
     @property
     def vocabulary_size(self) -> int:

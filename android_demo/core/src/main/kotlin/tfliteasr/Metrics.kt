@@ -1,5 +1,7 @@
 package tfliteasr
 
+import tfliteasr.text.normalized
+
 /**
  * Errors pooled over utterances: all errors by all reference words, not the mean of the utterances' rates.
  *
@@ -8,23 +10,28 @@ package tfliteasr
  */
 data class ErrorRates(val wer: Double, val cer: Double, val wordErrors: Int, val words: Int, val utterances: Int)
 
-/** Error rates of transcripts, compared as they are but for white space. */
-fun errorRates(references: List<String>, hypotheses: List<String>): ErrorRates {
+/**
+ * Error rates of transcripts, compared as they are but for white space, or as [normalized] spells them.
+ *
+ * @param normalize case, punctuation and the spelling of numbers are no errors.
+ */
+fun errorRates(references: List<String>, hypotheses: List<String>, normalize: Boolean = false): ErrorRates {
     if (references.size != hypotheses.size) {
         throw InputError(
             "expected one hypothesis for each reference, got ${references.size} references and ${hypotheses.size} hypotheses",
         )
     }
     if (references.isEmpty()) throw InputError("expected at least one reference to count errors against, got none")
-    val said = references.map(::words)
-    val heard = hypotheses.map(::words)
-    val empty = said.indexOfFirst { it.isEmpty() }
+    val empty = references.indexOfFirst { words(it).isEmpty() }
     if (empty >= 0) {
         throw InputError(
             "reference ${empty + 1} of ${references.size} is empty; " +
                 "an error rate needs words to count against, so leave the utterance out",
         )
     }
+    val pairs = references.zip(hypotheses) { left, right -> if (normalize) normalizedPair(left, right) else left to right }
+    val said = pairs.map { words(it.first) }
+    val heard = pairs.map { words(it.second) }
     val wordErrors = said.zip(heard).sumOf { (left, right) -> editDistance(left, right) }
     val wordCount = said.sumOf { it.size }
     val saidText = said.map { it.joinToString(" ").toList() }
@@ -56,6 +63,12 @@ fun <T> editDistance(left: List<T>, right: List<T>): Int {
         row = next
     }
     return row[right.size]
+}
+
+/** Both normalized, unless the reference is punctuation alone: then they are compared as they are. */
+private fun normalizedPair(reference: String, hypothesis: String): Pair<String, String> {
+    val words = normalized(reference)
+    return if (words.isEmpty()) reference to hypothesis else words to normalized(hypothesis)
 }
 
 private fun words(text: String): List<String> = text.split(Regex("\\s+")).filter { it.isNotEmpty() }

@@ -20,6 +20,13 @@ class MetricsTest {
     }
 
     @Test
+    fun `case, punctuation and the spelling of numbers are no errors of normalized texts`() {
+        val rates = errorRates(listOf("IT'S THE TWENTY FIRST", "ONE TWO", "?"), listOf("It's the 21st.", "1, three", "?"), true)
+        assertEquals(1, rates.wordErrors)
+        assertEquals(7, rates.words)
+    }
+
+    @Test
     fun `a distance is the least number of edits`() {
         assertEquals(3, editDistance("kitten".toList(), "sitting".toList()))
         assertEquals(4, editDistance("".toList(), "four".toList()))

@@ -4,10 +4,12 @@ import java.io.File
 import java.util.zip.CRC32
 import tfliteasr.Generator
 import tfliteasr.InputError
+import tfliteasr.text.folded
 
 /** Utterances that are heard as one, the gaps between them silent; one gap fewer than there are parts. */
 class Clip(val parts: List<Utterance>, val gapsSeconds: List<Double> = emptyList()) {
-    val text: String get() = parts.joinToString(" ") { it.text }
+    /** What is said, its runs of white space folded to one space. */
+    val text: String get() = folded(parts.joinToString(" ") { it.text })
     val where: String get() = parts.joinToString { it.where }
 }
 

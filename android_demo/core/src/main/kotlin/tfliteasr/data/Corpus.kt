@@ -6,14 +6,15 @@ import tfliteasr.Generator
 import tfliteasr.InputError
 import tfliteasr.audio.readWav
 import tfliteasr.runtime.ModelConfig
-import tfliteasr.text.CharacterTokenizer
+import tfliteasr.text.Tokenizer
+import tfliteasr.text.folded
 
 /**
  * Utterances held in memory as 16-bit samples, checked when they are loaded, and clips of them put together.
  *
  * @param all what to load; recordings too short to hold a word are left out of [utterances], and [notices] name them.
  */
-class Corpus(all: List<Utterance>, val config: ModelConfig, val tokenizer: CharacterTokenizer) {
+class Corpus(all: List<Utterance>, val config: ModelConfig, val tokenizer: Tokenizer) {
     private val rate = config.features.sampleRate
     private val told = LinkedHashSet<String>()
     private val loaded = all.mapNotNull { utterance -> load(utterance)?.let { utterance.where to it } }.toMap()
@@ -32,7 +33,7 @@ class Corpus(all: List<Utterance>, val config: ModelConfig, val tokenizer: Chara
     }
 
     private fun load(utterance: Utterance): ShortArray? {
-        val tokens = tokenizer.encode(utterance.text, utterance.where).size
+        val tokens = tokenizer.encode(folded(utterance.text), utterance.where).size
         if (tokens > config.sizes.maxTokens) {
             throw InputError("${utterance.where}: expected at most ${config.sizes.maxTokens} tokens, the transcript has $tokens")
         }

@@ -6,7 +6,8 @@ import java.security.MessageDigest
 import tfliteasr.InputError
 import tfliteasr.JsonObject
 import tfliteasr.readText
-import tfliteasr.text.CharacterTokenizer
+import tfliteasr.text.Tokenizer
+import tfliteasr.text.tokenizerFromJson
 
 /** A layer group, in the order of the input `group_rates`. */
 data class LayerGroup(val name: String, val parameters: Long, val bytes: Long, val activationBytes: Long)
@@ -34,7 +35,7 @@ class Artifact(
     val name: String,
     val tfliteSha256: String,
     val config: ModelConfig,
-    val tokenizer: CharacterTokenizer,
+    val tokenizer: Tokenizer,
     val groups: List<LayerGroup>,
     val parameters: List<Parameter>,
     val state: List<TensorSpec>, // the tensors of get_weights and set_weights
@@ -119,7 +120,7 @@ class Artifact(
                 name = values.string("name"),
                 tfliteSha256 = values.string("tflite_sha256"),
                 config = ModelConfig.fromJson(values.at("model")),
-                tokenizer = CharacterTokenizer.fromJson(values.at("tokenizer")),
+                tokenizer = tokenizerFromJson(values.at("tokenizer")),
                 groups = values.list("groups").map {
                     LayerGroup(it.string("name"), it.long("parameters"), it.long("bytes"), it.long("activation_bytes"))
                 },

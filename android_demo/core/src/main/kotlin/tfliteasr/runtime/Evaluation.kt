@@ -29,5 +29,6 @@ fun evaluate(recognizer: Recognizer, examples: List<Example>, beam: Boolean = fa
     val early = policy?.let { examples.map { example -> recognizer.transcribeEarly(example.frames, it, beam) } }
     val hypotheses = early?.map { it.text } ?: examples.map { recognizer.transcribeFrames(it.frames, beam) }
     val owner = examples.count { recognizer.hearsOwner(it.frames) }
-    return Evaluation(errorRates(references, hypotheses), references, hypotheses, owner, early?.map { it.exit })
+    val rates = errorRates(references, hypotheses, recognizer.normalize)
+    return Evaluation(rates, references, hypotheses, owner, early?.map { it.exit })
 }

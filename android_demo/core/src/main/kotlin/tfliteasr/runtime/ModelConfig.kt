@@ -54,6 +54,7 @@ data class ModelConfig(
     val prediction: PredictionConfig?,
     val tailFrames: Int, // of silence, added to an utterance before it is recognised: a stream has no look-ahead
     val framesPerStep: Int = 1, // feature frames in one step of the encoder's output
+    val cased: Boolean = false, // whether its texts have case and punctuation: error rates then leave them out of account
 ) {
     /** Longest utterance that the fixed sizes hold. */
     val maxSeconds: Double get() = features.samplesOf(sizes.maxFrames).toDouble() / features.sampleRate
@@ -87,12 +88,16 @@ data class ModelConfig(
                     features.double("mean"),
                     features.double("deviation"),
                 ),
-                values.string("characters").length + 1,
+                vocabularySize(values),
                 if ("prediction" in values) prediction(values.at("prediction")) else null,
                 values.int("tail_frames"),
                 framesPerStep(values.at("encoder")),
+                "subwords" in values || "decoder" in values,
             )
         }
+
+        private fun vocabularySize(values: JsonObject): Int =
+            1 + (if ("subwords" in values) values.at("subwords").strings("pieces").size else values.string("characters").length)
 
         private fun framesPerStep(values: JsonObject): Int =
             values.int("stack_frames") * (if ("reduction" in values) values.int("reduction") else 1)

@@ -6,6 +6,7 @@ import tfliteasr.audio.checkNotSilent
 import tfliteasr.audio.checkSamples
 import tfliteasr.data.checkAlignable
 import tfliteasr.fixed
+import tfliteasr.text.folded
 
 // tensors of a checkpoint beside those of the model
 const val OWNER_MEANS = "owner_voice.means"
@@ -34,6 +35,9 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
 
     /** Whose the learned weights are; null: they are used for every voice. */
     var owner: OwnerVoice? = null
+
+    /** Whether error rates compare normalized texts. */
+    var normalize = config.cased
 
     var skippedUpdates = 0
         private set
@@ -66,7 +70,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     fun example(samples: FloatArray, text: String, where: String = ""): Example {
         checkSamples(samples, where.ifEmpty { "samples" })
         checkNotSilent(samples, where.ifEmpty { "samples" })
-        val tokens = tokenizer.encode(text, where)
+        val tokens = tokenizer.encode(folded(text), where)
         if (tokens.size > config.sizes.maxTokens) {
             val place = where.ifEmpty { "transcript" }
             throw InputError("$place: expected at most ${config.sizes.maxTokens} tokens, got ${tokens.size}")

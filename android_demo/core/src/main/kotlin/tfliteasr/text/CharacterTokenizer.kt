@@ -9,7 +9,7 @@ import tfliteasr.JsonObject
  *
  * Token 0 is the blank of the transducer, and the padding of a batch; [characters], the space included, follow from 1.
  */
-class CharacterTokenizer(val characters: String) {
+class CharacterTokenizer(val characters: String) : Tokenizer {
     init {
         if (characters.isEmpty()) throw InputError("tokenizer: expected at least one character, got none")
         val repeated = characters.toSet().filter { c -> characters.count { it == c } > 1 }
@@ -22,15 +22,10 @@ class CharacterTokenizer(val characters: String) {
         }
     }
 
-    /** How many token ids there are, the blank included. */
-    val vocabularySize: Int get() = characters.length + 1
+    override val vocabularySize: Int get() = characters.length + 1
 
-    /**
-     * Token ids of a text, upper-cased and with its runs of white space folded to one space.
-     *
-     * @param where what an error names as the place of the text, such as `train.jsonl:12`.
-     */
-    fun encode(text: String, where: String = ""): IntArray {
+    /** Token ids of a text, upper-cased and with its runs of white space folded to one space. */
+    override fun encode(text: String, where: String): IntArray {
         val place = if (where.isEmpty()) "" else "$where: "
         val normalized = normalized(text)
         if (normalized.isEmpty()) throw InputError("${place}expected a text, got an empty one; leave the utterance out")
@@ -44,7 +39,7 @@ class CharacterTokenizer(val characters: String) {
     }
 
     /** The text of token ids; blanks and padding (0) are left out, the ends stripped. */
-    fun decode(ids: Iterable<Int>): String {
+    override fun decode(ids: Iterable<Int>): String {
         val outside = ids.filter { it !in 0 until vocabularySize }.toSortedSet()
         if (outside.isNotEmpty()) {
             throw InputError(
@@ -64,8 +59,7 @@ class CharacterTokenizer(val characters: String) {
             return CharacterTokenizer(value.string("characters"))
         }
 
-        private fun normalized(text: String) =
-            text.uppercase(Locale.ROOT).split(Regex("\\s+")).filter { it.isNotEmpty() }.joinToString(" ")
+        private fun normalized(text: String) = folded(text.uppercase(Locale.ROOT))
 
         private fun quoted(characters: Iterable<Char>) = characters.joinToString { "'$it'" }
     }
