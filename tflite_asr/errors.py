@@ -6,3 +6,12 @@ class InputError(ValueError):
 
     The command line prints the message alone and exits with code 2.
     """
+
+
+class PartlyDoneError(InputError):
+    """Some of several inputs were bad; what was made of the others is the result of the command, which is printed all the
+    same."""
+
+    def __init__(self, message: str, result: dict):
+        super().__init__(message)
+        self.result = result

@@ -1,7 +1,6 @@
 """What a personalisation did, as one HTML file to look at and three plots."""
 
 import base64
-import io
 import math
 from collections.abc import Callable
 from html import escape
@@ -9,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tflite_asr.errors import InputError
+from tflite_asr.figure import as_png, new_figure
 from tflite_asr.files import write_whole
-from tflite_asr.libraries import give_caches
 from tflite_asr.metrics import aligned_words
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def write_report(folder: Path, result: dict) -> Path:
     for name, caption, draw, points in plots:
         files[f"{name}.png"], element = figure_element(caption, draw, points)
         figures.append(element)
-    files["report.html"] = _page(result, figures).encode()
+    files["report.html"] = utf8(_page(result, figures))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -265,10 +264,7 @@ def _line(axes: "Axes", points: list[dict], x: str, y: str, scale: float = 1, **
 
 def _plot(draw: "Callable[[Axes, dict, list], None]", points: list[dict], colours: dict[str, str]) -> bytes:
     """A drawing as PNG, its vertical axis from 0."""
-    give_caches()
-    from matplotlib.figure import Figure  # not pyplot: no display, no global state
-
-    figure = Figure(figsize=(6, 3.8), dpi=150, layout="constrained", facecolor=colours["page"])
+    figure = new_figure(figsize=(6, 3.8), dpi=150, layout="constrained", facecolor=colours["page"])
     axes = figure.add_subplot(facecolor=colours["page"])
     draw(axes, colours, points)
     highest = max((max(line.get_ydata(), default=0) for line in axes.lines), default=0)
@@ -282,9 +278,7 @@ def _plot(draw: "Callable[[Axes, dict, list], None]", points: list[dict], colour
         label.set_color(colours["text"])
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, labelcolor=colours["text"], fontsize="small")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return as_png(figure)
 
 
 def _data_url(png: bytes) -> str:
@@ -293,6 +287,11 @@ def _data_url(png: bytes) -> str:
 
 def _before_after(result: dict, rate: str) -> str:
     return f"{result[f'{rate}_before']:.1%} → {result[f'{rate}_after']:.1%}"
+
+
+def utf8(page: str) -> bytes:
+    """A page as bytes; of file names that are not UTF-8 the other bytes as \\udcXX."""
+    return page.encode("utf-8", "backslashreplace")
 
 
 def _text(value: object) -> str:

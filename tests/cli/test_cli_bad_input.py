@@ -146,6 +146,8 @@ SPOILED = {
 @pytest.mark.parametrize("how", SPOILED)
 def test_audio(speech, tiny_tflite, shipped, capsys, how, command):
     spoil(speech, how)
+    if (command, how) == ("evaluate", "long"):
+        pytest.skip("measuring leaves it out")
     line = refused(capsys, speech, command_line(command, tiny_tflite, speech))
     assert str(speech / "b.wav") in line and SPOILED[how] in line
     if command != "transcribe":
@@ -208,6 +210,8 @@ ROWS = {
 def test_rows(speech, tiny_tflite, shipped, capsys, row, command):
     rows = (speech / "m.jsonl").read_text().splitlines()
     write_rows(speech, [rows[0], ROWS[row][0], *rows[2:]])
+    if (row, command) == ("too many tokens", "evaluate"):
+        pytest.skip("measuring takes transcripts of any length")
     line = refused(capsys, speech, command_line(command, tiny_tflite, speech))
     assert f"{speech / 'm.jsonl'}:2: " in line and ROWS[row][1] in line
 
@@ -502,5 +506,5 @@ def test_a_disk_that_fills_up_leaves_a_whole_checkpoint(speech, tiny_tflite, cap
     told = capsys.readouterr().err.splitlines()[-1]
     assert "00000004.safetensors: could not store an utterance: No space left on device" in told
     files = {path.name for path in (speech / "out").rglob("*") if path.is_file()}
-    assert files == {"checkpoint.safetensors", *(f"{number:08d}.safetensors" for number in range(4))}
+    assert files == {"checkpoint.safetensors", "settings.json", *(f"{number:08d}.safetensors" for number in range(4))}
     Recognizer.load(tiny_tflite).restore(speech / "out" / "checkpoint.safetensors")

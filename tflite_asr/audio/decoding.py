@@ -10,6 +10,8 @@ import numpy as np
 
 from tflite_asr.audio.layout import SLACK_SECONDS, Layout, Stream
 from tflite_asr.errors import InputError
+from tflite_asr.names import for_library
+from tflite_asr.quiet import muted_stderr
 
 BLOCK_FRAMES = 1 << 16
 MOST_SECONDS = 1e6  # eleven days
@@ -19,6 +21,18 @@ PAST_END_SECONDS = 0.1  # that a segment may reach past the end of its file: dur
 SEEKABLE = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "FLAC", "AU", "CAF")  # those in which libsndfile finds a sample exactly
 
 Recording = tuple[np.ndarray, int]  # [frames, channels] float32, samples a second
+
+
+class TooLongError(InputError):
+    """An audio file, or the segment of it, lasts longer than was asked for.
+
+    Attributes:
+        seconds: how long it is, at least: some files tell only when they are decoded to their end.
+    """
+
+    def __init__(self, place: str, max_seconds: float, seconds: float, got: str):
+        super().__init__(f"{place}: expected at most {max_seconds:g} s, got {got}; cut it or leave it out")
+        self.seconds = seconds
 
 
 @dataclass(frozen=True)
@@ -34,12 +48,13 @@ def read_streams(path: Path, layout: Layout, place: str, max_seconds: float | No
     recordings, seconds = [], 0.0
     for stream in layout.streams:
         with _opened(path, layout, stream, place) as file:
-            if max_seconds is not None and _known(file) and seconds + file.frames / file.samplerate > max_seconds:
-                raise _too_long(place, max_seconds, f"{seconds + file.frames / file.samplerate:.2f} s")
+            told = seconds + file.frames / file.samplerate
+            if max_seconds is not None and _known(file) and told > max_seconds:
+                raise TooLongError(place, max_seconds, told, f"{told:.2f} s")
             left = None if max_seconds is None else int((max_seconds - seconds) * file.samplerate)
             channels = _read(file, left)
             if left is not None and len(channels) > left:
-                raise _too_long(place, max_seconds, "more")
+                raise TooLongError(place, max_seconds, seconds + len(channels) / file.samplerate, "more")
             if _known(file) and len(channels) < file.frames - SLACK_SECONDS * file.samplerate or _is_cut_short(file):
                 raise InputError(
                     f"{place}: the file is cut short, only {len(channels) / file.samplerate:.2f} s are there; copy it again"
@@ -57,7 +72,7 @@ def read_segment(
     """A segment of a file; where the format allows it, what is before and behind is not decoded."""
     duration = segment.duration_seconds
     if max_seconds is not None and duration is not None and duration > max_seconds:
-        raise _too_long(place, max_seconds, f"a segment of {duration:.2f} s")
+        raise TooLongError(place, max_seconds, duration, f"a segment of {duration:.2f} s")
     if len(layout.streams) == 1:
         with _opened(path, layout, layout.streams[0], place) as file:
             if file.format in SEEKABLE and file.can_seek and _known(file):
@@ -96,7 +111,8 @@ def _span(segment: Segment, frames: int, rate: int, place: str, max_seconds: flo
     if first >= last:
         raise InputError(f"{place}: expected speech, got a segment without samples; leave it out")
     if max_seconds is not None and last - first > round(max_seconds * rate):
-        raise _too_long(place, max_seconds, f"a segment of {(last - first) / rate:.2f} s")
+        seconds = (last - first) / rate
+        raise TooLongError(place, max_seconds, seconds, f"a segment of {seconds:.2f} s")
     return first, last
 
 
@@ -115,7 +131,7 @@ def _opened(path: Path, layout: Layout, stream: Stream, place: str) -> Iterator:
         def seekable(self) -> bool:
             return False
 
-    source: str | io.BytesIO = str(path)
+    source: str | bytes | io.BytesIO = for_library(path)
     if not layout.as_it_is:
         with open(path, "rb") as file:
             file.seek(stream.start)
@@ -123,7 +139,7 @@ def _opened(path: Path, layout: Layout, stream: Stream, place: str) -> Iterator:
         for position, value in stream.patches:
             content[position : position + len(value)] = value
         source = io.BytesIO(stream.prefix + content)
-    with SoundFile(source) as file:
+    with muted_stderr(), SoundFile(source) as file:  # mpg123 prints what it thinks of an MP3
         lowest, highest = SAMPLE_RATES
         if not lowest <= file.samplerate <= highest or file.channels > MOST_CHANNELS:
             raise InputError(
@@ -162,7 +178,3 @@ def _read(file, most: int | None, exactly: bool = False) -> np.ndarray:
 def _is_cut_short(file) -> bool:
     """Whether libsndfile's log of opening an Ogg file says so; it takes the last whole page for the end."""
     return "Junk after the last page" in file.extra_info
-
-
-def _too_long(place: str, max_seconds: float, got: str) -> InputError:
-    return InputError(f"{place}: expected at most {max_seconds:g} s, got {got}; cut it or leave it out")

@@ -85,7 +85,7 @@ def _tune(path: Path, utterances: Sequence[Utterance]) -> float:
     """Find how much the second pass counts, and write it into the description; lambda."""
     recognizer = Recognizer.load(path)
     with Notices() as notices:
-        corpus = Corpus(utterances, recognizer.config, notices)
+        corpus = Corpus(utterances, recognizer.config, notices, measuring=True)
     clips = fitting_clips(corpus, corpus.utterances, 1, 0, recognizer.config.max_seconds)
     best = best_of(try_rescorings(recognizer, examples_of(recognizer, corpus, clips))).rescoring
     write_description(dataclasses.replace(recognizer.artifact, rescoring=dataclasses.asdict(best)))
@@ -96,7 +96,9 @@ def _measured(path: Path, test: Speech) -> dict:
     """What `benchmark.recognition` prints of it."""
     speech = [test.manifest, *([test.where] if test.where else [])]
     command = python_module("tflite_asr.benchmark.recognition", str(path), *speech)
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | SAFE_PATH)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="backslashreplace", env=os.environ | SAFE_PATH
+    )
     if done.returncode:
         raise InputError(f"{path}: cannot be measured: {(done.stderr.strip().splitlines() or ['no word why'])[-1]}")
     return json.loads(done.stdout)

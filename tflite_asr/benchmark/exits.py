@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.files import write_whole
-from tflite_asr.libraries import give_caches
+from tflite_asr.errors import InputError
+from tflite_asr.figure import as_png, new_figure
+from tflite_asr.files import read_text, write_whole
 from tflite_asr.metrics import error_rates
+from tflite_asr.report import utf8
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.evaluation import evaluate
 from tflite_asr.runtime.exits import confidence, entropy
@@ -80,18 +82,38 @@ def _thresholds(scores: np.ndarray) -> list[float]:
     return [np.nextafter(inner[0], -np.inf), *inner, np.nextafter(inner[-1], np.inf)]
 
 
-def write_exits(folder: Path, curves: Sequence[Curves]) -> dict:
-    """Write exits.json, exits.md and exits.png into a folder, which is made if need be; the names of the last two."""
+def write_exits(folder: Path, curves: Sequence[Curves], *, too_long: int = 0, too_short: int = 0) -> dict:
+    """Write exits.json, exits.md and exits.png into a folder, which is made if need be.
+
+    Returns:
+        what exits.json holds: models; too_long and too_short (recordings that were left out); and where the table and the
+        plot are.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     values = [asdict(curve) for curve in curves]
+    found = {"models": values, "too_long": too_long, "too_short": too_short, **_places(folder)}
     files = {
-        "exits.json": (json.dumps(values, indent=1) + "\n").encode(),
-        "exits.md": _tables(curves).encode(),
+        "exits.json": (json.dumps(found, indent=1) + "\n").encode(),
+        "exits.md": utf8(_tables(curves)),
         "exits.png": _plot(curves),
     }
     for name, content in files.items():
         write_whole(folder / name, content)
-    return {"models": values, "table": str(folder / "exits.md"), "plot": str(folder / "exits.png")}
+    return found
+
+
+def read_exits(folder: Path) -> dict:
+    """What an earlier `write_exits` wrote."""
+    path = folder / "exits.json"
+    text = read_text(path, "what `tflite-asr exits` wrote")
+    try:
+        return {**json.loads(text), **_places(folder)}
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: not what `tflite-asr exits` wrote ({error}); remove it to measure again") from None
+
+
+def _places(folder: Path) -> dict[str, str]:
+    return {"table": str(folder / "exits.md"), "plot": str(folder / "exits.png")}
 
 
 def _tables(curves: Sequence[Curves]) -> str:
@@ -131,13 +153,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _plot(curves: Sequence[Curves]) -> bytes:
     """A panel for each model with early exits; models without are the same marks in all of them."""
-    import io
-
-    give_caches()
-    from matplotlib.figure import Figure
-
     early = [curve for curve in curves if curve.points] or [None]
-    figure = Figure(figsize=(4.2 * len(early), 3.8), dpi=120, layout="constrained")
+    figure = new_figure(figsize=(4.2 * len(early), 3.8), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(early), sharey=True, squeeze=False)[0]
     for axes, curve in zip(panels, early):
         for policy in POLICIES if curve else ():
@@ -150,6 +167,4 @@ def _plot(curves: Sequence[Curves]) -> bytes:
         axes.set(title=curve.model if curve else "", xlabel="mean depth (encoder groups)", ylabel="word error rate (%)")
         if curve:
             axes.legend(frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return as_png(figure)

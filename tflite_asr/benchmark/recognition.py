@@ -32,13 +32,15 @@ class Recognised:
     speech_seconds: float
     added_private_mb: float  # beside what the process held with the speech read
     peak_private_mb: float
+    too_long: int  # recordings longer than the model takes, left out
+    too_short: int  # recordings too short for a word, left out
 
 
 def recognise(recognizer: Recognizer, manifest: str, where: str | None) -> Recognised:
     """Transcribe the speech of a manifest's rows, one utterance after another."""
     config, tokenizer = recognizer.config, recognizer.tokenizer
     with Notices() as notices:
-        corpus = Corpus(read_manifest(manifest, where), config, notices)
+        corpus = Corpus(read_manifest(manifest, where), config, notices, measuring=True)
     clips = fitting_clips(corpus, corpus.utterances, 1, 0, config.max_seconds)
     samples = [corpus.assemble(clip) for clip in clips]
     _, before_mb = process_memory_mb()
@@ -58,6 +60,8 @@ def recognise(recognizer: Recognizer, manifest: str, where: str | None) -> Recog
         speech_seconds=sum(map(len, samples)) / config.features.sample_rate,
         added_private_mb=probe.peak_private_mb - before_mb,
         peak_private_mb=probe.peak_private_mb,
+        too_long=len(corpus.too_long),
+        too_short=len(corpus.too_short),
     )
 
 
@@ -65,7 +69,8 @@ def measure(path: Path, manifest: str, where: str | None) -> dict:
     """Transcribe speech by both passes, on one thread.
 
     Returns:
-        parameters, bytes of the file; utterances, words; first_pass_wer, rescored_wer, rescored_cer;
+        parameters, bytes of the file; utterances, too_long and too_short (left out), words; first_pass_wer, rescored_wer,
+        rescored_cer;
         seconds_per_second: for a second of speech; peak_private_mb, added_private_mb: see `Recognised`.
     """
     recognizer = Recognizer.load(path, threads=1)
@@ -74,6 +79,8 @@ def measure(path: Path, manifest: str, where: str | None) -> dict:
         "parameters": sum(group["parameters"] for group in recognizer.artifact.groups),
         "bytes": recognizer.artifact.bytes,
         "utterances": found.first.utterances,
+        "too_long": found.too_long,
+        "too_short": found.too_short,
         "words": found.first.words,
         "first_pass_wer": found.first.wer,
         "rescored_wer": found.rescored.wer,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tflite_asr.benchmark.split import compare
 from tflite_asr.config import ModelConfig
+from tflite_asr.figure import as_png, check_drawing, new_figure
 from tflite_asr.files import write_whole
-from tflite_asr.libraries import give_caches
 
 DEPTHS = (2, 4, 8, 16, 24)
 COLUMNS = ("layers", "parts", "whole_added_mb", "split_added_mb", "whole_seconds", "split_seconds")
@@ -32,6 +32,7 @@ def sweep(
         folder: for the files, made if need be; the exported models are removed again.
         progress: is told of every model that was measured, in one line.
     """
+    check_drawing()
     folder.mkdir(parents=True, exist_ok=True)
 
     def row(layers: int, parts: int | None) -> dict:
@@ -72,14 +73,8 @@ def _table(rows: Sequence[dict]) -> str:
 
 
 def _plot(path: Path, by_parts: Sequence[dict], by_layers: Sequence[dict]) -> Path:
-    give_caches()
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    from matplotlib.ticker import MaxNLocator
-
-    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4))
+    figure = new_figure(figsize=(13, 4), dpi=120, layout="tight")
+    axes = figure.subplots(1, 3)
     for place, rows, x, what, unit in (
         (0, by_parts, "parts", "added_mb", "memory that training adds, MB"),
         (1, by_parts, "parts", "seconds", "seconds a step"),
@@ -88,9 +83,7 @@ def _plot(path: Path, by_parts: Sequence[dict], by_layers: Sequence[dict]) -> Pa
         for plan in ("whole", "split"):
             axes[place].plot([row[x] for row in rows], [row[f"{plan}_{what}"] for row in rows], "o-", label=plan)
         axes[place].set(xlabel=x, ylabel=unit, ylim=(0, None))
-        axes[place].xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[place].xaxis.get_major_locator().set_params(integer=True)
         axes[place].legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    write_whole(path, as_png(figure))
     return path

@@ -159,9 +159,9 @@ def limited(utterances: Sequence[Utterance], limit: int | None, seed: int) -> li
 
 
 def load_clips(
-    utterances: Sequence[Utterance], config: ModelConfig, connect_up_to: int, seed: int
+    utterances: Sequence[Utterance], config: ModelConfig, connect_up_to: int, seed: int, *, measuring: bool = True
 ) -> tuple[Corpus, list[Clip]]:
-    """The audio of the utterances and clips of up to `connect_up_to` of them; notices go to standard error."""
+    """The audio of the utterances, see `Corpus`, and clips of up to `connect_up_to` of them; notices go to standard error."""
     with Notices() as notices:
-        corpus = Corpus(utterances, config, notices)
+        corpus = Corpus(utterances, config, notices, measuring=measuring)
     return corpus, fitting_clips(corpus, corpus.utterances, connect_up_to, seed, config.max_seconds)

@@ -11,12 +11,15 @@ extra `train`.
 """
 
 import argparse
+import json
 import re
+import sys
 from pathlib import Path
 
 from tflite_asr.errors import InputError
 from tflite_asr.quantization import MODES
 
+TABLE = "compare.json"
 SUMMARY = "export, tune and measure two-pass models side by side"
 
 
@@ -31,13 +34,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    from tflite_asr.names import check_utf8
+
+    check_utf8(args.out)
     runs = [_parsed(text) for text in args.runs]
     if len({name for name, _, _ in runs}) < len(runs):
         raise InputError(f"expected each name once, got {', '.join(name for name, _, _ in runs)}")
     from tflite_asr.benchmark.compressed import Run, Speech, compare
+    from tflite_asr.files import read_text, write_whole
+    from tflite_asr.models.storage import read_model
+    from tflite_asr.out_folder import check_settings, check_writable, note_settings, speech_of, weights_of
 
     development, test = Speech(args.development, args.development_where), Speech(args.test, args.test_where)
-    return {"rows": compare([Run(*each) for each in runs], development, test, Path(args.out), keras=args.keras)}
+    folder = Path(args.out)
+    settings = {
+        "the runs": [[name, mode, weights_of(read_model(path)[1])] for name, path, mode in runs],
+        "the speech of --development": speech_of(development.utterances()),
+        "the speech of --test": speech_of(test.utterances()),
+        "--keras": args.keras,
+    }
+    if check_settings(folder, settings, [TABLE]):
+        print(f"{folder}: compared already", file=sys.stderr)
+        return json.loads(read_text(folder / TABLE, "what `tflite-asr compare` wrote"))
+    check_writable(folder)
+    note_settings(folder, settings)
+    result = {"rows": compare([Run(*each) for each in runs], development, test, folder, keras=args.keras)}
+    write_whole(folder / TABLE, (json.dumps(result, indent=1) + "\n").encode())
+    return result
 
 
 def _parsed(text: str) -> tuple[str, Path, str]:

@@ -49,11 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices
     from tflite_asr.cli.arguments import check_least, read_manifests
-    from tflite_asr.cli.train import check_resumes, training_errors
+    from tflite_asr.cli.train import RESULTS, check_resumes, finished_row, training_errors
     from tflite_asr.config import preset
+    from tflite_asr.data.alignment import alignable, report_left_out
     from tflite_asr.data.corpus import Corpus
+    from tflite_asr.names import check_utf8
+    from tflite_asr.out_folder import check_settings, check_writable, note_settings
     from tflite_asr.runtime.memory import keep_freed_memory
 
+    check_utf8(args.out)
     check_least(args, connect=1, plain_epochs=0, steps=1, batch=1, beta=0, ctc_weight=0)
     if not 0 <= args.alpha <= 1:
         raise InputError(f"--alpha: expected 0 to 1, got {args.alpha}")
@@ -79,7 +83,23 @@ def run(args: argparse.Namespace) -> dict:
     development = read_manifests(args.development, args.development_where)
     with Notices() as notices:
         corpus = Corpus(training, student, notices)
-        held_out = Corpus(development, student, notices) if development else None
+        loaded = corpus.utterances
+        corpus.utterances, left_out = alignable(corpus, loaded, tail=False)
+        held_out = Corpus(development, student, notices, measuring=True) if development else None
+    report_left_out(left_out, len(loaded))
+    initial = initial_weights(args.initial, student) if args.initial is not None else None
+    settings = _settings(args, student, teacher, corpus, held_out, initial)
+    rows = []
+    for stage, stage_epochs in zip(stages, epochs):
+        of = settings | {"--epochs": stage_epochs}
+        same = check_settings(stage_folder(folder, stage), of, RESULTS)
+        rows.append(finished_row(stage_folder(folder, stage)) if same else None)
+    if all(rows):
+        final = stage_folder(folder, stages[-1])
+        return {"model": str(final), "utterances": len(corpus.utterances), **rows[-1], "already_trained": True}
+    for stage, stage_epochs in zip(stages, epochs):
+        check_writable(stage_folder(folder, stage))
+        note_settings(stage_folder(folder, stage), settings | {"--epochs": stage_epochs})
     keep_freed_memory()
     with training_errors(folder):
         final = stage_folder(folder, stages[-1])
@@ -100,9 +120,24 @@ def run(args: argparse.Namespace) -> dict:
             batch=args.batch,
             steps_per_epoch=args.steps,
             seed=args.seed,
-            initial=initial_weights(args.initial, student) if args.initial is not None else None,
+            initial=initial,
         )
-    return {"model": str(final), "utterances": len(training), **last}
+    return {"model": str(final), "utterances": len(corpus.utterances), **last}
+
+
+def _settings(args: argparse.Namespace, student, teacher, corpus, held_out, initial: dict | None) -> dict:
+    """What a stage has to have in common with the one that it goes on with, beside its epochs."""
+    from tflite_asr.out_folder import speech_of, weights_of
+
+    named = ("plain_epochs", "steps", "batch", "connect", "alpha", "beta", "ctc_weight", "seed")
+    return {
+        "the model": student.to_json(),
+        "--teacher": weights_of({name: weight.numpy() for name, weight in teacher.named_weights().items()}),
+        "--initial": weights_of(initial) if initial else None,
+        "the speech of --manifest and --where": speech_of(corpus.utterances),
+        "the speech of --development": speech_of(held_out.utterances) if held_out else None,
+        **{f"--{name.replace('_', '-')}": getattr(args, name) for name in named},
+    }
 
 
 def _numbers(option: str, given: str) -> list[int]:

@@ -18,8 +18,10 @@ from typing import Any
 
 from tflite_asr import __version__
 from tflite_asr.cli.interruption import Interruption
-from tflite_asr.errors import InputError
+from tflite_asr.cli.streams import prepare_streams
+from tflite_asr.errors import InputError, PartlyDoneError
 from tflite_asr.files import only_writer
+from tflite_asr.quiet import show_everything
 from tflite_asr.runtime.notices import LEVEL, QuietImport
 
 COMMANDS = (
@@ -86,7 +88,9 @@ def build_parser() -> argparse.ArgumentParser:
             "--json", action="store_true", help="print the result as one JSON object on standard output"
         )
         command.add_argument(
-            "--verbose", action="store_true", help="show what TensorFlow and the TFLite runtime log on standard error"
+            "--verbose",
+            action="store_true",
+            help="show what TensorFlow, the TFLite runtime and decoders of audio print on standard error",
         )
         command.set_defaults(module=module)
     return parser
@@ -95,19 +99,27 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when it was stopped by Ctrl-C or
     SIGTERM."""
+    prepare_streams()
     program = "tflite-asr"
     logged = logging.root.manager.disable
     with Interruption() as interruption:
         try:
             args = build_parser().parse_args(argv)
             program = f"tflite-asr {args.command}"
-            if not args.verbose:
+            if args.verbose:
+                show_everything()
+            else:
                 _mute_libraries()
             _check_seed(args)
+            problem, code = "", 0
             with _out(args):
-                result = args.module.run(args)
+                try:
+                    result = args.module.run(args)
+                except PartlyDoneError as error:
+                    result, problem, code = error.result, str(error), 2
             _print(args, result)
-            return 0
+            if not problem:
+                return code
         except BaseException as error:
             # libraries make exceptions of their own of an interruption: whatever ends the run after it is that
             if interruption.came or isinstance(error, KeyboardInterrupt):
@@ -133,6 +145,8 @@ def _problem(error: BaseException) -> str:
     """Bad input, or what the system refused, in one line; anything else is raised again."""
     if isinstance(error, InputError):
         return str(error)
+    if isinstance(error, UnicodeEncodeError):  # a library that takes file names in UTF-8 only
+        return f"expected names in UTF-8, a library cannot use {error.object!r}; rename it"
     if isinstance(error, OSError):
         return _told(error)
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in TRAIN_PACKAGES:

@@ -181,7 +181,7 @@ def run(args: argparse.Namespace) -> dict:
         recognizer.restore(args.checkpoint)
     with Notices() as notices:
         adapt_corpus = Corpus(adapt, recognizer.config, notices)
-        test_corpus = Corpus(test, recognizer.config, notices)
+        test_corpus = Corpus(test, recognizer.config, notices, measuring=True)
     return run_session(
         recognizer,
         (adapt_corpus, adapt_corpus.utterances),

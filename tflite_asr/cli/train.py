@@ -34,12 +34,14 @@ from tflite_asr.cli.arguments import add_connect, add_seed
 from tflite_asr.config import EXIT_WEIGHTINGS, PRESETS
 
 if TYPE_CHECKING:
+    from tflite_asr.data.corpus import Corpus
     from tflite_asr.config import ModelConfig
     from tflite_asr.models.speech import SpeechModel
     from tflite_asr.training.objective import Objective
     from tflite_asr.training.workers import Workers
 
 SUMMARY = "train a base model"
+RESULTS = ("history.jsonl", "resume", "weights.safetensors")  # what tells that a training was begun in a folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,11 +84,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices
     from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
+    from tflite_asr.data.alignment import alignable, report_left_out
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
     from tflite_asr.files import only_writer
+    from tflite_asr.names import check_utf8
+    from tflite_asr.out_folder import check_settings, check_writable, note_settings
     from tflite_asr.runtime.memory import keep_freed_memory
 
+    check_utf8(args.out)
     check_least(args, layers=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0)
     check_learning_rate(args)
     if args.development_where and not args.development:
@@ -109,20 +115,26 @@ def run(args: argparse.Namespace) -> dict:
         development = keep_vocabulary(development, args.words) if development else []
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
-        held_out = Corpus(development, config, notices) if development else None
-    from tflite_asr.training.fit import fit
+        loaded = corpus.utterances
+        corpus.utterances, left_out = alignable(corpus, loaded, tail=False)
+        held_out = Corpus(development, config, notices, measuring=True) if development else None
+    report_left_out(left_out, len(loaded))
     from tflite_asr.training.initial import initial_weights
+
+    initial = initial_weights(args.initial, config, whole=args.quantize_aware) if args.initial is not None else {}
+    settings = _settings(args, config, corpus, held_out, initial)
+    if check_settings(folder, settings, RESULTS) and (row := finished_row(folder)):
+        return {"model": args.out, "utterances": len(corpus.utterances), **row, "already_trained": True}
+    from tflite_asr.training.fit import fit
     from tflite_asr.training.voices import write_voices
 
-    initial = {}
-    if args.initial is not None:
-        initial = initial_weights(args.initial, config, whole=args.quantize_aware)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder)
     keep_freed_memory()
     # without --distribute the command line holds the folder already
     held = only_writer(folder) if workers is not None and workers.chief else contextlib.nullcontext()
     with held, training_errors(folder):
         if workers is None or workers.chief:
+            note_settings(folder, settings)
             write_voices(folder, corpus, args.seed)
         last = fit(
             config,
@@ -142,7 +154,41 @@ def run(args: argparse.Namespace) -> dict:
             objective_of=_objective(args),
             workers=workers,
         )
-    return {"model": args.out, "utterances": len(training), **last}
+    return {"model": args.out, "utterances": len(corpus.utterances), **last}
+
+
+def _settings(
+    args: argparse.Namespace, config: "ModelConfig", corpus: "Corpus", held_out: "Corpus | None", initial: dict
+) -> dict:
+    """What a run has to have in common with the one that it goes on with."""
+    from tflite_asr.out_folder import speech_of, weights_of
+
+    named = ("connect", "epochs", "plain_epochs", "steps", "batch", "learning_rate", "ctc_weight", "freeze", "quantize_aware", "seed")
+    return {
+        "the model": config.to_json(),
+        "the speech of --manifest, --where and --words": speech_of(corpus.utterances),
+        "the speech of --development": speech_of(held_out.utterances) if held_out else None,
+        "--initial": weights_of(initial) if initial else None,
+        **{f"--{name.replace('_', '-')}": getattr(args, name) for name in named},
+    }
+
+
+def finished_row(folder: Path) -> dict | None:
+    """The last row of the history of a training that came to its end, or None."""
+    import json
+
+    from tflite_asr.errors import InputError
+    from tflite_asr.files import read_text
+
+    path = folder / "history.jsonl"
+    if not path.exists():
+        return None
+    text = read_text(path, "the history of a training")
+    try:
+        rows = [json.loads(line) for line in text.splitlines()]
+        return rows[-1] if rows and rows[-1]["epoch"] == rows[-1]["of"] else None
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path}: not the history of a training ({error}); remove it or give another --out") from None
 
 
 def _workers(args: argparse.Namespace) -> "Workers | None":
@@ -224,4 +270,5 @@ def check_resumes(folder: Path, config: "ModelConfig") -> None:
 
 def describe(result: dict) -> str:
     wer = f", development WER {result['development_wer']:.1%}" if "development_wer" in result else ""
-    return f"{result['model']}: epoch {result['epoch']}, loss {result['loss_per_token']:.3f} a token{wer}"
+    already = "already trained, " if result.get("already_trained") else ""
+    return f"{result['model']}: {already}epoch {result['epoch']}, loss {result['loss_per_token']:.3f} a token{wer}"

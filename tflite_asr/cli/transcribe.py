@@ -6,8 +6,13 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_exit, add_model, add_threads, add_two_pass
+
+if TYPE_CHECKING:
+    from tflite_asr.errors import InputError
+    from tflite_asr.runtime.recognizer import Recognizer
 
 SUMMARY = "write down what is said in audio files"
 
@@ -27,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices, read_audio
     from tflite_asr.cli.arguments import check_least, exit_policy, rescoring_of
-    from tflite_asr.errors import InputError
+    from tflite_asr.errors import InputError, PartlyDoneError
     from tflite_asr.runtime.recognizer import Recognizer
 
     check_least(args, threads=1)
@@ -39,10 +44,14 @@ def run(args: argparse.Namespace) -> dict:
         recognizer.restore(args.checkpoint)
     rescoring = rescoring_of(args, recognizer)
     rate, most = recognizer.config.features.sample_rate, recognizer.config.max_seconds
-    transcripts = []
+    transcripts, failed = [], []
     with Notices() as notices:
         for path in args.audio:
-            frames = recognizer.features(read_audio(Path(path), rate, max_seconds=most, notify=notices))
+            try:
+                frames = recognizer.features(read_audio(Path(path), rate, max_seconds=most, notify=notices))
+            except InputError as error:
+                failed.append({"audio": path, "problem": _with_remedy(error, recognizer)})
+                continue
             if args.stream:
                 streamed = recognizer.stream_two_pass([frames], rescoring) if rescoring else recognizer.stream([frames], exit=args.exit)
                 *_, text = streamed
@@ -55,7 +64,24 @@ def run(args: argparse.Namespace) -> dict:
             else:
                 text = recognizer.transcribe_frames(frames, beam=not args.greedy)
             transcripts.append({"audio": path, "text": text})
+    problems = "; ".join(row["problem"] for row in failed)
+    if failed and not transcripts:
+        raise InputError(problems)
+    if failed:
+        raise PartlyDoneError(
+            f"{problems}; the other {len(transcripts)} of {len(args.audio)} files are transcribed",
+            {"transcripts": transcripts, "failed": failed},
+        )
     return {"transcripts": transcripts}
+
+
+def _with_remedy(error: "InputError", recognizer: "Recognizer") -> str:
+    """What is wrong with a file; of one that is too long, which command hears it whole."""
+    from tflite_asr.audio.decoding import TooLongError
+
+    if not isinstance(error, TooLongError) or "stream" not in recognizer.artifact.signatures:
+        return str(error)
+    return f"{error}; `tflite-asr listen --file` hears it whole"
 
 
 def describe(result: dict) -> str:

@@ -17,6 +17,7 @@ from tflite_asr.audio.reading import Notify
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
 from tflite_asr.libraries import load_librosa
+from tflite_asr.names import for_library
 
 NAME = "simulated-atypical"  # part of every such speaker's name, and the value of the field `simulated`
 TEMPO_PERIOD_SECONDS = 0.35  # tempo changes about as fast as syllables do
@@ -76,7 +77,7 @@ def atypical_rows(
         )
         audio = Path("audio") / f"{number:05d}.flac"
         (folder / "audio").mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / audio, changed, sample_rate, subtype="PCM_16")
+        soundfile.write(for_library(folder / audio), changed, sample_rate, subtype="PCM_16")
         yield {
             **utterance.extra,
             "audio": audio.as_posix(),

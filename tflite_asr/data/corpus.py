@@ -1,11 +1,14 @@
 """Speech held in memory, checked when it is loaded, and clips of it put together."""
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 
+from tflite_asr.audio.decoding import TooLongError
 from tflite_asr.audio.reading import Notify
 from tflite_asr.config import ModelConfig
+from tflite_asr.data.alignment import listed
 from tflite_asr.data.augment import SPEEDS, vary_recording, vary_speed
 from tflite_asr.data.connect import Clip
 from tflite_asr.data.manifest import Utterance
@@ -21,11 +24,27 @@ class Corpus:
             hold a word are left out of `utterances`, with a notice.
         config: of the model.
         notify: told of what was done to the audio.
+        measuring: transcripts may have any length, for nothing is learned from them; recordings longer than the model takes
+            are named and left out.
+
+    Attributes:
+        utterances: those that were loaded.
+        too_long: with `measuring`, the rows that were left out for it, each with its length.
+        too_short: the rows that were left out for it.
     """
 
-    def __init__(self, utterances: Sequence[Utterance], config: ModelConfig, notify: Notify | None = None):
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        config: ModelConfig,
+        notify: Notify | None = None,
+        *,
+        measuring: bool = False,
+    ):
         self.config = config
         self.utterances: list[Utterance] = []
+        self.too_long: list[str] = []
+        self.too_short: list[str] = []
         self.tokenizer = CharacterTokenizer(config.characters)
         rate = config.features.sample_rate
         self._samples: dict[str, np.ndarray] = {}
@@ -33,19 +52,37 @@ class Corpus:
 
         for utterance in tqdm(utterances, desc="reading", unit="file", disable=None, leave=False):
             tokens = self.tokenizer.encode(utterance.text, where=utterance.where)
-            if len(tokens) > config.sizes.max_tokens:
+            if len(tokens) > config.sizes.max_tokens and not measuring:
                 raise InputError(
                     f"{utterance.where}: expected at most {config.sizes.max_tokens} tokens, the transcript has {len(tokens)}"
                 )
-            samples = utterance.read(rate, config.max_seconds, notify)
+            try:
+                samples = utterance.read(rate, config.max_seconds, notify)
+            except TooLongError as error:
+                if not measuring:
+                    raise
+                self.too_long.append(f"{utterance.where} ({error.seconds:.2f} s)")
+                continue
             if is_too_short(samples, config, utterance, notify):
+                self.too_short.append(utterance.where)
                 continue
             self.utterances.append(utterance)
             self._samples[utterance.where] = np.round(samples * 32767).astype(np.int16)
-        if utterances and not self.utterances:
-            raise InputError(
-                f"{utterances[0].where}: expected recordings of {config.min_seconds:g} s or more, all {len(utterances)} are shorter"
-            )
+        self._check_left_out(len(utterances))
+
+    def _check_left_out(self, total: int) -> None:
+        """Name recordings that are too long, on standard error; InputError when all recordings were left out."""
+        least, most = f"{self.config.min_seconds:g} s", f"{self.config.max_seconds:g} s"
+        left_out = [*self.too_long, *self.too_short]
+        if left_out and not self.utterances:
+            if not self.too_long:
+                raise InputError(f"{left_out[0]}: expected recordings of {least} or more, all {total} are shorter")
+            if not self.too_short:
+                raise InputError(f"expected recordings of at most {most}, all {total} are longer: {listed(left_out)}; cut them")
+            raise InputError(f"expected recordings of {least} to {most}, all {total} are longer or shorter: {listed(left_out)}")
+        if self.too_long:
+            rows = listed(self.too_long)
+            print(f"notice: {len(self.too_long)} of {total} recordings left out, longer than {most}: {rows}", file=sys.stderr)
 
     def samples(self, utterance: Utterance) -> np.ndarray:
         """[n] float32 in [-1, 1]."""

@@ -71,7 +71,8 @@ def write_manifest(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
     def write(file: BinaryIO) -> None:
         for row in rows:
-            file.write((json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode())
+            line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+            file.write(line.encode("utf-8", "backslashreplace"))  # other bytes of a name become escapes as JSON has them
 
     try:
         write_whole(path, write)

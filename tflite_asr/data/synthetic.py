@@ -20,6 +20,7 @@ from tflite_asr.data.espeak import RATES_WPM, Espeak
 from tflite_asr.data.foreign import LANGUAGES, accent_of
 from tflite_asr.errors import InputError
 from tflite_asr.libraries import load_librosa
+from tflite_asr.names import for_library
 
 NATIVE_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
 ACCENTS = (*NATIVE_ACCENTS, *(accent_of(language) for language in LANGUAGES))
@@ -161,7 +162,7 @@ def _record(
             random = np.random.default_rng([take_seed, 1])
             samples = make_atypical(samples, sample_rate, draw_atypical(speaker.id, seed), random)
         audio = voice / f"{number:04d}.flac"
-        soundfile.write(folder / audio, samples, sample_rate, subtype="PCM_16")
+        soundfile.write(for_library(folder / audio), samples, sample_rate, subtype="PCM_16")
         yield {
             "audio": audio.as_posix(),
             "text": text,

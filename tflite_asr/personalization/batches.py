@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tflite_asr.data.alignment import alignment_problem, utterance_frames
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.connect import Clip
 from tflite_asr.data.corpus import Corpus
@@ -79,9 +80,12 @@ def with_replay(
 
 
 def _varied(recognizer: Recognizer, corpus: Corpus, clip: Clip, random: np.random.Generator) -> Example:
-    """A clip at another speed, level and noise, if it then still fits the model."""
-    samples = corpus.assemble(clip, random)
-    if len(samples) > recognizer.config.features.samples_of(recognizer.config.sizes.max_frames):  # slowed down
+    """A clip at another speed, level and noise; as it was recorded if it then no longer fits the model, or its text the
+    audio."""
+    samples, config = corpus.assemble(clip, random), recognizer.config
+    too_long = len(samples) > config.features.samples_of(config.sizes.max_frames)  # slowed down
+    frames = utterance_frames(config, len(samples))
+    if too_long or alignment_problem(recognizer.tokenizer.encode(clip.text), frames, config):  # or sped up
         samples = corpus.assemble(clip)
     return recognizer.example(samples, clip.text, clip.where)
 

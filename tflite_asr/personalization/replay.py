@@ -6,6 +6,7 @@ They are features of synthetic speech, so they hold nobody's voice.
 from collections.abc import Sequence
 from pathlib import Path
 
+from tflite_asr.data.alignment import ctc_problem
 from tflite_asr.files import write_whole
 from tflite_asr.personalization.stored import packed, read_stored
 from tflite_asr.runtime.artifact import Artifact
@@ -25,6 +26,7 @@ def write_replay(artifact: Artifact, examples: Sequence[Example]) -> Path:
 
 
 def read_replay(artifact: Artifact) -> list[Example]:
-    """The shipped utterances; none when the artifact has no such file."""
-    path = replay_path(artifact.path)
-    return read_stored(path, artifact, "copy it again or delete it") if path.exists() else []
+    """The shipped utterances that can be aligned; none when the artifact has no such file."""
+    path, config = replay_path(artifact.path), artifact.config
+    stored = read_stored(path, artifact, "copy it again or delete it") if path.exists() else []
+    return [example for example in stored if not ctc_problem(example.tokens, len(example.frames), config)]

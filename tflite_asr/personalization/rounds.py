@@ -226,7 +226,8 @@ class RoundsTrainer:
         text = read_text(path, "the state of rounds")
         try:
             state = json.loads(text)
-            of, self.done, self.readings = state["of"], state["rounds"], state["resources"]
+            of, done, readings = state["of"], state["rounds"], state["resources"]
+            _check_state(done, readings, len(self.recognizer.artifact.exits))
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not the state of rounds ({error}); remove it to begin anew") from None
         if of != self.of:
@@ -234,6 +235,7 @@ class RoundsTrainer:
                 f"{path}: rounds of another model, other utterances or settings; give another --out, or remove it to begin anew"
             )
         self.recognizer.restore(checkpoint)
+        self.done, self.readings = done, readings
         self.recognizer.owner = None  # while training, everything is heard with what is learned
         self.seconds = self.readings[-1]["seconds"] if self.readings else 0.0
 
@@ -245,3 +247,29 @@ class RoundsTrainer:
 def _segment(utterance: Utterance) -> tuple[float | None, ...]:
     """What tells an utterance from others of the same file; nothing where it is the whole file."""
     return () if utterance.offset_seconds is None else (utterance.offset_seconds, utterance.duration_seconds)
+
+
+def _check_state(rounds: list[dict], readings: list[dict], exits: int) -> None:
+    """KeyError, TypeError or ValueError unless these are rows as `RoundsTrainer` writes them."""
+    whole, number = (int,), (int, float)
+    row_fields = {"round": whole, "utterances": whole, "steps": whole, "seconds": number, "ended": (bool,), "stopped_because": (str,)}
+    entry_fields = {"epoch": whole, "step": whole, "seconds": number, "validation_wer": number, "best": (bool,)}
+    _check_rows(readings, {"seconds": number, "available_ram_mb": number})
+    _check_rows(rounds, row_fields | {"history": (list,), "chosen": (dict,)})
+    for row in rounds:
+        _check_rows(row["history"], entry_fields)
+        _check_rows([row["chosen"]], {"plan": (str,), "exit": whole, "trainable_groups": (list, tuple)})
+        if not 0 <= row["chosen"]["exit"] < exits or (row["history"] and type(row["best_wer"]) not in number):
+            raise ValueError("expected an exit of the model and the best WER in each round")
+    if [row["round"] for row in rounds] != list(range(1, len(rounds) + 1)) or not all(row["ended"] for row in rounds[:-1]):
+        raise ValueError("expected the rounds one after the other")
+
+
+def _check_rows(rows: list[dict], fields: dict[str, tuple[type, ...]]) -> None:
+    """KeyError or TypeError unless every row has these fields, of these types."""
+    if not isinstance(rows, list):
+        raise TypeError(f"expected rows, got {type(rows).__name__}")
+    for row in rows:
+        for name, types in fields.items():
+            if type(row[name]) not in types:
+                raise TypeError(f"{name}: expected {types[0].__name__}, got {row[name]!r}")

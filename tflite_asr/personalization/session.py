@@ -3,19 +3,21 @@
 import dataclasses
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tflite_asr.data.alignment import alignable, report_left_out
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.data.time_order import check_time_order
 from tflite_asr.errors import InputError
-from tflite_asr.files import write_whole
+from tflite_asr.figure import check_drawing
+from tflite_asr.files import read_text, write_whole
 from tflite_asr.metrics import relative_reduction
+from tflite_asr.out_folder import SETTINGS, check_settings, check_writable, note_settings, speech_of, weights_of
 from tflite_asr.personalization.replay import read_replay
-from tflite_asr.personalization.rounds import CHECKPOINT, Rounds, RoundsTrainer, arriving
+from tflite_asr.personalization.rounds import CHECKPOINT, STATE, Rounds, RoundsTrainer, arriving
 from tflite_asr.personalization.selector import Candidate
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
@@ -46,7 +48,7 @@ def run_session(
 
     Args:
         recognizer: trained in place.
-        adapt: the speech to learn from and which of its utterances.
+        adapt: the speech to learn from and which of its utterances; those that cannot be aligned are named and left out.
         test: the speech to measure on; joined by `settings.connect` as the training speech is.
         settings: how to train.
         folder: made if need be, once the input is known to be good. From the first epoch on it holds a checkpoint,
@@ -63,6 +65,9 @@ def run_session(
     if unknown:
         raise InputError(f"no such layer group: {', '.join(unknown)}; there are {', '.join(recognizer.groups)}")
     recognizer.plan(settings.plan)  # InputError now if there is none
+    kept, left_out = alignable(*adapt)
+    report_left_out(left_out, len(adapt[1]))
+    adapt = adapt[0], kept
     if pace:
         check_time_order(adapt[1])
     heard_first = arriving(adapt[1], rounds.count, settings.seed)[0] if rounds else adapt[1]
@@ -71,8 +76,17 @@ def run_session(
     clips = fitting_clips(corpus, utterances, settings.connect, settings.seed, recognizer.config.max_seconds)
     examples = examples_of(recognizer, corpus, clips)
     replay = read_replay(recognizer.artifact)
+    resumable = _settings(recognizer, adapt, (corpus, utterances), settings, pace, rounds) if pace or rounds else {}
+    if resumable and check_settings(folder, resumable, ["result.json", STATE, "window"]):
+        if finished := _finished(folder, rounds):
+            return finished
     window = Window(folder / "window", recognizer.artifact, pace.window, pace.window_bytes) if pace else None
-    _check_writable(folder)
+    check_writable(folder)
+    check_drawing()
+    if resumable:
+        note_settings(folder, resumable)
+    else:
+        (folder / SETTINGS).unlink(missing_ok=True)  # of another run, whose results are replaced
     checkpoint = folder / CHECKPOINT
     with MemoryProbe() as probe:
         before = evaluate(recognizer, examples, beam=True, title="before")
@@ -109,7 +123,10 @@ def run_session(
         "skipped_updates": recognizer.skipped_updates,
         "adapt_utterances": len(adapt[1]) - len(held_out),
         "validation_utterances": len(held_out),
+        "left_out_utterances": len(left_out),
         "test_utterances": len(examples),
+        "test_too_long": len(corpus.too_long),
+        "test_too_short": len(corpus.too_short),
         "settings": dataclasses.asdict(settings)
         | (dataclasses.asdict(pace) if pace else {})
         | (rounds.settings() if rounds else {}),
@@ -121,9 +138,47 @@ def run_session(
     }
     if window:
         result["disk_bytes_max"] = window.disk_bytes_max
-    result["report"] = str(write_report(folder, result))
+    result["report"] = str(folder / "report.html")
     write_whole(folder / "result.json", (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+    write_report(folder, result)  # after all that was measured is on the disk
     return result
+
+
+def _settings(
+    recognizer: Recognizer,
+    adapt: tuple[Corpus, Sequence[Utterance]],
+    test: tuple[Corpus, Sequence[Utterance]],
+    settings: Settings,
+    pace: Pace | None,
+    rounds: Rounds | None,
+) -> dict:
+    """What a run that can be gone on with has to have in common with the one that began it."""
+    values = dataclasses.asdict(settings) | {"freeze": settings.group_rates}
+    del values["group_rates"]
+    more = {**(dataclasses.asdict(pace) if pace else {}), **({"rounds": rounds.count} if rounds else {})}
+    return {
+        "the model": recognizer.artifact.tflite_sha256,
+        "the weights to start from (--checkpoint)": weights_of(recognizer.state()),
+        "the speech of --adapt": speech_of(adapt[1]),
+        "the speech of --test": speech_of(test[1]),
+        **{f"--{name.replace('_', '-')}": value for name, value in (values | more).items()},
+    }
+
+
+def _finished(folder: Path, rounds: Rounds | None) -> dict | None:
+    """The result of a run that came to its end, or None."""
+    path = folder / "result.json"
+    if not path.exists():
+        return None
+    text = read_text(path, "the result of a personalisation")
+    try:
+        result = json.loads(text)
+        done = result["finished"] if rounds else True
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path}: not the result of a personalisation ({error}); remove it or give another --out") from None
+    if done:
+        print(f"{folder}: finished already, nothing is trained", file=sys.stderr)
+    return result if done else None
 
 
 def _hear_all(trainer: StreamTrainer, adapt: tuple[Corpus, Sequence[Utterance]]) -> Outcome:
@@ -174,16 +229,6 @@ def _owner(recognizer: Recognizer, adapt: tuple[Corpus, Sequence[Utterance]]) ->
         return None
     corpus, utterances = adapt
     return learn_owner(recognizer.background, [recognizer.features(corpus.samples(u)) for u in utterances])
-
-
-def _check_writable(folder: Path) -> None:
-    """Make the folder; InputError, before any work is done, when nothing can be written into it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"{folder}: expected a folder to write into: {error.strerror}") from None
 
 
 class _Progress:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from tflite_asr.data.alignment import alignment_problem
 from tflite_asr.data.frames import joined, silence, vary_frames, without_tail
 from tflite_asr.personalization.batches import validation_copies
 from tflite_asr.runtime.batch import Example
@@ -46,16 +47,17 @@ class Strings:
     def example(self, parts: Sequence[Example], random: np.random.Generator | None) -> Example:
         """One string; varied by `random`, as it is without."""
         config, features = self.config, self.config.features
+        text = " ".join(part.text for part in parts)
+        tokens = self.tokenizer.encode(text)
         pieces = [without_tail(part.frames, config) for part in parts]
         draw = random or np.random.default_rng(len(parts))
         frames = joined(pieces, draw.integers(*GAP_FRAMES, len(parts) - 1, endpoint=True), features)
         if random and self.augment:
             varied = vary_frames(frames, features, random)
-            frames = varied if len(varied) <= config.sizes.max_frames else frames
+            frames = varied if len(varied) <= config.sizes.max_frames and self._aligned(tokens, len(varied)) else frames
         tail = min(config.tail_frames, config.sizes.max_frames - len(frames))
         frames = np.pad(frames, ((0, tail), (0, 0)), constant_values=silence(features))
-        text = " ".join(part.text for part in parts)
-        return Example(frames, self.tokenizer.encode(text), text, ", ".join(part.where for part in parts))
+        return Example(frames, tokens, text, ", ".join(part.where for part in parts))
 
     def _one_pass(
         self, numbers: Sequence[int], read: Callable[[int], Example], random: np.random.Generator
@@ -75,4 +77,11 @@ class Strings:
     def _fits(self, parts: Sequence[Example]) -> bool:
         sizes = self.config.sizes
         frames = sum(len(part.frames) for part in parts)  # their tails are about as long as the gaps
-        return frames <= ROOM * sizes.max_frames and sum(len(part.tokens) + 1 for part in parts) - 1 <= sizes.max_tokens
+        tokens = self.tokenizer.encode(" ".join(part.text for part in parts))
+        shortest = sum(len(without_tail(part.frames, self.config)) for part in parts) + GAP_FRAMES[0] * (len(parts) - 1)
+        return frames <= ROOM * sizes.max_frames and len(tokens) <= sizes.max_tokens and self._aligned(tokens, shortest)
+
+    def _aligned(self, tokens: np.ndarray, frames: int) -> bool:
+        """Whether a string of so many frames, before its silence is added, has room for the labels."""
+        frames = min(frames + self.config.tail_frames, self.config.sizes.max_frames)
+        return alignment_problem(tokens, frames, self.config) is None

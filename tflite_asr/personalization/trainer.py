@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tflite_asr.data.alignment import alignable, report_left_out
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
@@ -42,11 +43,13 @@ def personalize(
     Args:
         recognizer: trained in place; anything that takes its place does, see `training.learner`.
         corpus: holds the utterances' audio.
-        utterances: of one person; a share is held out for validation.
+        utterances: of one person; a share is held out for validation. Those that cannot be aligned are named and left out.
         settings: how.
         replay: shipped utterances, mixed into the batches so that other voices and words are not forgotten.
         on_epoch, on_step: told of progress; a step's arguments are its number, the epoch's steps, its loss.
     """
+    utterances, left_out = alignable(corpus, utterances)
+    report_left_out(left_out, len(utterances) + len(left_out))
     training, held_out = split(utterances, settings.validation_share, settings.seed)
     epochs = Epochs(recognizer, corpus, held_out, settings, replay=replay, on_step=on_step)
     return epochs.train(training, on_epoch=on_epoch)

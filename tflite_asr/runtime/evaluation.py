@@ -24,8 +24,13 @@ class Evaluation:
 
 
 def examples_of(recognizer: Recognizer, corpus: Corpus, clips: Iterable[Clip]) -> list[Example]:
-    """Features and tokens of clips as they were recorded."""
-    return [recognizer.example(corpus.assemble(clip), clip.text, clip.where) for clip in clips]
+    """Features and tokens of clips as they were recorded; the texts may have more tokens than the model trains on."""
+    examples = []
+    for clip in clips:
+        tokens = recognizer.tokenizer.encode(clip.text, where=clip.where)
+        frames = recognizer.features(corpus.assemble(clip))
+        examples.append(Example(frames, tokens, recognizer.tokenizer.decode(tokens), clip.where))
+    return examples
 
 
 def evaluate(

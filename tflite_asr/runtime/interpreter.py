@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.errors import InputError
+from tflite_asr.names import for_library
 from tflite_asr.runtime.notices import without_notices
 
 # called with model_path=, num_threads=
@@ -47,7 +48,7 @@ class SignatureModel:
         try:
             if interpreter is None:
                 from ai_edge_litert.interpreter import Interpreter as interpreter
-            self._interpreter = interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter = interpreter(model_path=for_library(path), num_threads=threads)
         except Exception as error:  # ValueError, RuntimeError, TypeError and more, by what is wrong with file or install
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError(f"{path}: the TFLite runtime cannot load it: {reason}") from None

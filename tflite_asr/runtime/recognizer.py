@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.audio.samples import check_not_silent, checked_samples
+from tflite_asr.data.alignment import check_alignable
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.batch import Example, checked_frames, collate, padded_frames
@@ -21,6 +22,8 @@ from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
 from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
 from tflite_asr.runtime.streaming import stream_results
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
+
+NO_ALIGNMENT = 1e25  # nats; the file's losses are of the order of 1e30 where there is no alignment at all
 
 # tensors of a checkpoint beside those of the model
 OWNER_MEANS, OWNER_THRESHOLD = "owner_voice.means", "owner_voice.threshold"
@@ -257,11 +260,12 @@ class Recognizer:
         return padded_frames(frames, self.config.sizes.max_frames, self.config.features.mel_bands)
 
     def loss(self, examples: Sequence[Example]) -> np.ndarray:
-        """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes."""
+        """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes. It is infinite where
+        the text cannot be aligned with the audio, see `data.alignment`."""
         return self._losses("losses", examples)
 
     def exit_losses(self, examples: Sequence[Example]) -> np.ndarray:
-        """Loss of each utterance at each exit [exits, len(examples)] float32, in nats."""
+        """Loss of each utterance at each exit [exits, len(examples)] float32, in nats; infinite as in `loss`."""
         if len(self.artifact.exits) == 1:
             return self.loss(examples)[np.newaxis]
         return self._losses("exit_losses", examples)
@@ -273,7 +277,8 @@ class Recognizer:
         with self.model.lock:
             for first in range(0, len(examples), size):
                 some = examples[first : first + size]
-                losses.append(self.model.run("loss", collate(some, self.config))[output][..., : len(some)].copy())
+                found = self.model.run("loss", collate(some, self.config))[output][..., : len(some)]
+                losses.append(np.where(found > NO_ALIGNMENT, np.float32(np.inf), found))
         return np.concatenate(losses, axis=-1)
 
     def train_step(
@@ -290,7 +295,7 @@ class Recognizer:
         """One update on up to `batch` utterances.
 
         Args:
-            examples: 1 to the artifact's batch size.
+            examples: 1 to the artifact's batch size; InputError for one that no CTC path of the model spells.
             learning_rate: of the artifact's optimizer.
             clip_norm: greatest norm of the gradient, of all groups together in the plan `train`, of each group in
                 `split`; 0 does not clip.
@@ -311,6 +316,7 @@ class Recognizer:
             )
         if pull and not self.artifact.pulls:
             raise InputError(f"{self.artifact.path}: exported without the shipped weights that pull={pull} needs")
+        check_alignable(examples, self.config)
         inputs = {
             **collate(examples, self.config),
             "learning_rate": np.float32([learning_rate]),

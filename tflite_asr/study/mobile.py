@@ -5,6 +5,7 @@ import gc
 from pathlib import Path
 
 from tflite_asr.audio.reading import Notices
+from tflite_asr.data.alignment import alignment_problem
 from tflite_asr.data.corpus import is_too_short
 from tflite_asr.data.time_order import check_time_order
 from tflite_asr.personalization.average import Epoch
@@ -41,13 +42,18 @@ def train(task: Task, scratch: Path) -> Trained:
     run = _Run(recognizer, scratch, settings, mobile, phone)
     del recognizer  # the run's, which an interruption ends
     stopped = "all utterances heard"
+    left_out, too_short = [], 0
     for utterance in coming:
         with Notices() as notices:
             samples = utterance.read(config.features.sample_rate, config.max_seconds, notices)
-            too_short = is_too_short(samples, config, utterance, notices)
-        if too_short:
+            if is_too_short(samples, config, utterance, notices):
+                too_short += 1
+                continue
+        example = run.trainer.recognizer.example(samples, utterance.text, utterance.where)
+        if problem := alignment_problem(example.tokens, len(example.frames), config):
+            left_out.append(f"{utterance.where} ({problem})")
             continue
-        if not run.hear(run.trainer.recognizer.example(samples, utterance.text, utterance.where)):
+        if not run.hear(example):
             stopped = "the phone had nothing to spare until the end of the trace"
             break
     else:
@@ -63,6 +69,8 @@ def train(task: Task, scratch: Path) -> Trained:
         run.history,
         {
             "stopped_because": stopped,
+            "left_out": left_out,
+            "too_short": too_short,
             "plan": run.settings.plan,
             "disk_bytes_max": run.disk_bytes_max,
             "interruptions": run.interruptions,

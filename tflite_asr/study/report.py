@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tflite_asr.files import write_whole
-from tflite_asr.report import STYLE, figure_element
+from tflite_asr.report import STYLE, figure_element, utf8
 from tflite_asr.study.task import MOBILE, SERVER
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def write_study_report(folder: Path, summary: dict, results: Sequence[dict]) -> 
     ]
     figures = [figure_element(caption, draw, points)[1] for caption, draw, points in plots if points]
     path = folder / "report.html"
-    write_whole(path, _page(summary, results, figures).encode())
+    write_whole(path, utf8(_page(summary, results, figures)))
     return path
 
 

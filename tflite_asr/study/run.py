@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
+from tflite_asr.data.alignment import report_left_out
 from tflite_asr.data.manifest import read_manifest
 from tflite_asr.errors import InputError
+from tflite_asr.figure import check_drawing
 from tflite_asr.files import read_bytes, read_text, write_whole
 from tflite_asr.personalization.resources import read_trace
 from tflite_asr.runtime.artifact import read_artifact
@@ -32,6 +34,7 @@ def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int
     """
     from tflite_asr.study.report import write_study_report
 
+    check_drawing()
     tasks = _tasks(study)
     _check_window(study)
     if study.phone.trace:
@@ -50,6 +53,7 @@ def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, _json(result))
         finished += 1
+        report_left_out(result["left_out"], len(task.speaker.adapt) - result["too_short"])
         change = f"WER {result['wer_before']:.1%} to {result['wer_after']:.1%}"
         print(f"{finished}/{len(tasks)} {task.speaker.name} {task.run}: {change}", file=sys.stderr, flush=True)
 
@@ -57,8 +61,9 @@ def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int
         run_tasks(engine, run_task, waiting, workers, done)
     results = [_read(path) for path in paths.values()]
     summary = {**summarize(results, study.seed, study.phone.ram_mb), "engine": engine, "out": str(folder)}
-    summary["report"] = str(write_study_report(folder, summary, results))
+    summary["report"] = str(folder / "report.html")
     write_whole(folder / "summary.json", _json(summary))
+    write_study_report(folder, summary, results)
     return summary
 
 
@@ -119,14 +124,22 @@ def _check_same(folder: Path, study: Study) -> None:
             continue
         results = f"speakers/*/{SERVER if name == 'server' else MOBILE}*.json"
         if name not in ("server", "mobile", "phone"):
-            raise InputError(f"{path}: another study, or another state of its manifests, is in this folder; give another --out")
+            raise InputError(
+                f"{path}: another study is in this folder, begun with another {name} ({_short(noted.get(name))}, now "
+                f"{_short(settings.get(name))}); give another --out"
+            )
         if any(folder.glob(results)):
             raise InputError(f"{path}: other settings of {name} than this folder's {results}; give another --out or remove those")
     write_whole(path, _json(settings))
 
 
+def _short(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
 def _path(folder: Path, task: Task) -> Path:
-    return folder / "speakers" / quote(task.speaker.name, safe=" ").replace(".", "%2E") / f"{task.run}.json"
+    return folder / "speakers" / quote(task.speaker.name, safe=" ", errors="surrogatepass").replace(".", "%2E") / f"{task.run}.json"
 
 
 def _read(path: Path) -> dict:

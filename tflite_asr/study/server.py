@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from tflite_asr.audio.reading import Notices
+from tflite_asr.data.alignment import alignable
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.personalization.replay import read_replay
 from tflite_asr.personalization.settings import Settings
@@ -24,14 +25,14 @@ def train(task: Task, scratch: Path) -> Trained:
     learner = KerasLearner(recognizer, server.pop("batch"))
     with Notices() as notices:
         corpus = Corpus(speaker.adapt, recognizer.config, notices)
-    utterances = corpus.utterances
     settings = Settings(**server, connect=speaker.connect, seed=study.seed)
-    outcome = personalize(learner, corpus, utterances, settings, replay=read_replay(recognizer.artifact))
+    adapt, left_out = alignable(corpus, corpus.utterances)
+    outcome = personalize(learner, corpus, adapt, settings, replay=read_replay(recognizer.artifact))
     return Trained(
         recognizer,
-        [recognizer.features(corpus.samples(utterance)) for utterance in utterances],
+        [recognizer.features(corpus.samples(utterance)) for utterance in adapt],
         outcome.steps,
         outcome.seconds,
-        [{**dataclasses.asdict(row), "utterances": len(utterances)} for row in outcome.history],
-        {"stopped_because": outcome.stopped_because},
+        [{**dataclasses.asdict(row), "utterances": len(adapt)} for row in outcome.history],
+        {"stopped_because": outcome.stopped_because, "left_out": left_out, "too_short": len(corpus.too_short)},
     )

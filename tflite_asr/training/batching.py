@@ -1,28 +1,35 @@
 """From a corpus to padded batches of a few fixed shapes, for training with TensorFlow."""
 
 import itertools
+import math
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.data.alignment import ctc_problem, utterance_frames
 from tflite_asr.data.connect import Clip, connect
 from tflite_asr.data.corpus import Corpus
+from tflite_asr.errors import InputError
 
 LONGEST_SHARE = 0.6  # of the model's longest utterance: room for slower speech and for pauses
 SIZES = (1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 1)  # of batches, as shares of the model's longest utterance
-SAMPLE = 500  # examples that tell which of the sizes are needed:
-COVERED = 0.98  # of the speech; a size for the few longer utterances is not worth a program that takes a minute to compile
+SAMPLE = 500  # examples that tell which of the sizes are needed; a corpus with fewer keeps every utterance,
+COVERED = 0.98  # a larger one this share: a size for the few longer ones is not worth a program that takes a minute to compile
 
 
 def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, *, augment: bool = True) -> tf.data.Dataset:
     """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, u], counts [batch]).
 
     Each pass joins the clips anew and, unless told otherwise, augments them anew; n and u are those of one of a few sizes,
-    so that the compiled step is one of as many programs. What is longer than nearly all the speech is left out.
+    so that the compiled step is one of as many programs. An example that augmentation made too long for the sizes, or too
+    short for its text, is taken as it was recorded, a string that is too long in its parts. Of a large corpus, utterances
+    longer than nearly all the others are left out; a notice on standard error counts them.
     """
     config = corpus.config
+    tokenize = corpus.tokenizer.encode
 
     def examples(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         random = np.random.default_rng([seed, epoch])
@@ -34,28 +41,50 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, 
             gap_seconds=(0.0, 0.4),
         )
         for index in random.permutation(len(clips)):
-            yield corpus.assemble(clips[index], random if augment else None), corpus.tokenizer.encode(clips[index].text)
+            yield from whole_or_in_parts(clips[index], random if augment else None)
+
+    def whole_or_in_parts(clip: Clip, random: np.random.Generator | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        tokens = tokenize(clip.text)
+        for variation in (random, None) if random else (None,):
+            samples = corpus.assemble(clip, variation)
+            frames = utterance_frames(config, len(samples), tail=False)
+            if size_of(samples, tokens) is not None and not ctc_problem(tokens, frames, config):
+                yield samples, tokens
+                return
+        if len(clip.parts) > 1:
+            for part in clip.parts:
+                yield from whole_or_in_parts(Clip((part,)), random)
 
     def size_of(samples: np.ndarray, tokens: np.ndarray) -> int | None:
         """Index of the smallest size that an example fits into; None when it fits into none."""
         return next((index for index, (n, u) in enumerate(sizes) if len(samples) <= n and len(tokens) <= u), None)
 
     sizes = _sizes(config)
+    plain = [size_of(corpus.samples(utterance), tokenize(utterance.text)) for utterance in corpus.utterances]
     drawn = [size_of(*example) for example in itertools.islice(examples(0), SAMPLE)]
-    found = sorted(index for index in drawn if index is not None)
-    if found:
-        sizes = sizes[: found[int(COVERED * (len(found) - 1))] + 1]
+    if not drawn:
+        raise InputError(f"expected utterances to train on, none of {len(plain)} fits the model and can be aligned")
+    small = len(corpus.utterances) <= SAMPLE
+    needed = [_quantile([size for size in found if size is not None], 1.0 if small else COVERED) for found in (drawn, plain)]
+    sizes = sizes[: max(needed) + 1]
+    _report_longer(sum(size is None or size >= len(sizes) for size in plain), len(plain), sizes[-1], config)
 
     def batches() -> Iterator[tuple[np.ndarray, ...]]:
         waiting: list[list] = [[] for _ in sizes]
-        for samples, tokens in itertools.chain.from_iterable(map(examples, itertools.count())):
-            size = size_of(samples, tokens)
-            if size is None:
-                continue
-            waiting[size].append((samples, tokens))
-            if len(waiting[size]) == batch:
-                yield _padded(waiting[size], *sizes[size])
-                waiting[size] = []
+        for epoch in itertools.count():
+            for example in examples(epoch):
+                size = size_of(*example)
+                waiting[size].append(example)
+                if len(waiting[size]) == batch:
+                    yield _padded(waiting[size], *sizes[size])
+                    waiting[size] = []
+            if small:  # the few of a size shall not wait for passes until they are a batch
+                for size in range(len(sizes) - 1):
+                    waiting[size + 1] += waiting[size]
+                    waiting[size] = []
+                    if len(waiting[size + 1]) >= batch:
+                        yield _padded(waiting[size + 1][:batch], *sizes[size + 1])
+                        waiting[size + 1] = waiting[size + 1][batch:]
 
     spec = (
         tf.TensorSpec([batch, None], tf.float32),
@@ -64,6 +93,21 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, 
         tf.TensorSpec([batch], tf.int32),
     )
     return tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(4)
+
+
+def _quantile(values: Sequence[int], share: float) -> int:
+    """The least of the values that at least `share` of them are not above; -1 for none."""
+    return sorted(values)[math.ceil(share * len(values)) - 1] if values else -1
+
+
+def _report_longer(count: int, total: int, size: tuple[int, int], config: ModelConfig) -> None:
+    """Say how many utterances fit into none of the sizes of batches."""
+    if count:
+        seconds, tokens = size[0] / config.features.sample_rate, size[1]
+        print(
+            f"notice: {count} of {total} utterances ({count / total:.1%}) longer than {seconds:.2f} s or {tokens} characters left out",
+            file=sys.stderr,
+        )
 
 
 def _sizes(config: ModelConfig) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.data.alignment import check_alignable
 from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
 from tflite_asr.runtime.batch import Example, collate
@@ -66,6 +67,7 @@ class KerasLearner:
         """One update of all weights; see `Recognizer.train_step`."""
         if pull or group_rates or plan != "train":
             raise InputError("training through Keras: expected every layer group to train, whole steps and no pull")
+        check_alignable(examples, self.config)
         self._optimizer.learning_rate.assign(learning_rate)
         batch = {name: tf.constant(value) for name, value in _trimmed(collate(examples, self.config), self.config).items()}
         loss, norm, finite = self._step(tf.constant(clip_norm, tf.float32), **batch)

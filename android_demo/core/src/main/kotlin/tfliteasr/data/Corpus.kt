@@ -59,6 +59,10 @@ class Corpus(all: List<Utterance>, val config: ModelConfig, val tokenizer: Chara
         return FloatArray(stored.size) { stored[it] / SCALE }
     }
 
+    /** Samples of a clip as [assemble] makes it, unvaried. */
+    fun sampleCount(clip: Clip): Int =
+        clip.parts.sumOf { loaded.getValue(it.where).size } + clip.gapsSeconds.sumOf { (it * rate).toInt() }
+
     /** How long a clip lasts, gaps included. */
     fun seconds(clip: Clip): Double =
         clip.parts.sumOf { loaded.getValue(it.where).size }.toDouble() / rate + clip.gapsSeconds.sum()

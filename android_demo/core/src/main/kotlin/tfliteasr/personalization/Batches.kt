@@ -4,7 +4,9 @@ import tfliteasr.Generator
 import tfliteasr.data.Clip
 import tfliteasr.data.Corpus
 import tfliteasr.data.Utterance
+import tfliteasr.data.alignmentProblem
 import tfliteasr.data.fittingClips
+import tfliteasr.data.utteranceFrames
 import tfliteasr.runtime.Example
 import tfliteasr.runtime.Recognizer
 import tfliteasr.runtime.examplesOf
@@ -72,10 +74,13 @@ fun withReplay(
 private fun asRecorded(recognizer: Recognizer, corpus: Corpus, clip: Clip): Example =
     recognizer.example(corpus.assemble(clip), clip.text, clip.where)
 
-/** A clip at another speed, level and noise, if it then still fits the model. */
+/** A clip at another speed, level and noise; as recorded if it then no longer fits the model, or its text the audio. */
 private fun varied(recognizer: Recognizer, corpus: Corpus, clip: Clip, random: Generator): Example {
     val samples = corpus.assemble(clip, random)
-    if (samples.size > recognizer.config.features.samplesOf(recognizer.config.sizes.maxFrames)) { // slowed down
+    val config = recognizer.config
+    val tooLong = samples.size > config.features.samplesOf(config.sizes.maxFrames) // slowed down
+    val tokens = recognizer.tokenizer.encode(clip.text)
+    if (tooLong || alignmentProblem(tokens, utteranceFrames(config, samples.size), config) != null) { // or sped up
         return asRecorded(recognizer, corpus, clip)
     }
     return recognizer.example(samples, clip.text, clip.where)

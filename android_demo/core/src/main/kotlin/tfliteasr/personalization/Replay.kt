@@ -1,6 +1,7 @@
 package tfliteasr.personalization
 
 import java.io.File
+import tfliteasr.data.ctcProblem
 import tfliteasr.runtime.Artifact
 import tfliteasr.runtime.Example
 
@@ -12,8 +13,9 @@ import tfliteasr.runtime.Example
 /** Where the shipped utterances of an artifact are. */
 fun replayPath(tflite: File): File = tflite.resolveSibling("${tflite.nameWithoutExtension}.replay.safetensors")
 
-/** The shipped utterances; none when the artifact has no such file. */
+/** The shipped utterances that can be aligned; none when the artifact has no such file. */
 fun readReplay(artifact: Artifact): List<Example> {
     val path = replayPath(artifact.path)
-    return if (path.exists()) readStored(path, artifact, "copy it again or delete it") else emptyList()
+    val stored = if (path.exists()) readStored(path, artifact, "copy it again or delete it") else emptyList()
+    return stored.filter { ctcProblem(it.tokens, it.frames.length, artifact.config) == null }
 }

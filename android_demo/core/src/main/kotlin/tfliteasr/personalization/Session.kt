@@ -7,6 +7,7 @@ import tfliteasr.Json
 import tfliteasr.StorageError
 import tfliteasr.data.Corpus
 import tfliteasr.data.Utterance
+import tfliteasr.data.alignable
 import tfliteasr.data.fittingClips
 import tfliteasr.relativeReduction
 import tfliteasr.runtime.Example
@@ -31,7 +32,7 @@ private class Trained(val told: Map<String, Any?>, val policy: ExitPolicy?)
  * Personalise and write [CHECKPOINT] and `result.json` into [folder]: measure, train, measure again.
  *
  * @param recognizer trained in place.
- * @param adapt the speech to learn from.
+ * @param heard the speech to learn from; utterances that cannot be aligned are named to the listener and left out.
  * @param test the speech to measure on; joined by `settings.connect` as the training speech is.
  * @param folder made if need be. From the first epoch on it holds a checkpoint, at first that of an earlier run if there is
  *     one, then the best weights so far.
@@ -42,7 +43,7 @@ private class Trained(val told: Map<String, Any?>, val policy: ExitPolicy?)
  */
 fun runSession(
     recognizer: Recognizer,
-    adapt: Speech,
+    heard: Speech,
     test: Speech,
     settings: Settings,
     folder: File,
@@ -51,6 +52,9 @@ fun runSession(
     listener: TrainingListener = object : TrainingListener {},
 ): Map<String, Any?> {
     recognizer.plan(settings.plan) // InputError now if there is none
+    val alignable = alignable(heard.corpus, heard.utterances)
+    alignable.notice?.let(listener::onNotice)
+    val adapt = Speech(heard.corpus, alignable.kept)
     val clips = fittingClips(test.corpus, test.utterances, settings.connect, settings.seed, recognizer.config.maxSeconds)
     val examples = examplesOf(recognizer, test.corpus, clips)
     val replay = readReplay(recognizer.artifact)
@@ -87,6 +91,7 @@ fun runSession(
         "test_utterances_of_owner" to after.ownerUtterances,
         "skipped_updates" to recognizer.skippedUpdates,
         "adapt_utterances" to adapt.utterances.size,
+        "left_out_utterances" to alignable.leftOut.size,
         "test_utterances" to examples.size,
         "pairs" to before.references.indices.map {
             mapOf("reference" to before.references[it], "before" to before.hypotheses[it], "after" to after.hypotheses[it])

@@ -1,6 +1,7 @@
 package tfliteasr.personalization
 
 import tfliteasr.Generator
+import tfliteasr.data.alignmentProblem
 import tfliteasr.data.joined
 import tfliteasr.data.silence
 import tfliteasr.data.varyFrames
@@ -43,13 +44,16 @@ class Strings(recognizer: Recognizer, private val connect: Int, private val augm
         val draw = random ?: Generator(parts.size.toLong())
         val gaps = List(parts.size - 1) { draw.integers(SHORTEST_GAP_FRAMES, LONGEST_GAP_FRAMES) }
         var frames = joined(parts.map { withoutTail(it.frames, config) }, gaps, features)
-        if (random != null && augment) varyFrames(frames, features, random).let { if (it.length <= most) frames = it }
+        val text = parts.joinToString(" ") { it.text }
+        val tokens = tokenizer.encode(text)
+        if (random != null && augment) {
+            varyFrames(frames, features, random).let { if (it.length <= most && aligned(tokens, it.length)) frames = it }
+        }
         val tail = minOf(config.tailFrames, most - frames.length)
         val quiet = silence(features)
-        val text = parts.joinToString(" ") { it.text }
         return Example(
             Frames(frames.values + FloatArray(tail * features.melBands) { quiet }, features.melBands),
-            tokenizer.encode(text),
+            tokens,
             text,
             parts.joinToString { it.where },
         )
@@ -72,6 +76,12 @@ class Strings(recognizer: Recognizer, private val connect: Int, private val augm
 
     private fun fits(parts: List<Example>): Boolean {
         val frames = parts.sumOf { it.frames.length } // their tails are about as long as the gaps
-        return frames <= ROOM * config.sizes.maxFrames && parts.sumOf { it.tokens.size + 1 } - 1 <= config.sizes.maxTokens
+        val tokens = tokenizer.encode(parts.joinToString(" ") { it.text })
+        val shortest = parts.sumOf { withoutTail(it.frames, config).length } + SHORTEST_GAP_FRAMES * (parts.size - 1)
+        return frames <= ROOM * config.sizes.maxFrames && tokens.size <= config.sizes.maxTokens && aligned(tokens, shortest)
     }
+
+    /** Whether a string of so many frames, before its silence is added, has room for the labels. */
+    private fun aligned(tokens: IntArray, frames: Int): Boolean =
+        alignmentProblem(tokens, minOf(frames + config.tailFrames, config.sizes.maxFrames), config) == null
 }

@@ -33,15 +33,30 @@ data class SizeConfig(
 /** Prediction network: widths of the states that `predict` takes and gives, all its layers' side by side. */
 data class PredictionConfig(val hiddenSize: Int, val cellSize: Int)
 
+/**
+ * How many steps an encoder makes of frames.
+ *
+ * @property reduction steps that become one behind the group [reduceAfter]; 1 for none.
+ * @property exits groups that an exit is behind, the last group among them.
+ */
+data class EncoderConfig(val stackFrames: Int, val reduceAfter: Int, val reduction: Int, val exits: List<Int>) {
+    /** Encoder steps of [frames] feature frames at each exit, the last one included. */
+    fun stepsAtExits(frames: Int): List<Int> =
+        exits.map { frames / stackFrames / (if (it >= reduceAfter) reduction else 1) }
+}
+
 /** What a host needs to know of a recogniser's configuration. Its head is a transducer's, or CTC's without [prediction]. */
 data class ModelConfig(
+    val encoder: EncoderConfig,
     val sizes: SizeConfig,
     val features: FeatureConfig,
     val vocabularySize: Int, // labels, blank (0) among them
     val prediction: PredictionConfig?,
     val tailFrames: Int, // of silence, added to an utterance before it is recognised: a stream has no look-ahead
-    val framesPerStep: Int = 1, // feature frames in one step of the encoder's output
 ) {
+    /** Feature frames in one step of the encoder's output. */
+    val framesPerStep: Int get() = encoder.stackFrames * encoder.reduction
+
     /** Longest utterance that the fixed sizes hold. */
     val maxSeconds: Double get() = features.samplesOf(sizes.maxFrames).toDouble() / features.sampleRate
 
@@ -55,6 +70,7 @@ data class ModelConfig(
             val sizes = values.at("sizes")
             val features = values.at("features")
             return ModelConfig(
+                encoder(values),
                 SizeConfig(
                     sizes.int("batch"),
                     sizes.int("max_frames"),
@@ -76,12 +92,19 @@ data class ModelConfig(
                 values.string("characters").length + 1,
                 if ("prediction" in values) prediction(values.at("prediction")) else null,
                 values.int("tail_frames"),
-                framesPerStep(values.at("encoder")),
             )
         }
 
-        private fun framesPerStep(values: JsonObject): Int =
-            values.int("stack_frames") * (if ("reduction" in values) values.int("reduction") else 1)
+        private fun encoder(values: JsonObject): EncoderConfig {
+            val encoder = values.at("encoder")
+            val reduces = "reduction" in encoder // an encoder of LSTM groups
+            return EncoderConfig(
+                encoder.int("stack_frames"),
+                if (reduces) encoder.int("reduce_after") else 0,
+                if (reduces) encoder.int("reduction") else 1,
+                (if ("exits" in values) values.numbers("exits").map { it.toInt() } else emptyList()) + (encoder.int("layers") - 1),
+            )
+        }
 
         private fun prediction(values: JsonObject): PredictionConfig {
             val (layers, units) = values.int("layers") to values.int("units")

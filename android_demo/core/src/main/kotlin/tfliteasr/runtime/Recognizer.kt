@@ -4,6 +4,7 @@ import java.io.File
 import tfliteasr.InputError
 import tfliteasr.audio.checkNotSilent
 import tfliteasr.audio.checkSamples
+import tfliteasr.data.checkAlignable
 import tfliteasr.fixed
 
 // tensors of a checkpoint beside those of the model
@@ -15,6 +16,8 @@ class EarlyText(val text: String, val exit: Int)
 
 /** Log probabilities of the labels at an exit, one row a step, null at a transducer; and what decodes them. */
 class ExitResult(val logProbabilities: List<FloatArray>?, val text: () -> String)
+
+private const val NO_ALIGNMENT = 1e25f // nats; the file's losses are of the order of 1e30 where there is no alignment at all
 
 /**
  * A recogniser on the device: transcribes, trains, saves and restores what it learned.
@@ -169,7 +172,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
 
     private fun modelFor(frames: Frames): SignatureModel = if (hearsOwner(frames)) model else shipped.value
 
-    /** Loss of each utterance, in nats; any number of them, nothing changes. */
+    /** Loss of each utterance, in nats; any number of them, nothing changes. Infinite where the text cannot be aligned. */
     fun loss(examples: List<Example>): List<Float> = losses("losses", examples).single()
 
     /** Loss of each utterance at each exit, in nats: a list an exit. */
@@ -180,7 +183,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         val size = config.sizes.batch
         val parts = examples.chunked(size).map { some ->
             val rows = model.run("loss", collate(some, config), listOf(output)).getValue(output).floats().asList().chunked(size)
-            rows.map { it.take(some.size) }
+            rows.map { row -> row.take(some.size).map { if (it > NO_ALIGNMENT) Float.POSITIVE_INFINITY else it } }
         }
         parts[0].indices.map { row -> parts.flatMap { it[row] } }
     }
@@ -212,6 +215,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         }
         val frozen = artifact.frozenGroups
         val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: if (groups[it] in frozen) 0f else 1f }
+        checkAlignable(examples, config)
         val values = collate(examples, config) + mapOf(
             "learning_rate" to Tensor.oneValue(learningRate),
             "clip_norm" to Tensor.oneValue(clipNorm),

@@ -119,6 +119,8 @@ private fun rounds(arguments: Arguments, recognizer: Recognizer): Rounds {
 }
 
 private class Progress(private val epochs: Int) : TrainingListener {
+    override fun onNotice(line: String) = System.err.println("notice: $line")
+
     override fun onRound(number: Int, chosen: Candidate, budget: Budget) {
         val cost = "${fixed(chosen.predictedPeakMb, 0)} MB and ${fixed(chosen.predictedStepSeconds, 2)} s a step"
         val learns = chosen.trainableGroups.joinToString()

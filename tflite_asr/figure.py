@@ -1,0 +1,53 @@
+"""Figures as PNG, whatever backend the user's matplotlib is set to: drawn by Agg, without pyplot and its global state."""
+
+import functools
+import importlib
+import io
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from tflite_asr.errors import InputError
+from tflite_asr.libraries import give_caches
+from tflite_asr.processes import SAFE_PATH, python_module
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def new_figure(**options) -> "Figure":
+    """A figure that draws itself by Agg; options as `matplotlib.figure.Figure` takes them."""
+    give_caches()
+    # matplotlib refuses to be imported under a backend that it does not know
+    asked = os.environ.pop("MPLBACKEND", None)
+    try:
+        figure = importlib.import_module("matplotlib.figure").Figure(**options)
+        importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
+    finally:
+        if asked is not None:
+            os.environ["MPLBACKEND"] = asked
+    return figure
+
+
+def as_png(figure: "Figure") -> bytes:
+    """The figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    figure.canvas.print_png(buffer)
+    return buffer.getvalue()
+
+
+@functools.cache
+def check_drawing() -> None:
+    """InputError when figures cannot be drawn here. It is tried in a process of its own, so that this one, whose memory may be
+    measured, does not load matplotlib before it is needed."""
+    command = python_module("tflite_asr.figure")
+    done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace", env=os.environ | SAFE_PATH)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no word why"])[-1]
+        raise InputError(f"cannot draw the report's figures: {reason}; repair or install matplotlib")
+
+
+if __name__ == "__main__":  # what `check_drawing` tries
+    tried = new_figure()
+    tried.add_subplot().set_title("a")
+    as_png(tried)
