@@ -50,7 +50,7 @@ def assert_trains_as_keras(run, model, optimizer, utterances, rounding):
     assert np.any(norms > CLIP_NORM) and losses[-1] < 0.9 * losses[0]  # it clipped, and it learned
     # float32 sums in another order, through three LSTMs and a lattice, fed back twenty times
     np.testing.assert_allclose([result["loss"] for result in results], losses, rtol=1e-4)
-    np.testing.assert_allclose([result["gradient_norm"] for result in results], norms, rtol=1e-3)
+    np.testing.assert_allclose([result["gradient_norm"].item() for result in results], norms, rtol=1e-3)
     state = run("get_weights")
     assert state["step"] == STEPS
     for name, weight in weights.items():

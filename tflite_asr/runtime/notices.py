@@ -15,7 +15,7 @@ from tflite_asr.quiet import diverted_stderr
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 NOTICE = re.compile(
     rb"^(INFO: Created TensorFlow Lite \w+ delegate for|WARNING: All log messages before absl::InitializeLog|"
-    rb"[IW]\d{4} \d\d:\d\d:\d\d).*\n?",
+    rb"[IW]\d{4} \d\d:\d\d:\d+).*\n?",
     re.MULTILINE,
 )
 
