@@ -4,13 +4,14 @@ VENV := .venv
 DEMO_VENV := .venv-demo
 OLD_RUNTIME_VENV := .venv-tflite-2.14
 
-.PHONY: help demo test test-fast android clean
+.PHONY: help demo test test-fast android arm64 clean
 
 help:
 	@echo "make demo       a shipped recogniser learns a new voice on this machine"
 	@echo "make test       all tests"
 	@echo "make test-fast  the quick ones"
 	@echo "make android    the Kotlin side: builds the demo app, tests it on the JVM"
+	@echo "make arm64      the device side on 64-bit ARM Linux under emulation, held to what it computes here"
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
 	@echo "make study DATA=FOLDER     personalise to 38 speakers on a server and on a phone, hours; ENGINE=ray for a cluster"
 	@echo "make exits DATA=FOLDER     models with early exits and without, and their word error rates by depth, hours"
@@ -37,6 +38,10 @@ android: $(VENV)/installed
 	ALL_JVM_TESTS=1 $(VENV)/bin/python -m pytest -q -rs tests/android
 	@ls -l android_demo/app/target/android-demo-debug.apk
 
+# QEMU, Debian's arm64 packages and wheels are downloaded to .arm64 once
+arm64: $(VENV)/installed
+	$(VENV)/bin/python tests/arm64/run.py .arm64
+
 # the device side and synthetic voices: no TensorFlow
 $(DEMO_VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(DEMO_VENV)
@@ -55,7 +60,7 @@ $(OLD_RUNTIME_VENV)/installed: setup.cfg
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) $(OLD_RUNTIME_VENV) runs build *.egg-info android_demo/*/target
+	rm -rf $(VENV) $(DEMO_VENV) $(OLD_RUNTIME_VENV) .arm64 runs build *.egg-info android_demo/*/target
 
 # The shipped model, made again: DATA is the folder that holds commands/ and speech/ with their manifests.
 WORDS := ZERO,ONE,TWO,THREE,FOUR,FIVE,SIX,SEVEN,EIGHT,NINE,OH,BACKWARD,BED,BIRD,CAT,DOG,DOWN,FOLLOW,FORWARD,GO,HAPPY,HOUSE,LEARN,LEFT,MARVIN,NO,OFF,ON,RIGHT,SHEILA,STOP,TREE,UP,VISUAL,WOW,YES

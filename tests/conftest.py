@@ -1,11 +1,14 @@
 import ctypes
 import gc
 import json
+import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 from filelock import FileLock
@@ -15,14 +18,75 @@ from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
 
 RATE = 16000
+EXPORT_GRADIENTS = 200  # custom gradients that the smallest exports trace; tests of a layer trace a few
+TESTED_BY = "TFLITE_ASR_TESTED_BY"  # in the environment of every process that the tests start: which session's it is
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        os.environ[TESTED_BY] = str(os.getpid())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """Fail a session that leaves processes behind, such as a compiler's daemon."""
+    if hasattr(session.config, "workerinput"):
+        return
+    left = processes_left(os.environ[TESTED_BY], seconds=10)
+    if left:
+        print("\nstill running after the tests:", *(f"{process.pid} {process.name()}" for process in left), file=sys.stderr)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def processes_left(tested_by: str, seconds: float) -> list[psutil.Process]:
+    """Processes of a session that are not below this one, and are still there after some seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        below = {process.pid for process in psutil.Process().children(recursive=True)}
+        left = [process for process in psutil.process_iter() if process.pid not in below and _is_of(process, tested_by)]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.2)
+
+
+def _is_of(process: psutil.Process, tested_by: str) -> bool:
+    try:
+        return process.pid != os.getpid() and process.environ().get(TESTED_BY) == tested_by
+    except psutil.Error:  # ended meanwhile, or another user's
+        return False
 
 
 @pytest.fixture(scope="module", autouse=True)
 def give_memory_back():
-    """What a test file's models and graphs took goes before the next file's: together they come to 10 GB a process."""
+    """Free the models and graphs of a test file when it ends."""
     yield
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].backend.clear_session()
+    give_graphs_back(least=0)
+
+
+@pytest.fixture(autouse=True)
+def give_graphs_of_exports_back():
+    """Free the graphs of a test that traced as many as an export does."""
+    yield
+    give_graphs_back(least=EXPORT_GRADIENTS)
+
+
+def give_graphs_back(least: int) -> None:
+    """Free graphs that nothing but TensorFlow's registry of gradients holds, if there are at least so many of its gradients.
+
+    `tf.custom_gradient` registers a gradient function each time it is traced, and TensorFlow never removes it. Each holds
+    the graph it was traced in: 0.5 GB for an exported file, 9 GB for all tests.
+    """
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import ops
+
+        registered = ops.gradient_registry._registry
+        names = [name for name in registered if name.startswith("CustomGradient-")]
+        if len(names) < least:
+            return
+        for name in names:
+            del registered[name]
     gc.unfreeze()
     gc.collect()
     gc.freeze()  # millions of objects stay, of TensorFlow too: later collections need not go through them
