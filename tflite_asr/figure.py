@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tflite_asr.errors import InputError
 from tflite_asr.libraries import give_caches
-from tflite_asr.processes import SAFE_PATH, python_module
+from tflite_asr.processes import SAFE_PATH, python_code
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,14 +40,9 @@ def as_png(figure: "Figure") -> bytes:
 def check_drawing() -> None:
     """InputError when figures cannot be drawn here. It is tried in a process of its own, so that this one, whose memory may be
     measured, does not load matplotlib before it is needed."""
-    command = python_module("tflite_asr.figure")
-    done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace", env=os.environ | SAFE_PATH)
+    code = "from tflite_asr.figure import as_png, new_figure; f = new_figure(); f.add_subplot().set_title('a'); as_png(f)"
+    environment = os.environ | SAFE_PATH
+    done = subprocess.run(python_code(code), capture_output=True, text=True, errors="replace", env=environment)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no word why"])[-1]
         raise InputError(f"cannot draw the report's figures: {reason}; repair or install matplotlib")
-
-
-if __name__ == "__main__":  # what `check_drawing` tries
-    tried = new_figure()
-    tried.add_subplot().set_title("a")
-    as_png(tried)

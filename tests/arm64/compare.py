@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-FEATURES, OTHER_RELEASE_FEATURES = 0.0, 1e-6  # log-mel frames, largest difference: the same runtime, another one
+FEATURES = 0.0  # log-mel frames, largest difference
 LOSSES = 5e-6  # relative; kernels of two processors sum float32 products in different orders
 SPLIT = 0.0  # weights after `split` against those after `train`, relative, on one machine
 
@@ -26,14 +26,14 @@ class Row:
         return self.difference <= self.limit  # False for NaN
 
 
-def compare_measured(here: Path, there: Path, features: float = FEATURES) -> list[Row]:
-    """What both machines computed from the same files; `there` may hold fewer models, `features` is the limit of theirs."""
+def compare_measured(here: Path, there: Path) -> list[Row]:
+    """What both machines computed from the same files; `there` may hold fewer models."""
     ours, theirs = _read(here, "measure"), _read(there, "measure")
     rows = []
     for model, found in theirs.items():
         expected = ours[model]
         apart = max(_largest(a, b) for a, b in zip(found["features"], expected["features"], strict=True))
-        rows.append(Row(model, f"features of {len(found['features'])} clips", apart, features))
+        rows.append(Row(model, f"features of {len(found['features'])} clips", apart, FEATURES))
         for way, texts in found["transcripts"].items():
             wrong = sum(a != b for a, b in zip(texts, expected["transcripts"][way], strict=True))
             rows.append(Row(model, f"{len(texts)} transcripts, {way}: how many differ", wrong, 0))

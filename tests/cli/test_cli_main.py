@@ -185,7 +185,7 @@ from tflite_asr.runtime.notices import without_notices
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 with without_notices():
     print("mine", file=sys.stderr)
-    os.write(2, b"{NOTICE}\\nERROR: no memory\\nI0000 00:00:1.5 1 port.cc:153] oneDNN\\n")
+    os.write(2, b"{NOTICE}\\nERROR: no memory\\nI0000 00:00:1795911860.867550 1 port.cc:153] oneDNN\\n")
 os.write(2, b"{NOTICE}\\n")
 """
     assert run(code).stderr == f"mine\nERROR: no memory\n{NOTICE}\n"

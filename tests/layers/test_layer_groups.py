@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
-
 from reference_groups import adapter_group, conformer_group, lstm_group
+
 from tflite_asr.layers.adapter import AdapterGroup
 from tflite_asr.layers.conformer import ConformerGroup
 from tflite_asr.layers.encoder import LSTMGroup

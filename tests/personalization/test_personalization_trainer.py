@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 from tflite_asr.config import preset
+from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
 from tflite_asr.metrics import ErrorRates
 from tflite_asr.personalization import average
-from tflite_asr.data.clips import fitting_clips
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.trainer import personalize, split
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import StepResult
+from tflite_asr.text.tokenizer import CharacterTokenizer
 
 RATE = 16000
 
@@ -40,12 +41,16 @@ class Scripted:
     def __init__(self, script, batch=2, failing=()):
         self.script, self.epoch, self.failing = list(script), 0, set(failing)
         self.config = preset("tiny")
+        self.tokenizer = CharacterTokenizer(self.config.characters)
         self.weights, self.batches, self.rates, self.options = 0, [], [], []
         assert self.config.sizes.batch == batch
 
-    def example(self, samples, text, where=""):
+    def features(self, samples):
         assert len(samples) <= self.config.max_seconds * RATE
-        return Example(np.zeros([10, 40], np.float32), np.ones(3, np.int32), text, where)
+        return np.zeros([10, 40], np.float32)
+
+    def example(self, samples, text, where=""):
+        return Example(self.features(samples), np.ones(3, np.int32), text, where)
 
     def state(self):
         return {"w": np.asarray(self.weights), "average": np.asarray(self.weights, np.float32)}

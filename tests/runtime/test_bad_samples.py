@@ -71,7 +71,7 @@ def test_frames(recognizer, change, told):
         lambda: recognizer.transcribe_early(bad, ExitPolicy(0)),
         lambda: list(recognizer.stream([bad])),
     ]
-    if bad is not None:
+    if bad is not None and told != "finite":  # a training step skips what is not finite
         calls += [lambda: recognizer.loss([Example(bad, tokens, "A")]), lambda: recognizer.train_step([Example(bad, tokens, "A")])]
     before = recognizer.state()
     for call in calls:

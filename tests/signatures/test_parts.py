@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from signatures.parts import GroupCost, make_parts, _balanced
+from signatures.parts import GroupCost, _balanced, make_parts
 
 
 def costs(weights, kept=0, cheap=0):

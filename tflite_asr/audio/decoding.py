@@ -24,14 +24,10 @@ Recording = tuple[np.ndarray, int]  # [frames, channels] float32, samples a seco
 
 
 class TooLongError(InputError):
-    """An audio file, or the segment of it, lasts longer than was asked for.
+    """Audio lasts longer than was asked for: `seconds`, or as much of it as was decoded."""
 
-    Attributes:
-        seconds: how long it is, at least: some files tell only when they are decoded to their end.
-    """
-
-    def __init__(self, place: str, max_seconds: float, seconds: float, got: str):
-        super().__init__(f"{place}: expected at most {max_seconds:g} s, got {got}; cut it or leave it out")
+    def __init__(self, place: str, max_seconds: float, seconds: float, got: str = "{:.2f} s"):
+        super().__init__(f"{place}: expected at most {max_seconds:g} s, got {got.format(seconds)}; cut it or leave it out")
         self.seconds = seconds
 
 
@@ -48,13 +44,12 @@ def read_streams(path: Path, layout: Layout, place: str, max_seconds: float | No
     recordings, seconds = [], 0.0
     for stream in layout.streams:
         with _opened(path, layout, stream, place) as file:
-            told = seconds + file.frames / file.samplerate
-            if max_seconds is not None and _known(file) and told > max_seconds:
-                raise TooLongError(place, max_seconds, told, f"{told:.2f} s")
+            if max_seconds is not None and _known(file) and seconds + file.frames / file.samplerate > max_seconds:
+                raise TooLongError(place, max_seconds, seconds + file.frames / file.samplerate)
             left = None if max_seconds is None else int((max_seconds - seconds) * file.samplerate)
             channels = _read(file, left)
             if left is not None and len(channels) > left:
-                raise TooLongError(place, max_seconds, seconds + len(channels) / file.samplerate, "more")
+                raise TooLongError(place, max_seconds, seconds + len(channels) / file.samplerate, "more than {:.2f} s")
             if _known(file) and len(channels) < file.frames - SLACK_SECONDS * file.samplerate or _is_cut_short(file):
                 raise InputError(
                     f"{place}: the file is cut short, only {len(channels) / file.samplerate:.2f} s are there; copy it again"
@@ -72,7 +67,7 @@ def read_segment(
     """A segment of a file; where the format allows it, what is before and behind is not decoded."""
     duration = segment.duration_seconds
     if max_seconds is not None and duration is not None and duration > max_seconds:
-        raise TooLongError(place, max_seconds, duration, f"a segment of {duration:.2f} s")
+        raise TooLongError(place, max_seconds, duration, "a segment of {:.2f} s")
     if len(layout.streams) == 1:
         with _opened(path, layout, layout.streams[0], place) as file:
             if file.format in SEEKABLE and file.can_seek and _known(file):
@@ -111,8 +106,7 @@ def _span(segment: Segment, frames: int, rate: int, place: str, max_seconds: flo
     if first >= last:
         raise InputError(f"{place}: expected speech, got a segment without samples; leave it out")
     if max_seconds is not None and last - first > round(max_seconds * rate):
-        seconds = (last - first) / rate
-        raise TooLongError(place, max_seconds, seconds, f"a segment of {seconds:.2f} s")
+        raise TooLongError(place, max_seconds, (last - first) / rate, "a segment of {:.2f} s")
     return first, last
 
 

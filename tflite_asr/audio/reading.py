@@ -7,13 +7,17 @@ from typing import Protocol
 import numpy as np
 
 from tflite_asr.audio.channels import mixed
-from tflite_asr.audio.decoding import Segment, read_segment, read_streams, stream_seconds
+from tflite_asr.audio.decoding import (
+    Segment,
+    read_segment,
+    read_streams,
+    stream_seconds,
+)
 from tflite_asr.audio.layout import Layout, layout_of
 from tflite_asr.audio.resampling import resample
 from tflite_asr.audio.samples import check_not_silent, check_range
 from tflite_asr.errors import InputError
 from tflite_asr.files import check_readable
-
 
 PLACES_NAMED = 5  # of the files that a notice is about
 
@@ -139,7 +143,7 @@ def _layout(path: Path, place: str) -> Layout:
         layout = layout_of(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{place}: expected an audio file, cannot read it: {reason}") from error
+        raise InputError(f"{place}: expected an audio file, cannot read it: {reason.lower()}") from error
     if layout.cut_short:
         raise InputError(f"{place}: the file is cut short, its header gives more than is there; copy it again")
     return layout

@@ -35,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.names import check_utf8
-
     check_utf8(args.out)
     runs = [_parsed(text) for text in args.runs]
     if len({name for name, _, _ in runs}) < len(runs):
@@ -43,7 +42,13 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.benchmark.compressed import Run, Speech, compare
     from tflite_asr.files import read_text, write_whole
     from tflite_asr.models.storage import read_model
-    from tflite_asr.out_folder import check_settings, check_writable, note_settings, speech_of, weights_of
+    from tflite_asr.out_folder import (
+        check_settings,
+        check_writable,
+        note_settings,
+        speech_of,
+        weights_of,
+    )
 
     development, test = Speech(args.development, args.development_where), Speech(args.test, args.test_where)
     folder = Path(args.out)
@@ -55,7 +60,7 @@ def run(args: argparse.Namespace) -> dict:
     }
     if check_settings(folder, settings, [TABLE]):
         print(f"{folder}: compared already", file=sys.stderr)
-        return json.loads(read_text(folder / TABLE, "what `tflite-asr compare` wrote"))
+        return json.loads(read_text(folder / TABLE, "the table of a run"))
     check_writable(folder)
     note_settings(folder, settings)
     result = {"rows": compare([Run(*each) for each in runs], development, test, folder, keras=args.keras)}

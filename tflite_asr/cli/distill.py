@@ -49,7 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices
     from tflite_asr.cli.arguments import check_least, read_manifests
-    from tflite_asr.cli.train import RESULTS, check_resumes, finished_row, training_errors
+    from tflite_asr.cli.train import (
+        RESULTS,
+        check_resumes,
+        finished_row,
+        training_errors,
+    )
     from tflite_asr.config import preset
     from tflite_asr.data.alignment import alignable, report_left_out
     from tflite_asr.data.corpus import Corpus
@@ -70,7 +75,13 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError(f"--initial: expected stage 1 with it, stage {stages[0]} starts from stage {stages[0] - 1}")
     student, folder = preset(args.student), Path(args.out)
     from tflite_asr.models.storage import load_model
-    from tflite_asr.training.distill import Weights, check_pair, check_stages, distill, stage_folder
+    from tflite_asr.training.distill import (
+        Weights,
+        check_pair,
+        check_stages,
+        distill,
+        stage_folder,
+    )
     from tflite_asr.training.initial import initial_weights
     from tflite_asr.training.voices import write_voices
 
@@ -83,10 +94,9 @@ def run(args: argparse.Namespace) -> dict:
     development = read_manifests(args.development, args.development_where)
     with Notices() as notices:
         corpus = Corpus(training, student, notices)
-        loaded = corpus.utterances
-        corpus.utterances, left_out = alignable(corpus, loaded, tail=False)
+        corpus.utterances, left_out = alignable(corpus, training, tail=False)
         held_out = Corpus(development, student, notices, measuring=True) if development else None
-    report_left_out(left_out, len(loaded))
+    report_left_out(left_out, len(training))
     initial = initial_weights(args.initial, student) if args.initial is not None else None
     settings = _settings(args, student, teacher, corpus, held_out, initial)
     rows = []

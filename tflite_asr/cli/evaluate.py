@@ -6,7 +6,14 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from tflite_asr.cli.arguments import add_connect, add_exit, add_model, add_seed, add_threads, add_two_pass
+from tflite_asr.cli.arguments import (
+    add_connect,
+    add_exit,
+    add_model,
+    add_seed,
+    add_threads,
+    add_two_pass,
+)
 
 if TYPE_CHECKING:
     from tflite_asr.runtime.evaluation import Evaluation
@@ -33,7 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
-    from tflite_asr.cli.arguments import check_least, exit_policy, keep_vocabulary, load_clips, rescoring_of
+    from tflite_asr.cli.arguments import (
+        check_least,
+        exit_policy,
+        keep_vocabulary,
+        load_clips,
+        rescoring_of,
+    )
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.runtime.evaluation import evaluate, examples_of
     from tflite_asr.runtime.recognizer import Recognizer
@@ -56,7 +69,6 @@ def run(args: argparse.Namespace) -> dict:
         "checkpoint": args.checkpoint,
         **dataclasses.asdict(result.rates),
         "too_long": len(corpus.too_long),
-        "too_short": len(corpus.too_short),
         "owner_utterances": result.owner_utterances,
         **_exits(recognizer, result),
     }
@@ -72,7 +84,6 @@ def _exits(recognizer: "Recognizer", result: "Evaluation") -> dict:
 
 def describe(result: dict) -> str:
     left_out = f"; {result['too_long']} recordings longer than the model takes left out" if result["too_long"] else ""
-    left_out += f"; {result['too_short']} recordings too short for a word left out" if result["too_short"] else ""
     return (
         f"WER {result['wer']:.2%}, CER {result['cer']:.2%} on {result['utterances']} utterances, {result['words']} words "
         f"({result['substitutions']} substituted, {result['deletions']} deleted, {result['insertions']} inserted){left_out}"

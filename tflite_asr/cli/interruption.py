@@ -6,7 +6,6 @@ import sys
 import threading
 from types import FrameType
 
-
 AGAIN_SECONDS = 0.05
 
 

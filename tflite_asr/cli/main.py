@@ -88,9 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
             "--json", action="store_true", help="print the result as one JSON object on standard output"
         )
         command.add_argument(
-            "--verbose",
-            action="store_true",
-            help="show what TensorFlow, the TFLite runtime and decoders of audio print on standard error",
+            "--verbose", action="store_true", help="show on standard error what libraries log: TensorFlow, TFLite, decoders of audio"
         )
         command.set_defaults(module=module)
     return parser
@@ -99,8 +97,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when it was stopped by Ctrl-C or
     SIGTERM."""
-    prepare_streams()
     program = "tflite-asr"
+    prepare_streams()
     logged = logging.root.manager.disable
     with Interruption() as interruption:
         try:
@@ -111,15 +109,10 @@ def main(argv: list[str] | None = None) -> int:
             else:
                 _mute_libraries()
             _check_seed(args)
-            problem, code = "", 0
             with _out(args):
-                try:
-                    result = args.module.run(args)
-                except PartlyDoneError as error:
-                    result, problem, code = error.result, str(error), 2
+                result = args.module.run(args)
             _print(args, result)
-            if not problem:
-                return code
+            return 0
         except BaseException as error:
             # libraries make exceptions of their own of an interruption: whatever ends the run after it is that
             if interruption.came or isinstance(error, KeyboardInterrupt):
@@ -127,6 +120,8 @@ def main(argv: list[str] | None = None) -> int:
                 problem, code = "stopped", 130
             else:
                 problem, code = _problem(error), 2
+                if isinstance(error, PartlyDoneError):
+                    _print(args, error.result)
         finally:
             logging.disable(logged)
         print(f"{program}: {problem}", file=sys.stderr)

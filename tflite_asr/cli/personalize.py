@@ -112,7 +112,12 @@ def rounds_of(args: argparse.Namespace):
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.errors import InputError
     from tflite_asr.personalization.calibration import calibrated, default_path
-    from tflite_asr.personalization.resources import Limits, ResourceProbe, ResourceTrace, read_trace
+    from tflite_asr.personalization.resources import (
+        Limits,
+        ResourceProbe,
+        ResourceTrace,
+        read_trace,
+    )
     from tflite_asr.personalization.rounds import Rounds
 
     check_least(args, rounds=1, battery_floor=0, ram_floor_mb=0)
@@ -184,7 +189,7 @@ def run(args: argparse.Namespace) -> dict:
         test_corpus = Corpus(test, recognizer.config, notices, measuring=True)
     return run_session(
         recognizer,
-        (adapt_corpus, adapt_corpus.utterances),
+        (adapt_corpus, adapt),
         (test_corpus, test_corpus.utterances),
         settings,
         Path(args.out),

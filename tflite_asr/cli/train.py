@@ -34,8 +34,8 @@ from tflite_asr.cli.arguments import add_connect, add_seed
 from tflite_asr.config import EXIT_WEIGHTINGS, PRESETS
 
 if TYPE_CHECKING:
-    from tflite_asr.data.corpus import Corpus
     from tflite_asr.config import ModelConfig
+    from tflite_asr.data.corpus import Corpus
     from tflite_asr.models.speech import SpeechModel
     from tflite_asr.training.objective import Objective
     from tflite_asr.training.workers import Workers
@@ -83,7 +83,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices
-    from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
+    from tflite_asr.cli.arguments import (
+        check_learning_rate,
+        check_least,
+        keep_vocabulary,
+        read_manifests,
+    )
     from tflite_asr.data.alignment import alignable, report_left_out
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError
@@ -115,10 +120,9 @@ def run(args: argparse.Namespace) -> dict:
         development = keep_vocabulary(development, args.words) if development else []
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
-        loaded = corpus.utterances
-        corpus.utterances, left_out = alignable(corpus, loaded, tail=False)
+        corpus.utterances, left_out = alignable(corpus, training, tail=False)
         held_out = Corpus(development, config, notices, measuring=True) if development else None
-    report_left_out(left_out, len(loaded))
+    report_left_out(left_out, len(training))
     from tflite_asr.training.initial import initial_weights
 
     initial = initial_weights(args.initial, config, whole=args.quantize_aware) if args.initial is not None else {}
@@ -129,12 +133,13 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.training.voices import write_voices
 
     check_writable(folder)
+    if workers is None or workers.chief:
+        note_settings(folder, settings)
     keep_freed_memory()
     # without --distribute the command line holds the folder already
     held = only_writer(folder) if workers is not None and workers.chief else contextlib.nullcontext()
     with held, training_errors(folder):
         if workers is None or workers.chief:
-            note_settings(folder, settings)
             write_voices(folder, corpus, args.seed)
         last = fit(
             config,
@@ -183,11 +188,10 @@ def finished_row(folder: Path) -> dict | None:
     path = folder / "history.jsonl"
     if not path.exists():
         return None
-    text = read_text(path, "the history of a training")
     try:
-        rows = [json.loads(line) for line in text.splitlines()]
+        rows = [json.loads(line) for line in read_text(path, "the history of a training").splitlines()]
         return rows[-1] if rows and rows[-1]["epoch"] == rows[-1]["of"] else None
-    except (ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: not the history of a training ({error}); remove it or give another --out") from None
 
 

@@ -9,7 +9,13 @@ favours longer transcripts. `transcribe --two-pass` and `evaluate --two-pass` us
 
 import argparse
 
-from tflite_asr.cli.arguments import add_connect, add_model, add_nbest, add_seed, add_threads
+from tflite_asr.cli.arguments import (
+    add_connect,
+    add_model,
+    add_nbest,
+    add_seed,
+    add_threads,
+)
 
 SUMMARY = "find how much the second pass should count"
 
@@ -47,7 +53,6 @@ def run(args: argparse.Namespace) -> dict:
         "model": str(recognizer.artifact.path),
         "utterances": best.rates.utterances,
         "too_long": len(corpus.too_long),
-        "too_short": len(corpus.too_short),
         **kept,
         "first_pass_wer": first.wer,
         "first_pass_cer": first.cer,

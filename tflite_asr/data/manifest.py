@@ -71,8 +71,9 @@ def write_manifest(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
     def write(file: BinaryIO) -> None:
         for row in rows:
+            # bytes of a name that are not UTF-8 become escapes as JSON has them
             line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-            file.write(line.encode("utf-8", "backslashreplace"))  # other bytes of a name become escapes as JSON has them
+            file.write(line.encode(errors="backslashreplace"))
 
     try:
         write_whole(path, write)

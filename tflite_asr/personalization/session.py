@@ -15,13 +15,26 @@ from tflite_asr.errors import InputError
 from tflite_asr.figure import check_drawing
 from tflite_asr.files import read_text, write_whole
 from tflite_asr.metrics import relative_reduction
-from tflite_asr.out_folder import SETTINGS, check_settings, check_writable, note_settings, speech_of, weights_of
+from tflite_asr.out_folder import (
+    SETTINGS,
+    check_settings,
+    check_writable,
+    note_settings,
+    speech_of,
+    weights_of,
+)
+from tflite_asr.personalization.average import Epoch, Outcome
 from tflite_asr.personalization.replay import read_replay
-from tflite_asr.personalization.rounds import CHECKPOINT, STATE, Rounds, RoundsTrainer, arriving
+from tflite_asr.personalization.rounds import (
+    CHECKPOINT,
+    STATE,
+    Rounds,
+    RoundsTrainer,
+    arriving,
+)
 from tflite_asr.personalization.selector import Candidate
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
-from tflite_asr.personalization.average import Epoch, Outcome
 from tflite_asr.personalization.trainer import personalize, split
 from tflite_asr.personalization.window import Window
 from tflite_asr.report import write_report
@@ -126,7 +139,6 @@ def run_session(
         "left_out_utterances": len(left_out),
         "test_utterances": len(examples),
         "test_too_long": len(corpus.too_long),
-        "test_too_short": len(corpus.too_short),
         "settings": dataclasses.asdict(settings)
         | (dataclasses.asdict(pace) if pace else {})
         | (rounds.settings() if rounds else {}),
@@ -170,11 +182,10 @@ def _finished(folder: Path, rounds: Rounds | None) -> dict | None:
     path = folder / "result.json"
     if not path.exists():
         return None
-    text = read_text(path, "the result of a personalisation")
     try:
-        result = json.loads(text)
+        result = json.loads(read_text(path, "the result of a run"))
         done = result["finished"] if rounds else True
-    except (ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: not the result of a personalisation ({error}); remove it or give another --out") from None
     if done:
         print(f"{folder}: finished already, nothing is trained", file=sys.stderr)

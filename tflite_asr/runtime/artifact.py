@@ -10,7 +10,11 @@ from pathlib import Path
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.files import check_readable, read_text, write_whole
-from tflite_asr.runtime.description import check_description, digest_matches, with_digest
+from tflite_asr.runtime.description import (
+    check_description,
+    digest_matches,
+    with_digest,
+)
 from tflite_asr.text.tokenizer import CharacterTokenizer
 
 FORMAT = 2  # since 2, inputs have at least one dimension, a file answers invalid lengths and labels, there is a digest

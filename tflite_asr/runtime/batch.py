@@ -49,7 +49,7 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
                 f"{_place(example, row)}: expected tokens from 1 to {config.vocabulary_size - 1}, "
                 f"got {example.tokens[wrong[0]]} at place {wrong[0] + 1}"
             )
-        frames = checked_frames(example.frames, config.features.mel_bands, _place(example, row))
+        frames = checked_frames(example.frames, config.features.mel_bands, _place(example, row), finite=False)
         batch["frames"][row, : len(example.frames)] = frames
         batch["frame_lengths"][row] = len(example.frames)
         batch["tokens"][row, : len(example.tokens)] = example.tokens
@@ -70,12 +70,13 @@ def longest_examples(config: ModelConfig) -> list[Example]:
     return [Example(*row, "", "noise") for row in zip(frames, tokens)]
 
 
-def checked_frames(frames: object, mel_bands: int, where: str = "frames") -> np.ndarray:
-    """Log-mel frames [time, mel_bands] as float32; InputError unless they are finite floats of that shape."""
+def checked_frames(frames: object, mel_bands: int, where: str = "frames", *, finite: bool = True) -> np.ndarray:
+    """Log-mel frames [time, mel_bands] as float32; InputError unless they are floats of that shape, and `finite`: a training
+    step answers frames that are not by skipping."""
     array = floats_of(frames, where, "log-mel frames")
     if array.ndim != 2 or array.shape[1] != mel_bands:
         raise InputError(f"{where}: expected frames [time, {mel_bands}], got shape {list(array.shape)}")
-    if not np.all(np.isfinite(array)):
+    if finite and not np.all(np.isfinite(array)):
         raise InputError(f"{where}: expected finite frames, some are NaN or infinite")
     return array.astype(np.float32, copy=False)
 

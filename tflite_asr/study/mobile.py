@@ -10,9 +10,9 @@ from tflite_asr.data.corpus import is_too_short
 from tflite_asr.data.time_order import check_time_order
 from tflite_asr.personalization.average import Epoch
 from tflite_asr.personalization.replay import read_replay
+from tflite_asr.personalization.resources import read_trace
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
-from tflite_asr.personalization.resources import read_trace
 from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
@@ -42,13 +42,14 @@ def train(task: Task, scratch: Path) -> Trained:
     run = _Run(recognizer, scratch, settings, mobile, phone)
     del recognizer  # the run's, which an interruption ends
     stopped = "all utterances heard"
-    left_out, too_short = [], 0
+    left_out = []
     for utterance in coming:
         with Notices() as notices:
             samples = utterance.read(config.features.sample_rate, config.max_seconds, notices)
-            if is_too_short(samples, config, utterance, notices):
-                too_short += 1
-                continue
+            too_short = is_too_short(samples, config, utterance, notices)
+        if too_short:
+            left_out.append(f"{utterance.where} (shorter than {config.min_seconds:g} s)")
+            continue
         example = run.trainer.recognizer.example(samples, utterance.text, utterance.where)
         if problem := alignment_problem(example.tokens, len(example.frames), config):
             left_out.append(f"{utterance.where} ({problem})")
@@ -70,7 +71,6 @@ def train(task: Task, scratch: Path) -> Trained:
         {
             "stopped_because": stopped,
             "left_out": left_out,
-            "too_short": too_short,
             "plan": run.settings.plan,
             "disk_bytes_max": run.disk_bytes_max,
             "interruptions": run.interruptions,

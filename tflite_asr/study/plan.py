@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text
-from tflite_asr.personalization.settings import Pace
 from tflite_asr.personalization.resources import Limits
+from tflite_asr.personalization.settings import Pace
 
 ENVIRONMENTS = ("server", "mobile", "both")
 

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig, RescorerConfig
+from tflite_asr.config import (
+    ConformerConfig,
+    EncoderConfig,
+    ModelConfig,
+    RescorerConfig,
+)
 from tflite_asr.errors import InputError
 from tflite_asr.models.storage import read_model
 from tflite_asr.runtime.artifact import find

@@ -43,7 +43,6 @@ fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
         checkLength(example, row, "frames", example.frames.length, sizes.maxFrames)
         checkLength(example, row, "tokens", example.tokens.size, sizes.maxTokens)
         checkTokens(example, row, config.vocabularySize)
-        checkFinite(example.frames, place(example, row))
         frames.put(row * sizes.maxFrames * bands, example.frames.values)
         tokens.put(row * sizes.maxTokens, example.tokens)
         frameLengths[row] = example.frames.length

@@ -53,10 +53,8 @@ data class ModelConfig(
     val vocabularySize: Int, // labels, blank (0) among them
     val prediction: PredictionConfig?,
     val tailFrames: Int, // of silence, added to an utterance before it is recognised: a stream has no look-ahead
+    val framesPerStep: Int = 1, // feature frames in one step of the encoder's output
 ) {
-    /** Feature frames in one step of the encoder's output. */
-    val framesPerStep: Int get() = encoder.stackFrames * encoder.reduction
-
     /** Longest utterance that the fixed sizes hold. */
     val maxSeconds: Double get() = features.samplesOf(sizes.maxFrames).toDouble() / features.sampleRate
 
@@ -92,8 +90,12 @@ data class ModelConfig(
                 values.string("characters").length + 1,
                 if ("prediction" in values) prediction(values.at("prediction")) else null,
                 values.int("tail_frames"),
+                framesPerStep(values.at("encoder")),
             )
         }
+
+        private fun framesPerStep(values: JsonObject): Int =
+            values.int("stack_frames") * (if ("reduction" in values) values.int("reduction") else 1)
 
         private fun encoder(values: JsonObject): EncoderConfig {
             val encoder = values.at("encoder")
