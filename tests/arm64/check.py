@@ -96,10 +96,11 @@ class Check:
     def _train(self, plan: str, out: Path) -> dict:
         recognizer, examples = self._load(), list(self._examples.values())
         size = recognizer.config.sizes.batch
+        pull = 0.01 if recognizer.artifact.pulls else 0.0
         losses = []
         for step in range(STEPS.get(self._path.stem, MOST_STEPS)):
             batch = [examples[(step * size + row) % len(examples)] for row in range(size)]
-            losses.append(recognizer.train_step(batch, learning_rate=1e-3, pull=0.01, plan=plan).loss)
+            losses.append(recognizer.train_step(batch, learning_rate=1e-3, pull=pull, plan=plan).loss)
         recognizer.save(self._checkpoint(plan, out))
         return {"losses": losses, "losses_after": self._losses(recognizer)}
 

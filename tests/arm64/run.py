@@ -54,12 +54,14 @@ def _export(preset: str, folder: Path) -> Path:
 
 
 def _run(command: list[str | Path]) -> None:
-    subprocess.run(command, check=True, cwd=PROJECT)
+    code = subprocess.run(command, cwd=PROJECT).returncode
+    if code:
+        raise InputError(f"{' '.join(map(str, command))} ended with {code}")
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (InputError, subprocess.CalledProcessError) as error:
+    except InputError as error:
         print(f"make arm64: {error}", file=sys.stderr)
         sys.exit(2)
