@@ -18,6 +18,7 @@ from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
 
 RATE = 16000
+EXPORT_GRADIENTS = 200  # custom gradients that the smallest exports trace; tests of a layer trace a few
 TESTED_BY = "TFLITE_ASR_TESTED_BY"  # in the environment of every process that the tests start: which session's it is
 
 
@@ -33,7 +34,8 @@ def pytest_sessionfinish(session):
         return
     left = processes_left(os.environ[TESTED_BY], seconds=10)
     if left:
-        print("\nstill running after the tests:", *(f"{process.pid} {process.name()}" for process in left), file=sys.stderr)
+        found = ", ".join(f"{process.name()} ({process.pid})" for process in left)
+        print(f"\nstill running after the tests: {found}", file=sys.stderr)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -57,28 +59,42 @@ def _is_of(process: psutil.Process, tested_by: str) -> bool:
 
 @pytest.fixture(scope="module", autouse=True)
 def give_memory_back():
-    """Free the models and graphs of a test file when it ends, else they add up to 9 GB a process."""
+    """Free the models and graphs of a test file when it ends."""
     yield
-    if "tensorflow" in sys.modules:
-        forget_custom_gradients()
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].backend.clear_session()
+    give_graphs_back(least=0)
+
+
+@pytest.fixture(autouse=True)
+def give_graphs_of_exports_back():
+    """Free the graphs of a test that traced as many as an export does."""
+    yield
+    give_graphs_back(least=EXPORT_GRADIENTS)
+
+
+def give_graphs_back(least: int) -> None:
+    """Free graphs that nothing but TensorFlow's registry of gradients holds.
+
+    `tf.custom_gradient` registers a gradient function each time it is traced, and TensorFlow never removes it. Each
+    holds the graph it was traced in: 0.5 GB for an exported file, 9 GB for all tests.
+
+    Args:
+        least: do nothing when fewer gradient functions are registered.
+    """
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import ops
+
+        registered = ops.gradient_registry._registry
+        names = [name for name in registered if name.startswith("CustomGradient-")]
+        if len(names) < least:
+            return
+        for name in names:
+            del registered[name]
     gc.unfreeze()
     gc.collect()
     gc.freeze()  # millions of objects stay, of TensorFlow too: later collections need not go through them
     ctypes.CDLL(None).malloc_trim(0)
-
-
-def forget_custom_gradients():
-    """Remove the gradient functions that `tf.custom_gradient` registers each time it is traced.
-
-    TensorFlow never removes them, and each holds the graph it was traced in: 0.5 GB for each exported file.
-    """
-    from tensorflow.python.framework import ops
-
-    registered = ops.gradient_registry._registry
-    for name in [name for name in registered if name.startswith("CustomGradient-")]:
-        del registered[name]
 
 
 @pytest.fixture(scope="session", autouse=True)

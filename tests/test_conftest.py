@@ -42,7 +42,8 @@ def test_graphs_of_custom_gradients_are_freed(conftest):
 def test_processes_that_outlive_their_parent_are_found(conftest):
     environment = os.environ | {conftest.TESTED_BY: "a session of this test"}
     # the shell ends at once, what it started does not
-    shell = subprocess.run(["sh", "-c", "sleep 60 > /dev/null 2>&1 & echo $!"], capture_output=True, text=True, env=environment)
+    script = "sleep 60 > /dev/null 2>&1 & echo $!"
+    shell = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment)
     (left,) = conftest.processes_left("a session of this test", seconds=0)
     assert left == psutil.Process(int(shell.stdout)) and left.name() == "sleep"
     left.kill()

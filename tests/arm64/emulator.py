@@ -39,7 +39,7 @@ class Emulator:
     def __init__(self, folder: Path):
         missing = [tool for tool in TOOLS if shutil.which(tool) is None]
         if missing:
-            raise InputError(f"the emulation is made of Debian 12's packages: expected {' and '.join(missing)}, found none")
+            raise InputError(f"the emulation is made of Debian 12's packages: found no {' and no '.join(missing)}")
         self._folder, self._root, self._host = folder, folder / "root", folder / "host"
         if not (folder / "unpacked").exists():
             self._unpack_debian()
@@ -59,7 +59,8 @@ class Emulator:
         packages = [self._wheels(runtime)] if runtime else []
         packages.append(self._wheels("base"))
         kept = {name: os.environ[name] for name in ("HOME", "PATH", "LANG", "TMPDIR") if name in os.environ}
-        environment = kept | {"PYTHONPATH": os.pathsep.join(map(str, [PROJECT, *packages])), "PYTHONDONTWRITEBYTECODE": "1"}
+        path = os.pathsep.join(map(str, [PROJECT, *packages]))
+        environment = kept | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         qemu = [self._host / "usr/bin/qemu-aarch64-static", "-L", self._root, "-cpu", PROCESSOR]
         # without site: it would read the host's packages
         _run([*qemu, self._root / "usr/bin/python3.11", "-S", *arguments], capture=False, env=environment)

@@ -205,3 +205,17 @@ def test_telephone_codecs(tmp_path, subtype):
     samples, _ = read(tmp_path, encoded("WAV", subtype, (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), 8000))
     assert len(samples) == pytest.approx(2 * RATE, abs=1200)
     assert np.argmax(np.abs(np.fft.rfft(samples[:RATE]))) == 440
+
+
+@pytest.mark.parametrize("position", [4200, 5000, 7900])
+def test_bytes_that_look_like_a_frame_do_not_end_a_flac_file(tmp_path, position):
+    """Noise is stored as it is, so what stands in a frame can be chosen: the two bytes that begin each frame, then any others."""
+    sync = int.from_bytes(b"\xff\xf8", "big", signed=True)
+    for following in (0x0000, 0x0918, 0x1918, 0xC918):
+        samples = np.random.default_rng(position).integers(-32768, 32768, 8000).astype(np.int16)
+        samples[position : position + 2] = sync, int.from_bytes(following.to_bytes(2, "big"), "big", signed=True)
+        soundfile.write(tmp_path / "noise.flac", samples, 16000, subtype="PCM_16")
+        notices = []
+        found = read_audio(tmp_path / "noise.flac", 16000, notify=lambda notice, place="": notices.append(notice))
+        np.testing.assert_array_equal(np.round(found * 32768), samples)
+        assert notices == []

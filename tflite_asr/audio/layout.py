@@ -269,10 +269,13 @@ def _flac_samples(content: mmap.mmap, marker: int, end: int) -> int | None:
     if at >= end:
         return 0
     block = int.from_bytes(content[marker + 8 : marker + 10], "big")
-    first, position = content[at : at + 2], end
-    while first and (position := content.rfind(first, at, position)) >= 0:
-        samples = _flac_frame_end(content[position : position + 16], block)
-        if samples is not None:
+    first, position = content[at : at + 4], end
+    while len(first) == 4 and (position := content.rfind(first[:2], at, position)) >= 0:
+        header = content[position : position + 16]
+        samples = _flac_frame_end(header, block)
+        # the two bytes and the check sum also occur by chance within a frame; sample rate and size are those of the first
+        alike = len(header) > 3 and not (header[2] ^ first[2] | header[3] ^ first[3]) & 15
+        if samples is not None and alike:
             return samples
         position += 1
         if position <= at + 1:
@@ -281,7 +284,9 @@ def _flac_samples(content: mmap.mmap, marker: int, end: int) -> int | None:
 
 
 def _flac_frame_end(header: bytes, block: int) -> int | None:
-    """The number of the sample behind a frame (RFC 9639, section 9.1); None when its check sum is wrong."""
+    """The number of the sample behind a frame (RFC 9639, section 9.1); None when it is none or its check sum is wrong."""
+    if len(header) < 6 or header[2] >> 4 == 0:  # a block size that is not used
+        return None
     first = header[4]
     extra = 0 if first < 0x80 else 8 - (first ^ 0xFF).bit_length() - 1  # bytes behind the first of the coded number
     if first >= 0x80 and not 1 <= extra <= 6:
@@ -298,7 +303,7 @@ def _flac_frame_end(header: bytes, block: int) -> int | None:
     else:
         size = 576 << size_code - 2 if size_code < 6 else 256 << size_code - 8
     at += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
-    if size_code == 0 or at >= len(header) or _crc8(header[:at]) != header[at]:
+    if at >= len(header) or _crc8(header[:at]) != header[at]:
         return None
     return size + (number if header[1] & 1 else number * block)
 
