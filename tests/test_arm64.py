@@ -60,10 +60,10 @@ def test_equal_machines_differ_in_nothing(compare, machines):
     [
         (("features", 1), [[2.0, 3.0000002]], "features of 2 clips"),
         (("features", 1), [[2.0]], "features of 2 clips"),
-        (("transcripts", "greedy", 1), "TOO", "2 transcripts, greedy: how many differ"),
-        (("plans", "train", "losses", 1), 4.0 * (1 - 6e-6), "losses of 2 steps, train"),
-        (("plans", "train", "losses", 1), float("nan"), "losses of 2 steps, train"),
-        (("split_to_whole", "split"), 1e-9, "weights by split against those in one call, on ARM"),
+        (("transcripts", "greedy", 1), "TOO", "2 transcripts, how many differ: greedy"),
+        (("plans", "train", "losses", 1), 4.0 * (1 - 6e-6), "losses of 2 steps: train"),
+        (("plans", "train", "losses", 1), float("nan"), "losses of 2 steps: train"),
+        (("split_to_whole", "split"), 1e-9, "on ARM, weights in parts against in one call: split"),
     ],
 )
 def test_a_difference_is_found(path, value, found, compare, machines):

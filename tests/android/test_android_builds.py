@@ -48,6 +48,10 @@ def test_versions_are_the_same(catalogue, maven):
     assert versions()[catalogue] == properties()[maven]
 
 
+def test_maven_leaves_no_compiler_running():
+    assert properties()["kotlin.compiler.daemon"] == "false"
+
+
 def test_the_demo_has_one_version():
     found = {versions()["demo"], pom().findtext("version")}
     found |= {pom(module).findtext("parent/version") for module in (*MODULES, "tflite")}
