@@ -4,7 +4,6 @@
 since its results would be mixed with those that are there.
 """
 
-import contextlib
 import hashlib
 import json
 import tempfile
@@ -50,12 +49,11 @@ def check_settings(folder: Path, settings: dict, results: Sequence[str]) -> bool
         raise InputError(
             f"{folder / found}: expected {SETTINGS} beside it, which tells what it was made with; give another --out or remove it"
         )
+    text = read_text(path, "the settings of a run")
     try:
-        begun = json.loads(read_text(path, "the settings of a run"))
+        begun = json.loads(text)
         differing = [name for name in {**begun, **settings} if begun.get(name) != _plain(settings.get(name))]
     except (ValueError, AttributeError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path}: not the settings of a run ({error}); give another --out or remove it") from None
     if differing:
         name = differing[0]
@@ -74,13 +72,23 @@ def note_settings(folder: Path, settings: dict) -> None:
 
 def speech_of(utterances: Sequence["Utterance"]) -> dict:
     """Speech as a setting: how much, and a digest of the rows and of their audio, wherever the files are."""
-    digest = hashlib.sha256()
+    digest, of_files = hashlib.sha256(), {}  # many rows may be segments of one file
     for utterance in utterances:
         row = {key: value for key, value in vars(utterance).items() if key not in ("audio", "where")}
         digest.update(json.dumps(row, sort_keys=True, default=str).encode())
-        with contextlib.suppress(OSError), utterance.audio.open("rb") as file:  # who reads it says what is wrong
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        if utterance.audio not in of_files:
+            of_files[utterance.audio] = _digest_of(utterance.audio)
+        digest.update(of_files[utterance.audio])
     return {"utterances": len(utterances), "sha256": digest.hexdigest()}
+
+
+def _digest_of(path: Path) -> bytes:
+    """Of a file's content; nothing of a file that cannot be read: who reads it says what is wrong."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return b""
 
 
 def weights_of(weights: Mapping[str, np.ndarray]) -> str:

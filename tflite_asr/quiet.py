@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 _STDERR = 2
 _lock = threading.Lock()
-_muting = 0  # blocks that are being run, in all threads
-_saved: int | None = None  # a copy of the descriptor, for the time that it leads nowhere
+_blocks = 0  # that are being run, in all threads
+_saved: int | None = None  # a copy of the descriptor, for the time that it leads elsewhere
 _verbose = False
 
 
@@ -29,38 +29,54 @@ def show_everything() -> None:
 @contextlib.contextmanager
 def muted_stderr() -> Iterator[None]:
     """Discard what is written to file descriptor 2 meanwhile, by any thread; blocks may be nested and overlap."""
-    _mute()
-    try:
+    if _verbose:
         yield
+        return
+    with open(os.devnull, "wb") as nowhere, diverted_stderr(nowhere.fileno()):
+        yield
+
+
+@contextlib.contextmanager
+def diverted_stderr(target: int) -> Iterator[int | None]:
+    """Let file descriptor 2 lead to the descriptor `target` meanwhile, for all threads.
+
+    Blocks may be nested and overlap: 2 leads to the first one's target until the last one ends.
+
+    Yields:
+        a descriptor that leads where 2 led before; None without standard error.
+    """
+    _divert(target)
+    try:
+        yield _saved
     finally:
-        _unmute()
+        _restore()
 
 
-def _mute() -> None:
-    global _muting, _saved
+def _divert(target: int) -> None:
+    global _blocks, _saved
     with _lock:
-        _muting += 1
-        if _muting > 1 or _verbose:
+        _blocks += 1
+        if _blocks > 1:
             return
-        with contextlib.suppress(OSError, ValueError):  # without standard error there is nothing to mute
-            if sys.stderr is not None:
-                sys.stderr.flush()
+        _flush()
+        with contextlib.suppress(OSError):  # without standard error there is nothing to divert
             saved = os.dup(_STDERR)
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, _STDERR)
-            os.close(nowhere)
+            os.dup2(target, _STDERR)
             _saved = saved
 
 
-def _unmute() -> None:
-    global _muting, _saved
+def _restore() -> None:
+    global _blocks, _saved
     with _lock:
-        _muting -= 1
-        if _muting or _saved is None:
+        _blocks -= 1
+        if _blocks or _saved is None:
             return
-        with contextlib.suppress(OSError, ValueError):
-            if sys.stderr is not None:
-                sys.stderr.flush()
+        _flush()
         os.dup2(_saved, _STDERR)
         os.close(_saved)
         _saved = None
+
+
+def _flush() -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or None
+        sys.stderr.flush()

@@ -178,8 +178,23 @@ def test_a_recording_too_short_for_a_word_is_left_out_and_named(speech, tiny_tfl
     soundfile.write(speech / "b.wav", tone("TWO", 1)[:3199], RATE)
     assert main(command_line("evaluate", tiny_tflite, speech, "--json")) == 0
     out, told = capsys.readouterr()
-    assert json.loads(out)["utterances"] == 5
+    assert (json.loads(out)["utterances"], json.loads(out)["too_short"]) == (5, 1)
     assert f"shorter than 0.2 s, which hold no whole word (1 file): {speech / 'm.jsonl'}:2" in told
+
+
+@pytest.mark.parametrize("command", ["personalize", "train"])
+def test_training_goes_on_without_a_recording_too_short_for_a_word(speech, tiny_tflite, capsys, command):
+    soundfile.write(speech / "b.wav", tone("TWO", 1)[:3199], RATE)
+    more = ("--epochs", 1, "--json", *(("--steps", 1, "--batch", 2) if command == "train" else ()))
+    assert main(command_line(command, tiny_tflite, speech, *more)) == 0
+    out, told = capsys.readouterr()
+    found = json.loads(out)
+    if command == "train":
+        assert found["utterances"] == 5
+    else:
+        assert found["adapt_utterances"] + found["validation_utterances"] == 5 and found["left_out_utterances"] == 0
+        assert (found["test_utterances"], found["test_too_short"]) == (5, 1)
+    assert f"shorter than 0.2 s, which hold no whole word ({1 + (command == 'personalize')} file" in told
 
 
 def test_an_example_too_short_for_a_step(tiny_tflite):

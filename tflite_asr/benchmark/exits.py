@@ -83,28 +83,38 @@ def _thresholds(scores: np.ndarray) -> list[float]:
     return [np.nextafter(inner[0], -np.inf), *inner, np.nextafter(inner[-1], np.inf)]
 
 
-def write_exits(folder: Path, curves: Sequence[Curves], *, too_long: int = 0) -> dict:
+def write_exits(folder: Path, curves: Sequence[Curves], *, too_long: int = 0, too_short: int = 0) -> dict:
     """Write exits.json, exits.md and exits.png into a folder, which is made if need be.
 
     Returns:
-        what exits.json holds: models, too_long (recordings that were left out), and where the table and the plot are.
+        what exits.json holds: models; too_long and too_short (recordings that were left out); and where the table and the
+        plot are.
     """
     folder.mkdir(parents=True, exist_ok=True)
     values = [asdict(curve) for curve in curves]
-    found = {"models": values, "too_long": too_long, "table": str(folder / "exits.md"), "plot": str(folder / "exits.png")}
-    write_whole(folder / "exits.json", (json.dumps(found, indent=1) + "\n").encode())
-    write_whole(folder / "exits.md", utf8(_tables(curves)))
-    write_whole(folder / "exits.png", _plot(curves))
+    found = {"models": values, "too_long": too_long, "too_short": too_short, **_places(folder)}
+    files = {
+        "exits.json": (json.dumps(found, indent=1) + "\n").encode(),
+        "exits.md": utf8(_tables(curves)),
+        "exits.png": _plot(curves),
+    }
+    for name, content in files.items():
+        write_whole(folder / name, content)
     return found
 
 
 def read_exits(folder: Path) -> dict:
     """What an earlier `write_exits` wrote."""
     path = folder / "exits.json"
+    text = read_text(path, "what `tflite-asr exits` wrote")
     try:
-        return {**json.loads(read_text(path, "what `tflite-asr exits` wrote")), "table": str(folder / "exits.md"), "plot": str(folder / "exits.png")}
+        return {**json.loads(text), **_places(folder)}
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: not what `tflite-asr exits` wrote ({error}); remove it to measure again") from None
+
+
+def _places(folder: Path) -> dict[str, str]:
+    return {"table": str(folder / "exits.md"), "plot": str(folder / "exits.png")}
 
 
 def _tables(curves: Sequence[Curves]) -> str:

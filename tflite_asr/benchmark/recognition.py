@@ -33,6 +33,7 @@ class Recognised:
     added_private_mb: float  # beside what the process held with the speech read
     peak_private_mb: float
     too_long: int  # recordings longer than the model takes, left out
+    too_short: int  # recordings too short for a word, left out
 
 
 def recognise(recognizer: Recognizer, manifest: str, where: str | None) -> Recognised:
@@ -61,6 +62,7 @@ def recognise(recognizer: Recognizer, manifest: str, where: str | None) -> Recog
         added_private_mb=probe.peak_private_mb - before_mb,
         peak_private_mb=probe.peak_private_mb,
         too_long=len(corpus.too_long),
+        too_short=len(corpus.too_short),
     )
 
 
@@ -68,7 +70,8 @@ def measure(path: Path, manifest: str, where: str | None) -> dict:
     """Transcribe speech by both passes, on one thread.
 
     Returns:
-        parameters, bytes of the file; utterances, too_long (left out), words; first_pass_wer, rescored_wer, rescored_cer;
+        parameters, bytes of the file; utterances, too_long and too_short (left out), words; first_pass_wer, rescored_wer,
+        rescored_cer;
         seconds_per_second: for a second of speech; peak_private_mb, added_private_mb: see `Recognised`.
     """
     recognizer = Recognizer.load(path, threads=1)
@@ -78,6 +81,7 @@ def measure(path: Path, manifest: str, where: str | None) -> dict:
         "bytes": recognizer.artifact.bytes,
         "utterances": found.first.utterances,
         "too_long": found.too_long,
+        "too_short": found.too_short,
         "words": found.first.words,
         "first_pass_wer": found.first.wer,
         "rescored_wer": found.rescored.wer,

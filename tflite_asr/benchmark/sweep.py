@@ -85,5 +85,5 @@ def _plot(path: Path, by_parts: Sequence[dict], by_layers: Sequence[dict]) -> Pa
         axes[place].set(xlabel=x, ylabel=unit, ylim=(0, None))
         axes[place].xaxis.get_major_locator().set_params(integer=True)
         axes[place].legend()
-    path.write_bytes(as_png(figure))
+    write_whole(path, as_png(figure))
     return path

@@ -93,9 +93,10 @@ def run(args: argparse.Namespace) -> dict:
     development = read_manifests(args.development, args.development_where)
     with Notices() as notices:
         corpus = Corpus(training, student, notices)
-        corpus.utterances, left_out = alignable(corpus, training, tail=False)
+        loaded = corpus.utterances
+        corpus.utterances, left_out = alignable(corpus, loaded, tail=False)
         held_out = Corpus(development, student, notices, measuring=True) if development else None
-    report_left_out(left_out, len(training))
+    report_left_out(left_out, len(loaded))
     initial = initial_weights(args.initial, student) if args.initial is not None else None
     settings = _settings(args, student, teacher, corpus, held_out, initial)
     rows = []

@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> dict:
         **dataclasses.asdict(result.rates),
         "too_long": len(corpus.too_long),
         "normalized": recognizer.normalize,
+        "too_short": len(corpus.too_short),
         "owner_utterances": result.owner_utterances,
         **_exits(recognizer, result),
     }
@@ -90,6 +91,7 @@ def _exits(recognizer: "Recognizer", result: "Evaluation") -> dict:
 
 def describe(result: dict) -> str:
     left_out = f"; {result['too_long']} recordings longer than the model takes left out" if result["too_long"] else ""
+    left_out += f"; {result['too_short']} recordings too short for a word left out" if result["too_short"] else ""
     return (
         f"WER {result['wer']:.2%}, CER {result['cer']:.2%} on {result['utterances']} utterances, {result['words']} words "
         f"({result['substitutions']} substituted, {result['deletions']} deleted, {result['insertions']} inserted){left_out}"

@@ -57,15 +57,20 @@ def run(args: argparse.Namespace) -> dict:
     check_drawing()
     check_writable(folder)
     note_settings(folder, settings)
-    shortest = min(configs, key=lambda config: config.max_seconds)
-    kept, curves = utterances, []
-    if any(config.max_seconds != shortest.max_seconds for config in configs):  # all are measured on the same speech
-        kept = load_clips(utterances, shortest, 1, args.seed)[0].utterances
+    kept, curves, too_long, too_short = utterances, [], set(), set()
+    if len({(config.min_seconds, config.max_seconds) for config in configs}) > 1:  # all are measured on the same speech
+        for config in (min(configs, key=lambda of: of.max_seconds), max(configs, key=lambda of: of.min_seconds)):
+            corpus, _ = load_clips(kept, config, 1, args.seed)
+            kept = corpus.utterances
+            too_long.update(corpus.too_long)
+            too_short.update(corpus.too_short)
     for model in args.models:
         recognizer = Recognizer.load(model, threads=args.threads)
         corpus, clips = load_clips(kept, recognizer.config, args.connect, args.seed)
+        too_long.update(corpus.too_long)
+        too_short.update(corpus.too_short)
         curves.append(measure_exits(recognizer, examples_of(recognizer, corpus, clips)))
-    return write_exits(folder, curves, too_long=len(utterances) - len(corpus.utterances))
+    return write_exits(folder, curves, too_long=len(too_long), too_short=len(too_short))
 
 
 def describe(result: dict) -> str:

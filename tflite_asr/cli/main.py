@@ -110,10 +110,15 @@ def main(argv: list[str] | None = None) -> int:
             else:
                 _mute_libraries()
             _check_seed(args)
+            problem, code = "", 0
             with _out(args):
-                result = args.module.run(args)
+                try:
+                    result = args.module.run(args)
+                except PartlyDoneError as error:
+                    result, problem, code = error.result, str(error), 2
             _print(args, result)
-            return 0
+            if not problem:
+                return code
         except BaseException as error:
             # libraries make exceptions of their own of an interruption: whatever ends the run after it is that
             if interruption.came or isinstance(error, KeyboardInterrupt):
@@ -121,8 +126,6 @@ def main(argv: list[str] | None = None) -> int:
                 problem, code = "stopped", 130
             else:
                 problem, code = _problem(error), 2
-                if isinstance(error, PartlyDoneError):
-                    _print(args, error.result)
         finally:
             logging.disable(logged)
         print(f"{program}: {problem}", file=sys.stderr)

@@ -189,7 +189,7 @@ def run(args: argparse.Namespace) -> dict:
         test_corpus = Corpus(test, recognizer.config, notices, measuring=True)
     return run_session(
         recognizer,
-        (adapt_corpus, adapt),
+        (adapt_corpus, adapt_corpus.utterances),
         (test_corpus, test_corpus.utterances),
         settings,
         Path(args.out),

@@ -137,9 +137,10 @@ def run(args: argparse.Namespace) -> dict:
     check_resumes(folder, config)
     with Notices() as notices:
         corpus = Corpus(training, config, notices)
-        corpus.utterances, left_out = alignable(corpus, training, tail=False)
+        loaded = corpus.utterances
+        corpus.utterances, left_out = alignable(corpus, loaded, tail=False)
         held_out = Corpus(development, config, notices, measuring=True) if development else None
-    report_left_out(left_out, len(training))
+    report_left_out(left_out, len(loaded))
     from tflite_asr.models.storage import copy_companions
     from tflite_asr.training.initial import initial_weights
 
@@ -151,13 +152,12 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.training.voices import write_voices
 
     check_writable(folder)
-    if workers is None or workers.chief:
-        note_settings(folder, settings)
     keep_freed_memory()
     # without --distribute the command line holds the folder already
     held = only_writer(folder) if workers is not None and workers.chief else contextlib.nullcontext()
     with held, training_errors(folder):
         if workers is None or workers.chief:
+            note_settings(folder, settings)
             write_voices(folder, corpus, args.seed)
             if args.initial is not None and Path(args.initial).is_dir():
                 copy_companions(Path(args.initial), folder)
@@ -209,10 +209,11 @@ def finished_row(folder: Path) -> dict | None:
     path = folder / "history.jsonl"
     if not path.exists():
         return None
+    text = read_text(path, "the history of a training")
     try:
-        rows = [json.loads(line) for line in read_text(path, "the history of a training").splitlines()]
+        rows = [json.loads(line) for line in text.splitlines()]
         return rows[-1] if rows and rows[-1]["epoch"] == rows[-1]["of"] else None
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: not the history of a training ({error}); remove it or give another --out") from None
 
 

@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> dict:
         "model": str(recognizer.artifact.path),
         "utterances": best.rates.utterances,
         "too_long": len(corpus.too_long),
+        "too_short": len(corpus.too_short),
         **kept,
         "first_pass_wer": first.wer,
         "first_pass_cer": first.cer,

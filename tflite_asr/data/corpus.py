@@ -29,7 +29,8 @@ class Corpus:
 
     Attributes:
         utterances: those that were loaded.
-        too_long: with `measuring`, the rows that were left out, each with its length.
+        too_long: with `measuring`, the rows that were left out for it, each with its length.
+        too_short: the rows that were left out for it.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Corpus:
         self.config = config
         self.utterances: list[Utterance] = []
         self.too_long: list[str] = []
+        self.too_short: list[str] = []
         self.tokenizer = first_pass_tokenizer(config)
         rate = config.features.sample_rate
         self._samples: dict[str, np.ndarray] = {}
@@ -62,21 +64,25 @@ class Corpus:
                 self.too_long.append(f"{utterance.where} ({error.seconds:.2f} s)")
                 continue
             if is_too_short(samples, config, utterance, notify):
+                self.too_short.append(utterance.where)
                 continue
             self.utterances.append(utterance)
             self._samples[utterance.where] = np.round(samples * 32767).astype(np.int16)
-        self._report_left_out(len(utterances))
+        self._check_left_out(len(utterances))
 
-    def _report_left_out(self, total: int) -> None:
-        """Name what was left out, on standard error; InputError when nothing else is there."""
-        if not self.utterances and total and not self.too_long:
-            raise InputError(f"expected recordings of {self.config.min_seconds:g} s or more, all {total} are shorter")
-        if not self.too_long:
-            return
-        most, rows = f"{self.config.max_seconds:g} s", listed(self.too_long)
-        if not self.utterances:
-            raise InputError(f"expected recordings of at most {most}, none of {total} is left, longer are: {rows}; cut them")
-        print(f"notice: {len(self.too_long)} of {total} recordings left out, longer than {most}: {rows}", file=sys.stderr)
+    def _check_left_out(self, total: int) -> None:
+        """Name recordings that are too long, on standard error; InputError when all recordings were left out."""
+        least, most = f"{self.config.min_seconds:g} s", f"{self.config.max_seconds:g} s"
+        left_out = [*self.too_long, *self.too_short]
+        if left_out and not self.utterances:
+            if not self.too_long:
+                raise InputError(f"{left_out[0]}: expected recordings of {least} or more, all {total} are shorter")
+            if not self.too_short:
+                raise InputError(f"expected recordings of at most {most}, all {total} are longer: {listed(left_out)}; cut them")
+            raise InputError(f"expected recordings of {least} to {most}, all {total} are longer or shorter: {listed(left_out)}")
+        if self.too_long:
+            rows = listed(self.too_long)
+            print(f"notice: {len(self.too_long)} of {total} recordings left out, longer than {most}: {rows}", file=sys.stderr)
 
     def samples(self, utterance: Utterance) -> np.ndarray:
         """[n] float32 in [-1, 1]."""

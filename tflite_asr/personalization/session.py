@@ -140,6 +140,7 @@ def run_session(
         "left_out_utterances": len(left_out),
         "test_utterances": len(examples),
         "test_too_long": len(corpus.too_long),
+        "test_too_short": len(corpus.too_short),
         "settings": dataclasses.asdict(settings)
         | (dataclasses.asdict(pace) if pace else {})
         | (rounds.settings() if rounds else {}),
@@ -183,10 +184,11 @@ def _finished(folder: Path, rounds: Rounds | None) -> dict | None:
     path = folder / "result.json"
     if not path.exists():
         return None
+    text = read_text(path, "the result of a run")
     try:
-        result = json.loads(read_text(path, "the result of a run"))
+        result = json.loads(text)
         done = result["finished"] if rounds else True
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: not the result of a personalisation ({error}); remove it or give another --out") from None
     if done:
         print(f"{folder}: finished already, nothing is trained", file=sys.stderr)

@@ -9,6 +9,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from tflite_asr.quiet import diverted_stderr
+
 # the variable that TensorFlow reads: 0 shows all messages of its C++ code, 1 no notices, 2 no warnings, 3 no errors
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 NOTICE = re.compile(
@@ -28,24 +30,17 @@ def without_notices() -> Iterator[None]:
     if os.environ.get(LEVEL, "0") == "0":
         yield
         return
-    try:
-        terminal = os.dup(2)
-    except OSError:  # there is no standard error
-        yield
-        return
-    with tempfile.TemporaryFile() as written:
-        _flush()
-        os.dup2(written.fileno(), 2)
+    with tempfile.TemporaryFile() as written, diverted_stderr(written.fileno()) as terminal:
         try:
             yield
         finally:
-            _flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
+            if sys.stderr is not None:
+                with contextlib.suppress(OSError, ValueError):  # closed
+                    sys.stderr.flush()
             written.seek(0)
             rest = NOTICE.sub(b"", written.read())
-            while rest:
-                rest = rest[os.write(2, rest) :]
+            while rest and terminal is not None:
+                rest = rest[os.write(terminal, rest) :]
 
 
 class QuietImport(importlib.abc.MetaPathFinder):
@@ -69,8 +64,3 @@ class QuietImport(importlib.abc.MetaPathFinder):
 
             spec.loader.exec_module = exec_module
         return spec
-
-
-def _flush() -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or None
-        sys.stderr.flush()

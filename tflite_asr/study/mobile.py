@@ -42,14 +42,13 @@ def train(task: Task, scratch: Path) -> Trained:
     run = _Run(recognizer, scratch, settings, mobile, phone)
     del recognizer  # the run's, which an interruption ends
     stopped = "all utterances heard"
-    left_out = []
+    left_out, too_short = [], 0
     for utterance in coming:
         with Notices() as notices:
             samples = utterance.read(config.features.sample_rate, config.max_seconds, notices)
-            too_short = is_too_short(samples, config, utterance, notices)
-        if too_short:
-            left_out.append(f"{utterance.where} (shorter than {config.min_seconds:g} s)")
-            continue
+            if is_too_short(samples, config, utterance, notices):
+                too_short += 1
+                continue
         example = run.trainer.recognizer.example(samples, utterance.text, utterance.where)
         if problem := alignment_problem(example.tokens, len(example.frames), config):
             left_out.append(f"{utterance.where} ({problem})")
@@ -71,6 +70,7 @@ def train(task: Task, scratch: Path) -> Trained:
         {
             "stopped_because": stopped,
             "left_out": left_out,
+            "too_short": too_short,
             "plan": run.settings.plan,
             "disk_bytes_max": run.disk_bytes_max,
             "interruptions": run.interruptions,

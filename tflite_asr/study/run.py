@@ -53,7 +53,7 @@ def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, _json(result))
         finished += 1
-        report_left_out(result["left_out"], len(task.speaker.adapt))
+        report_left_out(result["left_out"], len(task.speaker.adapt) - result["too_short"])
         change = f"WER {result['wer_before']:.1%} to {result['wer_after']:.1%}"
         print(f"{finished}/{len(tasks)} {task.speaker.name} {task.run}: {change}", file=sys.stderr, flush=True)
 

@@ -34,5 +34,5 @@ def train(task: Task, scratch: Path) -> Trained:
         outcome.steps,
         outcome.seconds,
         [{**dataclasses.asdict(row), "utterances": len(adapt)} for row in outcome.history],
-        {"stopped_because": outcome.stopped_because, "left_out": left_out},
+        {"stopped_because": outcome.stopped_because, "left_out": left_out, "too_short": len(corpus.too_short)},
     )

@@ -28,8 +28,8 @@ def run_task(task: Task) -> dict:
     """
     study, speaker = task.study, task.speaker
     recognizer = Recognizer.load(task.model)
-    test, too_long = _examples(recognizer, speaker.test, speaker.connect, study.seed)
-    others, _ = _examples(recognizer, task.others, study.others.connect, study.seed) if task.others else ([], 0)
+    test, measured = _examples(recognizer, speaker.test, speaker.connect, study.seed)
+    others, _ = _examples(recognizer, task.others, study.others.connect, study.seed) if task.others else ([], None)
     shipped = recognizer.state()
     with MemoryProbe() as probe, tempfile.TemporaryDirectory() as scratch:
         before = evaluate(recognizer, test, beam=True, title="before").rates
@@ -46,9 +46,10 @@ def run_task(task: Task) -> dict:
         "speaker": speaker.name,
         "run": task.run,
         **_before_after(before, after),
-        "adapt_utterances": len(speaker.adapt) - len(trained.more["left_out"]),
+        "adapt_utterances": len(speaker.adapt) - len(trained.more["left_out"]) - trained.more["too_short"],
         "test_utterances": len(test),
-        "test_too_long": too_long,
+        "test_too_long": len(measured.too_long),
+        "test_too_short": len(measured.too_short),
         "steps": trained.steps,
         "seconds": trained.seconds,
         "peak_private_mb": probe.peak_private_mb,
@@ -64,12 +65,12 @@ def run_task(task: Task) -> dict:
 
 def _examples(
     recognizer: Recognizer, utterances: Sequence[Utterance], connect: int, seed: int
-) -> tuple[list[Example], int]:
-    """What to measure on, and how many recordings are longer than the model takes."""
+) -> tuple[list[Example], Corpus]:
+    """What to measure on, and the corpus, which tells what was left out of it."""
     with Notices() as notices:
         corpus = Corpus(utterances, recognizer.config, notices, measuring=True)
     clips = fitting_clips(corpus, corpus.utterances, connect, seed, recognizer.config.max_seconds)
-    return examples_of(recognizer, corpus, clips), len(corpus.too_long)
+    return examples_of(recognizer, corpus, clips), corpus
 
 
 def _before_after(before: ErrorRates, after: ErrorRates) -> dict:

@@ -12,7 +12,7 @@ import tfliteasr.runtime.SizeConfig
 class AlignmentTest {
     private val features = FeatureConfig(16000, 400, 160, 40, 60.0, 3800.0, 1e-7, -7.5, 3.5)
     private val sizes = SizeConfig(2, 120, 12, 4, 8)
-    private val ctc = ModelConfig(EncoderConfig(4, 0, 1, listOf(2)), sizes, features, null, 20)
+    private val ctc = ModelConfig(EncoderConfig(4, 0, 1, listOf(2)), sizes, features, 29, null, 20)
 
     @Test
     fun `a path spends a step on each label and on a blank between equal ones`() {
@@ -29,7 +29,7 @@ class AlignmentTest {
 
     @Test
     fun `a transducer takes what its decoder can write down`() {
-        val transducer = ModelConfig(EncoderConfig(3, 1, 2, listOf(2)), sizes, features, PredictionConfig(16, 16), 20)
+        val transducer = ModelConfig(EncoderConfig(3, 1, 2, listOf(2)), sizes, features, 29, PredictionConfig(16, 16), 20)
         assertNull(alignmentProblem(IntArray(8) { 1 }, 12, transducer))
         assertEquals("9 characters, its encoder steps allow 8", alignmentProblem(IntArray(9) { 1 }, 12, transducer))
     }
