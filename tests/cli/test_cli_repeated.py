@@ -58,7 +58,6 @@ def test_train(speech, trained, capsys):
             ("other", (), "--manifest, --where and --words 10 utterances"),
             ("m", ("--learning-rate", 0.01), "--learning-rate 0.002, now it is 0.01"),
             ("m", ("--seed", 3), "--seed 0, now it is 3"),
-            ("m", ("--epochs", 3), "--epochs 2, now it is 3"),
             ("m", ("--development", speech / "m.jsonl"), "the speech of --development none, now it is 10 utterances"),
         ):
             assert train(speech, manifest, *options) == 2
@@ -66,6 +65,7 @@ def test_train(speech, trained, capsys):
             assert told in problem and str(speech / "model") in problem and problem.count("\n") == 1
     assert len(trained) == 1
     assert train(speech, "m") == 0 and len(trained) == 2, "an interrupted training goes on"
+    assert train(speech, "m", "--epochs", 3) == 0 and len(trained) == 3, "with more epochs it goes on"
     (speech / "model" / "settings.json").unlink()
     assert train(speech, "m") == 2 and "expected settings.json beside it" in capsys.readouterr().err
 

@@ -90,7 +90,7 @@ def test_another_file_under_the_name(artifact):
 @pytest.mark.parametrize(
     "others, told",
     [
-        (examples(bands=80), "40 mel bands"),
+        (examples(bands=80), "frames of 40 values"),
         (examples(longest=121), "1 to 120 frames"),
         (examples(tokens=13), "1 to 12 tokens"),
         ([Example(np.zeros([5, 40], np.float32), np.full(2, 77, np.int32), "")], "77"),

@@ -1,5 +1,7 @@
 """A model's signatures run by TensorFlow, before any conversion: what a file is to be compared with."""
 
+import threading
+
 import numpy as np
 import tensorflow as tf
 
@@ -10,6 +12,7 @@ class TracedSignatures:
     """Takes the place of a `SignatureModel`: the same signatures with the same inputs, as TensorFlow computes them."""
 
     def __init__(self, signatures: list[Signature]):
+        self.lock = threading.RLock()  # as a `SignatureModel` has one; nothing here needs it
         self._functions = {signature.name: (signature.concrete(), signature.inputs) for signature in signatures}
 
     def input_names(self, name: str) -> list[str]:

@@ -101,15 +101,14 @@ def run(args: argparse.Namespace) -> dict:
     settings = _settings(args, student, teacher, corpus, held_out, initial)
     rows = []
     for stage, stage_epochs in zip(stages, epochs):
-        of = settings | {"--epochs": stage_epochs}
-        same = check_settings(stage_folder(folder, stage), of, RESULTS)
-        rows.append(finished_row(stage_folder(folder, stage)) if same else None)
+        same = check_settings(stage_folder(folder, stage), settings, RESULTS)
+        rows.append(finished_row(stage_folder(folder, stage), stage_epochs) if same else None)
     if all(rows):
         final = stage_folder(folder, stages[-1])
         return {"model": str(final), "utterances": len(corpus.utterances), **rows[-1], "already_trained": True}
-    for stage, stage_epochs in zip(stages, epochs):
+    for stage in stages:
         check_writable(stage_folder(folder, stage))
-        note_settings(stage_folder(folder, stage), settings | {"--epochs": stage_epochs})
+        note_settings(stage_folder(folder, stage), settings)
     keep_freed_memory()
     with training_errors(folder):
         final = stage_folder(folder, stages[-1])

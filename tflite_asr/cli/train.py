@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> dict:
 
     initial = initial_weights(args.initial, config, whole=args.quantize_aware) if args.initial is not None else {}
     settings = _settings(args, config, corpus, held_out, initial)
-    if check_settings(folder, settings, RESULTS) and (row := finished_row(folder)):
+    if check_settings(folder, settings, RESULTS) and (row := finished_row(folder, args.epochs)):
         return {"model": args.out, "utterances": len(corpus.utterances), **row, "already_trained": True}
     from tflite_asr.training.fit import fit
     from tflite_asr.training.voices import write_voices
@@ -189,7 +189,7 @@ def _settings(
     """What a run has to have in common with the one that it goes on with."""
     from tflite_asr.out_folder import speech_of, weights_of
 
-    named = ("connect", "epochs", "plain_epochs", "steps", "batch", "learning_rate", "ctc_weight", "freeze", "trainable", "quantize_aware", "seed")
+    named = ("connect", "plain_epochs", "steps", "batch", "learning_rate", "ctc_weight", "freeze", "trainable", "quantize_aware", "seed")
     return {
         "the model": config.to_json(),
         "the speech of --manifest, --where and --words": speech_of(corpus.utterances),
@@ -199,8 +199,8 @@ def _settings(
     }
 
 
-def finished_row(folder: Path) -> dict | None:
-    """The last row of the history of a training that came to its end, or None."""
+def finished_row(folder: Path, epochs: int) -> dict | None:
+    """The last row of the history of a training that has done so many epochs, or None: with more it goes on."""
     import json
 
     from tflite_asr.errors import InputError
@@ -212,7 +212,7 @@ def finished_row(folder: Path) -> dict | None:
     text = read_text(path, "the history of a training")
     try:
         rows = [json.loads(line) for line in text.splitlines()]
-        return rows[-1] if rows and rows[-1]["epoch"] == rows[-1]["of"] else None
+        return rows[-1] if rows and rows[-1]["epoch"] >= epochs else None
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: not the history of a training ({error}); remove it or give another --out") from None
 

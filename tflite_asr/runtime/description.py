@@ -38,7 +38,7 @@ _SCHEMA = {  # a list holds one kind of item; {str: x} any names; ? marks what m
     "plans": {str: [{"signature": str, "takes?": {str: str}, "updates?": [str]}]},
     "gains?": [{"groups": [str], "relative_wer_reduction": float, "speakers": int}],
     "plan_exits?": {str: int},
-    "rescoring?": ({"weight": float, "per_label": bool, "nbest?": (int, None)}, None),
+    "rescoring?": ({"weight?": float, "per_label?": bool, "nbest?": (int, None)}, None),
     "licences?": [{str: str}],
     "voices?": ({"weights": [float], "means": [[float]], "variances": [[float]]}, None),
 }
