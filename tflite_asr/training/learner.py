@@ -44,6 +44,7 @@ class KerasLearner:
         self._step = self._compiled()
         self.example, self.loss = recognizer.example, recognizer.loss
         self.transcribe_frames, self.hears_owner = recognizer.transcribe_frames, recognizer.hears_owner
+        self.features, self.normalize = recognizer.features, recognizer.normalize
 
     def state(self) -> dict[str, np.ndarray]:
         """The weights; optimizer slots and step are the recogniser's, which are not trained."""
