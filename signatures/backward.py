@@ -75,11 +75,13 @@ class BackwardPass:
             finite = self._go & is_finite(loss)
             count = count_step(self._state, finite & (self._global_norm >= 0.0))
             norm, applied, gradients = self._change(tape, loss, names, sources, None, finite, count)
-            return loss, losses, tf.cast(finite, tf.int32), count, norm, applied, gradients
+            return loss, losses, count, norm, applied, gradients
 
-        loss, losses, finite, count, norm, applied, gradients = in_arena(always(lengths), body)
-        self.proceed = finite  # [] int32: 0 when nothing may be touched, here or in the calls below
-        self._go = tf.cast(finite, tf.bool)
+        loss, losses, count, norm, applied, gradients = in_arena(always(lengths), body)
+        # not from the branch: where the head is frozen, it would be `applied` again, and TFLite loses one of two outputs of a
+        # branch that are the same tensor
+        self._go &= is_finite(loss)
+        self.proceed = tf.cast(self._go, tf.int32)  # [] int32: 0 when nothing may be touched, here or in the calls below
         self._count = count
         self._tell(norm, applied)
         return loss, losses, gradients[0], gradients[1] if len(gradients) > 1 else None
