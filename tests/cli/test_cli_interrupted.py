@@ -32,7 +32,7 @@ def stopped(arguments, seconds, number, **options):
     try:
         time.sleep(seconds)
         process.send_signal(number)
-        out, problem = process.communicate(timeout=300)  # a compiler of graphs does not let Python in until it is done
+        out, problem = process.communicate(timeout=120)
     finally:
         process.kill()
     return process.returncode, out, problem
