@@ -51,7 +51,7 @@ class AttentionDecoder:
         """
         decoder, beam = self.config.decoder, self.config.sizes.beam
         longest = min(self.config.max_subwords, self._bound(steps))
-        cross = {key: value.copy() for key, value in self.model.run("decode_start", {"encoded": encoded}).items()}
+        cross = self.model.run("decode_start", {"encoded": encoded})
         shape = [decoder.layers, beam, decoder.heads, self.config.max_subwords, decoder.head_size]
         cache = _Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
         open_hypotheses, ended = [Hypothesis((), 0.0)], []
@@ -71,24 +71,23 @@ class AttentionDecoder:
             cache.write(position, result)
             scores = np.asarray([[h.log_probability] for h in open_hypotheses])
             scores = scores + result["log_probabilities"][: len(open_hypotheses)].astype(np.float64)
-            best = np.argpartition(-scores, beam, axis=None)[: beam + len(open_hypotheses)]
+            count = min(beam + len(open_hypotheses), scores.size)  # of which each hypothesis may end once
+            best = np.argpartition(-scores, count - 1, axis=None)[:count]
             grown, rows = [], []
-            for index in sorted(best, key=lambda index: -scores.flat[index]):
+            for rank, index in enumerate(sorted(best, key=lambda index: -scores.flat[index])):
                 row, token = divmod(int(index), scores.shape[1])
-                hypothesis = Hypothesis((*open_hypotheses[row].tokens, token), float(scores.flat[index]))
-                if token == decoder.end:
-                    if len(ended) + len(grown) < beam:  # among the best, or it would have been pushed out
-                        ended.append(Hypothesis(open_hypotheses[row].tokens, hypothesis.log_probability))
-                elif len(grown) < beam:
-                    grown.append(hypothesis)
+                before, score = open_hypotheses[row].tokens, float(scores.flat[index])
+                if token != decoder.end and len(grown) < beam:
+                    grown.append(Hypothesis((*before, token), score))
                     rows.append(row)
+                elif token == decoder.end and rank < beam:
+                    ended.append(Hypothesis(before, score))
             if not grown or self._settled(ended, grown):
                 break
             cache.take(rows)
             open_hypotheses = grown
             tokens[: len(grown)] = [hypothesis.tokens[-1] for hypothesis in grown]
-        found = ended or [Hypothesis(h.tokens, h.log_probability) for h in open_hypotheses]
-        return sorted(found, key=_a_token, reverse=True)[:beam]
+        return sorted(ended or open_hypotheses, key=_a_token, reverse=True)[:beam]
 
     def _settled(self, ended: list[Hypothesis], grown: list[Hypothesis]) -> bool:
         """Whether no open hypothesis is still likelier a token than the best that ended."""

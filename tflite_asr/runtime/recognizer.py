@@ -231,11 +231,12 @@ class Recognizer:
     def decode(self, frames: np.ndarray) -> list[Hypothesis]:
         """The n-best of a second pass that decodes by itself, for frames [time, width], best first: subwords, see
         `AttentionDecoder.nbest`. Nothing where the first pass hears nothing: a decoder would invent words."""
-        model = self._model_for(frames)
-        result = {name: value.copy() for name, value in model.run("encode", self._padded(frames)).items()}
-        if not best_path(self._steps(result)):
-            return []
-        return AttentionDecoder(model, self.config).nbest(result["encoded"], int(result["encoded_lengths"][0]))
+        with self.model.lock:
+            model = self._model_for(frames)
+            result = model.run("encode", self._padded(frames))
+            if not best_path(self._steps(result)):
+                return []
+            return AttentionDecoder(model, self.config).nbest(result["encoded"], int(result["encoded_lengths"][0]))
 
     def candidates(self, frames: np.ndarray) -> list[Candidate]:
         """The first pass's n-best for frames [time, mel_bands], with what the second pass says of them."""
@@ -246,7 +247,7 @@ class Recognizer:
             return passes.candidates()
 
     def transcribe_two_pass(self, frames: np.ndarray, rescoring: Rescoring | None = None) -> str:
-        """What is said in frames [time, mel_bands], by both passes."""
+        """What is said in frames [time, mel_bands], by both passes; a second pass that decodes takes no `rescoring`."""
         if self.config.decoder:
             best = self.decode(frames)[:1]
             return self.subwords.decode(best[0].tokens) if best else ""
@@ -264,6 +265,8 @@ class Recognizer:
     def _two_passes(self, model: SignatureModel) -> TwoPasses:
         if "rescore" not in self.artifact.signatures:
             raise InputError(f"{self.artifact.path}: has no second pass; transcribe without --two-pass")
+        if self.config.decoder:
+            raise InputError(f"{self.artifact.path}: its second pass decodes by itself, there is no n-best of the first to rescore")
         return TwoPasses(model, self.config)
 
     def _model_for(self, frames: np.ndarray) -> SignatureModel:
