@@ -105,3 +105,53 @@ def test_handlers_are_put_back_and_other_threads_may_run_commands():
     thread = threading.Thread(target=lambda: codes.append(main(["inspect", "none.tflite"])))
     thread.start(), thread.join()
     assert codes == [2]
+
+
+STUCK = """
+import sys, time
+import tflite_asr.cli.inspect as inspect
+from tflite_asr.cli import main
+from tflite_asr.cli.interruption import Interruption
+main.Interruption = lambda: Interruption(patience_seconds=0.5)
+def run(args):  # C code that lets other threads run, and no handler of signals
+    print("begun", flush=True)
+    {work}
+inspect.run = run
+sys.exit(main.main(["inspect", "commands"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_in_c_code_is_stopped_too(number):
+    """zlib works on a gigabyte without the interpreter's lock, and for longer than the test waits."""
+    code = STUCK.format(work="import zlib; zlib.compress(bytes(1 << 30), 9); time.sleep(1000)")
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True)
+    try:
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(0.3)
+        process.send_signal(number)
+        begun = time.monotonic()
+        _, problem = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, problem) == (130, "tflite-asr inspect: stopped\n")
+    assert time.monotonic() - begun < 5
+
+
+def test_a_run_that_ends_in_time_is_not_cut_short():
+    code = STUCK.format(work="""
+    try:
+        time.sleep(100)
+    except KeyboardInterrupt:
+        for _ in range(30): time.sleep(0.01)  # tidies up, in less than the patience
+        print("tidied", flush=True)
+        raise""")
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True)
+    try:
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, problem = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out, problem) == (130, "tidied\n", "tflite-asr inspect: stopped\n")

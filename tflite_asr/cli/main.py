@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite_asr import __version__
-from tflite_asr.cli.interruption import Interruption
+from tflite_asr.cli.interruption import STOPPED, Interruption
 from tflite_asr.cli.streams import prepare_streams
 from tflite_asr.errors import InputError, PartlyDoneError
 from tflite_asr.files import only_writer
@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     with Interruption() as interruption:
         try:
             args = build_parser().parse_args(argv)
-            program = f"tflite-asr {args.command}"
+            program = interruption.program = f"tflite-asr {args.command}"
             if args.verbose:
                 show_everything()
             else:
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
             # libraries make exceptions of their own of an interruption: whatever ends the run after it is that
             if interruption.came or isinstance(error, KeyboardInterrupt):
                 interruption.ignore_more()
-                problem, code = "stopped", 130
+                problem, code = "stopped", STOPPED
             else:
                 problem, code = _problem(error), 2
         finally:
