@@ -11,15 +11,7 @@ import tensorflow as tf
 from signatures.arena import always, in_arena
 from signatures.exits import ExitsPassed, InnerExits
 from signatures.optimizers import State
-from signatures.spec import (
-    LayerGroup,
-    SplitModel,
-    group_of,
-    invalid_as_nan,
-    mean_over,
-    nan_unless,
-    value_of,
-)
+from signatures.spec import LayerGroup, SplitModel, group_of, invalid_as_nan, mean_over, nan_unless, value_of
 from signatures.update import Update, count_step, global_norm, is_finite
 
 

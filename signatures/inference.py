@@ -5,15 +5,7 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from signatures.spec import (
-    LayerGroup,
-    Signature,
-    in_range,
-    minus_one_unless,
-    one_value,
-    value_of,
-    zero_unless,
-)
+from signatures.spec import LayerGroup, Signature, in_range, minus_one_unless, one_value, value_of, zero_unless
 
 INVALID = "-1 for lengths out of range"  # what a signature answers to them
 

@@ -6,15 +6,7 @@ from typing import Protocol
 import tensorflow as tf
 
 from signatures.inference import INVALID
-from signatures.spec import (
-    LayerGroup,
-    Signature,
-    in_range,
-    minus_one_unless,
-    one_value,
-    value_of,
-    zero_unless,
-)
+from signatures.spec import LayerGroup, Signature, in_range, minus_one_unless, one_value, value_of, zero_unless
 
 
 class StreamingModel(Protocol):

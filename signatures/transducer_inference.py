@@ -6,14 +6,7 @@ from typing import Protocol
 import tensorflow as tf
 
 from signatures.inference import INVALID
-from signatures.spec import (
-    LayerGroup,
-    Signature,
-    in_range,
-    minus_one_unless,
-    nan_unless,
-    zero_unless,
-)
+from signatures.spec import LayerGroup, Signature, in_range, minus_one_unless, nan_unless, zero_unless
 
 
 class Transducer(Protocol):

@@ -14,14 +14,7 @@ import pytest
 
 from tflite_asr.data.manifest import write_manifest
 from tflite_asr.errors import InputError
-from tflite_asr.files import (
-    FolderNotSynchronised,
-    only_writer,
-    read_text,
-    temporary_path,
-    write_together,
-    write_whole,
-)
+from tflite_asr.files import FolderNotSynchronised, only_writer, read_text, temporary_path, write_together, write_whole
 from tflite_asr.runtime.checkpoint import save_checkpoint
 
 CANNOT = [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF]

@@ -9,12 +9,7 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import read_manifest
 from tflite_asr.errors import InputError
 from tflite_asr.personalization import calibration
-from tflite_asr.personalization.resources import (
-    Limits,
-    Resources,
-    ResourceTrace,
-    read_trace,
-)
+from tflite_asr.personalization.resources import Limits, Resources, ResourceTrace, read_trace
 from tflite_asr.personalization.rounds import Rounds, RoundsTrainer
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer

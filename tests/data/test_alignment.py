@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 
 from tflite_asr.config import EncoderConfig, preset
-from tflite_asr.data.alignment import (
-    alignment_problem,
-    check_alignable,
-    ctc_problem,
-    report_left_out,
-    steps_at_exits,
-)
+from tflite_asr.data.alignment import alignment_problem, check_alignable, ctc_problem, report_left_out, steps_at_exits
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.batch import Example
 

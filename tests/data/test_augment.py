@@ -2,13 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tflite_asr.data.augment import (
-    EDGE_SECONDS,
-    LEVELS_DB,
-    SPEEDS,
-    vary_recording,
-    vary_speed,
-)
+from tflite_asr.data.augment import EDGE_SECONDS, LEVELS_DB, SPEEDS, vary_recording, vary_speed
 from tflite_asr.training.spec_augment import spec_augment
 
 RATE = 16_000

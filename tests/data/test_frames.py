@@ -6,14 +6,7 @@ import tensorflow as tf
 
 from tflite_asr.config import ModelConfig, preset
 from tflite_asr.data.augment import vary_speed
-from tflite_asr.data.frames import (
-    NOISE_FREEDOM,
-    joined,
-    played_faster,
-    silence,
-    vary_frames,
-    without_tail,
-)
+from tflite_asr.data.frames import NOISE_FREEDOM, joined, played_faster, silence, vary_frames, without_tail
 from tflite_asr.ops.log_mel import log_mel
 
 CONFIG: ModelConfig = preset("tiny")

@@ -9,13 +9,7 @@ import soundfile
 from tflite_asr.cli import synthesize as command
 from tflite_asr.data.espeak import Espeak
 from tflite_asr.data.manifest import read_manifest
-from tflite_asr.data.synthetic import (
-    ACCENTS,
-    VARIANTS,
-    draw_speakers,
-    speak,
-    write_corpus,
-)
+from tflite_asr.data.synthetic import ACCENTS, VARIANTS, draw_speakers, speak, write_corpus
 from tflite_asr.errors import InputError
 
 pytest.importorskip("espeakng_loader")

@@ -9,13 +9,7 @@ import pytest
 
 from tflite_asr.config import preset
 from tflite_asr.importing.moonshine import Imported, read_moonshine, tree_names
-from tflite_asr.importing.sources import (
-    DISTRIBUTION,
-    VERSION,
-    OrtFiles,
-    read_installed,
-    read_wheel,
-)
+from tflite_asr.importing.sources import DISTRIBUTION, VERSION, OrtFiles, read_installed, read_wheel
 
 
 @pytest.fixture(scope="session")

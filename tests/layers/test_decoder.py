@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
-
 from reference_groups import normalized, rotated, sigmoid
+
 from tflite_asr.config import DecoderConfig
 from tflite_asr.layers.decoder import Cache, Decoder
 

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tflite_asr.losses.distillation import (
-    collapse,
-    sequence_distillation,
-    transducer_distillation,
-)
+from tflite_asr.losses.distillation import collapse, sequence_distillation, transducer_distillation
 
 TIME, LABELS, VOCABULARY = 6, 4, 7
 FRAME_LENGTHS = np.array([6, 3, 1, 0], np.int32)

@@ -2,14 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tflite_asr.ops.elementary import (
-    layer_norm,
-    length_mask,
-    log_softmax,
-    relu,
-    sigmoid,
-    tanh,
-)
+from tflite_asr.ops.elementary import layer_norm, length_mask, log_softmax, relu, sigmoid, tanh
 
 # a handful of float32 roundings (6e-8 each) of values of the order of 1
 ROUNDING = {"rtol": 2e-6, "atol": 2e-6}

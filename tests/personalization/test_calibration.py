@@ -6,12 +6,7 @@ import json
 import pytest
 
 from tflite_asr.personalization import calibration
-from tflite_asr.personalization.calibration import (
-    calibrate,
-    calibrated,
-    default_path,
-    this_device,
-)
+from tflite_asr.personalization.calibration import calibrate, calibrated, default_path, this_device
 from tflite_asr.runtime.artifact import read_artifact
 
 

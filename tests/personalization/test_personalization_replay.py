@@ -1,6 +1,5 @@
-import shutil
-
 import os
+import shutil
 
 import numpy as np
 import pytest

@@ -5,13 +5,7 @@ import psutil
 import pytest
 
 from tflite_asr.errors import InputError
-from tflite_asr.personalization.resources import (
-    Limits,
-    ResourceProbe,
-    Resources,
-    ResourceTrace,
-    read_trace,
-)
+from tflite_asr.personalization.resources import Limits, ResourceProbe, Resources, ResourceTrace, read_trace
 
 ROW = {"seconds": 0, "available_ram_mb": 900, "battery_percent": 60, "charging": False, "temperature_c": 30}
 

@@ -11,13 +11,7 @@ from tflite_asr.data.manifest import read_manifest
 from tflite_asr.errors import InputError
 from tflite_asr.personalization.calibration import Calibration, CallCost, PlanCost
 from tflite_asr.personalization.resources import Limits, Resources, ResourceTrace
-from tflite_asr.personalization.rounds import (
-    CHECKPOINT,
-    STATE,
-    Rounds,
-    RoundsTrainer,
-    arriving,
-)
+from tflite_asr.personalization.rounds import CHECKPOINT, STATE, Rounds, RoundsTrainer, arriving
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.recognizer import Recognizer

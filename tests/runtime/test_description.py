@@ -10,11 +10,7 @@ import pytest
 from tflite_asr.cli.main import main
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import read_artifact, write_description
-from tflite_asr.runtime.description import (
-    check_description,
-    digest_matches,
-    with_digest,
-)
+from tflite_asr.runtime.description import check_description, digest_matches, with_digest
 
 
 @pytest.fixture

@@ -8,14 +8,7 @@ from sklearn.mixture import GaussianMixture
 
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.recognizer import Recognizer
-from tflite_asr.runtime.voice import (
-    CEPSTRA,
-    RELEVANCE,
-    Mixture,
-    OwnerVoice,
-    cepstra,
-    learn_owner,
-)
+from tflite_asr.runtime.voice import CEPSTRA, RELEVANCE, Mixture, OwnerVoice, cepstra, learn_owner
 
 
 def mixture(seed, components=5, width=3):

@@ -16,14 +16,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.losses.cross_entropy import guided_attention, sequence_cross_entropy
 from tflite_asr.models.build import build_model
 from tflite_asr.models.storage import load_model
-from tflite_asr.training.distill import (
-    Weights,
-    check_pair,
-    check_stages,
-    distill,
-    stage_folder,
-    stage_objective,
-)
+from tflite_asr.training.distill import Weights, check_pair, check_stages, distill, stage_folder, stage_objective
 
 RATE = 16000
 

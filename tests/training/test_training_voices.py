@@ -7,13 +7,7 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.voice import cepstra
-from tflite_asr.training.voices import (
-    COMPONENTS,
-    FILE,
-    background_voices,
-    read_voices,
-    write_voices,
-)
+from tflite_asr.training.voices import COMPONENTS, FILE, background_voices, read_voices, write_voices
 
 
 def corpus_of(folder, seconds, synthetic):

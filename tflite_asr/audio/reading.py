@@ -7,12 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from tflite_asr.audio.channels import mixed
-from tflite_asr.audio.decoding import (
-    Segment,
-    read_segment,
-    read_streams,
-    stream_seconds,
-)
+from tflite_asr.audio.decoding import Segment, read_segment, read_streams, stream_seconds
 from tflite_asr.audio.layout import Layout, layout_of
 from tflite_asr.audio.resampling import resample
 from tflite_asr.audio.samples import check_not_silent, check_range

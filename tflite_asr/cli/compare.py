@@ -42,13 +42,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.benchmark.compressed import Run, Speech, compare
     from tflite_asr.files import read_text, write_whole
     from tflite_asr.models.storage import read_model
-    from tflite_asr.out_folder import (
-        check_settings,
-        check_writable,
-        note_settings,
-        speech_of,
-        weights_of,
-    )
+    from tflite_asr.out_folder import check_settings, check_writable, note_settings, speech_of, weights_of
 
     development, test = Speech(args.development, args.development_where), Speech(args.test, args.test_where)
     folder = Path(args.out)

@@ -51,12 +51,7 @@ def run(args: argparse.Namespace) -> dict:
 
     from tflite_asr.audio.reading import Notices
     from tflite_asr.cli.arguments import check_least, read_manifests
-    from tflite_asr.cli.train import (
-        RESULTS,
-        check_resumes,
-        finished_row,
-        training_errors,
-    )
+    from tflite_asr.cli.train import RESULTS, check_resumes, finished_row, training_errors
     from tflite_asr.config import preset
     from tflite_asr.data.alignment import alignable, report_left_out
     from tflite_asr.data.corpus import Corpus

@@ -6,14 +6,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from tflite_asr.cli.arguments import (
-    add_connect,
-    add_exit,
-    add_model,
-    add_seed,
-    add_threads,
-    add_two_pass,
-)
+from tflite_asr.cli.arguments import add_connect, add_exit, add_model, add_seed, add_threads, add_two_pass
 
 if TYPE_CHECKING:
     from tflite_asr.runtime.evaluation import Evaluation
@@ -43,13 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
-    from tflite_asr.cli.arguments import (
-        check_least,
-        exit_policy,
-        keep_vocabulary,
-        load_clips,
-        rescoring_of,
-    )
+    from tflite_asr.cli.arguments import check_least, exit_policy, keep_vocabulary, load_clips, rescoring_of
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.runtime.evaluation import evaluate, examples_of
     from tflite_asr.runtime.recognizer import Recognizer

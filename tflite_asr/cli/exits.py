@@ -31,12 +31,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.benchmark.exits import measure_exits, read_exits, write_exits
     from tflite_asr.cli.arguments import check_least, load_clips, read_manifests
     from tflite_asr.figure import check_drawing
-    from tflite_asr.out_folder import (
-        check_settings,
-        check_writable,
-        note_settings,
-        speech_of,
-    )
+    from tflite_asr.out_folder import check_settings, check_writable, note_settings, speech_of
     from tflite_asr.runtime.artifact import read_artifact
     from tflite_asr.runtime.evaluation import examples_of
     from tflite_asr.runtime.recognizer import Recognizer

@@ -68,12 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
-    from tflite_asr.cli.arguments import (
-        check_least,
-        limited,
-        load_clips,
-        read_manifests,
-    )
+    from tflite_asr.cli.arguments import check_least, limited, load_clips, read_manifests
     from tflite_asr.export import export
     from tflite_asr.models.storage import load_model
     from tflite_asr.names import check_utf8

@@ -112,12 +112,7 @@ def rounds_of(args: argparse.Namespace):
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.errors import InputError
     from tflite_asr.personalization.calibration import calibrated, default_path
-    from tflite_asr.personalization.resources import (
-        Limits,
-        ResourceProbe,
-        ResourceTrace,
-        read_trace,
-    )
+    from tflite_asr.personalization.resources import Limits, ResourceProbe, ResourceTrace, read_trace
     from tflite_asr.personalization.rounds import Rounds
 
     check_least(args, rounds=1, battery_floor=0, ram_floor_mb=0)

@@ -50,13 +50,7 @@ def _study(args: argparse.Namespace):
     import dataclasses
 
     from tflite_asr.errors import InputError
-    from tflite_asr.study.plan import (
-        PhoneSettings,
-        Speech,
-        Study,
-        check_study,
-        read_study,
-    )
+    from tflite_asr.study.plan import PhoneSettings, Speech, Study, check_study, read_study
 
     given = read_study(Path(args.config)) if args.config else {}
     for name in ("model", "environment", "seed"):

@@ -95,12 +95,7 @@ def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
     from tflite_asr.audio.reading import Notices
-    from tflite_asr.cli.arguments import (
-        check_learning_rate,
-        check_least,
-        keep_vocabulary,
-        read_manifests,
-    )
+    from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
     from tflite_asr.data.alignment import alignable, report_left_out
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.errors import InputError

@@ -9,13 +9,7 @@ favours longer transcripts. `transcribe --two-pass` and `evaluate --two-pass` us
 
 import argparse
 
-from tflite_asr.cli.arguments import (
-    add_connect,
-    add_model,
-    add_nbest,
-    add_seed,
-    add_threads,
-)
+from tflite_asr.cli.arguments import add_connect, add_model, add_nbest, add_seed, add_threads
 
 SUMMARY = "find how much the second pass should count"
 

@@ -16,11 +16,7 @@ import numpy as np
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.batch import longest_examples
 from tflite_asr.runtime.interpreter import SignatureModel
-from tflite_asr.runtime.memory import (
-    MemoryProbe,
-    give_back_freed_memory,
-    process_memory_mb,
-)
+from tflite_asr.runtime.memory import MemoryProbe, give_back_freed_memory, process_memory_mb
 from tflite_asr.runtime.recognizer import Recognizer
 
 TIMED_STEPS = 3

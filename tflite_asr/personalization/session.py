@@ -15,23 +15,10 @@ from tflite_asr.errors import InputError
 from tflite_asr.figure import check_drawing
 from tflite_asr.files import read_text, write_whole
 from tflite_asr.metrics import relative_reduction
-from tflite_asr.out_folder import (
-    SETTINGS,
-    check_settings,
-    check_writable,
-    note_settings,
-    speech_of,
-    weights_of,
-)
+from tflite_asr.out_folder import SETTINGS, check_settings, check_writable, note_settings, speech_of, weights_of
 from tflite_asr.personalization.average import Epoch, Outcome
 from tflite_asr.personalization.replay import read_replay
-from tflite_asr.personalization.rounds import (
-    CHECKPOINT,
-    STATE,
-    Rounds,
-    RoundsTrainer,
-    arriving,
-)
+from tflite_asr.personalization.rounds import CHECKPOINT, STATE, Rounds, RoundsTrainer, arriving
 from tflite_asr.personalization.selector import Candidate
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer

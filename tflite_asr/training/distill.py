@@ -20,11 +20,7 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text
 from tflite_asr.losses.cross_entropy import guided_attention, sequence_cross_entropy
-from tflite_asr.losses.distillation import (
-    collapse,
-    sequence_distillation,
-    transducer_distillation,
-)
+from tflite_asr.losses.distillation import collapse, sequence_distillation, transducer_distillation
 from tflite_asr.losses.transducer import transducer_loss
 from tflite_asr.models.storage import load_model
 from tflite_asr.models.two_pass import TwoPass

@@ -14,12 +14,7 @@ from pathlib import Path
 from tflite_asr.benchmark.peers.prepare import prepare
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
-from tflite_asr.processes import (
-    SAFE_PATH,
-    leave_interrupts_to_the_parent,
-    python_module,
-    safe_path,
-)
+from tflite_asr.processes import SAFE_PATH, leave_interrupts_to_the_parent, python_module, safe_path
 from tflite_asr.runtime.memory import HUGE_PAGES
 
 ONE_THREAD = {

@@ -9,12 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tflite_asr.benchmark.peers.work import (
-    CLIP_NORM,
-    LEARNING_RATE,
-    Weights,
-    position_bias,
-)
+from tflite_asr.benchmark.peers.work import CLIP_NORM, LEARNING_RATE, Weights, position_bias
 from tflite_asr.config import ModelConfig
 
 Layer = Callable[[tf.Tensor], tf.Tensor]

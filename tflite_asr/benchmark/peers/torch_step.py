@@ -9,12 +9,7 @@ import torchaudio
 from torch import nn
 from torch.nn import functional
 
-from tflite_asr.benchmark.peers.work import (
-    CLIP_NORM,
-    LEARNING_RATE,
-    Weights,
-    position_bias,
-)
+from tflite_asr.benchmark.peers.work import CLIP_NORM, LEARNING_RATE, Weights, position_bias
 from tflite_asr.config import ModelConfig
 
 

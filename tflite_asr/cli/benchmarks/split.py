@@ -12,12 +12,7 @@ import sys
 from pathlib import Path
 
 from tflite_asr.cli.arguments import check_least
-from tflite_asr.cli.benchmarks.models import (
-    add_counts,
-    add_preset,
-    check_one_model,
-    one_model,
-)
+from tflite_asr.cli.benchmarks.models import add_counts, add_preset, check_one_model, one_model
 from tflite_asr.errors import InputError
 
 SUMMARY = "memory and time of the step in parts against the whole step"
