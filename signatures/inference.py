@@ -73,8 +73,8 @@ def inference_signatures(
         for stage in range(len(model.stages)):
             x, lengths = model.run_stage(stage, x, lengths)
         lengths = minus_one_unless(valid, lengths)
-        told = {"log_probabilities": model.label_probabilities(-1, x), "encoded_lengths": lengths}
-        return {**told, "encoded": x} if model.decodes else told
+        outputs = {"log_probabilities": model.label_probabilities(-1, x), "encoded_lengths": lengths}
+        return {**outputs, "encoded": x} if model.decodes else outputs
 
     infer_inputs = (*frames_specs, *([one_value("exit", tf.int32)] if early else []))
     infer_does = f"frames to token ids, greedily, a whole utterance{', left at an exit' if early else ''}; {INVALID}"

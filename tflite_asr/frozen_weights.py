@@ -75,7 +75,7 @@ class FrozenWeights:
         left, right = (read_as.get(int(index)) for index in operator.inputs)
         return right if left is None and right in self.grids else None
 
-    def _pays(self, width: int) -> bool:
+    def _identity_is_smaller(self, width: int) -> bool:
         """Whether the identity matrix that products of rows of this width need weighs less than their weights."""
         return width**2 <= sum(self.weights[name].size for name in self._in_products[width])
 
@@ -103,7 +103,7 @@ class FrozenWeights:
             read_as: the weights' names by the tensors that hold their values.
         """
         factor = self._factor(operator, read_as)
-        if factor is not None and self._pays(int(graph.tensors[operator.inputs[0]].shape[-1])):
+        if factor is not None and self._identity_is_smaller(int(graph.tensors[operator.inputs[0]].shape[-1])):
             return self._product(graph, operator, factor)
         if code_of(self.model, operator) == OP.GATHER and read_as.get(int(operator.inputs[0])) in self.grids:
             return self._rows(graph, operator, read_as[int(operator.inputs[0])])

@@ -52,19 +52,19 @@ def check_settings(folder: Path, settings: dict, results: Sequence[str]) -> bool
     text = read_text(path, "the settings of a run")
     try:
         begun = json.loads(text)
-        differing = [name for name in {**begun, **settings} if begun.get(name) != _plain(settings.get(name))]
+        differing = [name for name in {**begun, **settings} if begun.get(name) != _as_json(settings.get(name))]
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{path}: not the settings of a run ({error}); give another --out or remove it") from None
     if differing:
         name = differing[0]
         raise InputError(
-            f"{folder}: was begun with {name} {_told(begun.get(name))}, now it is {_told(settings.get(name))}; "
+            f"{folder}: was begun with {name} {_summary(begun.get(name))}, now it is {_summary(settings.get(name))}; "
             "give the same settings or another --out"
         )
     return True
 
 
-def note_settings(folder: Path, settings: dict) -> None:
+def write_settings(folder: Path, settings: dict) -> None:
     """Write what a run is begun with; the folder is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / SETTINGS, (json.dumps(settings, indent=1) + "\n").encode())
@@ -100,12 +100,12 @@ def weights_of(weights: Mapping[str, np.ndarray]) -> str:
     return f"sha256 {digest.hexdigest()[:12]}"
 
 
-def _plain(value):
+def _as_json(value):
     """As JSON gives it back."""
     return json.loads(json.dumps(value))
 
 
-def _told(value) -> str:
+def _summary(value) -> str:
     if isinstance(value, dict) and "sha256" in value:
         return f"{value['utterances']} utterances (sha256 {value['sha256'][:8]})"
     return "none" if value is None else str(value)

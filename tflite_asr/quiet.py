@@ -32,12 +32,12 @@ def muted_stderr() -> Iterator[None]:
     if _verbose:
         yield
         return
-    with open(os.devnull, "wb") as nowhere, diverted_stderr(nowhere.fileno()):
+    with open(os.devnull, "wb") as nowhere, redirected_stderr(nowhere.fileno()):
         yield
 
 
 @contextlib.contextmanager
-def diverted_stderr(target: int) -> Iterator[int | None]:
+def redirected_stderr(target: int) -> Iterator[int | None]:
     """Let file descriptor 2 lead to the descriptor `target` meanwhile, for all threads.
 
     Blocks may be nested and overlap: 2 leads to the first one's target until the last one ends.
@@ -45,20 +45,20 @@ def diverted_stderr(target: int) -> Iterator[int | None]:
     Yields:
         a descriptor that leads where 2 led before; None without standard error.
     """
-    _divert(target)
+    _redirect(target)
     try:
         yield _saved
     finally:
         _restore()
 
 
-def _divert(target: int) -> None:
+def _redirect(target: int) -> None:
     global _blocks, _saved
     with _lock:
         _blocks += 1
         if _blocks > 1:
             return
-        _flush()
+        flush_stderr()
         with contextlib.suppress(OSError):  # without standard error there is nothing to divert
             saved = os.dup(_STDERR)
             os.dup2(target, _STDERR)
@@ -71,12 +71,13 @@ def _restore() -> None:
         _blocks -= 1
         if _blocks or _saved is None:
             return
-        _flush()
+        flush_stderr()
         os.dup2(_saved, _STDERR)
         os.close(_saved)
         _saved = None
 
 
-def _flush() -> None:
+def flush_stderr() -> None:
+    """Write out what Python holds back of standard error, where there is one."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or None
         sys.stderr.flush()

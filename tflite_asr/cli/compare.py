@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.benchmark.compressed import Run, Speech, compare
     from tflite_asr.files import read_text, write_whole
     from tflite_asr.models.storage import read_model
-    from tflite_asr.out_folder import check_settings, check_writable, note_settings, speech_of, weights_of
+    from tflite_asr.out_folder import check_settings, check_writable, speech_of, weights_of, write_settings
 
     development, test = Speech(args.development, args.development_where), Speech(args.test, args.test_where)
     folder = Path(args.out)
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> dict:
         print(f"{folder}: compared already", file=sys.stderr)
         return json.loads(read_text(folder / TABLE, "the table of a run"))
     check_writable(folder)
-    note_settings(folder, settings)
+    write_settings(folder, settings)
     result = {"rows": compare([Run(*each) for each in runs], development, test, folder, keras=args.keras)}
     write_whole(folder / TABLE, (json.dumps(result, indent=1) + "\n").encode())
     return result

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.data.alignment import alignable, report_left_out
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.names import check_utf8
-    from tflite_asr.out_folder import check_settings, check_writable, note_settings
+    from tflite_asr.out_folder import check_settings, check_writable, write_settings
     from tflite_asr.runtime.memory import keep_freed_memory
 
     check_utf8(args.out)
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> dict:
         return {"model": str(final), "utterances": len(corpus.utterances), **rows[-1], "already_trained": True}
     for stage in stages:
         check_writable(stage_folder(folder, stage))
-        note_settings(stage_folder(folder, stage), settings)
+        write_settings(stage_folder(folder, stage), settings)
     keep_freed_memory()
     with training_errors(folder):
         final = stage_folder(folder, stages[-1])

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.benchmark.exits import measure_exits, read_exits, write_exits
     from tflite_asr.cli.arguments import check_least, load_clips, read_manifests
     from tflite_asr.figure import check_drawing
-    from tflite_asr.out_folder import check_settings, check_writable, note_settings, speech_of
+    from tflite_asr.out_folder import check_settings, check_writable, speech_of, write_settings
     from tflite_asr.runtime.artifact import read_artifact
     from tflite_asr.runtime.evaluation import examples_of
     from tflite_asr.runtime.recognizer import Recognizer
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> dict:
         return read_exits(folder)
     check_drawing()
     check_writable(folder)
-    note_settings(folder, settings)
+    write_settings(folder, settings)
     kept, curves, too_long, too_short = utterances, [], set(), set()
     if len({(config.min_seconds, config.max_seconds) for config in configs}) > 1:  # all are measured on the same speech
         for config in (min(configs, key=lambda of: of.max_seconds), max(configs, key=lambda of: of.min_seconds)):

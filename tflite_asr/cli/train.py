@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.errors import InputError
     from tflite_asr.files import only_writer
     from tflite_asr.names import check_utf8
-    from tflite_asr.out_folder import check_settings, check_writable, note_settings
+    from tflite_asr.out_folder import check_settings, check_writable, write_settings
     from tflite_asr.runtime.memory import keep_freed_memory
 
     check_utf8(args.out)
@@ -152,7 +152,7 @@ def run(args: argparse.Namespace) -> dict:
     held = only_writer(folder) if workers is not None and workers.chief else contextlib.nullcontext()
     with held, training_errors(folder):
         if workers is None or workers.chief:
-            note_settings(folder, settings)
+            write_settings(folder, settings)
             write_voices(folder, corpus, args.seed)
             if args.initial is not None and Path(args.initial).is_dir():
                 copy_companions(Path(args.initial), folder)

@@ -8,7 +8,7 @@ import tf_keras as keras
 
 from tflite_asr.config import DecoderConfig
 from tflite_asr.layers.transformer import Attention, FeedForward, RotaryAttention
-from tflite_asr.ops.attention import MASKED, cross_attention, past
+from tflite_asr.ops.attention import MASKED, cross_attention, padding_bias
 from tflite_asr.ops.elementary import layer_norm, softmax, zero_padding
 from tflite_asr.ops.product import kept_product, product
 from tflite_asr.ops.rotary import rotate
@@ -118,14 +118,14 @@ class Decoder(keras.layers.Layer):
         # of the cache the tokens before this one, and this one itself, which stands behind them
         before = tf.where(tf.range(steps) < position, 0.0, MASKED)
         bias = tf.reshape(tf.concat([before, [0.0]], axis=0), [1, 1, 1, steps + 1])
+        positions = tf.cast(position, tf.float32)
         own = []
         for index, layer in enumerate(self.layers):
             attention = layer.self_attention
             normalized = layer_norm(x, attention.gain)
             key, value = self._by_head((product(normalized, attention.key), product(normalized, attention.value)))
-            turned = [tf.cast(position, tf.float32)]
-            key = rotate(key, *turned, self.config.rotary)
-            query = rotate(self._heads(product(normalized, attention.query)), *turned, self.config.rotary)
+            key = rotate(key, positions, self.config.rotary)
+            query = rotate(self._heads(product(normalized, attention.query)), positions, self.config.rotary)
             own.append((key, value))
             keys = tf.concat([_layer(cache.keys, index), key], axis=2)
             values = tf.concat([_layer(cache.values, index), value], axis=2)
@@ -134,7 +134,7 @@ class Decoder(keras.layers.Layer):
             query = self._heads(product(layer_norm(x, attention.gain), attention.query))
             # the hypotheses as queries of one row: they share the encoder's keys
             query = tf.transpose(query, [2, 1, 0, 3])
-            attended = self._attend(query, _layer(cross.keys, index), _layer(cross.values, index), past(lengths, cross.keys.shape[3]))
+            attended = self._attend(query, _layer(cross.keys, index), _layer(cross.values, index), padding_bias(lengths, cross.keys.shape[3]))
             x += product(tf.transpose(attended, [1, 0, 2]), attention.outer)
             x += layer.feed_forward(x)
         keys, values = (tf.stack(tensors) for tensors in zip(*own))

@@ -44,7 +44,7 @@ def self_attention(
         [batch, time, d].
     """
     time = query.shape[1]
-    bias = tf.expand_dims(position_bias(time, heads, left_context), 0) + past(lengths, time)
+    bias = tf.expand_dims(position_bias(time, heads, left_context), 0) + padding_bias(lengths, time)
     return _attention(query, key, value, bias, heads)[0]
 
 
@@ -60,7 +60,7 @@ def cross_attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, lengths:
     Returns:
         [batch, queries, d], and the weights [batch, heads, queries, time].
     """
-    return _attention(query, key, value, past(lengths, key.shape[1]), heads)
+    return _attention(query, key, value, padding_bias(lengths, key.shape[1]), heads)
 
 
 def rotary_attention(
@@ -86,20 +86,21 @@ def rotary_attention(
     """
     time = query.shape[1]
     positions = after(tf.range(time, dtype=tf.float32), query)
-    bias = past(lengths, time)
+    bias = padding_bias(lengths, time)
     if causal:
         bias += np.where(np.arange(time)[:, None] < np.arange(time), MASKED, 0.0).astype(np.float32)
     return _attention(query, key, value, bias, heads, lambda x: rotate(x, positions, rotary))[0]
 
 
-def past(lengths: tf.Tensor, time: int) -> tf.Tensor:
+def padding_bias(lengths: tf.Tensor, time: int) -> tf.Tensor:
     """[batch, 1, 1, time]: what hides the steps past each row's length."""
     return tf.reshape(tf.where(length_mask(lengths, time), 0.0, MASKED), [-1, 1, 1, time])
 
 
-def _attention(query, key, value, bias, heads: int, turn: Callable = tf.identity) -> tuple[tf.Tensor, tf.Tensor]:
+def _attention(query, key, value, bias, heads: int, rotate_positions: Callable = tf.identity) -> tuple[tf.Tensor, tf.Tensor]:
     """[batch, queries, d] and the weights [batch, heads, queries, time]; `bias` is added to scores of the weights' shape,
-    `turn` changes queries and keys [batch heads, steps, size]."""
+    `rotate_positions` changes queries and
+    keys [batch heads, steps, size]."""
     batch, queries, width = query.shape
     time = key.shape[1]
 
@@ -108,7 +109,7 @@ def _attention(query, key, value, bias, heads: int, turn: Callable = tf.identity
         x = tf.transpose(tf.reshape(x, [batch, steps, heads, width // heads]), [0, 2, 1, 3])
         return tf.reshape(x, [batch * heads, steps, width // heads])
 
-    query, key = turn(by_head(query * (width // heads) ** -0.5)), turn(by_head(key))
+    query, key = rotate_positions(by_head(query * (width // heads) ** -0.5)), rotate_positions(by_head(key))
     scores = tf.matmul(query, key, transpose_b=True)
     weights = softmax(tf.reshape(scores, [batch, heads, queries, time]) + bias)
     attended = tf.matmul(tf.reshape(weights, [batch * heads, queries, time]), by_head(value))

@@ -25,12 +25,12 @@ def rotate(x: tf.Tensor, positions: tf.Tensor, rotary: int) -> tf.Tensor:
     for j in range(rotary // 2):
         spread[j, 2 * j] = spread[j, 2 * j + 1] = 1.0
         swap[2 * j + 1, 2 * j], swap[2 * j, 2 * j + 1] = -1.0, 1.0
-    still = np.where(np.arange(size) < rotary, 0.0, 1.0).astype(np.float32)  # cosine of the dimensions that do not turn
+    unrotated = np.where(np.arange(size) < rotary, 0.0, 1.0).astype(np.float32)  # cosine of the dimensions that do not turn
 
     def tables():
         angles = tf.expand_dims(positions, 1) * tf.constant(frequencies[None], tf.float32)
         # the cosine as a sine: COS is younger than the oldest runtime
-        return tf.matmul(tf.sin(angles + np.pi / 2), spread) + still, tf.matmul(tf.sin(angles), spread)
+        return tf.matmul(tf.sin(angles + np.pi / 2), spread) + unrotated, tf.matmul(tf.sin(angles), spread)
 
     @tf.custom_gradient
     def rotated(x):

@@ -15,7 +15,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.figure import check_drawing
 from tflite_asr.files import read_text, write_whole
 from tflite_asr.metrics import relative_reduction
-from tflite_asr.out_folder import SETTINGS, check_settings, check_writable, note_settings, speech_of, weights_of
+from tflite_asr.out_folder import SETTINGS, check_settings, check_writable, speech_of, weights_of, write_settings
 from tflite_asr.personalization.average import Epoch, Outcome
 from tflite_asr.personalization.replay import read_replay
 from tflite_asr.personalization.rounds import CHECKPOINT, STATE, Rounds, RoundsTrainer, arriving
@@ -84,7 +84,7 @@ def run_session(
     check_writable(folder)
     check_drawing()
     if resumable:
-        note_settings(folder, resumable)
+        write_settings(folder, resumable)
     else:
         (folder / SETTINGS).unlink(missing_ok=True)  # of another run, whose results are replaced
     checkpoint = folder / CHECKPOINT

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from tflite_asr.quiet import diverted_stderr
+from tflite_asr.quiet import flush_stderr, redirected_stderr
 
 # the variable that TensorFlow reads: 0 shows all messages of its C++ code, 1 no notices, 2 no warnings, 3 no errors
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -30,13 +30,11 @@ def without_notices() -> Iterator[None]:
     if os.environ.get(LEVEL, "0") == "0":
         yield
         return
-    with tempfile.TemporaryFile() as written, diverted_stderr(written.fileno()) as terminal:
+    with tempfile.TemporaryFile() as written, redirected_stderr(written.fileno()) as terminal:
         try:
             yield
         finally:
-            if sys.stderr is not None:
-                with contextlib.suppress(OSError, ValueError):  # closed
-                    sys.stderr.flush()
+            flush_stderr()
             written.seek(0)
             rest = NOTICE.sub(b"", written.read())
             while rest and terminal is not None:
