@@ -27,8 +27,18 @@ def speech(tmp_path):
     return tmp_path
 
 
-def stopped(arguments, seconds, number, **options):
-    process = subprocess.Popen([sys.executable, "-m", "tflite_asr", *arguments], stdout=-1, stderr=-1, text=True, **options)
+def start(*arguments):
+    """A Python process that signals interrupt, also where this one was started to ignore them."""
+
+    def heed():
+        for number in Interruption.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+    return subprocess.Popen([sys.executable, *arguments], stdout=-1, stderr=-1, text=True, preexec_fn=heed)
+
+
+def stopped(arguments, seconds, number):
+    process = start("-m", "tflite_asr", *arguments)
     try:
         time.sleep(seconds)
         process.send_signal(number)
@@ -125,7 +135,7 @@ sys.exit(main.main(["inspect", "commands"]))
 def test_a_run_in_c_code_is_stopped_too(number):
     """zlib works on a gigabyte without the interpreter's lock, and for longer than the test waits."""
     code = STUCK.format(work="import zlib; zlib.compress(bytes(1 << 30), 9); time.sleep(1000)")
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True)
+    process = start("-c", code)
     try:
         assert process.stdout.readline() == "begun\n"
         time.sleep(0.3)
@@ -146,7 +156,7 @@ def test_a_run_that_ends_in_time_is_not_cut_short():
         for _ in range(30): time.sleep(0.01)  # tidies up, in less than the patience
         print("tidied", flush=True)
         raise""")
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True)
+    process = start("-c", code)
     try:
         assert process.stdout.readline() == "begun\n"
         time.sleep(0.3)
