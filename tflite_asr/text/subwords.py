@@ -10,6 +10,7 @@ import numpy as np
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
+from tflite_asr.text.token_ids import checked_ids
 
 SPACE = "\u2581"  # stands for a space inside pieces
 SPECIAL = ("<unk>", "<s>", "</s>")  # never part of a text
@@ -98,13 +99,7 @@ class SubwordTokenizer:
 
         Bytes that make no character become U+FFFD.
         """
-        ids = [int(token) for token in ids]
-        outside = sorted({token for token in ids if not 0 <= token < self.vocabulary_size})
-        if outside:
-            raise InputError(
-                f"tokenizer: expected ids from 0 to {self.vocabulary_size - 1}, got "
-                f"{', '.join(map(str, outside))}; the ids come from a model with other subwords"
-            )
+        ids = checked_ids(ids, self.vocabulary_size, "subwords")
         pieces = [self.pieces[token - self.offset] for token in ids if token >= self.offset]
         pieces = [piece for piece in pieces if piece and piece not in SPECIAL]
         if pieces:

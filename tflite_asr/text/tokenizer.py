@@ -13,6 +13,7 @@ import numpy as np
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.text.subwords import SubwordTokenizer
+from tflite_asr.text.token_ids import checked_ids
 
 BLANK = 0
 
@@ -99,13 +100,7 @@ class CharacterTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids ([tokens] integers); blanks and padding (0) are left out, the ends stripped."""
-        ids = [int(token) for token in ids]
-        outside = sorted({token for token in ids if not 0 <= token < self.vocabulary_size})
-        if outside:
-            raise InputError(
-                f"tokenizer: expected ids from 0 to {self.vocabulary_size - 1}, got "
-                f"{', '.join(map(str, outside))}; the ids come from a model with other characters"
-            )
+        ids = checked_ids(ids, self.vocabulary_size, "characters")
         return "".join(self.characters[token - 1] for token in ids if token != BLANK).strip()
 
     def to_json(self) -> dict[str, str]:

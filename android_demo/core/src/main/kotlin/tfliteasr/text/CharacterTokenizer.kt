@@ -40,13 +40,7 @@ class CharacterTokenizer(val characters: String) : Tokenizer {
 
     /** The text of token ids; blanks and padding (0) are left out, the ends stripped. */
     override fun decode(ids: Iterable<Int>): String {
-        val outside = ids.filter { it !in 0 until vocabularySize }.toSortedSet()
-        if (outside.isNotEmpty()) {
-            throw InputError(
-                "tokenizer: expected ids from 0 to ${vocabularySize - 1}, got ${outside.joinToString()}; " +
-                    "the ids come from a model with other characters",
-            )
-        }
+        checkIds(ids, vocabularySize, "characters")
         return ids.filter { it != BLANK }.joinToString("") { characters[it - 1].toString() }.trim()
     }
 

@@ -76,13 +76,7 @@ class SubwordTokenizer(val pieces: List<String>, val scores: List<Double>? = nul
     /** The text of token ids; blanks, special pieces and the space in front are left out. Bytes that make no character become
      * U+FFFD. */
     override fun decode(ids: Iterable<Int>): String {
-        val outside = ids.filter { it !in 0 until vocabularySize }.toSortedSet()
-        if (outside.isNotEmpty()) {
-            throw InputError(
-                "tokenizer: expected ids from 0 to ${vocabularySize - 1}, got ${outside.joinToString()}; " +
-                    "the ids come from a model with other subwords",
-            )
-        }
+        checkIds(ids, vocabularySize, "subwords")
         val spoken = ids.filter { it >= offset }.map { pieces[it - offset] }.filter { it.isNotEmpty() && it !in SPECIAL }
         val text = StringBuilder()
         val run = ByteArrayOutputStream()

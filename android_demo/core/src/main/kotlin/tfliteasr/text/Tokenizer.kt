@@ -28,3 +28,14 @@ fun tokenizerFromJson(value: JsonObject): Tokenizer = when (val type = value.str
 
 /** A text with its runs of white space folded to one space and none at its ends. */
 fun folded(text: String): String = text.split(Regex("\\s+")).filter { it.isNotEmpty() }.joinToString(" ")
+
+/** An error if one of the token ids is not in the vocabulary, whose tokens are [units]. */
+internal fun checkIds(ids: Iterable<Int>, vocabularySize: Int, units: String) {
+    val outside = ids.filter { it !in 0 until vocabularySize }.toSortedSet()
+    if (outside.isNotEmpty()) {
+        throw InputError(
+            "tokenizer: expected ids from 0 to ${vocabularySize - 1}, got ${outside.joinToString()}; " +
+                "the ids come from a model with other $units",
+        )
+    }
+}
