@@ -89,3 +89,29 @@ def test_a_weight_that_was_trained_has_left_its_grid(weight):
     assert GRID.holds(weight)
     assert not GRID.holds(weight + np.float32(0.3 * GRID.scale))
     assert not GRID.holds(weight - np.float32(200 * GRID.scale))
+
+
+@pytest.mark.parametrize("low, high", [(-0.3, 0.7), (0.1, 0.2), (-5.0, -4.0), (0.0, 0.0)])
+def test_the_grid_around_a_weight_holds_its_nearest_values(low, high):
+    weight = np.random.default_rng(2).uniform(low, high, [30, 40]).astype(np.float32)
+    grid = Grid.around(weight)
+    nearest = grid.nearest(weight)
+    assert grid.holds(nearest)
+    assert np.abs(nearest - weight).max() <= 0.51 * grid.scale
+    assert grid.scale <= max(high - low, 1e-30) / 250
+    np.testing.assert_array_equal(grid.nearest(nearest), nearest)
+
+
+def test_a_trained_weight_is_exported_on_a_new_grid(weight, tmp_path):
+    trained = weight + np.random.default_rng(3).normal(0, 0.01, weight.shape).astype(np.float32)
+    variable = tf.Variable(trained, name="group/kernel")
+    inputs = (tf.TensorSpec([1, ROWS, INPUTS], tf.float32, "x"),)
+    signature = Signature("multiply", "for a test", lambda x: {"product": product(x, variable)}, inputs)
+    state, frozen = State({}, OPTIMIZERS["sgd"]), {"group/kernel": variable}
+    content = convert({"multiply": signature.concrete()}, state, frozen=frozen, quantization=Quantization("grid"), grids={"group/kernel": GRID})
+    path = tmp_path / "new.tflite"
+    path.write_bytes(content)
+    x = np.random.default_rng(4).normal(size=[1, ROWS, INPUTS]).astype(np.float32)
+    stored = Grid.around(trained).nearest(trained)
+    np.testing.assert_allclose(SignatureModel(path).run("multiply", {"x": x})["product"], x @ stored, atol=1e-3)  # x is exact to 16 bits
+    assert not np.array_equal(stored, trained)

@@ -262,8 +262,11 @@ def _convert(
         content = converter.convert()
     if int8:
         weights = {name: weight.numpy() for name, weight in int8.items()}
-        kept = {name: grid for name, grid in grids.items() if name in weights and grid.holds(weights[name])}
-        content = freeze(content, weights, kept if quantization.mode == "grid" else {})
+        used = {}
+        for name in (grids.keys() & weights.keys()) if quantization.mode == "grid" else ():
+            used[name] = grids[name] if grids[name].holds(weights[name]) else Grid.around(weights[name])
+            weights[name] = used[name].nearest(weights[name])
+        content = freeze(content, weights, used)
     return compact(content)
 
 

@@ -7,7 +7,7 @@ from tflite_asr.errors import InputError
 
 # dynamic: the converter's own, int8 kernels that quantise activations as they come; aware: int8 weights on the grid of
 # quantisation-aware training, arithmetic in float; grid: as aware, but weights that were imported as int8 stay on the grid
-# that they came with, and products with them are int8 products exact to 16 bits
+# that they came with, or, once trained, go to a new one of that kind; products with them are int8 products exact to 16 bits
 MODES = ("none", "dynamic", "aware", "grid")
 INT8_CONSTANTS = ("aware", "grid")  # the modes that `freeze` makes
 MIN_RUNTIMES = ("2.14", "2.16", "2.21")

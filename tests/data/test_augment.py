@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tflite_asr.data.augment import EDGE_SECONDS, LEVELS_DB, SPEEDS, vary_recording, vary_speed
+from tflite_asr.data.augment import EDGE_SECONDS, LEVELS_DB, SPEEDS, add_noise, vary_recording, vary_speed
 from tflite_asr.training.spec_augment import spec_augment
 
 RATE = 16_000
@@ -123,7 +123,8 @@ def test_workers_draw_for_their_rows_what_one_would():
     whole = spec_augment(frames, lengths, SEED)
     for index in range(3):
         rows = spec_augment(frames[index::3], lengths[index::3], SEED, rows_of=(index, 3))
-        np.testing.assert_array_equal(rows, whole[index::3])
+        np.testing.assert_array_equal(rows == 0, whole[index::3] == 0)  # the masks
+        np.testing.assert_allclose(rows, whole[index::3], atol=1e-6)  # a product of other rows may round otherwise
 
 
 @pytest.mark.parametrize("length", [0, 1, 5, 100])
@@ -139,3 +140,24 @@ def test_masks_can_be_left_out():
     frames = tf.ones([4, TIME, BANDS])
     result = spec_augment(frames, tf.fill([4], TIME), SEED, band_masks=0, time_masks=0)
     assert not np.any(np.equal(result, 0))
+
+
+def test_recorded_noise_lies_5_to_20_db_below_the_speech():
+    random = np.random.default_rng(5)
+    speech, hum = random.normal(0, 0.1, 8000).astype(np.float32), random.normal(0, 3.0, 3000).astype(np.float32)
+    below = []
+    for _ in range(200):
+        added = add_noise(speech, [hum], random) - speech
+        if added.any():
+            below.append(10 * np.log10(np.mean(speech**2) / np.mean(added**2)))
+    assert 70 < len(below) < 130  # half of them
+    assert 5 <= min(below) + 0.01 and max(below) <= 20.01 and max(below) - min(below) > 10
+    assert add_noise(speech, [], random) is speech
+
+
+def test_of_a_stems_frames_time_alone_is_masked():
+    frames = tf.random.stateless_normal([4, TIME, 16], SEED)
+    masked = spec_augment(frames, tf.fill([4], TIME), SEED, over_bands=False).numpy()
+    gone = (masked == 0).all(axis=2)
+    assert gone.any() and not gone.all()
+    np.testing.assert_array_equal(masked[~gone], frames.numpy()[~gone])

@@ -32,6 +32,7 @@ from tflite_asr.text.normalization import normalized
         ("-5 degrees, 3-4", "minus five degrees three four"),
         ("B2B 10:30 5pm", "b two b ten thirty five pm"),
         ("12345678901234567890"[:13], "one two three four five six seven eight nine zero one two three"),
+        ("Mr. Smith, MRS Jones and dr. Who etc.; mrs, Mrx", "mister smith missus jones and doctor who et cetera missus mrx"),
         ("?!", ""),
     ],
 )  # fmt: skip

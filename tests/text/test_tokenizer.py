@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from tflite_asr.config import preset
 from tflite_asr.errors import InputError
-from tflite_asr.text.tokenizer import CharacterTokenizer
+from tflite_asr.text.tokenizer import CharacterTokenizer, first_pass_tokenizer, tokenizer_from_json
 
 ENGLISH = CharacterTokenizer(" 'ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -79,3 +80,22 @@ def test_json_round_trip():
 def test_json_of_something_else_is_refused(value):
     with pytest.raises(InputError, match="^tokenizer: expected"):
         CharacterTokenizer.from_json(value)
+
+
+def test_a_first_pass_in_letters_spells_cased_texts_as_they_are_said():
+    letters = first_pass_tokenizer(preset("tiny_english"))
+    assert letters.decode(letters.encode("Call Mr. O'Brien at 5, please!")) == "CALL MISTER O'BRIEN AT FIVE PLEASE"
+    assert letters.encode("TURN  left").tolist() == letters.encode("TURN LEFT").tolist()
+    assert tokenizer_from_json(letters.to_json()) == letters
+    with pytest.raises(InputError, match="empty one"):
+        letters.encode("?!")
+    with pytest.raises(InputError, match="'\u00c9' not among"):
+        letters.encode("Caf\u00e9")
+    with pytest.raises(InputError, match="'5' not among"):
+        ENGLISH.encode("AT 5")
+
+
+def test_a_description_says_whether_texts_are_normalized():
+    assert ENGLISH.to_json().keys() == {"type", "characters"}
+    with pytest.raises(InputError, match="true or false as 'normalizes', got 'yes'"):
+        tokenizer_from_json({"type": "characters", "characters": "AB", "normalizes": "yes"})

@@ -34,6 +34,7 @@ COMMANDS = (
     "export",
     "inspect",
     "transcribe",
+    "punctuate",
     "evaluate",
     "tune-rescoring",
     "select",

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> dict:
                 notices("texts with digits, which models of letters refuse; spell them out or leave the rows out", row["audio"])
     if not kept:
         raise InputError(f"{args.folder}: expected clips with a transcript, got none")
-    write_manifest(manifest, _relative(kept, manifest.parent))
+    write_manifest(manifest, relative_rows(kept, manifest.parent))
     return {
         "manifest": str(manifest),
         "utterances": len(kept),
@@ -64,7 +64,7 @@ def describe(result: dict) -> str:
     return f"{line}; {result['skipped']} without words skipped" if result["skipped"] else line
 
 
-def _relative(rows: Iterable[dict], folder: Path) -> Iterator[dict]:
+def relative_rows(rows: Iterable[dict], folder: Path) -> Iterator[dict]:
     """The rows with their audio paths relative to the manifest's folder.
 
     A path that goes up from a folder reached through a link goes up from where the link leads, so there links are resolved.

@@ -82,6 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ctc-weight", type=float, default=0.0, help="of a CTC loss on a transducer's encoder, so that it learns sooner (default %(default)s)"
     )
     parser.add_argument(
+        "--second-pass", action="store_true", help="train by the loss of the decoder as well; texts have case and punctuation, see `tflite-asr punctuate`"
+    )
+    parser.add_argument(
+        "--noise", nargs="+", default=[], metavar="FILE", help="recordings of noise, put under half of the utterances 5 to 20 dB below the speech"
+    )
+    parser.add_argument(
         "--quantize-aware", action="store_true", help="fine-tune --initial with its weights rounded as `export --quantize aware` stores them"
     )
     parser.add_argument(
@@ -94,7 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
-    from tflite_asr.audio.reading import Notices
+    from tflite_asr.audio.reading import Notices, read_audio
     from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
     from tflite_asr.data.alignment import alignable, report_left_out
     from tflite_asr.data.corpus import Corpus
@@ -120,6 +126,10 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError("--freeze: expected --exits that are to be trained, got none")
     if args.ctc_weight and (config.exits or not config.prediction):
         raise InputError(f"--ctc-weight: expected a transducer without early exits, {config.name} has CTC heads of its own")
+    if args.second_pass and not (config.decoder and config.decoder.subwords):
+        raise InputError(f"--second-pass: expected a model with a decoder and its subwords, {config.name} has none; import it as --initial")
+    if args.second_pass and config.exits:
+        raise InputError("--second-pass: expected a model without early exits; train them afterwards, with --freeze")
     if args.quantize_aware and (args.freeze or args.ctc_weight):
         raise InputError("--quantize-aware: expected neither --freeze nor --ctc-weight with it, it fine-tunes the whole model")
     workers = _workers(args)
@@ -131,7 +141,8 @@ def run(args: argparse.Namespace) -> dict:
     config = dataclasses.replace(config, subwords=_subwords(args, [utterance.text for utterance in training]))
     check_resumes(folder, config)
     with Notices() as notices:
-        corpus = Corpus(training, config, notices)
+        corpus = Corpus(training, config, notices, leave_out_longer=True, second_pass=args.second_pass)
+        corpus.noise = [read_audio(file, config.features.sample_rate, notify=notices) for file in args.noise]
         loaded = corpus.utterances
         corpus.utterances, left_out = alignable(corpus, loaded, tail=False)
         held_out = Corpus(development, config, notices, measuring=True) if development else None
@@ -172,6 +183,7 @@ def run(args: argparse.Namespace) -> dict:
             initial=initial,
             freeze=args.freeze,
             trainable=args.trainable,
+            second_pass=args.second_pass,
             objective_of=_objective(args),
             workers=workers,
         )
@@ -184,12 +196,13 @@ def _settings(
     """What a run has to have in common with the one that it goes on with."""
     from tflite_asr.out_folder import speech_of, weights_of
 
-    named = ("connect", "plain_epochs", "steps", "batch", "learning_rate", "ctc_weight", "freeze", "trainable", "quantize_aware", "seed")
+    named = ("connect", "plain_epochs", "steps", "batch", "learning_rate", "ctc_weight", "freeze", "trainable", "second_pass", "quantize_aware", "seed")
     return {
         "the model": config.to_json(),
         "the speech of --manifest, --where and --words": speech_of(corpus.utterances),
         "the speech of --development": speech_of(held_out.utterances) if held_out else None,
         "--initial": weights_of(initial) if initial else None,
+        "--noise": [Path(file).name for file in args.noise],
         **{f"--{name.replace('_', '-')}": getattr(args, name) for name in named},
     }
 

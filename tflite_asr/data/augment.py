@@ -3,10 +3,14 @@
 All of it is NumPy on waveforms, cheap enough for a phone that trains on what its owner said.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 SPEEDS = (0.82, 0.88, 0.94, 1.0, 1.06, 1.12, 1.2)  # resampling: tempo, pitch and vocal tract length at once
 EDGE_SECONDS = 0.3  # most silence before and after
+NOISE_CHANCE = 0.5  # that an utterance gets recorded noise,
+NOISE_BELOW_DB = (5, 20)  # this much quieter than the speech
 LEVELS_DB = (-50, -12)  # root mean square from full scale: real recordings are as quiet as that
 
 
@@ -20,6 +24,18 @@ def vary_speed(samples: np.ndarray, speed: float) -> np.ndarray:
         return samples
     count = max(1, round(len(samples) / speed))
     return np.interp(np.arange(count) * speed, np.arange(len(samples)), samples).astype(np.float32)
+
+
+def add_noise(samples: np.ndarray, recordings: Sequence[np.ndarray], random: np.random.Generator) -> np.ndarray:
+    """[n] -> [n] float32, now and then with a stretch of one of the recordings of noise under it."""
+    if not recordings or random.random() >= NOISE_CHANCE:
+        return samples
+    noise = recordings[random.integers(len(recordings))]
+    first = random.integers(len(noise))
+    stretch = np.resize(np.roll(noise, -first), len(samples))
+    powers = [np.mean(np.square(part)) for part in (samples, stretch)]
+    gain = np.sqrt(powers[0] / (powers[1] + 1e-12)) * 10 ** (-random.uniform(*NOISE_BELOW_DB) / 20)
+    return (samples + gain * stretch).astype(np.float32)
 
 
 def vary_recording(samples: np.ndarray, sample_rate: int, random: np.random.Generator) -> np.ndarray:

@@ -9,10 +9,11 @@ from tflite_asr.audio.decoding import TooLongError
 from tflite_asr.audio.reading import Notify
 from tflite_asr.config import ModelConfig
 from tflite_asr.data.alignment import listed
-from tflite_asr.data.augment import SPEEDS, vary_recording, vary_speed
+from tflite_asr.data.augment import SPEEDS, add_noise, vary_recording, vary_speed
 from tflite_asr.data.connect import Clip
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
+from tflite_asr.text.subwords import decoder_tokenizer
 from tflite_asr.text.tokenizer import first_pass_tokenizer
 
 
@@ -26,11 +27,14 @@ class Corpus:
         notify: told of what was done to the audio.
         measuring: transcripts may have any length, for nothing is learned from them; recordings longer than the model takes
             are named and left out.
+        leave_out_longer: recordings and transcripts longer than the model takes are named and left out, in place of an error.
+        second_pass: utterances have to be spelled for the second pass too; see `labels`.
 
     Attributes:
         utterances: those that were loaded.
         too_long: with `measuring`, the rows that were left out for it, each with its length.
         too_short: the rows that were left out for it.
+        noise: recordings [n] float32 that `assemble` puts under speech.
     """
 
     def __init__(
@@ -40,12 +44,17 @@ class Corpus:
         notify: Notify | None = None,
         *,
         measuring: bool = False,
+        leave_out_longer: bool = False,
+        second_pass: bool = False,
     ):
         self.config = config
         self.utterances: list[Utterance] = []
         self.too_long: list[str] = []
         self.too_short: list[str] = []
+        self.noise: list[np.ndarray] = []
         self.tokenizer = first_pass_tokenizer(config)
+        self._second_tokenizer = decoder_tokenizer(config) if second_pass else None
+        self._any_text = measuring
         rate = config.features.sample_rate
         self._samples: dict[str, np.ndarray] = {}
         from tqdm import tqdm
@@ -53,13 +62,16 @@ class Corpus:
         for utterance in tqdm(utterances, desc="reading", unit="file", disable=None, leave=False):
             tokens = self.tokenizer.encode(Clip((utterance,)).text, where=utterance.where)
             if len(tokens) > config.sizes.max_tokens and not measuring:
+                if leave_out_longer:
+                    self.too_long.append(f"{utterance.where} ({len(tokens)} tokens)")
+                    continue
                 raise InputError(
                     f"{utterance.where}: expected at most {config.sizes.max_tokens} tokens, the transcript has {len(tokens)}"
                 )
             try:
                 samples = utterance.read(rate, config.max_seconds, notify)
             except TooLongError as error:
-                if not measuring:
+                if not (measuring or leave_out_longer):
                     raise
                 self.too_long.append(f"{utterance.where} ({error.seconds:.2f} s)")
                 continue
@@ -82,14 +94,22 @@ class Corpus:
             raise InputError(f"expected recordings of {least} to {most}, all {total} are longer or shorter: {listed(left_out)}")
         if self.too_long:
             rows = listed(self.too_long)
-            print(f"notice: {len(self.too_long)} of {total} recordings left out, longer than {most}: {rows}", file=sys.stderr)
+            or_tokens = "" if self._any_text else f" or {self.config.sizes.max_tokens} tokens"
+            print(f"notice: {len(self.too_long)} of {total} recordings left out, longer than {most}{or_tokens}: {rows}", file=sys.stderr)
+
+    def labels(self, text: str) -> list[np.ndarray]:
+        """What a model learns to write for a text: token ids [tokens] int32 of the first pass, then of the second pass if
+        the corpus was loaded for it."""
+        tokenizers = [self.tokenizer, *([self._second_tokenizer] if self._second_tokenizer else [])]
+        return [tokenizer.encode(text) for tokenizer in tokenizers]
 
     def samples(self, utterance: Utterance) -> np.ndarray:
         """[n] float32 in [-1, 1]."""
         return self._samples[utterance.where].astype(np.float32) / 32767
 
     def assemble(self, clip: Clip, random: np.random.Generator | None = None) -> np.ndarray:
-        """[n] float32: the clip's parts and gaps; with `random`, at a random speed, level, noise and with pauses."""
+        """[n] float32: the clip's parts and gaps; with `random`, at a random speed, level, with noise, of `noise` as well, and
+        pauses."""
         rate = self.config.features.sample_rate
         speed = float(random.choice(SPEEDS)) if random else 1.0
         pieces = [vary_speed(self.samples(clip.parts[0]), speed)]
@@ -98,7 +118,7 @@ class Corpus:
         if random:
             pieces = [piece * 10 ** (random.uniform(-6, 6) / 20) for piece in pieces]
         samples = np.concatenate(pieces)
-        return vary_recording(samples, rate, random) if random else samples
+        return vary_recording(add_noise(samples, self.noise, random), rate, random) if random else samples
 
 
 def is_too_short(samples: np.ndarray, config: ModelConfig, utterance: Utterance, notify: Notify | None = None) -> bool:

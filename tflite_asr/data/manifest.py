@@ -65,6 +65,18 @@ def read_manifest(path: str | Path, where: str | None = None) -> list[Utterance]
     return [_utterance(row, path.parent, place) for place, row in rows]
 
 
+def row_of(utterance: Utterance) -> dict[str, Any]:
+    """The manifest's row of an utterance, with the audio's path as `read_manifest` made it."""
+    own = {
+        "audio": str(utterance.audio),
+        "text": utterance.text,
+        "speaker": utterance.speaker,
+        "offset": utterance.offset_seconds,
+        "duration": utterance.duration_seconds,
+    }
+    return {name: value for name, value in own.items() if value is not None} | utterance.extra
+
+
 def write_manifest(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as JSON Lines; the file is complete or it is not there."""
     path = Path(path)

@@ -35,6 +35,17 @@ class Grid:
         zero = -LEVELS // 2 - self.minimum
         return (levels - LEVELS // 2).astype(np.int8), zero
 
+    @classmethod
+    def around(cls, weight: np.ndarray) -> "Grid":
+        """The finest grid that covers a weight: for one that was trained since it came on a grid."""
+        low, high = float(weight.min()), float(weight.max())
+        scale = np.float32(max(high - low, 1e-30) / (LEVELS - 2))  # a level to spare, since `minimum` is rounded
+        return cls(float(scale), int(np.floor(np.float32(low) / scale)))
+
+    def nearest(self, weight: np.ndarray) -> np.ndarray:
+        """Each value of a weight moved to the closest one on the grid, float32."""
+        levels = np.clip(np.round(weight / np.float32(self.scale)), self.minimum, self.minimum + LEVELS - 1)
+        return levels.astype(np.float32) * np.float32(self.scale)
 
     def holds(self, weight: np.ndarray) -> bool:
         """Whether the weight lies on the grid; not so once it was trained."""

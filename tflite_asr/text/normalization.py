@@ -12,6 +12,7 @@ MONEY = {
     "\u20ac": ("euro", "euros", "cent", "cents"),
     "\u00a3": ("pound", "pounds", "penny", "pence"),
 }
+SHORTENED = {"mr": "mister", "mrs": "missus", "dr": "doctor", "etc": "et cetera"}
 SCALE = "hundred|thousand|million|billion|trillion"
 BELOW_HUNDRED = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
@@ -25,7 +26,7 @@ def normalized(text: str) -> str:
     """A text in lower case and without punctuation but apostrophes in words, white space folded, numbers in words.
 
     Hyphens become spaces. `1,200`, `21st`, `3.5`, `5%`, `-5` and `$5.50` are spelled as they are said, without "and" behind
-    hundreds; whole numbers from 1100 to 1999 and from 2010 to 2099 as years, those with a leading zero digit by digit.
+    hundreds; `Mr.`, `Mrs.`, `Dr.` and `etc.` are written out; whole numbers from 1100 to 1999 and from 2010 to 2099 as years, those with a leading zero digit by digit.
     """
     return _transform()(text)
 
@@ -40,6 +41,7 @@ def _transform() -> Callable[[str], str]:
             jiwer.ToLowerCase(),
             jiwer.SubstituteRegexes({"[\u2018\u2019\u02bc]": "'", r"(?<!\S)[-\u2212](?=[0-9])": "minus "}),
             _with_numbers_spelled,
+            jiwer.SubstituteRegexes({rf"\b{short}\b": word for short, word in SHORTENED.items()}),
             jiwer.SubstituteRegexes({r"\bper cent\b|%": " percent ", "&": " and ", r"(?<!\.)\.(?!\.)": ""}),
             _without_punctuation,
             jiwer.RemoveMultipleSpaces(),

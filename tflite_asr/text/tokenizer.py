@@ -48,14 +48,21 @@ def first_pass_tokenizer(config: ModelConfig) -> Tokenizer:
     """The tokenizer of a model's first pass, whose id 0 is the blank."""
     if config.subwords:
         return SubwordTokenizer(config.subwords.pieces, config.subwords.scores, offset=BLANK + 1)
-    return CharacterTokenizer(config.characters)
+    return CharacterTokenizer(config.characters, normalizes=config.cased)
 
 
 @dataclass(frozen=True)
 class CharacterTokenizer:
-    """Characters of the vocabulary in the order of their ids, the space included, the blank not."""
+    """Characters of the vocabulary in the order of their ids, the space included, the blank not.
+
+    Args:
+        characters: in the order of their ids.
+        normalizes: whether punctuation is left out and numbers are spelled before a text is encoded, see
+            `text.normalization`: of a first pass in letters whose second pass writes cased text.
+    """
 
     characters: str
+    normalizes: bool = False
 
     def __post_init__(self) -> None:
         if not self.characters:
@@ -86,7 +93,7 @@ class CharacterTokenizer:
             [characters] int32, all of them from 1 to `vocabulary_size - 1`.
         """
         place = f"{where}: " if where else ""
-        normalized = _normalized(text)
+        normalized = _normalized(self._spelled(text))
         if not normalized:
             raise InputError(f"{place}expected a text, got an empty one; leave the utterance out")
         ids = {character: index for index, character in enumerate(self.characters, start=BLANK + 1)}
@@ -103,9 +110,18 @@ class CharacterTokenizer:
         ids = checked_ids(ids, self.vocabulary_size, "characters")
         return "".join(self.characters[token - 1] for token in ids if token != BLANK).strip()
 
-    def to_json(self) -> dict[str, str]:
+    def _spelled(self, text: str) -> str:
+        """The text as it is said; unchanged where it holds nothing but the vocabulary's characters."""
+        if not self.normalizes or set(text.upper()) <= set(self.characters):
+            return text
+        from tflite_asr.text.normalization import normalized
+
+        return normalized(text)
+
+    def to_json(self) -> dict[str, str | bool]:
         """The tokenizer as the artifact's JSON holds it."""
-        return {"type": "characters", "characters": self.characters}
+        normalizes = {"normalizes": True} if self.normalizes else {}
+        return {"type": "characters", "characters": self.characters, **normalizes}
 
     @classmethod
     def from_json(cls, value: dict) -> "CharacterTokenizer":
@@ -115,7 +131,9 @@ class CharacterTokenizer:
             raise InputError(f"tokenizer: expected the type 'characters', got {kind!r}")
         if not isinstance(value.get("characters"), str):
             raise InputError(f"tokenizer: expected a string as 'characters', got {value.get('characters')!r}")
-        return cls(value["characters"])
+        if not isinstance(value.get("normalizes", False), bool):
+            raise InputError(f"tokenizer: expected true or false as 'normalizes', got {value['normalizes']!r}")
+        return cls(value["characters"], value.get("normalizes", False))
 
 
 def _normalized(text: str) -> str:

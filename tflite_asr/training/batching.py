@@ -15,13 +15,16 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
 
 LONGEST_SHARE = 0.6  # of the model's longest utterance: room for slower speech and for pauses
-SIZES = (1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 1)  # of batches, as shares of the model's longest utterance
+SIZES = (1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)  # of batches, as shares of the model's longest utterance
 SAMPLE = 500  # examples that tell which of the sizes are needed; a corpus with fewer keeps every utterance,
 COVERED = 0.98  # a larger one this share: a size for the few longer ones is not worth a program that takes a minute to compile
 
+Example = tuple[np.ndarray, ...]  # samples [n] float32, and labels [tokens] int32 of one pass or of both
+
 
 def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, *, augment: bool = True) -> tf.data.Dataset:
-    """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, u], counts [batch]).
+    """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, u], counts [batch]); of a corpus for
+    both passes also (subwords [batch, v], counts [batch]).
 
     Each pass joins the clips anew and, unless told otherwise, augments them anew; n and u are those of one of a few sizes,
     so that the compiled step is one of as many programs. An example that augmentation made too long for the sizes, or too
@@ -29,9 +32,8 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, 
     longer than nearly all the others are left out; a notice on standard error counts them.
     """
     config = corpus.config
-    tokenize = corpus.tokenizer.encode
 
-    def examples(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def examples(epoch: int) -> Iterator[Example]:
         random = np.random.default_rng([seed, epoch])
         clips = connect(
             corpus.utterances,
@@ -43,25 +45,26 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, 
         for index in random.permutation(len(clips)):
             yield from whole_or_in_parts(clips[index], random if augment else None)
 
-    def whole_or_in_parts(clip: Clip, random: np.random.Generator | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        tokens = tokenize(clip.text)
+    def whole_or_in_parts(clip: Clip, random: np.random.Generator | None) -> Iterator[Example]:
+        labels = corpus.labels(clip.text)
         for variation in (random, None) if random else (None,):
             samples = corpus.assemble(clip, variation)
             frames = utterance_frames(config, len(samples), tail=False)
-            if size_of(samples, tokens) is not None and not ctc_problem(tokens, frames, config):
-                yield samples, tokens
+            if size_of((samples, *labels)) is not None and not ctc_problem(labels[0], frames, config):
+                yield samples, *labels
                 return
         if len(clip.parts) > 1:
             for part in clip.parts:
                 yield from whole_or_in_parts(Clip((part,)), random)
 
-    def size_of(samples: np.ndarray, tokens: np.ndarray) -> int | None:
+    def size_of(example: Example) -> int | None:
         """Index of the smallest size that an example fits into; None when it fits into none."""
-        return next((index for index, (n, u) in enumerate(sizes) if len(samples) <= n and len(tokens) <= u), None)
+        return next((index for index, size in enumerate(sizes) if all(map(_fits, example, size))), None)
 
     sizes = _sizes(config)
-    plain = [size_of(corpus.samples(utterance), tokenize(utterance.text)) for utterance in corpus.utterances]
-    drawn = [size_of(*example) for example in itertools.islice(examples(0), SAMPLE)]
+    plain = [size_of((corpus.samples(utterance), *corpus.labels(utterance.text))) for utterance in corpus.utterances]
+    some = list(itertools.islice(examples(0), SAMPLE))
+    drawn = [size_of(example) for example in some]
     if not drawn:
         raise InputError(f"expected utterances to train on, none of {len(plain)} fits the model and can be aligned")
     small = len(corpus.utterances) <= SAMPLE
@@ -73,25 +76,22 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, 
         waiting: list[list] = [[] for _ in sizes]
         for epoch in itertools.count():
             for example in examples(epoch):
-                size = size_of(*example)
+                size = size_of(example)
                 waiting[size].append(example)
                 if len(waiting[size]) == batch:
-                    yield _padded(waiting[size], *sizes[size])
+                    yield _padded(waiting[size], sizes[size])
                     waiting[size] = []
             if small:  # the few of a size shall not wait for passes until they are a batch
                 for size in range(len(sizes) - 1):
                     waiting[size + 1] += waiting[size]
                     waiting[size] = []
                     if len(waiting[size + 1]) >= batch:
-                        yield _padded(waiting[size + 1][:batch], *sizes[size + 1])
+                        yield _padded(waiting[size + 1][:batch], sizes[size + 1])
                         waiting[size + 1] = waiting[size + 1][batch:]
 
-    spec = (
-        tf.TensorSpec([batch, None], tf.float32),
-        tf.TensorSpec([batch], tf.int32),
-        tf.TensorSpec([batch, None], tf.int32),
-        tf.TensorSpec([batch], tf.int32),
-    )
+    counts = tf.TensorSpec([batch], tf.int32)
+    labels = [tf.TensorSpec([batch, None], tf.int32), counts] * (len(some[0]) - 1)
+    spec = (tf.TensorSpec([batch, None], tf.float32), counts, *labels)
     return tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(4)
 
 
@@ -100,7 +100,11 @@ def _quantile(values: Sequence[int], share: float) -> int:
     return sorted(values)[math.ceil(share * len(values)) - 1] if values else -1
 
 
-def _report_longer(count: int, total: int, size: tuple[int, int], config: ModelConfig) -> None:
+def _fits(values: np.ndarray, most: int) -> bool:
+    return len(values) <= most
+
+
+def _report_longer(count: int, total: int, size: tuple[int, ...], config: ModelConfig) -> None:
     """Say how many utterances fit into none of the sizes of batches."""
     if count:
         seconds, tokens = size[0] / config.features.sample_rate, size[1]
@@ -110,23 +114,25 @@ def _report_longer(count: int, total: int, size: tuple[int, int], config: ModelC
         )
 
 
-def _sizes(config: ModelConfig) -> list[tuple[int, int]]:
-    """(samples, tokens) that batches are padded to, smallest first."""
+def _sizes(config: ModelConfig) -> list[tuple[int, ...]]:
+    """(samples, tokens) that batches are padded to, of a model with a decoder (samples, tokens, subwords), smallest first."""
     most = config.sizes
+    labels = [most.max_tokens, *([config.max_subwords] if config.decoder else [])]
     return [
-        (config.features.samples_of(int(share * most.max_frames)), min(most.max_tokens, int(4 * share * most.max_tokens)))
+        (config.features.samples_of(int(share * most.max_frames)), *(min(n, int(4 * share * n)) for n in labels))
         for share in SIZES
     ]
 
 
-def _padded(examples: list[tuple[np.ndarray, np.ndarray]], most_samples: int, most_tokens: int) -> tuple[np.ndarray, ...]:
-    """Samples [batch, most_samples], their counts, tokens [batch, most_tokens], their counts."""
-    samples = np.zeros([len(examples), most_samples], np.float32)
-    tokens = np.zeros([len(examples), most_tokens], np.int32)
-    for row, (waveform, labels) in enumerate(examples):
-        samples[row, : len(waveform)], tokens[row, : len(labels)] = waveform, labels
-    counts = [np.array([len(example[part]) for example in examples], np.int32) for part in (0, 1)]
-    return samples, counts[0], tokens, counts[1]
+def _padded(examples: list[Example], size: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """For each part of the examples: values [batch, most] and their counts [batch]."""
+    padded = []
+    for parts, most, dtype in zip(zip(*examples), size, (np.float32, np.int32, np.int32)):
+        values = np.zeros([len(parts), most], dtype)
+        for row, part in enumerate(parts):
+            values[row, : len(part)] = part
+        padded += [values, np.array([len(part) for part in parts], np.int32)]
+    return tuple(padded)
 
 
 def evaluation_batches(corpus: Corpus, batch: int, clips: Sequence[Clip]) -> Iterator[tuple[np.ndarray, np.ndarray, list]]:

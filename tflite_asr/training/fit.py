@@ -23,7 +23,7 @@ from tflite_asr.models.storage import save_model
 from tflite_asr.ops.stretches import in_one_loop
 from tflite_asr.quantization import Quantization
 from tflite_asr.training.batching import evaluation_batches, training_batches
-from tflite_asr.training.objective import Objective, own_loss
+from tflite_asr.training.objective import Objective, both_passes, own_loss
 from tflite_asr.training.spec_augment import spec_augment
 from tflite_asr.training.workers import Workers
 
@@ -60,18 +60,19 @@ def _training_step(
     folded = seed - (seed >> 31 << 32)  # into the range of int32
 
     @tf.function(jit_compile=True)
-    def gradients(samples, sample_counts, tokens, token_counts):
+    def gradients(samples, sample_counts, *labels):
         lengths = frame_counts(sample_counts, config)
         frames = features(samples, sample_counts)
         drawn = tf.stack([folded, MOST_DRAWS * tf.cast(optimizer.iterations, tf.int32)])
-        masked = spec_augment(frames, lengths, drawn, rows_of=(workers.index, workers.count))
+        # channels of a stem are no bands: of its frames, time alone is masked
+        masked = spec_augment(frames, lengths, drawn, rows_of=(workers.index, workers.count), over_bands=config.features.kind == "log_mel")
         heard = tf.where(optimizer.iterations < plain_steps, frames, masked)
         with in_one_loop():
             with tf.GradientTape() as tape:
-                losses = objective.losses(frames, heard, lengths, tokens, token_counts)
+                losses = objective.losses(frames, heard, lengths, *labels)
                 loss = tf.reduce_sum(losses) / (losses.shape[0] * workers.count)
             found = tape.gradient(loss, weights)
-        return found, tf.reduce_sum(losses), tf.cast(tf.reduce_sum(token_counts), tf.float32)
+        return found, tf.reduce_sum(losses), tf.cast(tf.reduce_sum(labels[1]), tf.float32)
 
     # XLA takes the whole step, unless workers have to meet in the middle of it
     @tf.function(jit_compile=workers.count == 1)
@@ -135,6 +136,7 @@ def fit(
     initial: dict[str, np.ndarray] | None = None,
     freeze: bool = False,
     trainable: str | None = None,
+    second_pass: bool = False,
     objective_of: Callable[[SpeechModel], Objective] | None = None,
     workers: Workers | None = None,
 ) -> dict:
@@ -157,7 +159,8 @@ def fit(
         seed: of weights, order and augmentation.
         initial: weights to start from, by tree path; those that are not in it are drawn at random.
         freeze: train only what is not in `initial`.
-        trainable: layer groups by number or name, comma-separated: only these train; None for all.
+        trainable: layer groups by number or name, comma-separated, or `decoder`: only these train; None for all groups.
+        second_pass: train by the loss of a decoder as well; the corpus is loaded for both passes.
         objective_of: makes of the model what to minimise and train in place of its own loss.
         workers: that share each batch; all see the folder, the first one writes into it.
 
@@ -172,7 +175,7 @@ def fit(
         weights[name].assign(value)
     if objective_of is None:
         free = _free(model, initial if freeze else {}, trainable)
-        objective = own_loss(model, free, ctc_weight)
+        objective = both_passes(model, free) if second_pass else own_loss(model, free, ctc_weight)
     else:
         objective = objective_of(model)
     optimizer = _optimizer(learning_rate, epochs * steps_per_epoch)
@@ -214,11 +217,17 @@ def fit(
 
 
 def _free(model: SpeechModel, frozen: Container[str], trainable: str | None) -> list[tf.Variable]:
-    """The weights that the model's own loss is to change: of the layer groups in `trainable`, numbers or names of them, those
-    whose names are not in `frozen`."""
-    groups = Quantization(trainable=trainable).trainable_groups([group.name for group in model.all_groups])
+    """The weights that the loss is to change: of the layer groups in `trainable`, numbers or names of them or a decoder's name,
+    those whose names are not in `frozen`. A decoder's embedding stays as it is: half of the decoder's weights, for words most
+    of which do not occur in the speech."""
+    names = [group.name for group in model.all_groups]
+    if trainable is not None and model.decodes:
+        names.append(model.decoder.name)
+    groups = Quantization(trainable=trainable).trainable_groups(names)
     return [
-        weight for name, weight in model.named_weights().items() if group_of(name) in groups and name not in frozen
+        weight
+        for name, weight in model.named_weights().items()
+        if group_of(name) in groups and name not in frozen and not name.endswith("decoder/embedding")
     ]
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tflite_asr.layers.ctc import CTCHead
 from tflite_asr.losses.ctc import ctc_loss
+from tflite_asr.models.attention import CTCAttention
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.models.transducer import Transducer
 
@@ -17,12 +18,14 @@ NO_ALIGNMENT = 1e6  # nats; a CTC loss above it says that there is none
 class Objective:
     """Of one training.
 
-    `losses(frames, heard, lengths, tokens, token_lengths) -> [batch]` float32, in nats: `frames` are log-mel frames
-    [batch, time, mel_bands], `heard` the same after SpecAugment, which is what the trained model hears.
+    `losses(frames, heard, lengths, tokens, token_lengths) -> [batch]` float32, in nats: `frames` are those of the front end
+    [batch, time, width], `heard` the same after SpecAugment, which is what the trained model hears. With `second_pass` it
+    also takes the second pass's labels and their lengths.
     """
 
     losses: Callable[..., tf.Tensor]
     trained: Sequence[tf.Variable]
+    second_pass: bool = False
 
 
 def own_loss(model: SpeechModel, trained: Sequence[tf.Variable], ctc_weight: float = 0.0) -> Objective:
@@ -39,6 +42,18 @@ def own_loss(model: SpeechModel, trained: Sequence[tf.Variable], ctc_weight: flo
         return own + ctc_weight * aligned_ctc_loss(head(encoded), tokens, lengths, token_lengths)
 
     return Objective(losses, [*trained, *head.weights])
+
+
+def both_passes(model: CTCAttention, trained: Sequence[tf.Variable]) -> Objective:
+    """CTC and, by the decoder's `weight`, the cross entropy of the decoder (Watanabe et al. 2017, equation 5)."""
+
+    def losses(frames, heard, lengths, tokens, token_lengths, subwords, subword_lengths):
+        encoded, lengths, _ = model.encode(heard, lengths, training=True)
+        first = model.join_loss(encoded, lengths, None, tokens, token_lengths, training=True)
+        second = model.second_pass_loss(encoded, lengths, subwords, subword_lengths)
+        return first + model.config.decoder.weight * second
+
+    return Objective(losses, trained, second_pass=True)
 
 
 def add_auxiliary(model: Transducer) -> CTCHead:

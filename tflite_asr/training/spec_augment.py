@@ -15,6 +15,7 @@ def spec_augment(
     band_masks: int = 2,
     frame_share: float = 0.06,
     time_masks: int = 2,
+    over_bands: bool = True,
 ):
     """SpecAugment (Park et al. 2019, arXiv 1904.08779), masks at the mean, and a random smooth gain over frequency.
 
@@ -27,6 +28,7 @@ def spec_augment(
         bands: most bands of one frequency mask.
         band_masks, time_masks: how many masks of each kind.
         frame_share: most of a row's length that one time mask covers.
+        over_bands: whether the values of a frame are neighbouring bands; without it only time is masked.
 
     Returns:
         [batch, time, mel_bands].
@@ -39,10 +41,11 @@ def spec_augment(
         """[batch, columns], another at each call."""
         return distribution([batch * count, columns], seed + tf.constant([0, next(draws)]))[index::count]
 
-    position = tf.linspace(-1.0, 1.0, width)
-    # gain, tilt and curve over frequency: what another microphone or room does
-    color = draw(tf.random.stateless_normal, 3) * tf.constant([[0.25, 0.25, 0.15]])
-    frames += tf.expand_dims(tf.matmul(color, tf.stack([tf.ones_like(position), position, position**2])), 1)
+    if over_bands:
+        position = tf.linspace(-1.0, 1.0, width)
+        # gain, tilt and curve over frequency: what another microphone or room does
+        color = draw(tf.random.stateless_normal, 3) * tf.constant([[0.25, 0.25, 0.15]])
+        frames += tf.expand_dims(tf.matmul(color, tf.stack([tf.ones_like(position), position, position**2])), 1)
     band, frame = tf.reshape(tf.range(width), [1, width]), tf.reshape(tf.range(time), [1, time])
 
     def mask(size, limits, most, count):
@@ -55,7 +58,7 @@ def spec_augment(
         return kept
 
     lengths = tf.expand_dims(lengths, 1)
-    keep_bands = mask(band, tf.fill([batch, 1], width), float(bands), band_masks)
+    keep_bands = mask(band, tf.fill([batch, 1], width), float(bands), band_masks if over_bands else 0)
     keep_frames = mask(frame, lengths, tf.cast(lengths, tf.float32) * frame_share, time_masks)
     keep = tf.expand_dims(keep_bands, 1) & tf.expand_dims(keep_frames, 2)
     return tf.where(keep, frames, tf.zeros_like(frames))

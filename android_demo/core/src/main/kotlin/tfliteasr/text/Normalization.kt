@@ -29,6 +29,8 @@ private val AMOUNT = Regex("([$\u20ac\u00a3]) ?($NUMBER)(?:\\.([0-9]+))?(?: ($SC
 private val ORDINAL = Regex("($NUMBER)(?:st|nd|rd|th)$WORD_ENDS")
 private val DECIMAL = Regex("($NUMBER)?\\.([0-9]+)")
 private val WHOLE = Regex(NUMBER)
+private val SHORTENED = mapOf("mr" to "mister", "mrs" to "missus", "dr" to "doctor", "etc" to "et cetera")
+    .mapKeys { (short, _) -> Regex("$WORD_BEGINS$short$WORD_ENDS") }
 private val PERCENT = Regex("${WORD_BEGINS}per cent$WORD_ENDS|%")
 private val SINGLE_DOT = Regex("(?<!\\.)\\.(?!\\.)")
 private val QUOTES = Regex("(?:(?<= )|^)'+|'+(?= |$)")
@@ -38,12 +40,13 @@ private val AND = Regex("$WORD_BEGINS($SCALE) and (?=(?:$BELOW_HUNDRED)$WORD_END
  * A text in lower case and without punctuation but apostrophes in words, white space folded, numbers in words.
  *
  * Hyphens become spaces. `1,200`, `21st`, `3.5`, `5%`, `-5` and `$5.50` are spelled as they are said, without "and" behind
- * hundreds; whole numbers from 1100 to 1999 and from 2010 to 2099 as years, those with a leading zero digit by digit.
+ * hundreds; `Mr.`, `Mrs.`, `Dr.` and `etc.` are written out; whole numbers from 1100 to 1999 and from 2010 to 2099 as years, those with a leading zero digit by digit.
  */
 fun normalized(text: String): String {
     val lower = Normalizer.normalize(text, Normalizer.Form.NFC).lowercase(Locale.ROOT)
     val spelled = withNumbersSpelled(lower.replace(APOSTROPHES, "'").replace(NEGATIVE, "minus "))
-    val words = withoutPunctuation(spelled.replace(PERCENT, " percent ").replace("&", " and ").replace(SINGLE_DOT, ""))
+    val whole = SHORTENED.entries.fold(spelled) { said, (short, word) -> said.replace(short, word) }
+    val words = withoutPunctuation(whole.replace(PERCENT, " percent ").replace("&", " and ").replace(SINGLE_DOT, ""))
     return words.split(' ').filter { it.isNotEmpty() }.joinToString(" ").replace(AND, "$1 ")
 }
 
