@@ -84,7 +84,7 @@ def test_what_is_too_long_to_learn_from_is_left_out(tmp_path, capsys):
         corpus(tmp_path, texts)
     speech = corpus(tmp_path, texts, leave_out_longer=True)
     assert [utterance.text for utterance in speech.utterances] == texts[:1]
-    assert "notice: 1 of 2 recordings left out, longer than 1.2 s or 12 tokens: " in capsys.readouterr().err
+    assert "notice: 1 of 2 recordings left out, longer than 1.23194 s or 12 tokens: " in capsys.readouterr().err
     with pytest.raises(InputError, match=r"m\.jsonl:1"):
         corpus(tmp_path, texts[:1], seconds=1.5, leave_out_longer=True)
 
