@@ -1,3 +1,6 @@
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import soundfile
@@ -6,11 +9,12 @@ from tflite_asr.config import preset
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
-from tflite_asr.runtime.voice import cepstra
+from tflite_asr.models.build import build_model
+from tflite_asr.runtime.voice import Mixture, cepstra
 from tflite_asr.training.voices import COMPONENTS, FILE, background_voices, read_voices, write_voices
 
 
-def corpus_of(folder, seconds, synthetic):
+def corpus_of(folder, seconds, synthetic, config=preset("tiny")):
     """Noise of different colours after a pause, one file for each of `synthetic`: whether its row says so."""
     random = np.random.default_rng(0)
     utterances = []
@@ -20,7 +24,7 @@ def corpus_of(folder, seconds, synthetic):
         path = folder / f"{index}.wav"
         soundfile.write(path, samples, 16000)
         utterances.append(Utterance(path, "ONE", seconds, "ann", {"synthetic": True} if flag else {}, f"m.jsonl:{index}"))
-    return Corpus(utterances, preset("tiny"))
+    return Corpus(utterances, config)
 
 
 def test_the_background_explains_its_corpus(tmp_path):
@@ -56,4 +60,29 @@ def test_what_is_there_is_kept_and_a_damaged_file_is_told(tmp_path):
     assert (tmp_path / FILE).read_bytes() == written and read_voices(tmp_path).means.shape[0] == COMPONENTS
     (tmp_path / FILE).write_text("{}")
     with pytest.raises(InputError, match=FILE):
+        read_voices(tmp_path)
+
+
+def test_of_a_stems_frames_principal_components_are_modelled(tmp_path):
+    config = dataclasses.replace(preset("tiny_english"), edge_samples=800)
+    corpus = corpus_of(tmp_path, 0.9, [False] * 60, config)
+    assert background_voices(corpus, 0) is None  # the stem's weights are not known
+    model = build_model(config)
+    weights = {name: weight.numpy() for name, weight in model.named_weights().items()}
+    background = background_voices(corpus, 0, weights)
+    assert background.projection.matrix.shape == (16, 16)  # no more components than a frame has values
+    samples = np.pad(corpus.samples(corpus.utterances[3]), 800)
+    frames = model.front_end(samples[None, : config.features.samples_of(38)], np.int32([config.features.samples_of(38)])).numpy()[0]
+    x = background.observations(frames)
+    assert x.shape == (38, 16)
+    others = np.concatenate([background.observations(frames + 0.3 * np.random.default_rng(1).normal(size=frames.shape))])
+    assert background.log_likelihood(x) > background.log_likelihood(others)
+    again = Mixture.from_json(json.loads(json.dumps(background.to_json())))
+    np.testing.assert_allclose(again.observations(frames), x, atol=0.01)
+
+
+def test_a_projection_that_does_not_fit_is_refused(tmp_path):
+    values = {"weights": [1.0], "means": [[0.0, 0.0]], "variances": [[1.0, 1.0]], "projection": {"center": [0.0] * 3, "matrix": [[1.0]] * 3}}
+    (tmp_path / FILE).write_text(json.dumps(values))
+    with pytest.raises(InputError, match="expected a projection of 3 to 2 values"):
         read_voices(tmp_path)

@@ -1,10 +1,11 @@
 """Watch a shipped recogniser learn a voice it has not heard, on this machine, through the TFLite interpreter.
 
     tflite-asr demo
+    tflite-asr demo --model english
     tflite-asr demo --adapt my_recordings/manifest.jsonl --connect 5
 
-By default the voice is synthetic: eSpeak NG whispers strings of digits, which no voice of the training speech did.
-With --adapt it is yours: two thirds of your clips are learnt from, the rest is the test.
+By default the voice is synthetic: eSpeak NG whispers strings of digits to `commands`, which no voice of the training speech
+did, and speaks sentences with a French accent to `english`. With --adapt it is yours: two thirds of your clips are learnt from, the rest is the test.
 """
 
 import argparse
@@ -21,6 +22,7 @@ EPOCHS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="commands", help="commands, english, or a file of your own (default %(default)s)")
     parser.add_argument("--adapt", metavar="M", help="manifest of your own speech in place of the synthetic voice")
     parser.add_argument("--where", metavar="F=V", help="its rows to keep")
     parser.add_argument(
@@ -45,15 +47,16 @@ def run(args: argparse.Namespace) -> dict:
 
     check_least(args, connect=1, threads=1)
     out = Path(args.out)
-    recognizer = Recognizer.load("commands", threads=args.threads)
+    recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.adapt is not None:
         utterances, voice = read_manifest(args.adapt, args.where), args.where or args.adapt
     else:
-        from tflite_asr.data.demo_voice import DESCRIPTION, speak_demo
+        from tflite_asr.data.demo_voice import ACCENT, WHISPER, speak_demo
 
-        print(f"making recordings of {DESCRIPTION} ...", file=sys.stderr)
-        manifest = speak_demo(out / "voice", recognizer.config.features.sample_rate, args.seed)
-        utterances, voice = read_manifest(manifest), DESCRIPTION
+        demo_voice = ACCENT if recognizer.config.cased else WHISPER
+        print(f"making recordings of {demo_voice.description} ...", file=sys.stderr)
+        manifest = speak_demo(demo_voice, out / "voice", recognizer.config.features.sample_rate, args.seed)
+        utterances, voice = read_manifest(manifest), demo_voice.description
     with Notices() as notices:
         corpus = Corpus(utterances, recognizer.config, notices)
     adapt, test = split(corpus.utterances, TEST_SHARE, args.seed)

@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_least, limited, load_clips, read_manifests
     from tflite_asr.export import export
-    from tflite_asr.models.storage import load_model
+    from tflite_asr.models.storage import copy_licences, load_model
     from tflite_asr.names import check_utf8
     from tflite_asr.personalization.replay import write_replay
     from tflite_asr.quantization import Quantization
@@ -104,6 +104,7 @@ def run(args: argparse.Namespace) -> dict:
         quantization=Quantization(args.quantize, trainable, args.min_runtime),
         allow_flex=args.allow_flex,
     )
+    licences = copy_licences(Path(args.model), Path(args.out).parent) if args.model and Path(args.model).is_dir() else []
     if args.replay:
         from tflite_asr.runtime.evaluation import examples_of
         from tflite_asr.runtime.recognizer import Recognizer
@@ -113,6 +114,7 @@ def run(args: argparse.Namespace) -> dict:
     return {
         "model": args.out,
         "replay": str(write_replay(artifact, rehearsed)) if rehearsed else None,
+        "licences": [str(path) for path in licences],
         "bytes": artifact.bytes,
         "parameters": sum(group["parameters"] for group in artifact.groups),
         "signatures": list(artifact.signatures),

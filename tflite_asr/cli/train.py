@@ -158,13 +158,14 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.training.voices import write_voices
 
     check_writable(folder)
-    keep_freed_memory()
+    if config.features.kind == "log_mel":  # a large model's buffers, of one size of batches after the other, would pile up
+        keep_freed_memory()
     # without --distribute the command line holds the folder already
     held = only_writer(folder) if workers is not None and workers.chief else contextlib.nullcontext()
     with held, training_errors(folder):
         if workers is None or workers.chief:
             write_settings(folder, settings)
-            write_voices(folder, corpus, args.seed)
+            write_voices(folder, corpus, args.seed, initial)
             if args.initial is not None and Path(args.initial).is_dir():
                 copy_companions(Path(args.initial), folder)
         last = fit(

@@ -61,6 +61,15 @@ def _not_a_model(folder: Path, error: Exception) -> InputError:
 
 def copy_companions(source: Path, folder: Path) -> None:
     """Copy what a model's weights came with, where they go on in another folder: their grids and licences."""
-    for path in [source / GRIDS_FILE, *sorted(source.glob("LICENSE.*"))]:
-        if path.is_file():
+    if (source / GRIDS_FILE).is_file():
+        write_whole(folder / GRIDS_FILE, (source / GRIDS_FILE).read_bytes())
+    copy_licences(source, folder)
+
+
+def copy_licences(source: Path, folder: Path) -> list[Path]:
+    """Copy the texts of the licences that stand in a model's folder; returns the copies."""
+    texts = [path for path in sorted(source.glob("LICENSE.*")) if path.is_file()]
+    for path in texts:
+        if not (folder / path.name).exists() or not path.samefile(folder / path.name):
             write_whole(folder / path.name, path.read_bytes())
+    return [folder / path.name for path in texts]

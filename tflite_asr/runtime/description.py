@@ -21,6 +21,12 @@ NO_DIGEST = "0" * 64
 _BEGINNING = re.compile(r'\{\n "format": [0-9]+,\n "digest": "([0-9a-f]{64})",\n')
 
 _TENSOR = {"name": str, "shape": [int], "dtype": str}
+_MIXTURE = {
+    "weights": [float],
+    "means": [[float]],
+    "variances": [[float]],
+    "projection?": ({"center": [float], "matrix": [[float]]}, None),
+}
 _SCHEMA = {  # a list holds one kind of item; {str: x} any names; ? marks what may be absent
     "name": str,
     "tflite_sha256": str,
@@ -40,7 +46,7 @@ _SCHEMA = {  # a list holds one kind of item; {str: x} any names; ? marks what m
     "plan_exits?": {str: int},
     "rescoring?": ({"weight?": float, "per_label?": bool, "nbest?": (int, None)}, None),
     "licences?": [{str: str}],
-    "voices?": ({"weights": [float], "means": [[float]], "variances": [[float]]}, None),
+    "voices?": (_MIXTURE, None),
 }
 
 

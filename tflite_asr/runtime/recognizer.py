@@ -399,7 +399,7 @@ class Recognizer:
         means, threshold = tensors.pop(OWNER_MEANS, None), tensors.pop(OWNER_THRESHOLD, None)
         voice = None
         if means is not None and threshold is not None:
-            voice = OwnerVoice(self.background, dataclasses.replace(self.background, means=means), float(threshold))
+            voice = OwnerVoice(self.background, self.background.with_means(means), float(threshold))
         with self.model.lock:
             self.set_state(tensors)
             self.owner = voice

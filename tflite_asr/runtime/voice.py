@@ -6,10 +6,12 @@ owner's speech. An utterance is the owner's when its frames are on average more 
 more than a threshold:
 
     score(X) = 1/T sum_t log p(x_t | owner) - log p(x_t | background)
+
+x_t are the cepstra of log-mel frames, or principal components of a waveform stem's frames.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +19,7 @@ CEPSTRA = 24  # of the log-mel frames: vocal tract and microphone, hardly any pi
 RELEVANCE = 8.0  # frames of a component before its mean moves half of the way
 FOLDS = 5  # of the owner's utterances, to score each with a mixture that has not seen it
 LEAST_UTTERANCES = 5  # fewer say too little of a voice
+KEYS = ("weights", "means", "variances")
 
 
 def loud_frames(frames: np.ndarray) -> np.ndarray:
@@ -33,19 +36,50 @@ def cepstra(frames: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Projection:
+    """Frames to fewer values: (frame - center) matrix."""
+
+    center: np.ndarray  # [width]
+    matrix: np.ndarray  # [width, CEPSTRA]
+
+
+@dataclass(frozen=True)
 class Mixture:
     """Gaussian components with diagonal covariances."""
 
     weights: np.ndarray  # [components]
     means: np.ndarray  # [components, CEPSTRA]
     variances: np.ndarray  # [components, CEPSTRA]
+    projection: Projection | None = None  # of a stem's frames; None for cepstra of log-mel frames
 
     @classmethod
     def from_json(cls, values: dict) -> "Mixture":
-        return cls(*(np.asarray(values[key], np.float32) for key in ("weights", "means", "variances")))
+        """What `to_json` gave; ValueError when the shapes do not fit."""
+        weights, means, variances = (np.asarray(values[key], np.float32) for key in KEYS)
+        projection = None
+        if values.get("projection") is not None:
+            center, matrix = (np.asarray(values["projection"][key], np.float32) for key in ("center", "matrix"))
+            if matrix.shape != (len(center), means.shape[-1]):
+                raise ValueError(f"expected a projection of {len(center)} to {means.shape[-1]} values, got {matrix.shape}")
+            projection = Projection(center, matrix)
+        if means.shape != variances.shape or len(means) != len(weights):
+            raise ValueError(f"expected means and variances of {len(weights)} components, got {means.shape}, {variances.shape}")
+        return cls(weights, means, variances, projection)
 
     def to_json(self) -> dict:
-        return {key: np.round(getattr(self, key).astype(float), 4).tolist() for key in ("weights", "means", "variances")}
+        values = {key: _rounded(getattr(self, key)) for key in KEYS}
+        if self.projection is None:
+            return values
+        return values | {"projection": {"center": _rounded(self.projection.center), "matrix": _rounded(self.projection.matrix)}}
+
+    def observations(self, frames: np.ndarray) -> np.ndarray:
+        """What is modelled of an utterance's frames [time, width]: [n, CEPSTRA], n <= time."""
+        if self.projection is None:
+            return cepstra(frames)
+        return (frames - self.projection.center) @ self.projection.matrix
+
+    def with_means(self, means: np.ndarray) -> "Mixture":
+        return replace(self, means=means.astype(np.float32))
 
     def log_components(self, x: np.ndarray) -> np.ndarray:
         """x [n, CEPSTRA] -> log of weight times density of each component [n, components]."""
@@ -64,7 +98,7 @@ class Mixture:
         shares = np.exp(log_components - np.logaddexp.reduce(log_components, axis=1, keepdims=True))
         counts = shares.sum(axis=0)[:, None]
         moved = (shares.T @ x + RELEVANCE * self.means) / (counts + RELEVANCE)
-        return Mixture(self.weights, moved.astype(np.float32), self.variances)
+        return self.with_means(moved)
 
 
 @dataclass(frozen=True)
@@ -76,8 +110,8 @@ class OwnerVoice:
     threshold: float  # nats a frame
 
     def score(self, frames: np.ndarray) -> float:
-        """Of log-mel frames [time, mel_bands], in nats a frame; above the threshold it is the owner."""
-        x = cepstra(frames)
+        """Of an utterance's frames [time, width], in nats a frame; above the threshold it is the owner."""
+        x = self.background.observations(frames)
         return self.owner.log_likelihood(x) - self.background.log_likelihood(x)
 
     def speaks(self, frames: np.ndarray) -> bool:
@@ -85,14 +119,14 @@ class OwnerVoice:
 
 
 def learn_owner(background: Mixture, utterances: Sequence[np.ndarray]) -> OwnerVoice | None:
-    """The owner's voice from log-mel frames [time, mel_bands] of each utterance.
+    """The owner's voice from the frames [time, width] of each utterance.
 
     The threshold is halfway between 0, where owner and background are as likely, and what the owner scores on
     utterances that were held out. None when there are too few utterances, or the voice is not told from others.
     """
     if len(utterances) < LEAST_UTTERANCES:
         return None
-    frames = [cepstra(utterance) for utterance in utterances]
+    frames = [background.observations(utterance) for utterance in utterances]
     scores = []
     for fold in range(FOLDS):
         owner = background.adapted(np.concatenate([x for i, x in enumerate(frames) if i % FOLDS != fold]))
@@ -101,3 +135,7 @@ def learn_owner(background: Mixture, utterances: Sequence[np.ndarray]) -> OwnerV
     if threshold <= 0:
         return None
     return OwnerVoice(background, background.adapted(np.concatenate(frames)), threshold)
+
+
+def _rounded(values: np.ndarray) -> list:
+    return np.round(values.astype(float), 4).tolist()

@@ -16,6 +16,7 @@ from tflite_asr.errors import InputError
 
 LONGEST_SHARE = 0.6  # of the model's longest utterance: room for slower speech and for pauses
 SIZES = (1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)  # of batches, as shares of the model's longest utterance
+FASTEST, FASTEST_SUBWORDS = 33, 9  # characters and subwords a second: batches have no room for more in short utterances
 SAMPLE = 500  # examples that tell which of the sizes are needed; a corpus with fewer keeps every utterance,
 COVERED = 0.98  # a larger one this share: a size for the few longer ones is not worth a program that takes a minute to compile
 
@@ -116,12 +117,15 @@ def _report_longer(count: int, total: int, size: tuple[int, ...], config: ModelC
 
 def _sizes(config: ModelConfig) -> list[tuple[int, ...]]:
     """(samples, tokens) that batches are padded to, of a model with a decoder (samples, tokens, subwords), smallest first."""
-    most = config.sizes
-    labels = [most.max_tokens, *([config.max_subwords] if config.decoder else [])]
-    return [
-        (config.features.samples_of(int(share * most.max_frames)), *(min(n, int(4 * share * n)) for n in labels))
-        for share in SIZES
-    ]
+    most = [(config.sizes.max_tokens, FASTEST), *([(config.max_subwords, FASTEST_SUBWORDS)] if config.decoder else [])]
+
+    def size(share: float) -> tuple[int, ...]:
+        seconds = share * config.max_seconds
+        # four times the share of the longest text, if anybody speaks so fast
+        widths = (min(n, int(4 * share * n), math.ceil(fastest * seconds)) for n, fastest in most)
+        return config.features.samples_of(int(share * config.sizes.max_frames)), *widths
+
+    return [size(share) for share in SIZES]
 
 
 def _padded(examples: list[Example], size: tuple[int, ...]) -> tuple[np.ndarray, ...]:

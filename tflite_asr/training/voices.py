@@ -1,15 +1,18 @@
 """The background of speaker verification: a mixture over the speech of many voices, made where the base is trained."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
+import tensorflow as tf
 
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text, write_whole
-from tflite_asr.ops.log_mel import log_mel
-from tflite_asr.runtime.voice import Mixture, cepstra
+from tflite_asr.layers.front_ends import make_front_end
+from tflite_asr.runtime.voice import CEPSTRA, Mixture, Projection, cepstra
 
 FILE = "voices.json"  # in a trained model's folder
 COMPONENTS = 64
@@ -17,36 +20,70 @@ MOST_UTTERANCES = 1500
 LEAST_VARIANCE = 1e-3  # of a cepstrum; frames vary by about 1
 
 
-def background_voices(corpus: Corpus, seed: int) -> Mixture | None:
-    """A mixture of recorded voices, of synthetic ones where there are no others; None when there is too little speech."""
-    if corpus.config.features.kind != "log_mel":
-        return None  # cepstra are those of log-mel frames
+def background_voices(corpus: Corpus, seed: int, weights: Mapping[str, np.ndarray] = MappingProxyType({})) -> Mixture | None:
+    """A mixture of recorded voices, of synthetic ones where there are no others; None when there is too little speech.
+
+    Args:
+        corpus: the training speech.
+        seed: of which utterances are taken, and of the mixture.
+        weights: of the front end by tree path, if it has any; with random ones there is no mixture.
+    """
+    from sklearn.decomposition import PCA
     from sklearn.mixture import GaussianMixture
 
+    front_end = _front_end(corpus, weights)
+    if front_end is None:
+        return None
     recorded = [u for u in corpus.utterances if not u.extra.get("synthetic")] or corpus.utterances
     chosen = np.random.default_rng([seed, 5]).permutation(len(recorded))[:MOST_UTTERANCES]
-    features = corpus.config.features
-    pieces = []
-    for index in chosen:
-        samples = corpus.samples(recorded[index])
-        whole = features.frames_of(len(samples))
-        if whole:
-            samples = samples[: features.samples_of(whole)]
-            pieces.append(cepstra(log_mel(samples[None], features).numpy()[0]))
-    x = np.concatenate(pieces) if pieces else np.zeros([0, 1], np.float32)
-    if len(x) < 20 * COMPONENTS:
+    found = (front_end(corpus.samples(recorded[index])) for index in chosen)
+    pieces = [frames for frames in found if len(frames)]
+    projection = None
+    if corpus.config.features.kind == "log_mel":
+        pieces = list(map(cepstra, pieces))
+    if sum(map(len, pieces)) < 20 * COMPONENTS:
         return None
+    x = np.concatenate(pieces)
+    if corpus.config.features.kind != "log_mel":
+        components = PCA(min(CEPSTRA, x.shape[1]), whiten=True, svd_solver="covariance_eigh").fit(x)
+        projection = Projection(components.mean_, components.components_.T / np.sqrt(components.explained_variance_))
+        x = (x - projection.center) @ projection.matrix
     mixture = GaussianMixture(COMPONENTS, covariance_type="diag", reg_covar=LEAST_VARIANCE, max_iter=50, random_state=seed)
     mixture.fit(x)
-    return Mixture(mixture.weights_, mixture.means_, mixture.covariances_)
+    return Mixture(mixture.weights_, mixture.means_, mixture.covariances_, projection)
 
 
-def write_voices(folder: Path, corpus: Corpus, seed: int) -> None:
-    """Make the background of a training corpus and store it in the model's folder, unless it is there."""
+def _front_end(corpus: Corpus, weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray] | None:
+    """What makes frames [time, width] of samples [n], whole ones only, with the silence on both sides that `Recognizer.features`
+    adds; None when its weights are not known."""
+    config, features = corpus.config, corpus.config.features
+    layer = make_front_end(features)
+    least = features.samples_of(1)
+    layer(tf.zeros([1, least]), tf.constant([least]))
+    for weight in layer.weights:
+        name = weight.name.removesuffix(":0")
+        if name not in weights:
+            return None
+        weight.assign(weights[name])
+
+    def frames_of(samples: np.ndarray) -> np.ndarray:
+        samples = np.pad(samples, config.edge_samples)
+        whole = features.frames_of(len(samples))
+        if not whole:
+            return np.zeros([0, features.width], np.float32)
+        samples = samples[: features.samples_of(whole)]
+        return layer(tf.constant(samples[None]), tf.constant([len(samples)])).numpy()[0]
+
+    return frames_of
+
+
+def write_voices(folder: Path, corpus: Corpus, seed: int, weights: Mapping[str, np.ndarray] = MappingProxyType({})) -> None:
+    """Make the background of a training corpus and store it in the model's folder, unless it is there; arguments as of
+    `background_voices`."""
     path = folder / FILE
     if path.exists():
         return
-    mixture = background_voices(corpus, seed)
+    mixture = background_voices(corpus, seed, weights)
     if mixture is not None:
         write_whole(path, (json.dumps(mixture.to_json()) + "\n").encode())
 

@@ -17,6 +17,8 @@ import tfliteasr.JsonObject
  * than a threshold:
  *
  *     score(X) = 1/T sum_t log p(x_t | owner) - log p(x_t | background)
+ *
+ * x_t are the cepstra of log-mel frames, or principal components of a waveform stem's frames.
  */
 
 const val CEPSTRA = 24 // of the log-mel frames: vocal tract and microphone, hardly any pitch
@@ -26,7 +28,7 @@ private const val LEAST_UTTERANCES = 5 // fewer say too little of a voice
 
 /** Rows of those frames that are likely speech: above the middle between the quietest tenth and the loudest. */
 fun loudFrames(frames: Frames): List<FloatArray> {
-    val rows = frames.values.asList().chunked(frames.melBands) { it.toFloatArray() }
+    val rows = frames.values.asList().chunked(frames.width) { it.toFloatArray() }
     val levels = rows.map { it.average() }
     val middle = (levels.max() + quietestTenth(levels.sorted())) / 2
     return rows.filterIndexed { index, _ -> levels[index] >= middle }
@@ -42,10 +44,28 @@ private fun quietestTenth(sorted: List<Double>): Double {
 
 /** Log-mel frames -> rows of [CEPSTRA] values of the louder ones, cosine transformed (DCT-II). */
 fun cepstra(frames: Frames): List<DoubleArray> {
-    val bands = frames.melBands
+    val bands = frames.width
     val scale = sqrt(2.0 / bands)
     val basis = Array(minOf(CEPSTRA, bands)) { k -> DoubleArray(bands) { cos(PI / bands * (it + 0.5) * k) * scale } }
     return loudFrames(frames).map { row -> DoubleArray(basis.size) { k -> row.indices.sumOf { row[it] * basis[k][it] } } }
+}
+
+/**
+ * Frames to fewer values: (frame - center) matrix.
+ *
+ * @property matrix [center.size] rows of [width] values, one after the other.
+ */
+class Projection(val center: FloatArray, val matrix: FloatArray) {
+    val width: Int = matrix.size / center.size
+
+    fun of(frames: Frames): List<DoubleArray> = (0 until frames.values.size / frames.width).map { row ->
+        val values = DoubleArray(width)
+        for (index in center.indices) {
+            val apart = (frames.values[row * frames.width + index] - center[index]).toDouble()
+            for (k in 0 until width) values[k] += apart * matrix[index * width + k]
+        }
+        values
+    }
 }
 
 /**
@@ -54,8 +74,14 @@ fun cepstra(frames: Frames): List<DoubleArray> {
  * @property weights of each component.
  * @property means of each component one after the other, as many values as there are cepstra.
  * @property variances the same.
+ * @property projection of a stem's frames; null for cepstra of log-mel frames.
  */
-class Mixture(val weights: FloatArray, val means: FloatArray, val variances: FloatArray) {
+class Mixture(
+    val weights: FloatArray,
+    val means: FloatArray,
+    val variances: FloatArray,
+    val projection: Projection? = null,
+) {
     val components: Int get() = weights.size
     val width: Int = means.size / weights.size
 
@@ -63,6 +89,9 @@ class Mixture(val weights: FloatArray, val means: FloatArray, val variances: Flo
     private val constants = DoubleArray(components) { k ->
         ln(weights[k].toDouble()) - 0.5 * (0 until width).sumOf { ln(2 * PI * variances[k * width + it]) }
     }
+
+    /** What is modelled of an utterance's frames. */
+    fun observations(frames: Frames): List<DoubleArray> = projection?.of(frames) ?: cepstra(frames)
 
     /** Log of weight times density of each component. */
     fun logComponents(x: DoubleArray): DoubleArray = DoubleArray(components) { k ->
@@ -94,7 +123,7 @@ class Mixture(val weights: FloatArray, val means: FloatArray, val variances: Flo
         return withMeans(moved)
     }
 
-    fun withMeans(moved: FloatArray) = Mixture(weights, moved, variances)
+    fun withMeans(moved: FloatArray) = Mixture(weights, moved, variances, projection)
 
     companion object {
         fun fromJson(values: JsonObject): Mixture {
@@ -106,9 +135,23 @@ class Mixture(val weights: FloatArray, val means: FloatArray, val variances: Flo
                     throw InputError("${values.place}: expected means and variances of ${weights.size} components; export again")
                 }
             }
-            fun flat(rows: List<List<Double>>) = rows.flatten().map { it.toFloat() }.toFloatArray()
-            return Mixture(weights.map { it.toFloat() }.toFloatArray(), flat(means), flat(variances))
+            return Mixture(floats(weights), flat(means), flat(variances), projection(values, means[0].size))
         }
+
+        private fun projection(values: JsonObject, width: Int): Projection? {
+            if ("projection" !in values) return null
+            val found = values.at("projection")
+            val center = found.numbers("center")
+            val rows = found.matrix("matrix")
+            if (rows.size != center.size || rows.any { it.size != width }) {
+                throw InputError("${found.place}: expected a projection of ${center.size} to $width values; export again")
+            }
+            return Projection(floats(center), flat(rows))
+        }
+
+        private fun floats(values: List<Double>) = values.map { it.toFloat() }.toFloatArray()
+
+        private fun flat(rows: List<List<Double>>) = floats(rows.flatten())
 
         /** log sum exp */
         private fun logSum(logs: DoubleArray): Double = logs.max().let { most -> most + ln(logs.sumOf { exp(it - most) }) }
@@ -121,21 +164,21 @@ class Mixture(val weights: FloatArray, val means: FloatArray, val variances: Flo
  * @property threshold nats a frame.
  */
 class OwnerVoice(val background: Mixture, val owner: Mixture, val threshold: Float) {
-    /** Of log-mel frames, in nats a frame; above the threshold it is the owner. */
-    fun score(frames: Frames): Double = cepstra(frames).let { owner.logLikelihood(it) - background.logLikelihood(it) }
+    /** Of an utterance's frames, in nats a frame; above the threshold it is the owner. */
+    fun score(frames: Frames): Double = background.observations(frames).let { owner.logLikelihood(it) - background.logLikelihood(it) }
 
     fun speaks(frames: Frames): Boolean = score(frames) > threshold
 }
 
 /**
- * The owner's voice from the log-mel frames of each utterance.
+ * The owner's voice from the frames of each utterance.
  *
  * The threshold is halfway between 0, where owner and background are as likely, and what the owner scores on utterances that
  * were held out. Null when there are too few utterances, or the voice is not told from others.
  */
 fun learnOwner(background: Mixture, utterances: List<Frames>): OwnerVoice? {
     if (utterances.size < LEAST_UTTERANCES) return null
-    val frames = utterances.map(::cepstra)
+    val frames = utterances.map(background::observations)
     val scores = (0 until FOLDS).flatMap { fold ->
         val (held, others) = frames.withIndex().partition { it.index % FOLDS == fold }
         val owner = background.adapted(others.flatMap { it.value })
