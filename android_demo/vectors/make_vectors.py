@@ -17,6 +17,7 @@ sys.path[:0] = [str(FOLDER), str(FOLDER.parent.parent)]
 import of_draws  # noqa: E402
 import of_exits  # noqa: E402
 import of_runs  # noqa: E402
+import of_second_pass  # noqa: E402
 import of_selector  # noqa: E402
 import of_steps  # noqa: E402
 import of_subwords  # noqa: E402
@@ -32,6 +33,7 @@ VECTORS = {
     "description": lambda: {"text": with_digest({"format": 2, "name": "voice\u00e9", "groups": [{"bytes": 7}], "rate": 0.1})},
     "selector": lambda: of_selector.selections(read_artifact("commands")),
     "exits": of_exits.exits,
+    "second_pass": of_second_pass.second_pass,
     "subwords": of_subwords.subwords,
     "parity": of_steps.parity,
     "runs": of_runs.runs,
@@ -56,6 +58,7 @@ def write_checkpoint(path: Path) -> None:
 if __name__ == "__main__":
     of_runs.write_speech()
     of_exits.write_model()
+    of_second_pass.write_model()
     write_checkpoint(CHECKPOINT)
     for name, compute in VECTORS.items():
         (FOLDER / f"{name}.json").write_text(json.dumps(compute(), indent=1) + "\n", encoding="utf-8")

@@ -17,6 +17,8 @@ SPOKEN = [
     *("$5 $1 $5.50 $0.01 $0.50 $0 $3.125 \u20ac1,200 \u00a31.01 U.S. a.m. AT&T well-known it\u2019s 'no' dogs' wait...what? \u2014 \u201cHi\u201d".split()),
     *("per cent;$2.5 million;$3 thousand;One hundred and one;the two hundred and twentieth;a hundred and more;two thousand and nine;Cafe\u0301 \u00c9T\u00c9;snake_case;"
       "\u0939\u093f\u0928\u094d\u0926\u0940 \u65e5\u672c;\u0660\u0661;\u00bd \u00b2;\U0001f642 ok;\u0130stanbul;STRASSE \u00df;a  b\tc;tea-time".split(";")),
+    *("Mr.;Mrs. Jones;Dr. No;tea, etc.;Mr Smith and Mrs. Smith;MRS.;etc. etc.;the mr's dr".split(";")),
+    *("drs. mrx etcetera;x.mr.y".split(";")),
 ]  # fmt: skip
 
 

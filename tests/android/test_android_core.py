@@ -65,7 +65,7 @@ def maven_tests(python_checkpoint):
     return run
 
 
-@pytest.mark.parametrize("name", ["draws", "description", "selector", "exits", "subwords", pytest.param("parity", marks=pytest.mark.slow), pytest.param("runs", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["draws", "description", "selector", "exits", "second_pass", "subwords", pytest.param("parity", marks=pytest.mark.slow), pytest.param("runs", marks=pytest.mark.slow)])
 def test_the_vectors_are_what_python_computes(make_vectors, name):
     stored = json.loads((DEMO / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
     computed = json.loads(json.dumps(make_vectors.VECTORS[name]()))

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tflite_asr.config import ModelConfig, preset
 from tflite_asr.data.augment import vary_speed
-from tflite_asr.data.frames import NOISE_FREEDOM, joined, played_faster, silence, vary_frames, without_tail
+from tflite_asr.data.frames import NOISE_FREEDOM, STEM_SPEEDS, joined, played_faster, silence, vary_frames, without_tail
 from tflite_asr.ops.log_mel import log_mel
 
 CONFIG: ModelConfig = preset("tiny")
@@ -82,3 +82,16 @@ def test_noise_under_frames_is_as_white_noise_is():
     assert power.mean(axis=0).std() / power.mean() < 0.1
     fluctuation = (power.std(axis=0) / power.mean(axis=0)).mean()
     assert fluctuation == pytest.approx(np.sqrt(2 / NOISE_FREEDOM), rel=0.35)  # narrow bands have fewer bins, wide ones more
+
+
+def test_a_stems_frames_are_joined_by_the_silence_before_them_and_moved_in_time():
+    stem = preset("tiny_english").features
+    one, two = (np.random.default_rng(seed).normal(size=[20, 16]).astype(np.float32) for seed in (1, 2))
+    both = joined([one, two], [3], stem)
+    np.testing.assert_array_equal(both, np.concatenate([one, two[:1], two[:1], two[:1], two]))
+    lengths = {len(vary_frames(one, stem, np.random.default_rng(seed))) for seed in range(40)}
+    assert min(lengths) >= 20 / STEM_SPEEDS[1] - 1 and max(lengths) <= 20 / STEM_SPEEDS[0] + 1 and len(lengths) > 3
+    ramp = np.arange(20, dtype=np.float32)[:, None].repeat(16, axis=1)
+    varied = vary_frames(ramp, stem, np.random.default_rng(3))
+    steps = np.diff(varied[:-2, 0])
+    np.testing.assert_allclose(steps, steps[0], atol=1e-4)  # linear in time

@@ -8,6 +8,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.config import SubwordConfig, preset
+from tflite_asr.personalization.settings import Pace, Settings
+from tflite_asr.personalization.stream import StreamTrainer
+from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
 
@@ -164,3 +167,30 @@ def test_the_first_pass_trains_whole_and_in_parts_alike(path, model):
     assert states[0].keys() == states[1].keys() and any("encoder_1" in name for name in states[0])
     for name, value in states[0].items():
         np.testing.assert_allclose(states[1][name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def spoken(recognizer, count):
+    random = np.random.default_rng(9)
+    return [recognizer.example(random.uniform(-0.5, 0.5, 9_000 + 400 * n).astype(np.float32), "Bad egg") for n in range(count)]
+
+
+def test_a_window_keeps_frames_with_a_scale_a_channel(recognizer, tmp_path):
+    window = Window(tmp_path, recognizer.artifact, 4, 10**6)
+    [example] = spoken(recognizer, 1)
+    loud = dataclasses.replace(example, frames=example.frames * np.linspace(0.01, 20, example.frames.shape[1], dtype=np.float32))
+    window.add(loud)
+    kept = window.read(0).frames
+    assert np.all(np.abs(kept - loud.frames) <= 0.51 / 127 * np.abs(loud.frames).max(axis=0) + 1e-7)
+    assert window.disk_bytes() < loud.frames.size + 1500  # eight bits a value
+
+
+def test_utterances_that_come_one_by_one_are_learned_from(recognizer, tmp_path):
+    pace = Pace(window=4, window_bytes=10**6, stride=4, steps=3)
+    stream = StreamTrainer(
+        recognizer, Window(tmp_path, recognizer.artifact, 4, 10**6), Settings(learning_rate=0.01, validation_share=0.25, connect=2), pace
+    )
+    before = recognizer.state()
+    for example in spoken(recognizer, 4):
+        assert stream.hear(example)
+    moved = {name for name, value in recognizer.state().items() if not np.array_equal(value, before[name])}
+    assert any("encoder_1" in name for name in moved) and any("ctc" in name for name in moved)

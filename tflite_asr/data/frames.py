@@ -1,19 +1,21 @@
-"""What `augment` does to waveforms, done to log-mel frames: a phone that keeps features alone has no waveforms left.
+"""What `augment` does to waveforms, done to frames: a phone that keeps features alone has no waveforms left.
 
-Powers add up where waveforms do, so noise and pauses come out as they would have; speed moves the frames in time and
-the bands in frequency, as playing a recording faster does.
+Powers of log-mel bands add up where waveforms do, so noise and pauses come out as they would have; speed moves the frames in
+time and the bands in frequency, as playing a recording faster does. Frames of a waveform stem are only moved in time: its
+channels are no bands, and it has evened out the level already.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from tflite_asr.config import FeatureConfig, ModelConfig
+from tflite_asr.config import FeatureConfig, ModelConfig, StemConfig
 from tflite_asr.data.augment import EDGE_SECONDS, SPEEDS
 
 GAINS_DB = (-20, 6)  # relative to the recording
 NOISE_DB = (-45, -12)  # relative to the speech
 NOISE_CHANCE = 0.7
+STEM_SPEEDS = (0.88, 1.14)
 NOISE_FREEDOM = 6  # degrees of freedom of a band's noise power: about three bins of the transform
 
 
@@ -22,23 +24,34 @@ def silence(config: FeatureConfig) -> np.float32:
     return np.float32((np.log(config.log_floor) - config.mean) / config.deviation)
 
 
+def silent_frame(frames: np.ndarray, config: FeatureConfig | StemConfig) -> np.ndarray:
+    """A frame [1, width] without sound, for an utterance [time, width]: a stem's is the one that it begins with, of the silence
+    that `Recognizer.features` puts before it."""
+    return frames[:1] if config.kind == "stem" else np.full([1, config.width], silence(config))
+
+
 def without_tail(frames: np.ndarray, config: ModelConfig) -> np.ndarray:
-    """Frames [time, mel_bands] without the silence that `Recognizer.features` added; what was said stays."""
+    """Frames [time, mel_bands] without the silence that `Recognizer.features` added at the end; what was said stays."""
+    if not config.tail_frames:
+        return frames
     last = max(1, len(frames) - config.tail_frames)
     quiet = np.all(frames[last:] < silence(config.features) + 0.05, axis=1)  # stored in eight bits
     return frames[:last] if quiet.all() else frames
 
 
-def joined(pieces: Sequence[np.ndarray], gaps: Sequence[int], config: FeatureConfig) -> np.ndarray:
-    """Pieces [time, mel_bands] one after the other, silent frames between them; one gap fewer than pieces."""
+def joined(pieces: Sequence[np.ndarray], gaps: Sequence[int], config: FeatureConfig | StemConfig) -> np.ndarray:
+    """Pieces [time, width] one after the other, silent frames between them; one gap fewer than pieces."""
     parts = [pieces[0]]
     for piece, gap in zip(pieces[1:], gaps, strict=True):
-        parts += [np.full([gap, config.mel_bands], silence(config)), piece]
+        parts += [np.repeat(silent_frame(piece, config), gap, axis=0), piece]
     return np.concatenate(parts)
 
 
-def vary_frames(frames: np.ndarray, config: FeatureConfig, random: np.random.Generator) -> np.ndarray:
-    """[time, mel_bands] -> [another time, mel_bands] float32: speed, level, silence around it, noise under it."""
+def vary_frames(frames: np.ndarray, config: FeatureConfig | StemConfig, random: np.random.Generator) -> np.ndarray:
+    """[time, width] -> [another time, width] float32: speed, level, silence around it, noise under it; of a stem's frames,
+    speed alone."""
+    if config.kind == "stem":
+        return in_time(frames, float(random.uniform(*STEM_SPEEDS)))
     frames = played_faster(frames, float(random.choice(SPEEDS)), config)
     frames = frames + random.uniform(*GAINS_DB) * np.log(10) / 10 / config.deviation
     edge = int(EDGE_SECONDS * config.sample_rate / config.hop_samples)
@@ -62,12 +75,16 @@ def played_faster(frames: np.ndarray, speed: float, config: FeatureConfig) -> np
     low = np.floor(source).astype(int)
     share = (source - low).astype(np.float32)
     high = np.minimum(low + 1, config.mel_bands - 1)
-    moved = frames[:, low] * (1 - share) + frames[:, high] * share
+    return in_time(frames[:, low] * (1 - share) + frames[:, high] * share, speed)
+
+
+def in_time(frames: np.ndarray, speed: float) -> np.ndarray:
+    """[time, width] -> [time / speed, width] float32, linear between two frames."""
     time = np.arange(max(1, round(len(frames) / speed))) * speed
     before = np.minimum(time.astype(int), len(frames) - 1)
     after = np.minimum(before + 1, len(frames) - 1)
     part = (time - before).astype(np.float32)[:, None]
-    return moved[before] * (1 - part) + moved[after] * part
+    return frames[before] * (1 - part) + frames[after] * part
 
 
 def _band_centres_hz(config: FeatureConfig) -> np.ndarray:

@@ -21,7 +21,7 @@ def replay_path(tflite: Path) -> Path:
 def write_replay(artifact: Artifact, examples: Sequence[Example]) -> Path:
     """Store utterances beside the artifact."""
     path = replay_path(artifact.path)
-    write_whole(path, packed(examples))
+    write_whole(path, packed(examples, artifact.config.features))
     return path
 
 

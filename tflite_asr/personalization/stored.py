@@ -12,19 +12,25 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from tflite_asr.config import FeatureConfig, StemConfig
 from tflite_asr.errors import InputError
 from tflite_asr.files import check_readable
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Example
 
-SCALE = 24.0  # features are within about +-4 deviations; one step of the eight bits is 1/24 deviation
+SCALE = 24.0  # log-mel frames are within about +-4 deviations; one step of the eight bits is 1/24 deviation
+LEVELS = 127
 
 
-def packed(examples: Sequence[Example]) -> bytes:
-    """The content of a file that holds these utterances."""
+def packed(examples: Sequence[Example], features: FeatureConfig | StemConfig) -> bytes:
+    """The content of a file that holds these utterances, whose frames a front end made: a stem's with a scale a channel."""
     frames = np.concatenate([example.frames for example in examples])
+    scales = SCALE
+    if features.kind == "stem":
+        scales = (LEVELS / np.maximum(np.abs(frames).max(axis=0), 1e-6)).astype(np.float32)
     tensors = {
-        "frames": np.clip(np.round(frames * SCALE), -127, 127).astype(np.int8),
+        "frames": np.clip(np.round(frames * scales), -LEVELS, LEVELS).astype(np.int8),
+        **({"frame_scales": scales} if features.kind == "stem" else {}),
         "frame_lengths": np.asarray([len(example.frames) for example in examples], np.int32),
         "tokens": np.concatenate([example.tokens for example in examples]).astype(np.int32),
         "token_lengths": np.asarray([len(example.tokens) for example in examples], np.int32),
@@ -39,7 +45,8 @@ def read_stored(path: Path, artifact: Artifact, remedy: str) -> list[Example]:
     try:
         stored = _read(path)
         _check_sizes(stored, artifact)
-        frames = np.split(stored["frames"].astype(np.float32) / SCALE, np.cumsum(stored["frame_lengths"])[:-1])
+        scales = stored["frame_scales"] if artifact.config.features.kind == "stem" else SCALE
+        frames = np.split(stored["frames"].astype(np.float32) / scales, np.cumsum(stored["frame_lengths"])[:-1])
         tokens = np.split(stored["tokens"], np.cumsum(stored["token_lengths"])[:-1])
         return [
             Example(f, t, tokenizer.decode(t), f"{path.name}, utterance {index}")
@@ -70,6 +77,10 @@ def _check_sizes(stored: Mapping[str, np.ndarray], artifact: Artifact) -> None:
     bands = stored["frames"].shape[1:]
     if bands != (config.features.width,):
         raise ValueError(f"expected frames of {config.features.width} values, got {list(bands)}")
+    if config.features.kind == "stem":
+        scales = stored["frame_scales"]
+        if scales.shape != bands or not np.all(np.isfinite(scales) & (scales > 0)):
+            raise ValueError(f"expected {config.features.width} scales of frames above 0")
     for what, most in (("frame", config.sizes.max_frames), ("token", config.sizes.max_tokens)):
         lengths = stored[f"{what}_lengths"]
         if not len(lengths) or lengths.min() < 1 or lengths.max() > most or lengths.sum() != len(stored[f"{what}s"]):

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from tflite_asr.data.alignment import alignment_problem
-from tflite_asr.data.frames import joined, silence, vary_frames, without_tail
+from tflite_asr.data.frames import joined, silent_frame, vary_frames, without_tail
 from tflite_asr.personalization.batches import validation_copies
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
 
-GAP_FRAMES = (5, 25)  # between two utterances, as `data.connect` draws it
+GAP_SECONDS = (0.05, 0.25)  # between two utterances, as `data.connect` draws it
 ROOM = 0.75  # of the model's longest utterance: a string of several leaves room for slower speech and pauses
 
 
@@ -26,6 +26,8 @@ class Strings:
     def __init__(self, recognizer: Recognizer, connect: int, augment: bool):
         self.config, self.tokenizer = recognizer.config, recognizer.tokenizer
         self.connect, self.augment = connect, augment
+        features = self.config.features
+        self._gaps = [round(seconds * features.sample_rate / features.hop_samples) for seconds in GAP_SECONDS]  # in frames
 
     def endless(
         self, numbers: Sequence[int], read: Callable[[int], Example], random: np.random.Generator
@@ -51,12 +53,12 @@ class Strings:
         tokens = self.tokenizer.encode(text)
         pieces = [without_tail(part.frames, config) for part in parts]
         draw = random or np.random.default_rng(len(parts))
-        frames = joined(pieces, draw.integers(*GAP_FRAMES, len(parts) - 1, endpoint=True), features)
+        frames = joined(pieces, draw.integers(*self._gaps, len(parts) - 1, endpoint=True), features)
         if random and self.augment:
             varied = vary_frames(frames, features, random)
             frames = varied if len(varied) <= config.sizes.max_frames and self._aligned(tokens, len(varied)) else frames
         tail = min(config.tail_frames, config.sizes.max_frames - len(frames))
-        frames = np.pad(frames, ((0, tail), (0, 0)), constant_values=silence(features))
+        frames = np.concatenate([frames, np.repeat(silent_frame(frames, features), tail, axis=0)]).astype(np.float32)
         return Example(frames, tokens, text, ", ".join(part.where for part in parts))
 
     def _one_pass(
@@ -78,7 +80,7 @@ class Strings:
         sizes = self.config.sizes
         frames = sum(len(part.frames) for part in parts)  # their tails are about as long as the gaps
         tokens = self.tokenizer.encode(" ".join(part.text for part in parts))
-        shortest = sum(len(without_tail(part.frames, self.config)) for part in parts) + GAP_FRAMES[0] * (len(parts) - 1)
+        shortest = sum(len(without_tail(part.frames, self.config)) for part in parts) + self._gaps[0] * (len(parts) - 1)
         return frames <= ROOM * sizes.max_frames and len(tokens) <= sizes.max_tokens and self._aligned(tokens, shortest)
 
     def _aligned(self, tokens: np.ndarray, frames: int) -> bool:

@@ -47,7 +47,7 @@ class Window:
 
     def add(self, example: Example) -> None:
         """Store an utterance; InputError when it is larger than the window, or the disk refuses."""
-        content, number = packed([example]), self.arrived
+        content, number = packed([example], self.artifact.config.features), self.arrived
         if len(content) > self.most_bytes:
             raise InputError(
                 f"{example.where or 'utterance'}: expected at most the window's {self.most_bytes} bytes, "

@@ -1,6 +1,7 @@
 """The background of speaker verification: a mixture over the speech of many voices, made where the base is trained."""
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +30,7 @@ def background_voices(corpus: Corpus, seed: int, weights: Mapping[str, np.ndarra
         weights: of the front end by tree path, if it has any; with random ones there is no mixture.
     """
     from sklearn.decomposition import PCA
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     front_end = _front_end(corpus, weights)
@@ -49,7 +51,9 @@ def background_voices(corpus: Corpus, seed: int, weights: Mapping[str, np.ndarra
         projection = Projection(components.mean_, components.components_.T / np.sqrt(components.explained_variance_))
         x = (x - projection.center) @ projection.matrix
     mixture = GaussianMixture(COMPONENTS, covariance_type="diag", reg_covar=LEAST_VARIANCE, max_iter=50, random_state=seed)
-    mixture.fit(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 50 rounds do for telling voices apart
+        mixture.fit(x)
     return Mixture(mixture.weights_, mixture.means_, mixture.covariances_, projection)
 
 

@@ -7,41 +7,77 @@ import kotlin.math.round
 import tfliteasr.Generator
 import tfliteasr.runtime.FeatureConfig
 import tfliteasr.runtime.Frames
+import tfliteasr.runtime.FrontEnd
 import tfliteasr.runtime.ModelConfig
+import tfliteasr.runtime.StemConfig
 
 /*
- * What [varyRecording] does to waveforms, done to log-mel frames: a phone that keeps features alone has no waveforms left.
+ * What [varyRecording] does to waveforms, done to frames: a phone that keeps features alone has no waveforms left.
  *
- * Powers add up where waveforms do, so noise and pauses come out as they would have; speed moves the frames in time and the
- * bands in frequency, as playing a recording faster does.
+ * Powers of log-mel bands add up where waveforms do, so noise and pauses come out as they would have; speed moves the frames
+ * in time and the bands in frequency, as playing a recording faster does. Frames of a waveform stem are only moved in time:
+ * its channels are no bands, and it has evened out the level already.
  */
 
 private const val NOISE_CHANCE = 0.7
+private const val SLOWEST_STEM = 0.88
+private const val FASTEST_STEM = 1.14
 private const val NOISE_FREEDOM = 6 // degrees of freedom of a band's noise power: about three bins of the transform
 
 /** The value of every band of a frame without sound. */
 fun silence(config: FeatureConfig): Float = ((ln(config.logFloor) - config.mean) / config.deviation).toFloat()
 
-/** Frames without the silence that `Recognizer.features` added; what was said stays. */
+/**
+ * A frame without sound, for an utterance: a stem's is the one that it begins with, of the silence that
+ * `Recognizer.features` puts before it.
+ */
+fun silentFrame(frames: Frames, config: FrontEnd): FloatArray = when (config) {
+    is StemConfig -> frames.values.copyOf(frames.width)
+    is FeatureConfig -> FloatArray(config.width) { silence(config) }
+}
+
+/** Frames without the silence that `Recognizer.features` added at the end; what was said stays. */
 fun withoutTail(frames: Frames, config: ModelConfig): Frames {
+    val features = config.features
+    if (config.tailFrames == 0 || features !is FeatureConfig) return frames
     val last = maxOf(1, frames.length - config.tailFrames)
-    val quiet = silence(config.features) + 0.05f // stored in eight bits
-    val tail = frames.values.asList().subList(last * frames.melBands, frames.values.size)
+    val quiet = silence(features) + 0.05f // stored in eight bits
+    val tail = frames.values.asList().subList(last * frames.width, frames.values.size)
     return if (tail.all { it < quiet }) frames.first(last) else frames
 }
 
 /** Pieces one after the other, silent frames between them; one gap fewer than pieces. */
-fun joined(pieces: List<Frames>, gaps: List<Int>, config: FeatureConfig): Frames {
+fun joined(pieces: List<Frames>, gaps: List<Int>, config: FrontEnd): Frames {
     require(gaps.size == pieces.size - 1) { "expected a gap between any two pieces" }
-    val quiet = silence(config)
     val values = pieces.withIndex().map { (index, piece) ->
-        if (index == 0) piece.values else FloatArray(gaps[index - 1] * config.melBands) { quiet } + piece.values
+        if (index == 0) piece.values else repeated(silentFrame(piece, config), gaps[index - 1]) + piece.values
     }
-    return Frames(values.reduce(FloatArray::plus), config.melBands)
+    return Frames(values.reduce(FloatArray::plus), config.width)
 }
 
-/** Another number of frames: speed, level, silence around it, noise under it. */
-fun varyFrames(recorded: Frames, config: FeatureConfig, random: Generator): Frames {
+/** A frame [count] times. */
+fun repeated(frame: FloatArray, count: Int): FloatArray = FloatArray(count * frame.size) { frame[it % frame.size] }
+
+/** Another number of frames: speed, level, silence around it, noise under it; of a stem's frames, speed alone. */
+fun varyFrames(recorded: Frames, config: FrontEnd, random: Generator): Frames = when (config) {
+    is StemConfig -> inTime(recorded, random.uniform(SLOWEST_STEM, FASTEST_STEM))
+    is FeatureConfig -> varyLogMel(recorded, config, random)
+}
+
+/** [time / speed] frames of as many, linear between two of them. */
+fun inTime(frames: Frames, speed: Double): Frames {
+    val length = maxOf(1, Math.rint(frames.length / speed).toInt())
+    val values = FloatArray(length * frames.width) { index ->
+        val time = index / frames.width * speed
+        val before = minOf(time.toInt(), frames.length - 1)
+        val after = minOf(before + 1, frames.length - 1)
+        val part = (time - before).toFloat()
+        frames.at(before, index % frames.width) * (1 - part) + frames.at(after, index % frames.width) * part
+    }
+    return Frames(values, frames.width)
+}
+
+private fun varyLogMel(recorded: Frames, config: FeatureConfig, random: Generator): Frames {
     val faster = playedFaster(recorded, SPEEDS[random.integers(0, SPEEDS.lastIndex)], config)
     val level = random.uniform(-20.0, 6.0) * ln(10.0) / 10 / config.deviation // dB, relative to the recording
     val edge = (EDGE_SECONDS * config.sampleRate / config.hopSamples).toInt()

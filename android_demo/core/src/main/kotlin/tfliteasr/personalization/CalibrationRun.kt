@@ -66,9 +66,9 @@ fun measureCalls(artifact: Artifact, plan: String, model: SignatureModel): PlanC
 /** A batch of noise, every row as long as the fixed sizes allow: the shapes decide what a step costs. */
 private fun longestExamples(artifact: Artifact): List<Example> {
     val random = Generator(0)
-    val (sizes, bands) = artifact.config.sizes to artifact.config.features.melBands
+    val (sizes, width) = artifact.config.sizes to artifact.config.features.width
     return List(sizes.batch) {
-        val frames = Frames(FloatArray(sizes.maxFrames * bands) { random.normalFloat() }, bands)
+        val frames = Frames(FloatArray(sizes.maxFrames * width) { random.normalFloat() }, width)
         Example(frames, IntArray(sizes.maxTokens) { random.integers(1, artifact.tokenizer.vocabularySize - 1) }, "", "noise")
     }
 }

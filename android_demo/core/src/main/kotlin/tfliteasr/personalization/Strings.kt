@@ -3,15 +3,16 @@ package tfliteasr.personalization
 import tfliteasr.Generator
 import tfliteasr.data.alignmentProblem
 import tfliteasr.data.joined
-import tfliteasr.data.silence
+import tfliteasr.data.repeated
+import tfliteasr.data.silentFrame
 import tfliteasr.data.varyFrames
 import tfliteasr.data.withoutTail
 import tfliteasr.runtime.Example
 import tfliteasr.runtime.Frames
 import tfliteasr.runtime.Recognizer
 
-private const val SHORTEST_GAP_FRAMES = 5 // between two utterances, as `connect` draws it
-private const val LONGEST_GAP_FRAMES = 25
+private const val SHORTEST_GAP_SECONDS = 0.05 // between two utterances, as `connect` draws it
+private const val LONGEST_GAP_SECONDS = 0.25
 private const val ROOM = 0.75 // of the model's longest utterance: a string of several leaves room for slower speech and pauses
 
 /**
@@ -24,6 +25,11 @@ private const val ROOM = 0.75 // of the model's longest utterance: a string of s
 class Strings(recognizer: Recognizer, private val connect: Int, private val augment: Boolean) {
     private val config = recognizer.config
     private val tokenizer = recognizer.tokenizer
+    private val shortestGap = frames(SHORTEST_GAP_SECONDS)
+    private val longestGap = frames(LONGEST_GAP_SECONDS)
+
+    private fun frames(seconds: Double): Int =
+        Math.rint(seconds * config.features.sampleRate / config.features.hopSamples).toInt()
 
     /** Pass after pass over the utterances, each in one string a pass, the strings drawn anew. */
     fun endless(numbers: List<Int>, read: (Int) -> Example, random: Generator): Iterator<List<Example>> =
@@ -42,7 +48,7 @@ class Strings(recognizer: Recognizer, private val connect: Int, private val augm
     fun example(parts: List<Example>, random: Generator?): Example {
         val (features, most) = config.features to config.sizes.maxFrames
         val draw = random ?: Generator(parts.size.toLong())
-        val gaps = List(parts.size - 1) { draw.integers(SHORTEST_GAP_FRAMES, LONGEST_GAP_FRAMES) }
+        val gaps = List(parts.size - 1) { draw.integers(shortestGap, longestGap) }
         var frames = joined(parts.map { withoutTail(it.frames, config) }, gaps, features)
         val text = parts.joinToString(" ") { it.text }
         val tokens = tokenizer.encode(text)
@@ -50,9 +56,8 @@ class Strings(recognizer: Recognizer, private val connect: Int, private val augm
             varyFrames(frames, features, random).let { if (it.length <= most && aligned(tokens, it.length)) frames = it }
         }
         val tail = minOf(config.tailFrames, most - frames.length)
-        val quiet = silence(features)
         return Example(
-            Frames(frames.values + FloatArray(tail * features.melBands) { quiet }, features.melBands),
+            Frames(frames.values + repeated(silentFrame(frames, features), tail), features.width),
             tokens,
             text,
             parts.joinToString { it.where },
@@ -77,7 +82,7 @@ class Strings(recognizer: Recognizer, private val connect: Int, private val augm
     private fun fits(parts: List<Example>): Boolean {
         val frames = parts.sumOf { it.frames.length } // their tails are about as long as the gaps
         val tokens = tokenizer.encode(parts.joinToString(" ") { it.text })
-        val shortest = parts.sumOf { withoutTail(it.frames, config).length } + SHORTEST_GAP_FRAMES * (parts.size - 1)
+        val shortest = parts.sumOf { withoutTail(it.frames, config).length } + shortestGap * (parts.size - 1)
         return frames <= ROOM * config.sizes.maxFrames && tokens.size <= config.sizes.maxTokens && aligned(tokens, shortest)
     }
 

@@ -36,7 +36,7 @@ class Window(private val folder: File, private val artifact: Artifact, private v
 
     /** Store an utterance; [InputError] when it is larger than the window, or the disk refuses. */
     fun add(example: Example) {
-        val content = packed(listOf(example))
+        val content = packed(listOf(example), artifact.config.features)
         if (content.bytes > mostBytes) {
             throw InputError(
                 "${example.where.ifEmpty { "utterance" }}: expected at most the window's $mostBytes bytes, " +

@@ -2,16 +2,16 @@ package tfliteasr.runtime
 
 import tfliteasr.InputError
 
-/** Log-mel frames of an utterance, [length] rows of [melBands] values, one after another. */
-class Frames(val values: FloatArray, val melBands: Int) {
-    val length: Int get() = values.size / melBands
+/** Frames of an utterance, [length] rows of [width] values, one after another: log-mel bands, or what a stem makes. */
+class Frames(val values: FloatArray, val width: Int) {
+    val length: Int get() = values.size / width
 
-    fun at(frame: Int, band: Int): Float = values[frame * melBands + band]
+    fun at(frame: Int, band: Int): Float = values[frame * width + band]
 
-    fun first(frames: Int): Frames = Frames(values.copyOf(frames * melBands), melBands)
+    fun first(frames: Int): Frames = Frames(values.copyOf(frames * width), width)
 
     init {
-        require(values.size % melBands == 0) { "expected rows of $melBands values, got ${values.size} values" }
+        require(values.size % width == 0) { "expected rows of $width values, got ${values.size} values" }
     }
 }
 
@@ -26,16 +26,16 @@ class Example(val frames: Frames, val tokens: IntArray, val text: String, val wh
 /**
  * The inputs of `train` and `loss`: rows past the examples are empty.
  *
- * @return frames [batch, max_frames, mel_bands] float32, frame_lengths [batch] int32, tokens [batch, max_tokens] int32,
+ * @return frames [batch, max_frames, width] float32, frame_lengths [batch] int32, tokens [batch, max_tokens] int32,
  *     token_lengths [batch] int32.
  */
 fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
     val sizes = config.sizes
-    val bands = config.features.melBands
+    val width = config.features.width
     if (examples.size !in 1..sizes.batch) {
         throw InputError("expected 1 to ${sizes.batch} utterances a batch, got ${examples.size}")
     }
-    val frames = Tensor.floats(sizes.batch, sizes.maxFrames, bands)
+    val frames = Tensor.floats(sizes.batch, sizes.maxFrames, width)
     val tokens = Tensor.ints(sizes.batch, sizes.maxTokens)
     val frameLengths = IntArray(sizes.batch)
     val tokenLengths = IntArray(sizes.batch)
@@ -43,7 +43,7 @@ fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
         checkLength(example, row, "frames", example.frames.length, sizes.maxFrames)
         checkLength(example, row, "tokens", example.tokens.size, sizes.maxTokens)
         checkTokens(example, row, config.vocabularySize)
-        frames.put(row * sizes.maxFrames * bands, example.frames.values)
+        frames.put(row * sizes.maxFrames * width, example.frames.values)
         tokens.put(row * sizes.maxTokens, example.tokens)
         frameLengths[row] = example.frames.length
         tokenLengths[row] = example.tokens.size
@@ -78,14 +78,14 @@ private fun checkTokens(example: Example, row: Int, vocabularySize: Int) {
 /** An example, for error messages. */
 private fun place(example: Example, row: Int): String = example.where.ifEmpty { "utterance ${row + 1} of the batch" }
 
-/** One utterance's inputs: frames [1, size, mel_bands], frame_lengths [1] int32. */
-fun paddedFrames(frames: Frames, size: Int, melBands: Int): Map<String, Tensor> {
-    if (frames.length > size || frames.melBands != melBands) {
-        throw InputError("expected frames of at most $size x $melBands, got ${frames.length} x ${frames.melBands}")
+/** One utterance's inputs: frames [1, size, width], frame_lengths [1] int32. */
+fun paddedFrames(frames: Frames, size: Int, width: Int): Map<String, Tensor> {
+    if (frames.length > size || frames.width != width) {
+        throw InputError("expected frames of at most $size x $width, got ${frames.length} x ${frames.width}")
     }
     checkFinite(frames, "frames")
     return mapOf(
-        "frames" to Tensor.floats(1, size, melBands).put(0, frames.values),
+        "frames" to Tensor.floats(1, size, width).put(0, frames.values),
         "frame_lengths" to Tensor.ints(1).put(0, intArrayOf(frames.length)),
     )
 }

@@ -1,24 +1,42 @@
 package tfliteasr.runtime
 
+import tfliteasr.InputError
 import tfliteasr.JsonObject
+
+/** What makes frames of samples. */
+sealed class FrontEnd {
+    abstract val sampleRate: Int // Hz
+    abstract val windowSamples: Int // that a frame covers
+    abstract val hopSamples: Int // from one frame's first to the next one's
+    abstract val width: Int // values in a frame
+
+    /** How many samples make [frames] frames. */
+    fun samplesOf(frames: Int): Int = windowSamples + (frames - 1) * hopSamples
+
+    /** How many whole frames are in [samples] samples (0 when shorter than a window). */
+    fun framesOf(samples: Int): Int = maxOf(0, Math.floorDiv(samples - windowSamples, hopSamples) + 1)
+}
 
 /** Log-mel frames. */
 data class FeatureConfig(
-    val sampleRate: Int,
-    val windowSamples: Int,
-    val hopSamples: Int,
+    override val sampleRate: Int,
+    override val windowSamples: Int,
+    override val hopSamples: Int,
     val melBands: Int,
     val minHz: Double,
     val maxHz: Double,
     val logFloor: Double, // mel power
     val mean: Double, // of log-mel over speech, and
     val deviation: Double, // its standard deviation: brings frames near zero mean and unit variance
-) {
-    /** How many samples make [frames] frames. */
-    fun samplesOf(frames: Int): Int = windowSamples + (frames - 1) * hopSamples
+) : FrontEnd() {
+    override val width: Int get() = melBands
+}
 
-    /** How many whole frames are in [samples] samples (0 when shorter than a window). */
-    fun framesOf(samples: Int): Int = maxOf(0, Math.floorDiv(samples - windowSamples, hopSamples) + 1)
+/** Waveform stem: three strided convolutions on the samples, whose last one has [units]. */
+data class StemConfig(val units: Int, override val sampleRate: Int) : FrontEnd() {
+    override val windowSamples: Int get() = 895 // these two follow from the kernels
+    override val hopSamples: Int get() = 384
+    override val width: Int get() = units
 }
 
 /** Fixed sizes of an export: TFLite plans its memory for them. */
@@ -45,17 +63,36 @@ data class EncoderConfig(val stackFrames: Int, val reduceAfter: Int, val reducti
         exits.map { frames / stackFrames / (if (it >= reduceAfter) reduction else 1) }
 }
 
+/** A subword vocabulary's pieces in the order of their ids; merged by the best score first, without scores by id. */
+data class SubwordConfig(val pieces: List<String>, val scores: List<Double>?)
+
+/** Second pass over a CTC encoder: a transformer decoder over subwords, which decodes by itself. */
+data class DecoderConfig(
+    val layers: Int,
+    val heads: Int,
+    val headSize: Int,
+    val start: Int, // token before the first
+    val end: Int, // token after the last
+    val tokensPerSecond: Double, // bound on what is decoded; above it a decoder repeats itself
+    val subwords: SubwordConfig?, // null: of a decoder whose tokens nobody can read
+)
+
 /** What a host needs to know of a recogniser's configuration. Its head is a transducer's, or CTC's without [prediction]. */
 data class ModelConfig(
     val encoder: EncoderConfig,
     val sizes: SizeConfig,
-    val features: FeatureConfig,
+    val features: FrontEnd,
     val vocabularySize: Int, // labels, blank (0) among them
     val prediction: PredictionConfig?,
     val tailFrames: Int, // of silence, added to an utterance before it is recognised: a stream has no look-ahead
     val framesPerStep: Int = 1, // feature frames in one step of the encoder's output
     val cased: Boolean = false, // whether its texts have case and punctuation: error rates then leave them out of account
+    val edgeSamples: Int = 0, // of silence, added on both sides: a stem that normalises misses words at an edge
+    val decoder: DecoderConfig? = null, // a second pass
 ) {
+    /** Most subwords that a decoder puts out for the longest utterance; 0 without one. */
+    val maxSubwords: Int get() = decoder?.let { (maxSeconds * it.tokensPerSecond).toInt() } ?: 0
+
     /** Longest utterance that the fixed sizes hold. */
     val maxSeconds: Double get() = features.samplesOf(sizes.maxFrames).toDouble() / features.sampleRate
 
@@ -67,7 +104,6 @@ data class ModelConfig(
 
         fun fromJson(values: JsonObject): ModelConfig {
             val sizes = values.at("sizes")
-            val features = values.at("features")
             return ModelConfig(
                 encoder(values),
                 SizeConfig(
@@ -77,36 +113,69 @@ data class ModelConfig(
                     sizes.int("max_symbols_per_step"),
                     sizes.int("beam"),
                 ),
-                FeatureConfig(
-                    features.int("sample_rate"),
-                    features.int("window_samples"),
-                    features.int("hop_samples"),
-                    features.int("mel_bands"),
-                    features.double("min_hz"),
-                    features.double("max_hz"),
-                    features.double("log_floor"),
-                    features.double("mean"),
-                    features.double("deviation"),
-                ),
+                frontEnd(values.at("features")),
                 vocabularySize(values),
                 if ("prediction" in values) prediction(values.at("prediction")) else null,
                 values.int("tail_frames"),
                 framesPerStep(values.at("encoder")),
                 "subwords" in values || "decoder" in values,
+                if ("edge_samples" in values) values.int("edge_samples") else 0,
+                if ("decoder" in values) decoder(values.at("decoder")) else null,
             )
         }
+
+        private fun frontEnd(values: JsonObject): FrontEnd = when (val kind = kind(values, "log_mel")) {
+            "log_mel" -> FeatureConfig(
+                values.int("sample_rate"),
+                values.int("window_samples"),
+                values.int("hop_samples"),
+                values.int("mel_bands"),
+                values.double("min_hz"),
+                values.double("max_hz"),
+                values.double("log_floor"),
+                values.double("mean"),
+                values.double("deviation"),
+            )
+            "stem" -> StemConfig(values.int("units"), values.int("sample_rate"))
+            else -> throw InputError("${values.place}: no front end named '$kind'; there are: log_mel, stem")
+        }
+
+        /** Which of several classes a part of the configuration is of; older files do not say, and mean the first. */
+        private fun kind(values: JsonObject, first: String): String =
+            if ("kind" in values) values.string("kind") else first
+
+        private fun decoder(values: JsonObject) = DecoderConfig(
+            values.int("layers"),
+            values.int("heads"),
+            values.int("units") / values.int("heads"),
+            values.int("start"),
+            values.int("end"),
+            values.double("tokens_per_second"),
+            if ("subwords" in values) subwords(values.at("subwords")) else null,
+        )
+
+        private fun subwords(values: JsonObject) =
+            SubwordConfig(values.strings("pieces"), if ("scores" in values) values.numbers("scores") else null)
 
         private fun vocabularySize(values: JsonObject): Int =
             1 + (if ("subwords" in values) values.at("subwords").strings("pieces").size else values.string("characters").length)
 
         private fun framesPerStep(values: JsonObject): Int =
-            values.int("stack_frames") * (if ("reduction" in values) values.int("reduction") else 1)
+            stackFrames(values) * (if ("reduction" in values) values.int("reduction") else 1)
+
+        /** Frames that make one input of the encoder; a transformer's front end has joined them. */
+        private fun stackFrames(values: JsonObject): Int = when (val kind = kind(values, "lstm")) {
+            "lstm", "conformer" -> values.int("stack_frames")
+            "transformer" -> 1
+            else ->
+                throw InputError("${values.place}: no encoder named '$kind'; there are: lstm, conformer, transformer")
+        }
 
         private fun encoder(values: JsonObject): EncoderConfig {
             val encoder = values.at("encoder")
             val reduces = "reduction" in encoder // an encoder of LSTM groups
             return EncoderConfig(
-                encoder.int("stack_frames"),
+                stackFrames(encoder),
                 if (reduces) encoder.int("reduce_after") else 0,
                 if (reduces) encoder.int("reduction") else 1,
                 (if ("exits" in values) values.numbers("exits").map { it.toInt() } else emptyList()) + (encoder.int("layers") - 1),

@@ -6,6 +6,7 @@ import tfliteasr.audio.checkNotSilent
 import tfliteasr.audio.checkSamples
 import tfliteasr.data.checkAlignable
 import tfliteasr.fixed
+import tfliteasr.text.decoderTokenizer
 import tfliteasr.text.folded
 
 // tensors of a checkpoint beside those of the model
@@ -30,6 +31,9 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     val model: SignatureModel = SharedModel(model)
     val config = artifact.config
     val tokenizer = artifact.tokenizer
+
+    /** What the tokens of a second pass that decodes stand for; null without one, or where nobody can read them. */
+    val subwords = decoderTokenizer(config)
     val groups = artifact.groups.map { it.name }
     val background = artifact.voices
 
@@ -47,10 +51,10 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     private val lastExit = artifact.exits.lastIndex
 
     /**
-     * samples [n] in [-1, 1] at the model's rate -> log-mel frames.
+     * samples [n] in [-1, 1] at the model's rate -> frames, of log-mel bands or of a waveform stem.
      *
-     * Some frames of silence are added at the end, so that the last word comes out; an utterance that fills the model's
-     * longest gets none.
+     * Silence is added as the configuration says, at the end so that the last word comes out, or on both sides; an
+     * utterance that fills the model's longest gets none.
      */
     fun features(samples: FloatArray): Frames {
         checkSamples(samples)
@@ -59,9 +63,19 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         if (samples.size > most) {
             throw InputError("expected at most ${seconds(most)} s, got ${seconds(samples.size)} s")
         }
-        val length = minOf(features.framesOf(samples.size) + config.tailFrames, config.sizes.maxFrames)
-        val result = model.run("features", mapOf("samples" to Tensor.floats(1, most).put(0, samples)))
-        return Frames(result.getValue("frames").floats().copyOf(length * features.melBands), features.melBands)
+        val edge = minOf(config.edgeSamples, (most - samples.size) / 2)
+        val heard = samples.size + 2 * edge
+        val length = minOf(features.framesOf(heard) + config.tailFrames, config.sizes.maxFrames)
+        val inputs = mapOf("samples" to Tensor.floats(1, most).put(edge, samples)) + sampleLengths(heard)
+        val frames = model.run("features", inputs).getValue("frames").floats()
+        return Frames(frames.copyOf(length * features.width), features.width)
+    }
+
+    /** The input that says how many samples are the utterance's, which log-mel frames do without. */
+    private fun sampleLengths(heard: Int): Map<String, Tensor> {
+        val name = "sample_lengths"
+        val asked = artifact.signature("features").inputs.any { it.name == name }
+        return if (asked) mapOf(name to Tensor.ints(1).put(0, intArrayOf(heard))) else emptyMap()
     }
 
     private fun seconds(samples: Int): String = fixed(samples.toDouble() / config.features.sampleRate, 2)
@@ -83,7 +97,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         return Example(features(samples), tokens, tokenizer.decode(tokens.asIterable()), where)
     }
 
-    /** Whether log-mel frames are heard with the learned weights rather than the shipped ones. */
+    /** Whether frames are heard with the learned weights rather than the shipped ones. */
     fun hearsOwner(frames: Frames): Boolean = owner?.speaks(frames) ?: true
 
     /**
@@ -93,7 +107,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
      */
     fun transcribe(samples: FloatArray, beam: Boolean = false): String = transcribeFrames(features(samples), beam)
 
-    /** The same for log-mel frames. */
+    /** The same for frames. */
     fun transcribeFrames(frames: Frames, beam: Boolean = false): String = synchronized(model) {
         val model = modelFor(frames)
         if (beam) tokenizer.decode(nbest(model, frames)[0].tokens) else infer(model, frames, lastExit)
@@ -110,7 +124,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         return prefixBeam(rows(model.run("encode", padded(frames)), "log_probabilities"))
     }
 
-    /** Transcribe log-mel frames, leaving the encoder where the policy says. */
+    /** Transcribe frames, leaving the encoder where the policy says. */
     fun transcribeEarly(frames: Frames, policy: ExitPolicy, beam: Boolean = false): EarlyText = synchronized(model) {
         if (policy.exit != null) {
             at(policy.exit) // refuses one that is not there
@@ -164,6 +178,28 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
 
     private fun prefixBeam(steps: List<FloatArray>) = prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens)
 
+    /**
+     * The n-best of a second pass that decodes by itself, best first: subwords, see [AttentionDecoder.nbest]. Nothing
+     * where the first pass hears nothing: a decoder would invent words.
+     */
+    fun decode(frames: Frames): List<Hypothesis> = synchronized(model) {
+        val decoder = config.decoder
+            ?: throw InputError("${artifact.path}: expected a second pass that decodes, got none; use transcribeFrames")
+        val model = modelFor(frames)
+        val result = model.run("encode", padded(frames))
+        if (bestPath(rows(result, "log_probabilities")).isEmpty()) return emptyList()
+        val steps = result.getValue("encoded_lengths").int(0)
+        AttentionDecoder(model, config, decoder).nbest(result.getValue("encoded"), steps)
+    }
+
+    /** What is said, by a first pass and a second one that decodes by itself: with case and punctuation. */
+    fun transcribeTwoPass(frames: Frames): String {
+        val best = decode(frames).firstOrNull() ?: return ""
+        val subwords = subwords
+            ?: throw InputError("${artifact.path}: expected its decoder's subwords, got none; export it with them")
+        return subwords.decode(best.tokens)
+    }
+
     /** An output of the encoder, one row a step, without the padding. */
     private fun rows(result: Map<String, Tensor>, output: String): List<FloatArray> {
         val values = result.getValue(output)
@@ -172,7 +208,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     }
 
     /** A whole utterance's inputs. */
-    private fun padded(frames: Frames) = paddedFrames(frames, config.sizes.maxFrames, config.features.melBands)
+    private fun padded(frames: Frames) = paddedFrames(frames, config.sizes.maxFrames, config.features.width)
 
     private fun modelFor(frames: Frames): SignatureModel = if (hearsOwner(frames)) model else shipped.value
 

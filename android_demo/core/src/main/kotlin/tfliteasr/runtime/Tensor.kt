@@ -40,7 +40,10 @@ class Tensor(val dtype: DType, val shape: IntArray, val data: ByteBuffer = direc
 
     fun int(index: Int): Int = data.getInt(4 * index)
 
-    fun floats(): FloatArray = FloatArray(elements).also { bytes().asFloatBuffer().get(it) }
+    fun floats(): FloatArray = floats(0, elements)
+
+    /** [count] values from element [at] on. */
+    fun floats(at: Int, count: Int): FloatArray = FloatArray(count).also { section(at).asFloatBuffer().get(it) }
 
     fun ints(): IntArray = IntArray(elements).also { bytes().asIntBuffer().get(it) }
 

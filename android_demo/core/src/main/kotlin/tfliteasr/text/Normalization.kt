@@ -40,7 +40,8 @@ private val AND = Regex("$WORD_BEGINS($SCALE) and (?=(?:$BELOW_HUNDRED)$WORD_END
  * A text in lower case and without punctuation but apostrophes in words, white space folded, numbers in words.
  *
  * Hyphens become spaces. `1,200`, `21st`, `3.5`, `5%`, `-5` and `$5.50` are spelled as they are said, without "and" behind
- * hundreds; `Mr.`, `Mrs.`, `Dr.` and `etc.` are written out; whole numbers from 1100 to 1999 and from 2010 to 2099 as years, those with a leading zero digit by digit.
+ * hundreds; `Mr.`, `Mrs.`, `Dr.` and `etc.` are written out; whole numbers from 1100 to 1999 and from 2010 to 2099 as
+ * years, those with a leading zero digit by digit.
  */
 fun normalized(text: String): String {
     val lower = Normalizer.normalize(text, Normalizer.Form.NFC).lowercase(Locale.ROOT)

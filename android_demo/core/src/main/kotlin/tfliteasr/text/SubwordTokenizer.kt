@@ -4,6 +4,7 @@ import java.io.ByteArrayOutputStream
 import java.util.PriorityQueue
 import tfliteasr.InputError
 import tfliteasr.JsonObject
+import tfliteasr.runtime.ModelConfig
 
 private const val SPACE = "\u2581" // stands for a space inside pieces
 private val SPECIAL = setOf("<unk>", "<s>", "</s>") // never part of a text
@@ -155,3 +156,7 @@ class SubwordTokenizer(val pieces: List<String>, val scores: List<Double>? = nul
         }
     }
 }
+
+/** What a decoder's tokens stand for; null of a model without one, or without subwords. */
+fun decoderTokenizer(config: ModelConfig): SubwordTokenizer? =
+    config.decoder?.subwords?.let { SubwordTokenizer(it.pieces, it.scores) }

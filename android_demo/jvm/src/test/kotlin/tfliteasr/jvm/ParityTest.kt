@@ -31,7 +31,7 @@ class ParityTest {
     private val groupRates = vectors.at("group_rates").let { rates -> rates.names.associateWith { rates.double(it) } }
 
     private fun changed(example: Example, change: (Float, Int) -> Float): Example {
-        val (values, bands) = example.frames.values to example.frames.melBands
+        val (values, bands) = example.frames.values to example.frames.width
         val frames = Frames(FloatArray(values.size) { change(values[it], it % bands) }, bands)
         return Example(frames, example.tokens, example.text, example.where)
     }
@@ -70,7 +70,7 @@ class ParityTest {
         val seconds = List(8000) { it / 16000.0 }
         val chirp = FloatArray(8000) { (0.3 * sin(2 * PI * (200 * seconds[it] + 1500 * seconds[it] * seconds[it]))).toFloat() }
         val frames = recognizer.features(chirp)
-        val means = frames.values.asList().chunked(frames.melBands) { it.average() }
+        val means = frames.values.asList().chunked(frames.width) { it.average() }
         assertClose(vectors.numbers("chirp_frame_means"), means, 1e-4)
     }
 

@@ -1,0 +1,111 @@
+package tfliteasr.runtime
+
+import java.util.PriorityQueue
+import kotlin.math.round
+
+/** Keys and values of the tokens so far, of each hypothesis: [layers, beam, heads, max_subwords, size] float32. */
+private class Cache(private val shape: IntArray) {
+    val tensors = listOf("keys", "values").associateWith { Tensor.floats(*shape) }
+    private val hypothesis = shape[2] * shape[3] * shape[4] // values of one in a layer
+    private val layer = shape[1] * hypothesis
+
+    /** Let row i go on from what row rows[i] was. */
+    fun take(rows: List<Int>) {
+        if (rows == rows.indices.toList()) return
+        for (tensor in tensors.values) {
+            for (first in 0 until shape[0] * layer step layer) {
+                val before = rows.map { tensor.floats(first + it * hypothesis, hypothesis) }
+                before.forEachIndexed { row, values -> tensor.put(first + row * hypothesis, values) }
+            }
+        }
+    }
+
+    /** Keep what `decode_step` gave for the token at a position. */
+    fun write(position: Int, result: Map<String, Tensor>) {
+        val (longest, size) = shape[3] to shape[4]
+        for ((name, tensor) in tensors) {
+            val made = result.getValue(name) // [layers, beam, heads, 1, size]
+            for (head in 0 until made.elements / size) {
+                tensor.put((head * longest + position) * size, made.floats(head * size, size))
+            }
+        }
+    }
+}
+
+/** One more token for the hypothesis of a row. */
+private class Grown(val row: Int, val token: Int, val score: Double)
+
+/**
+ * The second pass that decodes by itself: beam search over the signatures `decode_start` and `decode_step`, one token a
+ * call for all hypotheses.
+ *
+ * @param model of an artifact whose second pass decodes.
+ * @param config its configuration; `sizes.beam` hypotheses are kept.
+ * @param decoder the decoder's part of it.
+ */
+class AttentionDecoder(
+    private val model: SignatureModel,
+    private val config: ModelConfig,
+    private val decoder: DecoderConfig,
+) {
+    private val beam = config.sizes.beam
+
+    /**
+     * The likeliest subword sequences, best first by log probability a token, the end included.
+     *
+     * @param encoded [1, time, units] float32, as `encode` puts it out.
+     * @param steps of it that are the utterance's.
+     * @return at most `sizes.beam` hypotheses, with log P(subwords, end | utterance), of an unfinished one without the
+     *     end.
+     */
+    fun nbest(encoded: Tensor, steps: Int): List<Hypothesis> {
+        val given = model.run("decode_start", mapOf("encoded" to encoded)) +
+            ("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
+        val cache = Cache(intArrayOf(decoder.layers, beam, decoder.heads, config.maxSubwords, decoder.headSize))
+        val tokens = Tensor.ints(beam).put(0, IntArray(beam) { decoder.start })
+        var open = listOf(Hypothesis(emptyList(), 0.0))
+        val ended = ArrayList<Hypothesis>()
+        for (position in 0 until minOf(config.maxSubwords, bound(steps))) {
+            val at = mapOf("tokens" to tokens, "position" to Tensor.ints(1).put(0, intArrayOf(position)))
+            val result = model.run("decode_step", given + at + cache.tensors)
+            cache.write(position, result)
+            val best = likeliest(open, result.getValue("log_probabilities"))
+            val ends = best.take(beam).filter { it.token == decoder.end }
+            ends.mapTo(ended) { Hypothesis(open[it.row].tokens, it.score) }
+            val grown = best.filter { it.token != decoder.end }.take(beam)
+            val next = grown.map { Hypothesis(open[it.row].tokens + it.token, it.score) }
+            if (next.isEmpty() || isSettled(ended, next)) break
+            cache.take(grown.map { it.row })
+            tokens.put(0, IntArray(next.size) { grown[it].token })
+            open = next
+        }
+        return ended.ifEmpty { open }.sortedByDescending { it.aToken }.take(beam)
+    }
+
+    /** The best next tokens of all open hypotheses together, best first: as many as may grow, and each may end once. */
+    private fun likeliest(open: List<Hypothesis>, logProbabilities: Tensor): List<Grown> {
+        val (count, vocabulary) = beam + open.size to logProbabilities.shape.last()
+        val kept = PriorityQueue<Grown>(count, compareBy { it.score }) // the worst of them in front
+        open.forEachIndexed { row, hypothesis ->
+            logProbabilities.floats(row * vocabulary, vocabulary).forEachIndexed { token, added ->
+                val score = hypothesis.logProbability + added
+                if (kept.size == count && score > kept.peek().score) kept.poll()
+                if (kept.size < count) kept.add(Grown(row, token, score))
+            }
+        }
+        return kept.sortedByDescending { it.score }
+    }
+
+    /** Whether no open hypothesis is still likelier a token than the best that ended. */
+    private fun isSettled(ended: List<Hypothesis>, open: List<Hypothesis>): Boolean =
+        ended.isNotEmpty() && ended.maxOf { it.aToken } > open.maxOf { it.aToken }
+
+    /** Most tokens for an utterance of so many steps: a decoder that hears nothing repeats itself without end. */
+    private fun bound(steps: Int): Int {
+        val seconds = config.features.samplesOf(maxOf(steps, 1)).toDouble() / config.features.sampleRate
+        return maxOf(1, round(seconds * decoder.tokensPerSecond).toInt())
+    }
+}
+
+/** Log probability a token, the end included. */
+private val Hypothesis.aToken: Double get() = logProbability / (tokens.size + 1)

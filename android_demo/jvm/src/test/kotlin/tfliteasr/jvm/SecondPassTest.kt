@@ -1,0 +1,107 @@
+package tfliteasr.jvm
+
+import kotlin.math.PI
+import kotlin.math.cos
+import kotlin.math.sin
+import kotlin.math.sqrt
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertThrows
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.params.ParameterizedTest
+import org.junit.jupiter.params.provider.ValueSource
+import tfliteasr.InputError
+import tfliteasr.JsonObject
+import tfliteasr.runtime.Artifact
+import tfliteasr.runtime.Frames
+import tfliteasr.runtime.Hypothesis
+import tfliteasr.runtime.Recognizer
+
+/** A waveform stem, a CTC encoder and a decoder hear and learn as Python says (vectors/of_second_pass.py). */
+class SecondPassTest {
+    private val vectors = Shipped.vectors("second_pass")
+    private val tones = vectors.shape("lengths").map(::tone)
+
+    /** Samples of a tone that rises. */
+    private fun tone(length: Int) = FloatArray(length) {
+        val seconds = it / 16000.0
+        (0.3 * sin(2 * PI * (200 * seconds + 1500 * seconds * seconds)) * cos(9 * seconds)).toFloat()
+    }
+
+    private fun recognizer(): Recognizer =
+        Artifact.read(Shipped.folder.resolve("decoder.tflite")).let { Recognizer(it, LiteRtModel(it.path)) }
+
+    private fun told(problem: () -> Unit): String = assertThrows(InputError::class.java) { problem() }.message!!
+
+    private fun rootMeanSquare(values: List<Float>) = sqrt(values.sumOf { it.toDouble() * it } / values.size)
+
+    private fun whole(values: List<List<Double>>) = values.map { row -> row.map { it.toInt() } }
+
+    /** The same hypotheses in the same order, of each utterance. */
+    private fun assertNbest(expected: List<JsonObject>, found: List<List<Hypothesis>>, relative: Double) {
+        for ((row, hypotheses) in expected.zip(found)) {
+            assertEquals(whole(row.matrix("tokens")), hypotheses.map { it.tokens })
+            assertClose(row.numbers("log_probabilities"), hypotheses.map { it.logProbability }, relative)
+        }
+    }
+
+    @Test
+    fun `a stem makes the same frames, silence on both sides`() = recognizer().use { recognizer ->
+        for ((expected, samples) in vectors.list("frames").zip(tones)) {
+            val frames = recognizer.features(samples)
+            val rows = frames.values.asList().chunked(frames.width)
+            assertClose(expected.numbers("by_frame"), rows.map(::rootMeanSquare), 1e-4)
+            val units = (0 until frames.width).map { unit -> rootMeanSquare(rows.map { it[unit] }) }
+            assertClose(expected.numbers("by_unit"), units, 1e-4)
+        }
+        assertTrue("expected at most 1.23 s, got 1.25 s" in told { recognizer.features(tone(20_000)) })
+    }
+
+    @Test
+    fun `both passes hear the same`() = recognizer().use { recognizer ->
+        val frames = tones.map(recognizer::features)
+        assertEquals(vectors.strings("greedy"), frames.map { recognizer.transcribeFrames(it) })
+        assertEquals(vectors.strings("beam"), frames.map { recognizer.transcribeFrames(it, beam = true) })
+        assertNbest(vectors.list("nbest"), frames.map(recognizer::decode), 1e-4)
+        assertEquals(vectors.strings("two_pass"), frames.map(recognizer::transcribeTwoPass))
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = ["train", "split"])
+    fun `the first pass learns the same, which the second one hears`(plan: String) = recognizer().use { recognizer ->
+        val expected = vectors.at("steps").at(plan)
+        val examples = tones.zip(vectors.strings("texts")).map { (samples, text) -> recognizer.example(samples, text) }
+        assertEquals(whole(expected.matrix("tokens")), examples.map { it.tokens.toList() })
+        assertClose(expected.numbers("losses_before"), recognizer.loss(examples).map { it.toDouble() }, 1e-4)
+        val batches = vectors.matrix("batches").map { batch -> batch.map { examples[it.toInt()] } }
+        val (rate, norm) = vectors.double("learning_rate").toFloat() to vectors.double("clip_norm").toFloat()
+        val losses = expected.numbers("train_losses")
+        val steps = losses.indices.map { recognizer.trainStep(batches[it % batches.size], rate, norm, plan = plan) }
+        assertClose(losses, steps.map { it.loss.toDouble() }, 1e-4)
+        assertClose(expected.numbers("gradient_norms"), steps.map { it.gradientNorm.toDouble() }, 1e-3)
+        assertClose(expected.numbers("losses_after"), recognizer.loss(examples).map { it.toDouble() }, 1e-4)
+        assertNbest(expected.list("nbest_after"), examples.map { recognizer.decode(it.frames) }, 1e-3)
+    }
+
+    @Test
+    fun `where the first pass hears nothing the decoder is not asked`() = recognizer().use { recognizer ->
+        val frames = recognizer.features(tones[0])
+        val state = recognizer.state()
+        val bias = state.getValue("ctc_bias").copy().put(0, floatArrayOf(1e3f)) // of blank
+        recognizer.setState(state + ("ctc_bias" to bias))
+        assertEquals("", recognizer.transcribeFrames(frames))
+        assertEquals("", recognizer.transcribeTwoPass(frames))
+        recognizer.setState(state)
+        assertEquals(vectors.strings("two_pass")[0], recognizer.transcribeTwoPass(frames))
+    }
+
+    @Test
+    fun `what a model does not have is refused`() = recognizer().use { recognizer ->
+        assertTrue("no signature stream" in told { recognizer.artifact.signature("stream") })
+        val shipped = Shipped.recognizer()
+        val silence = Frames(FloatArray(100 * 40) { -2f }, 40)
+        val expected = "expected a second pass that decodes, got none; use transcribeFrames"
+        assertTrue(expected in shipped.use { told { it.transcribeTwoPass(silence) } })
+        assertTrue("expected frames of at most 50 x 16, got 100 x 40" in told { recognizer.transcribeTwoPass(silence) })
+    }
+}
