@@ -226,6 +226,7 @@ class ModelConfig:
     tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
     edge_samples: int = 0  # of silence, added before and after an utterance: a stem that normalises misses words at an edge
     features: FeatureConfig | StemConfig = field(default_factory=FeatureConfig)
+    learning_rate: float = 1e-3  # at which it is personalised unless told otherwise
     licences: tuple[dict, ...] = ()  # of weights that others trained: what, licence, holder, source
 
     def __post_init__(self):
@@ -429,6 +430,7 @@ PRESETS = {
         decoder=DecoderConfig(layers=6, units=288, feed_forward=1152, vocabulary_size=32_768, weight=1.0),
         tail_frames=0,
         edge_samples=1_600,
+        learning_rate=1e-4,
     ),
     # the sizes of Wright et al. 2023: 31 M parameters; here with characters, on up to four seconds
     "wright2023": ModelConfig(

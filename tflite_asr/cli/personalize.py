@@ -46,7 +46,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     default = Settings()
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=int, default=default.epochs, help="at most (default %(default)s)")
-    group.add_argument("--learning-rate", type=float, default=default.learning_rate, help="at first (default %(default)s)")
+    group.add_argument("--learning-rate", type=float, help="at first (default: the model's own)")
     group.add_argument("--patience", type=int, default=default.patience, help="epochs without a gain (default %(default)s)")
     group.add_argument("--pull", type=float, default=default.pull, help="towards the shipped weights (default %(default)s)")
     group.add_argument(
@@ -146,7 +146,8 @@ def settings_of(args: argparse.Namespace, connect: int):
     from tflite_asr.personalization.settings import Settings
 
     check_least(args, epochs=1, patience=1, pull=0, replay=0)
-    check_learning_rate(args)
+    if args.learning_rate is not None:
+        check_learning_rate(args)
     return Settings(
         epochs=args.epochs,
         learning_rate=args.learning_rate,

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 
+from tflite_asr.config import ModelConfig
+
 
 @dataclass(frozen=True)
 class Settings:
     """How to train; the defaults are what docs/results.md measured."""
 
     epochs: int = 40
-    learning_rate: float = 1e-3  # at first; falls to a tenth by a cosine
+    learning_rate: float | None = None  # at first; falls to a tenth by a cosine. None: the model's own
     clip_norm: float = 20.0  # of the gradient of the mean loss of an utterance
     pull: float = 0.0  # towards the shipped weights, see `Recognizer.train_step`
     epoch_steps: int = 25  # least steps of an epoch: few utterances are joined and augmented anew until they fill it
@@ -23,6 +25,10 @@ class Settings:
     exit: int | None = None  # that is to learn, and is validated; None: the last
     bias_only: bool = False  # of each layer only what has one dimension learns: biases, gains and shifts
     seed: int = 0
+
+    def rate(self, config: ModelConfig) -> float:
+        """The learning rate for a model."""
+        return config.learning_rate if self.learning_rate is None else self.learning_rate
 
 
 @dataclass(frozen=True)

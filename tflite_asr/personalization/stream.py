@@ -89,7 +89,7 @@ class StreamTrainer:
             random = np.random.default_rng([seed, number, 2, self.taken])
             own = [self.strings.example(parts, random) for parts in islice(strings, size)]
             batch = with_replay(self.recognizer, own, self.replay, self.settings, random)
-            result = self.taker.take(batch, self.settings.learning_rate)
+            result = self.taker.take(batch, self.settings.rate(self.recognizer.config))
             self.taken += 1
             self.steps += not result.skipped
             losses.append(result.loss)

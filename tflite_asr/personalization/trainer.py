@@ -106,7 +106,7 @@ class Epochs:
             random = np.random.default_rng([settings.seed, epoch])
             batches = epoch_batches(recognizer, self.corpus, training, self.replay, settings, epoch, random)
             progress = (epoch - 1) / settings.epochs
-            rate = settings.learning_rate * (0.1 + 0.45 * (1 + np.cos(np.pi * progress)))
+            rate = settings.rate(recognizer.config) * (0.1 + 0.45 * (1 + np.cos(np.pi * progress)))
             results, reason = self._take(steps, batches, rate, must_stop)
             step += sum(not result.skipped for result in results)
             if reason:

@@ -31,7 +31,7 @@ class Server:
     epochs: int = 12
     epoch_steps: int = 25
     batch: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None  # the model's own
     replay: int = 8  # rows of a batch that hold shipped utterances
 
 
@@ -39,7 +39,7 @@ class Server:
 class Mobile(Pace):
     """A sliding window, the batch of the artifact, the TFLite runtime."""
 
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None  # the model's own
     replay: int = 2
     order: str = "random"  # of a speaker's utterances, by seed: corpora are sorted by word; "time": as the manifest has them
 
@@ -103,7 +103,7 @@ def check_study(study: Study) -> None:
     for part in ("server", "mobile"):
         for name, value in dataclasses.asdict(getattr(study, part)).items():
             if name == "learning_rate":
-                checks.append((f"{part}.{name}", 0 < value < 1, "more than 0 and less than 1", value))
+                checks.append((f"{part}.{name}", value is None or 0 < value < 1, "more than 0 and less than 1", value))
             elif name != "order":
                 least = 0 if name == "replay" else 1
                 checks.append((f"{part}.{name}", value >= least, f"{least} or more", value))

@@ -1,9 +1,11 @@
 package tfliteasr.personalization
 
+import tfliteasr.runtime.ModelConfig
+
 /** How a personalisation trains; the defaults are those of the Python side. */
 data class Settings(
     val epochs: Int = 40,
-    val learningRate: Double = 1e-3, // at first; falls to a tenth by a cosine
+    val learningRate: Double? = null, // at first; falls to a tenth by a cosine. Null: the model's own
     val clipNorm: Double = 20.0, // of the gradient of the mean loss of an utterance
     val pull: Double = 0.0, // towards the shipped weights, see `Recognizer.trainStep`
     val epochSteps: Int = 25, // least steps of an epoch: few utterances are joined and augmented anew until they fill it
@@ -18,7 +20,10 @@ data class Settings(
     val exit: Int? = null, // that is to learn, and is validated; null: the last
     val biasOnly: Boolean = false, // of each layer only what has one dimension learns: biases, gains and shifts
     val seed: Int = 0,
-)
+) {
+    /** The learning rate for a model. */
+    fun rate(config: ModelConfig): Double = learningRate ?: config.learningRate
+}
 
 /** How a phone that hears one utterance after the other trains. */
 data class Pace(

@@ -83,7 +83,7 @@ class StreamTrainer(
         while (taken < count) {
             val random = Generator(seed, number, 2, taken.toLong())
             val own = List(size) { strings.example(drawn.next(), random) }
-            val result = taker.take(withReplay(recognizer, own, replay, settings, random), settings.learningRate)
+            val result = taker.take(withReplay(recognizer, own, replay, settings, random), settings.rate(recognizer.config))
             taken++
             if (!result.skipped) steps++
             losses.add(result.loss)

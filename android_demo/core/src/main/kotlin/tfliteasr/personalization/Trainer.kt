@@ -93,7 +93,7 @@ class Epochs(
             val random = Generator(how.seed.toLong(), epoch.toLong())
             val batches = epochBatches(recognizer, corpus, training, replay, how, epoch, random)
             val progress = (epoch - 1).toDouble() / how.epochs
-            val rate = how.learningRate * (0.1 + 0.45 * (1 + cos(PI * progress)))
+            val rate = how.rate(recognizer.config) * (0.1 + 0.45 * (1 + cos(PI * progress)))
             val taken = take(steps, batches, rate, mustStop)
             step += taken.results.count { !it.skipped }
             if (taken.reason != null) {

@@ -89,6 +89,7 @@ data class ModelConfig(
     val cased: Boolean = false, // whether its texts have case and punctuation: error rates then leave them out of account
     val edgeSamples: Int = 0, // of silence, added on both sides: a stem that normalises misses words at an edge
     val decoder: DecoderConfig? = null, // a second pass
+    val learningRate: Double = 1e-3, // at which it is personalised unless told otherwise
 ) {
     /** Most subwords that a decoder puts out for the longest utterance; 0 without one. */
     val maxSubwords: Int get() = decoder?.let { (maxSeconds * it.tokensPerSecond).toInt() } ?: 0
@@ -121,6 +122,7 @@ data class ModelConfig(
                 "subwords" in values || "decoder" in values,
                 if ("edge_samples" in values) values.int("edge_samples") else 0,
                 if ("decoder" in values) decoder(values.at("decoder")) else null,
+                if ("learning_rate" in values) values.double("learning_rate") else 1e-3,
             )
         }
 
