@@ -9,6 +9,7 @@ import pytest
 from tflite_asr.cli.main import main
 from tflite_asr.config import ModelConfig, SubwordConfig, preset
 from tflite_asr.errors import InputError
+from tflite_asr.models.storage import copy_licences
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.description import with_digest
 
@@ -112,3 +113,12 @@ def test_an_export_has_those_of_its_model(tmp_path):
     values = json.loads(out.with_suffix(".json").read_text())
     assert values["licences"] == values["model"]["licences"] == [MIT]
     assert list(read_artifact(out).licences) == [MIT]
+
+
+def test_texts_of_licences_go_where_the_model_goes(tmp_path):
+    source, folder = tmp_path / "model", tmp_path / "out"
+    source.mkdir(), folder.mkdir()
+    (source / "LICENSE.ann").write_text("be kind")
+    assert copy_licences(source, folder) == [folder / "LICENSE.ann"]
+    assert (folder / "LICENSE.ann").read_text() == "be kind"
+    assert copy_licences(source, source) == [source / "LICENSE.ann"] and (source / "LICENSE.ann").read_text() == "be kind"

@@ -1,18 +1,23 @@
 """A CTC encoder with a decoder, exported: what the file computes is what Keras does, and what decoding finds is what it says."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
+import soundfile
 import tensorflow as tf
 import tf_keras as keras
 
+from tflite_asr.cli.main import main
 from tflite_asr.config import SubwordConfig, preset
+from tflite_asr.data.manifest import read_manifest
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
 from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.text.normalization import normalized
 
 PIECES = ("<unk>", "<s>", "</s>", "\u2581", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abcdefghij")
 SAMPLES = np.random.default_rng(4).uniform(-0.5, 0.5, 12_000).astype(np.float32)
@@ -194,3 +199,26 @@ def test_utterances_that_come_one_by_one_are_learned_from(recognizer, tmp_path):
         assert stream.hear(example)
     moved = {name for name, value in recognizer.state().items() if not np.array_equal(value, before[name])}
     assert any("encoder_1" in name for name in moved) and any("ctc" in name for name in moved)
+
+
+def test_punctuate_writes_a_manifest_with_the_same_words_and_audio(path, tmp_path, capsys):
+    (tmp_path / "in" / "clips").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    texts = ["TURN LEFT MISTER SMITH", "IT IS FIVE"]
+    rows = []
+    for number, text in enumerate(texts):
+        soundfile.write(tmp_path / "in" / "clips" / f"{number}.wav", SAMPLES[: 10_000 + 500 * number], 16_000)
+        rows.append({"audio": f"clips/{number}.wav", "text": text, "speaker": "ann", "room": number})
+    (tmp_path / "in" / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "out" / "cased.jsonl"
+    assert main(["punctuate", str(path), "--manifest", str(tmp_path / "in" / "m.jsonl"), "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["utterances"] == 2
+    for row, utterance in zip(rows, read_manifest(out), strict=True):
+        assert normalized(utterance.text) == normalized(row["text"]) and utterance.text[0].isupper()
+        assert utterance.speaker == "ann" and utterance.extra == {"room": row["room"]}
+        assert utterance.audio.resolve() == (tmp_path / "in" / row["audio"]).resolve()
+
+
+def test_punctuate_needs_a_decoder(tiny_tflite, tmp_path, capsys):
+    assert main(["punctuate", str(tiny_tflite), "--manifest", "m.jsonl", "--out", str(tmp_path / "o.jsonl")]) == 2
+    assert "expected a model whose second pass decodes into cased text" in capsys.readouterr().err

@@ -1,11 +1,12 @@
 """Watch a shipped recogniser learn a voice it has not heard, on this machine, through the TFLite interpreter.
 
     tflite-asr demo
-    tflite-asr demo --model english
+    tflite-asr demo --model my_model.tflite
     tflite-asr demo --adapt my_recordings/manifest.jsonl --connect 5
 
-By default the voice is synthetic: eSpeak NG whispers strings of digits to `commands`, which no voice of the training speech
-did, and speaks sentences with a French accent to `english`. With --adapt it is yours: two thirds of your clips are learnt from, the rest is the test.
+By default the voice is synthetic: eSpeak NG whispers strings of digits, which no voice of the training speech of `commands`
+did, or speaks sentences with a French accent to a model whose texts have case. With --adapt it is yours: two thirds of your
+clips are learnt from, the rest is the test.
 """
 
 import argparse
@@ -22,7 +23,7 @@ EPOCHS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="commands", help="commands, english, or a file of your own (default %(default)s)")
+    parser.add_argument("--model", default="commands", help="a shipped model or a file (default %(default)s)")
     parser.add_argument("--adapt", metavar="M", help="manifest of your own speech in place of the synthetic voice")
     parser.add_argument("--where", metavar="F=V", help="its rows to keep")
     parser.add_argument(

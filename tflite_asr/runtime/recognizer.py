@@ -1,6 +1,5 @@
 """A recogniser on the device: transcribes, trains, saves and restores what it learned. No TensorFlow."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
