@@ -64,6 +64,7 @@ def run_session(
     unknown = sorted(settings.group_rates.keys() - set(recognizer.groups))
     if unknown:
         raise InputError(f"no such layer group: {', '.join(unknown)}; there are {', '.join(recognizer.groups)}")
+    settings = dataclasses.replace(settings, learning_rate=settings.rate(recognizer.config))
     recognizer.plan(settings.plan)  # InputError now if there is none
     kept, left_out = alignable(*adapt)
     report_left_out(left_out, len(adapt[1]))
