@@ -89,12 +89,11 @@ def test_what_is_too_long_to_learn_from_is_left_out(tmp_path, capsys):
         corpus(tmp_path, texts[:1], seconds=1.5, leave_out_longer=True)
 
 
-def test_fit_lowers_both_losses_and_leaves_the_rest_alone(tmp_path, eagerly):
+def test_fit_changes_what_is_to_train_and_nothing_else(tmp_path, eagerly):
     speech = corpus(tmp_path, ["Bad egg.", "A bed.", "Cab", "Did."], second_pass=True)
     out = tmp_path / "out"
     options = {"batch": 4, "steps_per_epoch": 4, "second_pass": True, "trainable": "encoder_1,ctc,decoder", "seed": 3}
-    first = fit(CONFIG, speech, None, out, epochs=1, **options)
-    assert first["loss_per_token"] > 0
+    fit(CONFIG, speech, None, out, epochs=1, **options)
     from tflite_asr.models.storage import read_model
 
     _, trained = read_model(out)

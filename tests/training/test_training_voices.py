@@ -75,7 +75,7 @@ def test_of_a_stems_frames_principal_components_are_modelled(tmp_path):
     frames = model.front_end(samples[None, : config.features.samples_of(38)], np.int32([config.features.samples_of(38)])).numpy()[0]
     x = background.observations(frames)
     assert x.shape == (38, 16)
-    others = np.concatenate([background.observations(frames + 0.3 * np.random.default_rng(1).normal(size=frames.shape))])
+    others = background.observations(frames + 0.3 * np.random.default_rng(1).normal(size=frames.shape))
     assert background.log_likelihood(x) > background.log_likelihood(others)
     again = Mixture.from_json(json.loads(json.dumps(background.to_json())))
     np.testing.assert_allclose(again.observations(frames), x, atol=0.01)

@@ -19,13 +19,12 @@ class Objective:
     """Of one training.
 
     `losses(frames, heard, lengths, tokens, token_lengths) -> [batch]` float32, in nats: `frames` are those of the front end
-    [batch, time, width], `heard` the same after SpecAugment, which is what the trained model hears. With `second_pass` it
+    [batch, time, width], `heard` the same after SpecAugment, which is what the trained model hears. That of `both_passes`
     also takes the second pass's labels and their lengths.
     """
 
     losses: Callable[..., tf.Tensor]
     trained: Sequence[tf.Variable]
-    second_pass: bool = False
 
 
 def own_loss(model: SpeechModel, trained: Sequence[tf.Variable], ctc_weight: float = 0.0) -> Objective:
@@ -53,7 +52,7 @@ def both_passes(model: CTCAttention, trained: Sequence[tf.Variable]) -> Objectiv
         second = model.second_pass_loss(encoded, lengths, subwords, subword_lengths)
         return first + model.config.decoder.weight * second
 
-    return Objective(losses, trained, second_pass=True)
+    return Objective(losses, trained)
 
 
 def add_auxiliary(model: Transducer) -> CTCHead:

@@ -44,8 +44,9 @@ def spec_augment(
     if over_bands:
         position = tf.linspace(-1.0, 1.0, width)
         # gain, tilt and curve over frequency: what another microphone or room does
-        color = draw(tf.random.stateless_normal, 3) * tf.constant([[0.25, 0.25, 0.15]])
-        frames += tf.expand_dims(tf.matmul(color, tf.stack([tf.ones_like(position), position, position**2])), 1)
+        gain, tilt, curve = tf.split(draw(tf.random.stateless_normal, 3) * tf.constant([[0.25, 0.25, 0.15]]), 3, axis=1)
+        # no matrix product: it may round a row by how many others there are, and workers have a part of them
+        frames += tf.expand_dims(gain + tilt * position + curve * position**2, 1)
     band, frame = tf.reshape(tf.range(width), [1, width]), tf.reshape(tf.range(time), [1, time])
 
     def mask(size, limits, most, count):
