@@ -20,7 +20,7 @@ class DecodingModel(Protocol):
     decoder: LayerGroup
 
     def encode(self, frames, lengths): ...
-    def decode_start(self, encoded): ...
+    def decode_start(self, encoded, lengths): ...
     def decode_step(self, tokens, position, cache, cross, lengths): ...
     def rescore(self, encoded, lengths, subwords, subword_lengths): ...
 
@@ -64,9 +64,10 @@ def decoding_signatures(
         wrong_tokens = tf.reduce_sum(tf.where(within, wrong_tokens, 0.0), axis=1)
         return {"log_probabilities": scores + wrong + wrong_tokens + nan_unless(counted)}
 
-    def start(encoded):
-        keys, values = model.decode_start(encoded)
-        return {"cross_keys": keys, "cross_values": values}
+    def start(encoded, encoded_lengths):
+        valid = in_range(encoded_lengths, 0, time)
+        keys, values = model.decode_start(encoded, zero_unless(valid, encoded_lengths))
+        return {"cross_keys": keys + nan_unless(valid), "cross_values": values}
 
     def step(tokens, position, keys, values, cross_keys, cross_values, encoded_lengths):
         reached = in_range(position, 0, max_subwords)
@@ -93,6 +94,6 @@ def decoding_signatures(
     reads = (model.decoder.name,)
     return [
         Signature("rescore", RESCORE, rescore, rescore_inputs, reads=reads),
-        Signature("decode_start", START, start, (encoded_spec,), reads=reads),
+        Signature("decode_start", START, start, (encoded_spec, lengths_spec), reads=reads),
         Signature("decode_step", STEP, step, step_inputs, reads=reads),
     ]

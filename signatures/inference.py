@@ -23,7 +23,7 @@ class Recogniser(Protocol):
     all_groups: Sequence[LayerGroup]
     front_end: FrontEnd
     stages: Sequence[Sequence[LayerGroup]]  # the encoder's groups from one exit to the next
-    decodes: bool  # whether a second pass needs the encoder's output
+    decodes: bool  # whether a second pass needs the encoder's output, which `encode_for_both` then gives
     heads: Sequence[LayerGroup]  # that give label probabilities, behind all stages or all but the last
 
     def features(self, samples, sample_lengths): ...
@@ -69,12 +69,16 @@ def inference_signatures(
 
     def encode(frames, frame_lengths):
         valid = in_range(frame_lengths, 0, max_frames)
-        x, lengths = model.front(frames, zero_unless(valid, frame_lengths))
-        for stage in range(len(model.stages)):
-            x, lengths = model.run_stage(stage, x, lengths)
+        frame_lengths = zero_unless(valid, frame_lengths)
+        shared = {}
+        if model.decodes:
+            x, shared["encoded"], lengths = model.encode_for_both(frames, frame_lengths)
+        else:
+            x, lengths = model.front(frames, frame_lengths)
+            for stage in range(len(model.stages)):
+                x, lengths = model.run_stage(stage, x, lengths)
         lengths = minus_one_unless(valid, lengths)
-        outputs = {"log_probabilities": model.label_probabilities(-1, x), "encoded_lengths": lengths}
-        return {**outputs, "encoded": x} if model.decodes else outputs
+        return {"log_probabilities": model.label_probabilities(-1, x), "encoded_lengths": lengths, **shared}
 
     infer_inputs = (*frames_specs, *([one_value("exit", tf.int32)] if early else []))
     infer_does = f"frames to token ids, greedily, a whole utterance{', left at an exit' if early else ''}; {INVALID}"

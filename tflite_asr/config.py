@@ -184,6 +184,7 @@ class DecoderConfig:
     vocabulary_size: int  # subwords
     heads: int = 8
     rotary: int = 32
+    encoder_layers: int = 0  # of its own, in place of the last so many of the first pass, which then trains without changing it
     start: int = 1  # token before the first
     end: int = 2  # token after the last
     tokens_per_second: float = 6.5  # bound on what is decoded; above it a decoder repeats itself
@@ -253,6 +254,11 @@ class ModelConfig:
             raise InputError(
                 "model configuration: a decoder needs a CTC encoder of its own width as first pass, got "
                 + ("a transducer" if self.prediction else f"{self.encoder.units} units for {self.decoder.units}")
+            )
+        if self.decoder and not 0 <= self.decoder.encoder_layers < self.encoder.layers:
+            raise InputError(
+                f"model configuration: a decoder's own encoder layers: expected 0 to {self.encoder.layers - 1}, "
+                f"got {self.decoder.encoder_layers}"
             )
         if self.adapters < 0:
             raise InputError(f"model configuration: adapters: expected 0 or more units, got {self.adapters}")
@@ -415,7 +421,7 @@ PRESETS = {
         prediction=None,
         joint_units=0,
         sizes=SizeConfig(batch=2, max_frames=50, max_tokens=12, stream_frames=24, beam=4),
-        decoder=DecoderConfig(layers=2, units=16, feed_forward=24, vocabulary_size=40, heads=2, rotary=6),
+        decoder=DecoderConfig(layers=2, units=16, feed_forward=24, vocabulary_size=40, heads=2, rotary=6, encoder_layers=1),
         tail_frames=0,
     ),
     # the sizes of Moonshine tiny (Jeffries et al. 2024), what `import moonshine` makes: 7.7 M parameters and 19.4 M of the
@@ -423,11 +429,11 @@ PRESETS = {
     "english": ModelConfig(
         name="english",
         features=StemConfig(units=288),
-        encoder=TransformerConfig(layers=6, units=288, feed_forward=1152),
+        encoder=TransformerConfig(layers=6, units=288, feed_forward=1152, dropout=0.1),
         prediction=None,
         joint_units=0,
         sizes=SizeConfig(batch=1, max_frames=498, max_tokens=240, stream_frames=24, beam=4),
-        decoder=DecoderConfig(layers=6, units=288, feed_forward=1152, vocabulary_size=32_768, weight=1.0),
+        decoder=DecoderConfig(layers=6, units=288, feed_forward=1152, vocabulary_size=32_768, encoder_layers=2),
         tail_frames=0,
         edge_samples=1_600,
         learning_rate=1e-4,

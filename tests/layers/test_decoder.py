@@ -78,7 +78,7 @@ def test_logits_are_those_of_plain_loops(decoder, encoded, heard):
 def test_a_token_a_step_says_the_same_as_all_at_once(decoder, encoded):
     heard = tf.constant([7])
     whole = decoder(tf.constant(encoded), heard, tf.constant(TOKENS), tf.constant([4, 4])).numpy()
-    cross = decoder.start(tf.constant(encoded))
+    cross = decoder.start(tf.constant(encoded), heard)
     shape = [CONFIG.layers, 2, CONFIG.heads, STEPS, 6]
     keys, values = np.full(shape, 100.0, np.float32), np.full(shape, 100.0, np.float32)  # what is not written yet is not read
     tokens = np.concatenate([np.full([2, 1], CONFIG.start, np.int32), TOKENS], axis=1)

@@ -16,7 +16,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
 from tflite_asr.training.batching import training_batches
 from tflite_asr.training.fit import _free, fit
-from tflite_asr.training.objective import both_passes
+from tflite_asr.training.objective import passes
 
 PIECES = ("<unk>", "<s>", "</s>", "\u2581", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abcdefghij", ".")
 TINY = preset("tiny_english")
@@ -45,9 +45,9 @@ def test_the_loss_is_ctc_and_the_decoders_cross_entropy(model):
     frames = tf.constant(random.normal(size=[2, 40, 16]), tf.float32)
     lengths = tf.constant([40, 30])
     labels = [tf.constant([[1, 2, 3], [4, 5, 0]]), tf.constant([3, 2]), tf.constant([[5, 6], [7, 0]]), tf.constant([2, 1])]
-    total = both_passes(model, []).losses(None, frames, lengths, *labels)
-    encoded, steps, _ = model.encode(frames, lengths)
-    logits = model.decoder(encoded, steps, *labels[2:]).numpy()
+    total = passes(model, model.trainable_weights, second_pass=True).losses(None, frames, lengths, *labels)
+    _, shared, steps = model.encode_for_both(frames, lengths)
+    logits = model.decoder(shared, steps, *labels[2:]).numpy()
     log = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
     end = DECODER.end
     second = [-log[0, 0, 5] - log[0, 1, 6] - log[0, 2, end], -log[1, 0, 7] - log[1, 1, end]]

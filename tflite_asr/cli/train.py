@@ -85,6 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--second-pass", action="store_true", help="train by the loss of the decoder as well; texts have case and punctuation, see `tflite-asr punctuate`"
     )
     parser.add_argument(
+        "--cached", type=int, default=0, metavar="N", help="compute once, for N versions of each recording, what the encoder groups below the trained ones put out: steps are several times as fast, augmentation is of N-1 draws"
+    )
+    parser.add_argument(
         "--noise", nargs="+", default=[], metavar="FILE", help="recordings of noise, put under half of the utterances 5 to 20 dB below the speech"
     )
     parser.add_argument(
@@ -111,7 +114,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.runtime.memory import keep_freed_memory
 
     check_utf8(args.out)
-    check_least(args, layers=1, subwords=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0)
+    check_least(args, layers=1, subwords=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0, cached=0)
     check_learning_rate(args)
     if args.development_where and not args.development:
         raise InputError("--development-where: expected --development with it, got none")
@@ -130,6 +133,8 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError(f"--second-pass: expected a model with a decoder and its subwords, {config.name} has none; import it as --initial")
     if args.second_pass and config.exits:
         raise InputError("--second-pass: expected a model without early exits; train them afterwards, with --freeze")
+    if args.cached and (config.prediction or config.exits or args.connect > 1 or args.distribute or args.quantize_aware):
+        raise InputError("--cached: expected a CTC model without early exits, trained without --connect, --distribute and --quantize-aware")
     if args.quantize_aware and (args.freeze or args.ctc_weight):
         raise InputError("--quantize-aware: expected neither --freeze nor --ctc-weight with it, it fine-tunes the whole model")
     workers = _workers(args)
@@ -185,6 +190,7 @@ def run(args: argparse.Namespace) -> dict:
             freeze=args.freeze,
             trainable=args.trainable,
             second_pass=args.second_pass,
+            cached=args.cached,
             objective_of=_objective(args),
             workers=workers,
         )
@@ -197,7 +203,7 @@ def _settings(
     """What a run has to have in common with the one that it goes on with."""
     from tflite_asr.out_folder import speech_of, weights_of
 
-    named = ("connect", "plain_epochs", "steps", "batch", "learning_rate", "ctc_weight", "freeze", "trainable", "second_pass", "quantize_aware", "seed")
+    named = ("connect", "plain_epochs", "steps", "batch", "learning_rate", "ctc_weight", "freeze", "trainable", "second_pass", "cached", "quantize_aware", "seed")
     return {
         "the model": config.to_json(),
         "the speech of --manifest, --where and --words": speech_of(corpus.utterances),

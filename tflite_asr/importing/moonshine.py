@@ -76,11 +76,9 @@ def tree_names(config: ModelConfig) -> Iterator[tuple[str, str]]:
             yield f"stem/conv_{index}_bias", f"model.encoder.conv{index}.bias"
     yield "stem/gain", "model.encoder.groupnorm.weight"
     yield "stem/shift", "model.encoder.groupnorm.bias"
-    for index in range(config.encoder.layers):
-        ours, theirs = f"encoder_{index}", f"model.encoder.layers.{index}"
-        yield from _attention_names(f"{ours}/attention", f"{theirs}.input_layernorm", f"{theirs}.self_attn")
-        yield from _feed_forward_names(f"{ours}/feed_forward", f"{theirs}.post_attention_layernorm", f"{theirs}.mlp")
-    yield f"encoder_{config.encoder.layers - 1}/gain", "model.encoder.layer_norm.weight"
+    layers, own = config.encoder.layers, config.decoder.encoder_layers
+    yield from _encoder_names("encoder", range(layers))
+    yield from _encoder_names("decoder/encoder", range(layers - own, layers))  # the same weights again
     yield "decoder/embedding", "model.decoder.embed_tokens.weight"
     for index in range(config.decoder.layers):
         ours, theirs = f"decoder/layer_{index}", f"model.decoder.layers.{index}"
@@ -89,6 +87,16 @@ def tree_names(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield from _attention_names(cross, f"{theirs}.post_attention_layernorm", f"{theirs}.encoder_attn")
         yield from _feed_forward_names(f"{ours}/feed_forward", f"{theirs}.final_layernorm", f"{theirs}.mlp")
     yield "decoder/gain", "model.decoder.norm.weight"
+
+
+def _encoder_names(prefix: str, theirs: range) -> Iterator[tuple[str, str]]:
+    """The last layers of the encoder, by their numbers in the source."""
+    for index, number in enumerate(theirs):
+        ours, layer = f"{prefix}_{index}", f"model.encoder.layers.{number}"
+        yield from _attention_names(f"{ours}/attention", f"{layer}.input_layernorm", f"{layer}.self_attn")
+        yield from _feed_forward_names(f"{ours}/feed_forward", f"{layer}.post_attention_layernorm", f"{layer}.mlp")
+    if theirs:
+        yield f"{prefix}_{len(theirs) - 1}/gain", "model.encoder.layer_norm.weight"
 
 
 def _attention_names(ours: str, norm: str, theirs: str) -> Iterator[tuple[str, str]]:

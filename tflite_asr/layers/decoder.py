@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.config import DecoderConfig
-from tflite_asr.layers.transformer import Attention, FeedForward, RotaryAttention
+from tflite_asr.layers.transformer import Attention, FeedForward, RotaryAttention, TransformerGroup
 from tflite_asr.ops.attention import MASKED, cross_attention, padding_bias
 from tflite_asr.ops.elementary import layer_norm, softmax, zero_padding
 from tflite_asr.ops.product import kept_product, product
@@ -56,11 +56,23 @@ class DecoderLayer(keras.layers.Layer):
 
 
 class Decoder(keras.layers.Layer):
-    """The decoder: subwords and the encoder's output in, the next subword out. The embedding is also the output layer (Press and Wolf 2017, arXiv 1608.05859)."""
+    """The decoder: subwords and the encoder's output in, the next subword out. It may have encoder layers of its own, which
+    that output goes through first. The embedding is also the output layer (Press and Wolf 2017, arXiv 1608.05859)."""
 
     def __init__(self, config: DecoderConfig, **kwargs):
         super().__init__(**kwargs)
         self.config = config
+        self.encoder_layers = [
+            TransformerGroup(
+                config.units,
+                config.feed_forward,
+                config.heads,
+                config.rotary,
+                last=index == config.encoder_layers - 1,
+                name=f"encoder_{index}",
+            )
+            for index in range(config.encoder_layers)
+        ]
         self.layers = [DecoderLayer(config, name=f"layer_{index}") for index in range(config.layers)]
 
     def build(self, input_shape):
@@ -81,7 +93,7 @@ class Decoder(keras.layers.Layer):
         """
         started = tf.concat([tf.fill([tokens.shape[0], 1], self.config.start), tokens], axis=1)
         counts = token_lengths + 1
-        encoded = zero_padding(encoded, lengths)
+        encoded = self._encode(encoded, lengths)
         x = zero_padding(self.embed(started), counts)
         for layer in self.layers:
             x = layer(x, counts, encoded, lengths)
@@ -95,8 +107,16 @@ class Decoder(keras.layers.Layer):
         """[..., units] -> [..., vocabulary]."""
         return product_transposed(layer_norm(x, self.gain), self.embedding)
 
-    def start(self, encoded) -> Cache:
-        """Keys and values of the encoder's output [1, time, units] for all layers, with one row."""
+    def _encode(self, encoded, lengths) -> tf.Tensor:
+        """What the shared encoder layers put out [batch, time, units], lengths [batch], through those of the decoder alone."""
+        encoded = zero_padding(encoded, lengths)
+        for layer in self.encoder_layers:
+            encoded, _, _ = layer(encoded, lengths)
+        return encoded
+
+    def start(self, encoded, lengths) -> Cache:
+        """Keys and values of the encoder's output [1, time, units], lengths [1], for all layers, with one row."""
+        encoded = self._encode(encoded, lengths)
         layers = [self._by_head(layer.cross_attention.keys_and_values(encoded)) for layer in self.layers]
         return Cache(*(tf.stack(tensors) for tensors in zip(*layers)))
 

@@ -85,6 +85,21 @@ class SpeechModel(keras.Model):
             new_states.append(state)
         return x, lengths, new_states
 
+    @property
+    def shared_groups(self) -> int:
+        """How many of the encoder's groups a second pass hears."""
+        return len(self.groups)
+
+    def encode_from(self, first: int, x, lengths, training=False):
+        """From what group number `first` takes, x [batch, steps, d], to what the encoder puts out [batch, steps, units], what
+        the shared groups do (x where they are all before `first`), and lengths in those steps."""
+        shared = x
+        for index, group in enumerate(self.groups[first:], start=first):
+            x, lengths, _ = group(x, lengths, training=training)
+            if index < self.shared_groups:
+                shared = x
+        return x, shared, lengths
+
     def run_stage(self, stage: int, x, lengths, training=False):
         """What the former stage put out, or `front`, through the groups of this one: x [batch, steps, d], lengths."""
         for group in self.stages[stage]:

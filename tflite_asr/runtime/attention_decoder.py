@@ -51,7 +51,8 @@ class AttentionDecoder:
         """
         decoder, beam = self.config.decoder, self.config.sizes.beam
         longest = min(self.config.max_subwords, self._bound(steps))
-        cross = self.model.run("decode_start", {"encoded": encoded})
+        lengths = np.asarray([steps], np.int32)
+        cross = self.model.run("decode_start", {"encoded": encoded, "encoded_lengths": lengths})
         shape = [decoder.layers, beam, decoder.heads, self.config.max_subwords, decoder.head_size]
         cache = _Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
         open_hypotheses, ended = [Hypothesis((), 0.0)], []
@@ -65,7 +66,7 @@ class AttentionDecoder:
                     "keys": cache.keys,
                     "values": cache.values,
                     **cross,
-                    "encoded_lengths": np.asarray([steps], np.int32),
+                    "encoded_lengths": lengths,
                 },
             )
             cache.write(position, result)

@@ -3,7 +3,7 @@
 import itertools
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ FASTEST, FASTEST_SUBWORDS = 33, 9  # characters and subwords a second: batches h
 SAMPLE = 500  # examples that tell which of the sizes are needed; a corpus with fewer keeps every utterance,
 COVERED = 0.98  # a larger one this share: a size for the few longer ones is not worth a program that takes a minute to compile
 
-Example = tuple[np.ndarray, ...]  # samples [n] float32, and labels [tokens] int32 of one pass or of both
+Example = tuple[np.ndarray, ...]  # samples [n] or frames [n, width] float32, and labels [tokens] int32 of one pass or of both
 
 
 def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, *, augment: bool = True) -> tf.data.Dataset:
@@ -59,25 +59,35 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, 
                 yield from whole_or_in_parts(Clip((part,)), random)
 
     def size_of(example: Example) -> int | None:
-        """Index of the smallest size that an example fits into; None when it fits into none."""
-        return next((index for index, size in enumerate(sizes) if all(map(_fits, example, size))), None)
+        return _size_of(example, sizes)
 
     sizes = _sizes(config)
     plain = [size_of((corpus.samples(utterance), *corpus.labels(utterance.text))) for utterance in corpus.utterances]
-    some = list(itertools.islice(examples(0), SAMPLE))
-    drawn = [size_of(example) for example in some]
+    drawn = [size_of(example) for example in itertools.islice(examples(0), SAMPLE)]
     if not drawn:
         raise InputError(f"expected utterances to train on, none of {len(plain)} fits the model and can be aligned")
-    small = len(corpus.utterances) <= SAMPLE
-    needed = [_quantile([size for size in found if size is not None], 1.0 if small else COVERED) for found in (drawn, plain)]
-    sizes = sizes[: max(needed) + 1]
+    sizes = sizes[: max(_needed(drawn), _needed(plain)) + 1]
     _report_longer(sum(size is None or size >= len(sizes) for size in plain), len(plain), sizes[-1], config)
+    return in_batches(examples, sizes, batch, small=len(plain) <= SAMPLE)
+
+
+def in_batches(
+    examples: Callable[[int], Iterator[Example]], sizes: Sequence[tuple[int, ...]], batch: int, *, small: bool
+) -> tf.data.Dataset:
+    """An endless stream of batches, each of the parts of examples padded to one of the sizes, with their counts [batch].
+
+    Args:
+        examples: of a pass, by its number; they fit the largest size.
+        sizes: how much of each part, smallest first.
+        batch: examples in a batch.
+        small: whether a pass has too few examples to fill batches of each size.
+    """
 
     def batches() -> Iterator[tuple[np.ndarray, ...]]:
         waiting: list[list] = [[] for _ in sizes]
         for epoch in itertools.count():
             for example in examples(epoch):
-                size = size_of(example)
+                size = _size_of(example, sizes)
                 waiting[size].append(example)
                 if len(waiting[size]) == batch:
                     yield _padded(waiting[size], sizes[size])
@@ -90,10 +100,21 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, 
                         yield _padded(waiting[size + 1][:batch], sizes[size + 1])
                         waiting[size + 1] = waiting[size + 1][batch:]
 
+    values, *labels = next(examples(0))
     counts = tf.TensorSpec([batch], tf.int32)
-    labels = [tf.TensorSpec([batch, None], tf.int32), counts] * (len(some[0]) - 1)
-    spec = (tf.TensorSpec([batch, None], tf.float32), counts, *labels)
-    return tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(4)
+    spec = [tf.TensorSpec([batch, None, *values.shape[1:]], tf.float32), counts]
+    spec += [tf.TensorSpec([batch, None], tf.int32), counts] * len(labels)
+    return tf.data.Dataset.from_generator(batches, output_signature=tuple(spec)).prefetch(4)
+
+
+def _size_of(example: Example, sizes: Sequence[tuple[int, ...]]) -> int | None:
+    """Index of the smallest size that an example fits into; None when it fits into none."""
+    return next((index for index, size in enumerate(sizes) if all(map(_fits, example, size))), None)
+
+
+def _needed(found: Sequence[int | None]) -> int:
+    """The largest size that a corpus needs whose examples need these."""
+    return _quantile([size for size in found if size is not None], 1.0 if len(found) <= SAMPLE else COVERED)
 
 
 def _quantile(values: Sequence[int], share: float) -> int:
@@ -117,22 +138,22 @@ def _report_longer(count: int, total: int, size: tuple[int, ...], config: ModelC
 
 def _sizes(config: ModelConfig) -> list[tuple[int, ...]]:
     """(samples, tokens) that batches are padded to, of a model with a decoder (samples, tokens, subwords), smallest first."""
+    samples = [config.features.samples_of(int(share * config.sizes.max_frames)) for share in SIZES]
+    return [(most, *label_sizes(config, share)) for most, share in zip(samples, SIZES)]
+
+
+def label_sizes(config: ModelConfig, share: float) -> list[int]:
+    """Most tokens, and of a model with a decoder subwords, in a batch of utterances of a share of the longest: four times that
+    share of the longest text, if anybody speaks so fast."""
     most = [(config.sizes.max_tokens, FASTEST), *([(config.max_subwords, FASTEST_SUBWORDS)] if config.decoder else [])]
-
-    def size(share: float) -> tuple[int, ...]:
-        seconds = share * config.max_seconds
-        # four times the share of the longest text, if anybody speaks so fast
-        widths = (min(n, int(4 * share * n), math.ceil(fastest * seconds)) for n, fastest in most)
-        return config.features.samples_of(int(share * config.sizes.max_frames)), *widths
-
-    return [size(share) for share in SIZES]
+    return [min(n, int(4 * share * n), math.ceil(fastest * share * config.max_seconds)) for n, fastest in most]
 
 
 def _padded(examples: list[Example], size: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     """For each part of the examples: values [batch, most] and their counts [batch]."""
     padded = []
     for parts, most, dtype in zip(zip(*examples), size, (np.float32, np.int32, np.int32)):
-        values = np.zeros([len(parts), most], dtype)
+        values = np.zeros([len(parts), most, *parts[0].shape[1:]], dtype)
         for row, part in enumerate(parts):
             values[row, : len(part)] = part
         padded += [values, np.array([len(part) for part in parts], np.int32)]

@@ -23,7 +23,8 @@ from tflite_asr.models.storage import save_model
 from tflite_asr.ops.stretches import in_one_loop
 from tflite_asr.quantization import Quantization
 from tflite_asr.training.batching import evaluation_batches, training_batches
-from tflite_asr.training.objective import Objective, both_passes, own_loss
+from tflite_asr.training.cached import CachedOutput, cached_batches
+from tflite_asr.training.objective import Objective, own_loss, passes
 from tflite_asr.training.spec_augment import spec_augment
 from tflite_asr.training.workers import Workers
 
@@ -47,25 +48,23 @@ def with_edges(samples: tf.Tensor, counts: tf.Tensor, config: ModelConfig) -> tu
 
 def _training_step(
     objective: Objective,
-    features: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    config: ModelConfig,
+    frames_of: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    over_bands: bool,
     optimizer: keras.optimizers.Optimizer,
     seed: int,
     plain_steps: int,
     workers: Workers,
 ):
     """The compiled step on a worker's rows -> loss a token of the whole batch; compiled once for each shape of batches.
-    SpecAugment begins after `plain_steps`."""
+    `frames_of` makes frames and their counts of the first two parts of a batch. SpecAugment begins after `plain_steps`."""
     weights = objective.trained
     folded = seed - (seed >> 31 << 32)  # into the range of int32
 
     @tf.function(jit_compile=True)
     def gradients(samples, sample_counts, *labels):
-        lengths = frame_counts(sample_counts, config)
-        frames = features(samples, sample_counts)
+        frames, lengths = frames_of(samples, sample_counts)
         drawn = tf.stack([folded, MOST_DRAWS * tf.cast(optimizer.iterations, tf.int32)])
-        # channels of a stem are no bands: of its frames, time alone is masked
-        masked = spec_augment(frames, lengths, drawn, rows_of=(workers.index, workers.count), over_bands=config.features.kind == "log_mel")
+        masked = spec_augment(frames, lengths, drawn, rows_of=(workers.index, workers.count), over_bands=over_bands)
         heard = tf.where(optimizer.iterations < plain_steps, frames, masked)
         with in_one_loop():
             with tf.GradientTape() as tape:
@@ -137,6 +136,7 @@ def fit(
     freeze: bool = False,
     trainable: str | None = None,
     second_pass: bool = False,
+    cached: int = 0,
     objective_of: Callable[[SpeechModel], Objective] | None = None,
     workers: Workers | None = None,
 ) -> dict:
@@ -161,6 +161,8 @@ def fit(
         freeze: train only what is not in `initial`.
         trainable: layer groups by number or name, comma-separated, or `decoder`: only these train; None for all groups.
         second_pass: train by the loss of a decoder as well; the corpus is loaded for both passes.
+        cached: versions of each utterance, the first one plain, of which what the groups below the trained ones put out is
+            computed once; 0 computes every step from the samples.
         objective_of: makes of the model what to minimise and train in place of its own loss.
         workers: that share each batch; all see the folder, the first one writes into it.
 
@@ -175,7 +177,11 @@ def fit(
         weights[name].assign(value)
     if objective_of is None:
         free = _free(model, initial if freeze else {}, trainable)
-        objective = both_passes(model, free) if second_pass else own_loss(model, free, ctc_weight)
+        below = _frozen_below(model, free) if cached else 0
+        if cached or second_pass:
+            objective = passes(model, free, second_pass=second_pass, below=below)
+        else:
+            objective = own_loss(model, free, ctc_weight)
     else:
         objective = objective_of(model)
     optimizer = _optimizer(learning_rate, epochs * steps_per_epoch)
@@ -189,12 +195,21 @@ def fit(
     state.restore(tf.train.latest_checkpoint(str(folder / "resume")))
     record = _Record(folder, state, int(epoch_done)) if workers.chief else None
 
-    step = _training_step(objective, model.features, config, optimizer, seed, plain_epochs * steps_per_epoch, workers)
+    # channels of a stem and of an encoder are no bands: of these, time alone is masked
+    over_bands = config.features.kind == "log_mel" and not cached
+
+    def frames_of(samples, counts):
+        return (samples, counts) if cached else (model.features(samples, counts), frame_counts(counts, config))
+
+    step = _training_step(objective, frames_of, over_bands, optimizer, seed, plain_epochs * steps_per_epoch, workers)
+    cache = CachedOutput(training, model, below, cached, folder / "cached", seed) if cached else None
     batches = None
     row = {"epoch": int(epoch_done), "of": epochs}
     for epoch in range(int(epoch_done) + 1, epochs + 1):
-        if batches is None or epoch == plain_epochs + 1:
-            drawn = seed + 1000 * (epoch - 1)
+        drawn = seed + 1000 * (epoch - 1)
+        if cache:
+            batches = batches or iter(cached_batches(cache, batch, drawn))
+        elif batches is None or epoch == plain_epochs + 1:
             batches = iter(training_batches(training, batch, connect_up_to, drawn, augment=epoch > plain_epochs))
         losses = []
         with trange(steps_per_epoch, desc=f"epoch {epoch}/{epochs}", unit="step", disable=None) as bar:
@@ -229,6 +244,18 @@ def _free(model: SpeechModel, frozen: Container[str], trainable: str | None) -> 
         for name, weight in model.named_weights().items()
         if group_of(name) in groups and name not in frozen and not name.endswith("decoder/embedding")
     ]
+
+
+def _frozen_below(model: SpeechModel, free: Sequence[tf.Variable]) -> int:
+    """How many of the encoder's groups, from the first on, neither train nor stand above a group that does; a decoder of which
+    something trains stands above the groups that it hears."""
+    names = {group_of(name) for name, weight in model.named_weights().items() if any(weight is other for other in free)}
+    lowest = min([index for index, group in enumerate(model.groups) if group.name in names], default=len(model.groups))
+    if lowest > model.shared_groups and model.decodes:
+        lowest = model.shared_groups  # the same files serve to train either pass
+    if not lowest:
+        raise InputError("cached: expected the lowest encoder group to be frozen, it trains; name those that train with --trainable")
+    return lowest
 
 
 def _optimizer(learning_rate: float, total: int) -> keras.optimizers.Optimizer:

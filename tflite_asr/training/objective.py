@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from signatures.spec import group_of
 from tflite_asr.layers.ctc import CTCHead
 from tflite_asr.losses.ctc import ctc_loss
-from tflite_asr.models.attention import CTCAttention
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.models.transducer import Transducer
 
@@ -19,8 +19,8 @@ class Objective:
     """Of one training.
 
     `losses(frames, heard, lengths, tokens, token_lengths) -> [batch]` float32, in nats: `frames` are those of the front end
-    [batch, time, width], `heard` the same after SpecAugment, which is what the trained model hears. That of `both_passes`
-    also takes the second pass's labels and their lengths.
+    [batch, time, width], `heard` the same after SpecAugment, which is what the trained model hears. That of `passes` also takes
+    the second pass's labels and their lengths.
     """
 
     losses: Callable[..., tf.Tensor]
@@ -43,16 +43,35 @@ def own_loss(model: SpeechModel, trained: Sequence[tf.Variable], ctc_weight: flo
     return Objective(losses, [*trained, *head.weights])
 
 
-def both_passes(model: CTCAttention, trained: Sequence[tf.Variable]) -> Objective:
-    """CTC and, by the decoder's `weight`, the cross entropy of the decoder (Watanabe et al. 2017, equation 5)."""
+def passes(model: SpeechModel, trained: Sequence[tf.Variable], *, second_pass: bool, below: int = 0) -> Objective:
+    """CTC and, of a second pass, by the decoder's `weight`, its cross entropy (Watanabe et al. 2017, equation 5); this alone
+    where no group of the first pass trains.
 
-    def losses(frames, heard, lengths, tokens, token_lengths, subwords, subword_lengths):
-        encoded, lengths, _ = model.encode(heard, lengths, training=True)
-        first = model.join_loss(encoded, lengths, None, tokens, token_lengths, training=True)
-        second = model.second_pass_loss(encoded, lengths, subwords, subword_lengths)
-        return first + model.config.decoder.weight * second
+    Args:
+        model: a CTC model without early exits, with a decoder for the second pass.
+        trained: the weights to change.
+        second_pass: whether the decoder is trained as well.
+        below: groups whose output stands in for the frames; they do not train.
+    """
+    first_pass = any(group_of(name) != "decoder" for name in _names_of(model, trained))
+
+    def losses(frames, heard, lengths, tokens, token_lengths, *subwords):
+        x, lengths = (heard, lengths) if below else model.front(heard, lengths)
+        encoded, shared, lengths = model.encode_from(below, x, lengths, training=True)
+        total = tf.zeros_like(lengths, tf.float32)
+        if first_pass or not second_pass:
+            total += model.join_loss(encoded, lengths, None, tokens, token_lengths, training=True)
+        if second_pass:
+            total += model.config.decoder.weight * model.second_pass_loss(shared, lengths, *subwords)
+        return total
 
     return Objective(losses, trained)
+
+
+def _names_of(model: SpeechModel, weights: Sequence[tf.Variable]) -> list[str]:
+    """Tree paths of some of the model's weights."""
+    wanted = {id(weight) for weight in weights}
+    return [name for name, weight in model.named_weights().items() if id(weight) in wanted]
 
 
 def add_auxiliary(model: Transducer) -> CTCHead:

@@ -59,8 +59,8 @@ class AttentionDecoder(
      *     end.
      */
     fun nbest(encoded: Tensor, steps: Int): List<Hypothesis> {
-        val given = model.run("decode_start", mapOf("encoded" to encoded)) +
-            ("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
+        val lengths = mapOf("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
+        val given = model.run("decode_start", lengths + ("encoded" to encoded)) + lengths
         val cache = Cache(intArrayOf(decoder.layers, beam, decoder.heads, config.maxSubwords, decoder.headSize))
         val tokens = Tensor.ints(beam).put(0, IntArray(beam) { decoder.start })
         var open = listOf(Hypothesis(emptyList(), 0.0))
