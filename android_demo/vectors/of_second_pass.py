@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite_asr.data.frames import in_time, joined
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
 
@@ -12,6 +13,7 @@ PIECES = ("<unk>", "<s>", "</s>", "\u2581", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abc
 EDGE = 800  # samples of silence on both sides; the longest recording leaves room for fewer
 LENGTHS = (8_000, 12_000, 19_500)  # samples of recordings of a tone that rises
 TEXTS = ("Dr. B", "3 tea", "it's 21.")  # which the first pass spells as they are said
+SPEEDS = (0.9, 1.1)
 BATCHES = [[0, 1], [2], [1, 2]]
 STEPS, LEARNING_RATE, CLIP_NORM = 20, 0.02, 5.0
 
@@ -65,6 +67,8 @@ def second_pass() -> dict:
         "lengths": LENGTHS,
         "texts": TEXTS,
         "frames": [_powers(x) for x in frames],
+        "in_time": {str(speed): _powers(in_time(frames[0], speed)) for speed in SPEEDS},
+        "joined": _powers(joined([frames[0], frames[1][:5]], [3], recognizer.config.features)),
         "greedy": [recognizer.transcribe_frames(x) for x in frames],
         "beam": [recognizer.transcribe_frames(x, beam=True) for x in frames],
         "nbest": [_nbest(recognizer, x) for x in frames],

@@ -57,7 +57,8 @@ def command_line(command, model, folder, *options):
         "personalize": ["personalize", str(model), "--adapt", manifest, "--test", manifest, "--out", str(folder / "out")],
         "transcribe": ["transcribe", str(model), str(folder / "b.wav")],
         "demo": ["demo", "--adapt", manifest, "--out", str(folder / "out")],
-        "train": ["train", "tiny", "--manifest", manifest, "--out", str(folder / "out")],
+        # what is not refused shall not train for minutes
+        "train": ["train", "tiny", "--manifest", manifest, "--epochs", "1", "--steps", "1", "--out", str(folder / "out")],
     }[command] + [str(option) for option in options]
 
 
@@ -225,8 +226,8 @@ ROWS = {
 def test_rows(speech, tiny_tflite, shipped, capsys, row, command):
     rows = (speech / "m.jsonl").read_text().splitlines()
     write_rows(speech, [rows[0], ROWS[row][0], *rows[2:]])
-    if (row, command) == ("too many tokens", "evaluate"):
-        pytest.skip("measuring takes transcripts of any length")
+    if row == "too many tokens" and command in ("evaluate", "train"):
+        pytest.skip("left out with a notice, or measured all the same")
     line = refused(capsys, speech, command_line(command, tiny_tflite, speech))
     assert f"{speech / 'm.jsonl'}:2: " in line and ROWS[row][1] in line
 

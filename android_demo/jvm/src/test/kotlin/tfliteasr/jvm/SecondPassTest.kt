@@ -12,6 +12,8 @@ import org.junit.jupiter.params.ParameterizedTest
 import org.junit.jupiter.params.provider.ValueSource
 import tfliteasr.InputError
 import tfliteasr.JsonObject
+import tfliteasr.data.inTime
+import tfliteasr.data.joined
 import tfliteasr.runtime.Artifact
 import tfliteasr.runtime.Frames
 import tfliteasr.runtime.Hypothesis
@@ -45,15 +47,23 @@ class SecondPassTest {
         }
     }
 
+    private fun assertPowers(expected: JsonObject, frames: Frames) {
+        val rows = frames.values.asList().chunked(frames.width)
+        assertClose(expected.numbers("by_frame"), rows.map(::rootMeanSquare), 1e-4)
+        val units = (0 until frames.width).map { unit -> rootMeanSquare(rows.map { it[unit] }) }
+        assertClose(expected.numbers("by_unit"), units, 1e-4)
+    }
+
+    @Test
+    fun `frames of a stem are varied in time and joined by their first one`() = recognizer().use { recognizer ->
+        val (first, second) = tones.map(recognizer::features)
+        for (speed in listOf("0.9", "1.1")) assertPowers(vectors.at("in_time").at(speed), inTime(first, speed.toDouble()))
+        assertPowers(vectors.at("joined"), joined(listOf(first, second.first(5)), listOf(3), recognizer.config.features))
+    }
+
     @Test
     fun `a stem makes the same frames, silence on both sides`() = recognizer().use { recognizer ->
-        for ((expected, samples) in vectors.list("frames").zip(tones)) {
-            val frames = recognizer.features(samples)
-            val rows = frames.values.asList().chunked(frames.width)
-            assertClose(expected.numbers("by_frame"), rows.map(::rootMeanSquare), 1e-4)
-            val units = (0 until frames.width).map { unit -> rootMeanSquare(rows.map { it[unit] }) }
-            assertClose(expected.numbers("by_unit"), units, 1e-4)
-        }
+        for ((expected, samples) in vectors.list("frames").zip(tones)) assertPowers(expected, recognizer.features(samples))
         assertTrue("expected at most 1.23 s, got 1.25 s" in told { recognizer.features(tone(20_000)) })
     }
 
@@ -68,7 +78,7 @@ class SecondPassTest {
 
     @ParameterizedTest
     @ValueSource(strings = ["train", "split"])
-    fun `the first pass learns the same, which the second one hears`(plan: String) = recognizer().use { recognizer ->
+    fun `the first pass learns the same, and the second one as little`(plan: String) = recognizer().use { recognizer ->
         val expected = vectors.at("steps").at(plan)
         val examples = tones.zip(vectors.strings("texts")).map { (samples, text) -> recognizer.example(samples, text) }
         assertEquals(whole(expected.matrix("tokens")), examples.map { it.tokens.toList() })
