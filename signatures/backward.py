@@ -1,7 +1,7 @@
 """From the loss down through layer groups: the gradient of each, its update, and the gradient at its input.
 
-Every group is a piece in an arena of its own and is updated as soon as its gradient is there, so that at any time there are
-the weight gradients of one group.
+Every group is a piece in an arena of its own and is updated as soon as its gradient is there, so that at any time there
+are the weight gradients of one group.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,8 @@ class BackwardPass:
         self._update = Update(state, rates, inputs)
         self._global_norm = value_of(inputs["global_norm"])
         self._go = self._update.finite
-        if "gradient" in inputs:  # from the call above: its first value is NaN if nothing may be touched, see `handed_down`
+        # from the call above: its first value is NaN if nothing may be touched, see `handed_down`
+        if "gradient" in inputs:
             rank = inputs["gradient"].shape.rank
             self._go &= is_finite(tf.reshape(tf.slice(inputs["gradient"], [0] * rank, [1] * rank), []))
         self._count: tf.Tensor | None = None  # of this update, once the head has counted it
@@ -70,10 +71,11 @@ class BackwardPass:
             return loss, losses, count, norm, applied, gradients
 
         loss, losses, count, norm, applied, gradients = in_arena(always(lengths), body)
-        # not from the branch: where the head is frozen, it would be `applied` again, and TFLite loses one of two outputs of a
-        # branch that are the same tensor
+        # not from the branch: where the head is frozen, it would be `applied` again, and TFLite loses one of two
+        # outputs of a branch that are the same tensor
         self._go &= is_finite(loss)
-        self.proceed = tf.cast(self._go, tf.int32)  # [] int32: 0 when nothing may be touched, here or in the calls below
+        # [] int32: 0 when nothing may be touched, here or in the calls below
+        self.proceed = tf.cast(self._go, tf.int32)
         self._count = count
         self._tell(norm, applied)
         return loss, losses, gradients[0], gradients[1] if len(gradients) > 1 else None
@@ -87,11 +89,12 @@ class BackwardPass:
         carried: Mapping[str, Sequence[tf.Tensor]],
         cheap: bool = True,
     ):
-        """Top to bottom through `groups`, each updated before the next, as far as any of them trains; the gradient at the
-        first one's input, if needed.
+        """Top to bottom through `groups`, each updated before the next, as far as any of them trains; the gradient at
+        the first one's input, if needed.
 
         Args:
-            went: for each group its x, lengths, and what its ops kept; None in place of that: its forward pass runs anew.
+            went: for each group its x, lengths, and what its ops kept; None in place of that: its forward pass runs
+                anew.
             carried: for each group with an exit behind it, the exit's gradients.
             cheap: whether what was kept has what is easily made again.
         """
@@ -130,8 +133,9 @@ class BackwardPass:
         return norm, applied, found[len(weights) :]
 
     def _largest(self, weights):
-        """The value of the largest of the weights, by tree path: that one's update has to have it in memory whatever the
-        order, so it keeps what the backward pass read. The others' would be alive with it, and are read anew."""
+        """The value of the largest of the weights, by tree path: that one's update has to have it in memory whatever
+        the order, so it keeps what the backward pass read. The others' would be alive with it, and are read anew.
+        """
         path = max(weights, key=lambda path: weights[path].shape.num_elements(), default=None)
         return {} if path is None else {path: weights[path].read_value()}
 
@@ -148,10 +152,15 @@ class BackwardPass:
         self._finite.append(finite)
 
     def handed_down(self, gradient: tf.Tensor) -> tf.Tensor:
-        """The gradient for the call below: NaN if nothing may be touched, so that a host that goes on changes nothing."""
+        """The gradient for the call below: NaN if nothing may be touched, so that a host that goes on
+        changes nothing.
+        """
         return gradient + nan_unless(self._go)
 
     def told(self) -> dict[str, tf.Tensor]:
         """`gradient_norm` [1] of all groups of the call, before clipping; `skipped` [] int32: 1 when any was left alone
         because the loss, its gradient or a rate was not finite."""
-        return {"gradient_norm": tf.reshape(global_norm(self._norms), [1]), "skipped": 1 - tf.reduce_min(tf.stack(self._finite))}
+        return {
+            "gradient_norm": tf.reshape(global_norm(self._norms), [1]),
+            "skipped": 1 - tf.reduce_min(tf.stack(self._finite)),
+        }

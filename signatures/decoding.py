@@ -1,4 +1,6 @@
-"""Signatures of a second pass that rescores and decodes by itself: `rescore`; `decode_start` once an utterance, `decode_step` for each token."""
+"""Signatures of a second pass that rescores and decodes by itself: `rescore`; `decode_start` once an utterance,
+`decode_step` for each token.
+"""
 
 from typing import Protocol
 
@@ -9,7 +11,8 @@ from signatures.spec import LayerGroup, Signature, in_range, nan_unless, zero_un
 
 START = "second pass: keys and values of the encoder's output, once an utterance, for `decode_step`"
 STEP = (
-    "second pass: log probabilities of the next subword after each hypothesis, and this subword's keys and values; NaN for "
+    "second pass: log probabilities of the next subword after each hypothesis, and this subword's keys and values; NaN "
+    "for "
     "tokens, positions or lengths out of range"
 )
 

@@ -40,14 +40,18 @@ class InnerExits:
         """The gradients of an exit, by the names that they are carried under: at its input, then at its weights."""
         weights = {path.replace("/", "_"): weight for path, weight in self._weights[group].items()}
         likes = {f"{self.heads[group]}_input": self._inputs[group], **weights}
-        return {f"gradient_{key}": tf.TensorSpec(like.shape, tf.float32, f"gradient_{key}") for key, like in likes.items()}
+        return {
+            f"gradient_{key}": tf.TensorSpec(like.shape, tf.float32, f"gradient_{key}") for key, like in likes.items()
+        }
 
     def weight_gradients(self, group: str, carried: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
         """Those at the head's weights, by tree path."""
         return dict(zip(self._weights[group], carried[1:]))
 
     def losses_and_gradients(self, group: str, x, lengths, labels: Sequence[tf.Tensor], rows: tf.Tensor):
-        """Losses [batch] at an exit, and the gradients of their mean over the utterances as `carried_specs` has them."""
+        """Losses [batch] at an exit, and the gradients of their mean over the utterances as `carried_specs`
+        has them.
+        """
 
         def body():
             sources = [tf.identity(x), *self._weights[group].values()]

@@ -39,9 +39,9 @@ def inference_signatures(
 ) -> list[Signature]:
     """`features`, `infer` and, where the last head gives label probabilities, `encode`, of one utterance at a time.
 
-    With early exits, `infer` takes the `exit` [1] int32, and there is `stage_<k>` for each: the groups from the exit before
-    to this one, so that a host can look at the probabilities and stop. A last head without label probabilities gives
-    its greedy labels there.
+    With early exits, `infer` takes the `exit` [1] int32, and there is `stage_<k>` for each: the groups from the exit
+    before to this one, so that a host can look at the probabilities and stop. A last head without label probabilities
+    gives its greedy labels there.
 
     A length or an exit that is out of range gives the length -1.
     """
@@ -96,10 +96,13 @@ def inference_signatures(
 def _stage_signatures(model: Recogniser, frames_specs: tuple[tf.TensorSpec, ...], max_tokens: int) -> list[Signature]:
     signatures, specs = [], frames_specs
     x, lengths = model.front(*(tf.zeros(spec.shape, spec.dtype) for spec in frames_specs))
-    for stage, stage_groups in enumerate(model.stages):
+    for stage in range(len(model.stages)):
         signatures.append(_stage_signature(model, stage, specs, max_tokens))
         x, lengths = model.run_stage(stage, x, lengths)
-        specs = (tf.TensorSpec(x.shape, tf.float32, "encoded"), tf.TensorSpec(lengths.shape, tf.int32, "encoded_lengths"))
+        specs = (
+            tf.TensorSpec(x.shape, tf.float32, "encoded"),
+            tf.TensorSpec(lengths.shape, tf.int32, "encoded_lengths"),
+        )
     return signatures
 
 

@@ -2,7 +2,10 @@
 
 from signatures.spec import ModelWithLoss, Signature, invalid_as_nan, mean_over
 
-DOES = "loss of each utterance of a batch and their mean, in nats, NaN where lengths or labels are invalid; changes nothing"
+DOES = (
+    "loss of each utterance of a batch and their mean, in nats, NaN where lengths or labels are invalid; "
+    "changes nothing"
+)
 
 
 def loss_signature(model: ModelWithLoss) -> Signature:

@@ -65,7 +65,8 @@ class State:
             for name, weight in weights.items()
             for slot in optimizer.slots
         }
-        self.step = tf.Variable([0], trainable=False, dtype=tf.int32, name="step")  # [1]: it is an input of `set_weights`
+        # [1]: it is an input of `set_weights`
+        self.step = tf.Variable([0], trainable=False, dtype=tf.int32, name="step")
 
     def variables(self) -> dict[str, tf.Variable]:
         """All that a checkpoint holds, by tree path: weights, slots, step."""

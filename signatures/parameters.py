@@ -37,7 +37,8 @@ def parameters_signature(model: TrainableModel, state: State, batch: int) -> Sig
         # one weight at a time, so that the copies of all are never there at once
         of_group = {group: [name for name in state.weights if group_of(name) == group] for group in names}
         norms = {
-            name: in_arena(always(state.step), lambda: tf.sqrt(tf.reduce_sum(tf.square(value(name))))) for name in state.weights
+            name: in_arena(always(state.step), lambda: tf.sqrt(tf.reduce_sum(tf.square(value(name)))))
+            for name in state.weights
         }
         return tf.stack([global_norm([norms[name] for name in of_group[group]]) for group in names])
 

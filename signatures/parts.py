@@ -42,8 +42,9 @@ def make_parts(
         parts: how many; balanced on activation and weight-gradient bytes. None: one, for every group has its own arena
             within a call too, and what is kept is not copied out and in.
         sizes: groups in each part, in place of `parts`.
-        keep: recompute or stash for every part, or auto: stash what weighs less than the largest group's backward pass, for
-            then it does not decide the peak; all of it if that is so light, else what is dear to make again, else nothing.
+        keep: recompute or stash for every part, or auto: stash what weighs less than the largest group's backward
+            pass, for then it does not decide the peak; all of it if that is so light, else what is dear to make again,
+            else nothing.
 
     Raises:
         ValueError: in one line, when the parts cannot be made.
@@ -54,7 +55,9 @@ def make_parts(
     if sizes is None:
         count = 1 if parts is None else parts
         if not 1 <= count <= len(costs):
-            raise ValueError(f"expected 1 to {len(costs)} parts, as there are layer groups ({', '.join(names)}); got {count}")
+            raise ValueError(
+                f"expected 1 to {len(costs)} parts, as there are layer groups ({', '.join(names)}); got {count}"
+            )
         sizes = _balanced([cost.activations + cost.gradients for cost in costs], count)
     if min(sizes, default=0) < 1 or sum(sizes) != len(costs):
         raise ValueError(

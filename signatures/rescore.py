@@ -7,7 +7,8 @@ import tensorflow as tf
 from signatures.spec import LayerGroup, Signature, in_range, invalid_as_nan, nan_unless, zero_unless
 
 DOES = (
-    "second pass: log probability of each hypothesis, its end included, given the encoder's output; NaN where lengths or labels "
+    "second pass: log probability of each hypothesis, its end included, given the encoder's output; NaN where lengths "
+    "or labels "
     "are invalid"
 )
 

@@ -157,7 +157,8 @@ def minus_one_unless(valid: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
 
 
 def invalid_as_nan(losses: tf.Tensor, row_weights: tf.Tensor) -> tf.Tensor:
-    """Losses [..., batch] with NaN for invalid rows: those whose lengths or labels are out of range, which have weight NaN.
+    """Losses [..., batch] with NaN for invalid rows: those whose lengths or labels are out of range, which have weight
+    NaN.
 
     So the mean loss is NaN as well, and a training step changes nothing.
     """

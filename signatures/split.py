@@ -1,16 +1,16 @@
 """The training step in parts: `forward_<k>`, `head`, `backward_<k>`, called in sequence.
 
-The chain of encoder groups is cut into parts 0 ... K-1. `forward_<k>` runs the groups of a part. `head` runs the top part
-forward, the label groups and the loss, and all of their backward passes and updates, so that nothing of the top part is
-run twice. `backward_<k>` goes on downwards, part by part.
+The chain of encoder groups is cut into parts 0 ... K-1. `forward_<k>` runs the groups of a part. `head` runs the top
+part forward, the label groups and the loss, and all of their backward passes and updates, so that nothing of the top
+part is run twice. `backward_<k>` goes on downwards, part by part.
 
 Every group's forward, and every group's backward with its update, is a piece in an arena of its own: at any time there
 are the weight gradients of one group. That is why `clip_norm` is about the gradient of each group here. To clip by the
 norm of all, run the plan twice: with `global_norm` below 0 nothing is updated and only the norms are told; above 0 it
 is the norm to clip by.
 
-Exits below the last one are worked out by the call that runs the group before them forward, see `signatures.exits`; their
-gradients go into what comes down from above.
+Exits below the last one are worked out by the call that runs the group before them forward, see `signatures.exits`;
+their gradients go into what comes down from above.
 """
 
 from collections.abc import Sequence
@@ -99,7 +99,9 @@ class SplitStep:
         return [self.names[index] for index in self.parts[k].indices]
 
     def _run(self, k: int) -> list[str]:
-        """The groups that a part runs: its own and the heads of the exits in it; the top part all that none below runs."""
+        """The groups that a part runs: its own and the heads of the exits in it; the top part all that none
+        below runs.
+        """
         if k < len(self.parts) - 1:
             return [*self._names(k), *(self.exits.heads[group] for group in self._exits(k))]
         below = {name for j in range(k) for name in self._run(j)}
@@ -249,7 +251,8 @@ class SplitStep:
             return {**told, **({"gradient": downward.handed_down(gradient)} if self._hands_down(top) else {})}
 
         reads, writes = tuple(self._run(top)), tuple(self._updated(top))
-        does = f"split step: {_listed(self._names(top))} forward, the loss, then backward and update of these and of the head"
+        names = _listed(self._names(top))
+        does = f"split step: {names} forward, the loss, then backward and update of these and of the head"
         return Signature(f"head{self.suffix}", does, head, (*inputs, *self.update_inputs), reads, writes)
 
     def _backward(self, k: int) -> Signature:

@@ -25,14 +25,17 @@ def stream_signature(model: StreamingModel, *, frame_width: int, stream_frames: 
     """The signature `stream`, of one utterance at a time.
 
     What it remembers is, of the encoder's groups, `state_<k>_hidden` and `state_<k>_cell`, zeros at first; of heads,
-    what `start_memory` has: a CTC head's `label`, blank (0) at first, and a transducer's `predicted`, `hidden` and `cell`,
-    at first what `predict` makes of blank and zeros. With early exits it takes the `exit` [1] int32. What `label_chunk` gives
-    besides comes out too: of a model with a second pass, `encoded` and `encoded_lengths` of the chunk.
+    what `start_memory` has: a CTC head's `label`, blank (0) at first, and a transducer's `predicted`, `hidden` and
+    `cell`, at first what `predict` makes of blank and zeros. With early exits it takes the `exit` [1] int32. What
+    `label_chunk` gives besides comes out too: of a model with a second pass, `encoded` and `encoded_lengths` of the
+    chunk.
 
     A chunk whose length, exit or remembered `label` is out of range gives lengths of -1 and changes nothing remembered.
     """
     states, memory = model.initial_states(1), model.start_memory(1)
-    flat = {f"state_{index}_{part}": one for index, pair in enumerate(states) for part, one in zip(("hidden", "cell"), pair)}
+    flat = {
+        f"state_{index}_{part}": one for index, pair in enumerate(states) for part, one in zip(("hidden", "cell"), pair)
+    }
     # shapes from the model itself: nothing is written twice
     remembered = tuple(tf.TensorSpec(one.shape, one.dtype, name) for name, one in {**memory, **flat}.items())
 

@@ -12,7 +12,8 @@ from signatures.spec import Signature, TrainableModel, group_of, mean_loss
 from signatures.update import Update, count_step, global_norm, is_finite
 
 DOES = (
-    "one whole training step; invalid lengths or labels, or a loss, gradient or rate that is not finite, change nothing and "
+    "one whole training step; invalid lengths or labels, or a loss, gradient or rate that is not finite, change "
+    "nothing and "
     "are told as `skipped`"
 )
 
@@ -28,8 +29,8 @@ def train_signature(
     Inputs: the batch and those of `Update`; `clip_norm` is the greatest global norm of the gradient.
 
     Outputs: `loss` [] before the update, `losses` [batch], `gradient_norm` [1] before clipping, `skipped` [] int32: 1
-    when loss, gradient or an input of `Update` was not finite, in which case nothing was changed. An utterance whose lengths
-    or labels are invalid has loss NaN.
+    when loss, gradient or an input of `Update` was not finite, in which case nothing was changed. An utterance whose
+    lengths or labels are invalid has loss NaN.
     """
     names = [group.name for group in model.all_groups]
     rates = rates or names
@@ -44,7 +45,12 @@ def train_signature(
         norm = global_norm(gradients.values())
         finite = is_finite(loss) & is_finite(norm) & update.finite
         update.apply(gradients, update.clip(norm), count_step(state, finite), finite, values={})
-        return {"loss": loss, "losses": losses, "gradient_norm": tf.reshape(norm, [1]), "skipped": 1 - tf.cast(finite, tf.int32)}
+        return {
+            "loss": loss,
+            "losses": losses,
+            "gradient_norm": tf.reshape(norm, [1]),
+            "skipped": 1 - tf.cast(finite, tf.int32),
+        }
 
     inputs = (*batch_inputs, *Update.inputs(state, rates))
     writes = {group_of(path) for path in weights}

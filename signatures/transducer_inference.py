@@ -24,8 +24,9 @@ class Transducer(Protocol):
 
 
 def transducer_signatures(model: Transducer, *, frame_width: int, max_frames: int, beam: int) -> list[Signature]:
-    """`encode`, `predict`, `join`, of one utterance at a time; `predict` and `join` take `beam` hypotheses at once. Labels
-    start from what `predict` makes of blank (0) and zeros."""
+    """`encode`, `predict`, `join`, of one utterance at a time; `predict` and `join` take `beam` hypotheses at once.
+    Labels start from what `predict` makes of blank (0) and zeros.
+    """
     encoder = tuple(group.name for group in model.groups)
     head = (*(group.name for group in model.label_groups), model.joint.name)
     # shapes of the state, from the model itself: nothing is written twice
@@ -57,7 +58,25 @@ def transducer_signatures(model: Transducer, *, frame_width: int, max_frames: in
     tokens_spec = tf.TensorSpec([beam], tf.int32, name="tokens")
     encoded_spec = tf.TensorSpec([beam, steps[1]], tf.float32, name="encoded")
     return [
-        Signature("encode", f"frames to encoder output, for beam search; {INVALID}", encode, (frames_spec, lengths_spec), reads=encoder),
-        Signature("predict", "prediction network: one label on, for each hypothesis; NaN for a label out of range", predict, (tokens_spec, rows(hidden_spec), rows(cell_spec)), reads=head),
-        Signature("join", "joint network: log probabilities of the next label, for each hypothesis", join, (encoded_spec, rows(predicted_spec)), reads=head),
+        Signature(
+            "encode",
+            f"frames to encoder output, for beam search; {INVALID}",
+            encode,
+            (frames_spec, lengths_spec),
+            reads=encoder,
+        ),
+        Signature(
+            "predict",
+            "prediction network: one label on, for each hypothesis; NaN for a label out of range",
+            predict,
+            (tokens_spec, rows(hidden_spec), rows(cell_spec)),
+            reads=head,
+        ),
+        Signature(
+            "join",
+            "joint network: log probabilities of the next label, for each hypothesis",
+            join,
+            (encoded_spec, rows(predicted_spec)),
+            reads=head,
+        ),
     ]

@@ -1,4 +1,6 @@
-"""How a training signature changes weights: its inputs, clipping, the optimizer's rule, the pull to what was shipped."""
+"""How a training signature changes weights: its inputs, clipping, the optimizer's rule, the pull to what
+was shipped.
+"""
 
 import functools
 import operator
@@ -25,7 +27,8 @@ def global_norm(gradients: Iterable[tf.Tensor]) -> tf.Tensor:
     gradients = list(gradients)
     if not gradients:
         return tf.constant(0.0)
-    # square, not x * x: XNNPACK (ai-edge-litert 2.3) crashes on a variable read times itself once any signature assigns it
+    # square, not x * x: XNNPACK (ai-edge-litert 2.3) crashes on a variable read times itself once any signature assigns
+    # it
     return tf.sqrt(tf.reduce_sum(tf.stack([tf.reduce_sum(tf.square(gradient)) for gradient in gradients])))
 
 
@@ -93,8 +96,8 @@ class Update:
             scale: [], times every gradient.
             step: [] int32, the count of this update.
             apply: [] bool. Besides, a group of rate 0 keeps its weights and slots.
-            values: of weights that were read already and would lie in memory anyway, by tree path; the others are read when
-                it is their turn.
+            values: of weights that were read already and would lie in memory anyway, by tree path; the others are
+                read when it is their turn.
         """
         for name, gradient in gradients.items():
             if gradient.shape.num_elements() < LARGE_ELEMENTS:
@@ -113,7 +116,9 @@ class Update:
         count = tf.cast(tf.maximum(step, 1), tf.float32)
         if value.shape.num_elements() >= LARGE_ELEMENTS:
             scale = after(scale, value)  # then XNNPACK has the whole rule in one piece, with no memory in between
-        new, new_slots = state.optimizer.update(value, gradient, scale, [slot.read_value() for slot in slots], rate, count)
+        new, new_slots = state.optimizer.update(
+            value, gradient, scale, [slot.read_value() for slot in slots], rate, count
+        )
         if state.shipped:
             new -= rate * self._pull * (value - tf.constant(state.shipped[name]))
         return zip([weight, *slots], [new, *new_slots])

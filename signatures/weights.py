@@ -26,6 +26,8 @@ def weights_signatures(model: TrainableModel, state: State) -> tuple[Signature, 
 
     inputs = tuple(tf.TensorSpec(variable.shape, variable.dtype, name=key) for key, variable in variables.items())
     return (
-        Signature("get_weights", "trainable and optimizer tensors out, for a checkpoint", get_weights, (), reads=groups),
+        Signature(
+            "get_weights", "trainable and optimizer tensors out, for a checkpoint", get_weights, (), reads=groups
+        ),
         Signature("set_weights", "the same tensors in, from a checkpoint", set_weights, inputs, writes=groups),
     )

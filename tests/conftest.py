@@ -193,7 +193,9 @@ def talkative(new_tiny_model) -> Callable[[dict[str, np.ndarray]], dict[str, np.
 
 @pytest.fixture(scope="session")
 def two_pass_model():
-    """A two-pass model of two layers with weights that emit labels and blanks in turn. Its weights are not to be changed."""
+    """A two-pass model of two layers with weights that emit labels and blanks in turn. Its weights are not to be
+    changed.
+    """
     import dataclasses
 
     import tf_keras as keras
@@ -221,12 +223,16 @@ def two_pass_tflite(two_pass_model, made_once) -> Path:
     """The same exported with SGD, its split step in one part. Not to be written to."""
     from tflite_asr.export import SplitOptions, export
 
-    return made_once("two.tflite", lambda path: export(two_pass_model, path, optimizer="sgd", split=SplitOptions(parts=1)))
+    return made_once(
+        "two.tflite", lambda path: export(two_pass_model, path, optimizer="sgd", split=SplitOptions(parts=1))
+    )
 
 
 @pytest.fixture(scope="session")
 def speakers(tmp_path_factory) -> Callable[[int], Path]:
-    """A function: number of speakers -> manifest. Each says two words, a tone of the speaker's in noise, twelve times."""
+    """A function: number of speakers -> manifest. Each says two words, a tone of the speaker's in noise,
+    twelve times.
+    """
 
     def make(count: int) -> Path:
         folder = tmp_path_factory.mktemp("speech")

@@ -73,7 +73,10 @@ def test_a_stream_through_adapters_says_what_the_whole_says(adapted, utterances)
     recognizer = Recognizer.load(adapted)
     random = np.random.default_rng(2)
     recognizer.set_state(
-        {name: v if name == "step" else v + 0.3 * random.standard_normal(v.shape).astype(v.dtype) for name, v in recognizer.state().items()}
+        {
+            name: v if name == "step" else v + 0.3 * random.standard_normal(v.shape).astype(v.dtype)
+            for name, v in recognizer.state().items()
+        }
     )
     frames, size = utterances(1, 4)[0].frames, recognizer.config.sizes.stream_frames
     *_, text = recognizer.stream([frames[first : first + size] for first in range(0, len(frames), size)])
@@ -88,7 +91,10 @@ def test_a_study_trains_adapters_as_well(adapted, tiny_tflite, speakers, tmp_pat
         mobile=Mobile(window=6, window_bytes=14_000, stride=4, steps=5, learning_rate=0.01),
     )  # fmt: skip
     summary = run_study(study, tmp_path / "out")
-    whole, own = (json.loads(next((tmp_path / "out").glob(f"speakers/*/{run}.json")).read_text()) for run in ("mobile", "mobile_adapters"))
+    whole, own = (
+        json.loads(next((tmp_path / "out").glob(f"speakers/*/{run}.json")).read_text())
+        for run in ("mobile", "mobile_adapters")
+    )
     assert own["wer_before"] == whole["wer_before"] and own["steps"] == whole["steps"]
     assert 0 < own["checkpoint_bytes"] < whole["checkpoint_bytes"] / 5 and "mobile_adapters" in summary
     with pytest.raises(InputError, match="tiny.tflite: expected a model whose adapters train and nothing else"):

@@ -53,7 +53,8 @@ def test_a_peer_takes_the_same_steps(folder, our_losses, runtime):
 
 @pytest.mark.skipif(not (find_spec("torch") and find_spec("torchaudio")), reason="needs the extra `peers`")
 def test_pytorch_takes_the_same_steps(folder, our_losses):
-    figures = comparing._child("pytorch_eager", folder, 2, sys.executable)  # alone: it does not share a process with TensorFlow
+    # alone: it does not share a process with TensorFlow
+    figures = comparing._child("pytorch_eager", folder, 2, sys.executable)
     assert figures["losses"] == pytest.approx(our_losses, rel=1e-5)
     assert figures["disk_mb"] > installed_mb("numpy") > 0
 
@@ -94,7 +95,11 @@ def test_a_peer_that_leaves_weights_out_is_told():
 
 
 def test_the_disk_holds_a_package_and_what_it_requires():
-    own = sum(path.stat().st_size for path in map(distribution("jiwer").locate_file, distribution("jiwer").files) if path.is_file())
+    own = sum(
+        path.stat().st_size
+        for path in map(distribution("jiwer").locate_file, distribution("jiwer").files)
+        if path.is_file()
+    )
     assert installed_mb("jiwer") > own / 1e6 + installed_mb("rapidfuzz") > own / 1e6
     assert installed_mb("jiwer", "rapidfuzz") == installed_mb("jiwer")
 
@@ -163,8 +168,12 @@ def test_a_command_that_fails_or_takes_too_long_is_not_measured():
 
 
 def test_another_loss_is_other_work(no_processes, monkeypatch):
-    monkeypatch.setattr(comparing, "_child", lambda runtime, *rest: made_up(runtime, *rest) | {"losses": [len(runtime)]})
-    with pytest.raises(InputError, match="expected the same first loss of every runtime, got 10 of ours_whole and 13 of pytorch"):
+    monkeypatch.setattr(
+        comparing, "_child", lambda runtime, *rest: made_up(runtime, *rest) | {"losses": [len(runtime)]}
+    )
+    with pytest.raises(
+        InputError, match="expected the same first loss of every runtime, got 10 of ours_whole and 13 of pytorch"
+    ):
         comparing.compare(WORKS, ["ours_whole", "pytorch_eager"], steps=1, runs=1, stock_python="", progress=str)
 
 

@@ -52,7 +52,9 @@ def test_a_compacted_model_trains_bit_for_bit_as_the_raw_one(files, utterances):
 def test_a_compacted_model_is_smaller_and_nothing_else(files):
     raw, small = map(read_contents, files)
     # Adam's two slots, zero at first, are as large as the weights each; the converter shares those of one shape
-    weights = sum(value.nbytes for key, value in SignatureModel(files[0]).run("get_weights").items() if "moment" not in key)
+    weights = sum(
+        value.nbytes for key, value in SignatureModel(files[0]).run("get_weights").items() if "moment" not in key
+    )
     assert files[0].stat().st_size - files[1].stat().st_size > weights
     assert "FILL" in small.op_versions
     assert {**small.op_versions, "FILL": 0} == {**raw.op_versions, "FILL": 0}

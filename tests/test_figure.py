@@ -12,13 +12,15 @@ from tflite_asr.quiet import muted_stderr
 DRAW = """
 from tflite_asr.figure import as_png, new_figure
 from tflite_asr.report import LIGHT, _draw_loss, _plot
-history = [{"epoch": 0, "train_loss": 1.0, "validation_loss": 2.0}, {"epoch": 1, "train_loss": 0.5, "validation_loss": 1.0}]
+history = [{"epoch": n, "train_loss": 1.0 / (n + 1), "validation_loss": 2.0 - n} for n in range(2)]
 assert _plot(_draw_loss, history, LIGHT).startswith(b"\\x89PNG")
 import sys; assert "matplotlib.pyplot" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense", "TkAgg", "module://nowhere", ""])
+@pytest.mark.parametrize(
+    "backend", ["module://matplotlib_inline.backend_inline", "nonsense", "TkAgg", "module://nowhere", ""]
+)
 @pytest.mark.parametrize("where", ["MPLBACKEND", "matplotlibrc"])
 def test_any_backend(tmp_path, backend, where):
     (tmp_path / "matplotlibrc").write_text(f"backend: {backend}\n" if where == "matplotlibrc" else "")

@@ -129,7 +129,9 @@ def test_a_long_name(tmp_path):
     assert len(os.listdir(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("content", ["é\nb\n".encode(), "\ufeffé\nb\n".encode(), "é\r\nb\r\n".encode(), "é\rb\r".encode()])
+@pytest.mark.parametrize(
+    "content", ["é\nb\n".encode(), "\ufeffé\nb\n".encode(), "é\r\nb\r\n".encode(), "é\rb\r".encode()]
+)
 def test_texts_are_read_alike(tmp_path, content):
     (tmp_path / "t").write_bytes(content)
     assert read_text(tmp_path / "t") == "é\nb\n"
@@ -186,9 +188,8 @@ def test_a_folder_has_one_writer_and_a_kill_frees_it(tmp_path):
         assert holder.stdout.readline() == "held\n"
         told = rf"out: another run is writing here \(pid {holder.pid}\); wait for it or choose another --out"
         for _ in range(2):  # being refused changes nothing
-            with pytest.raises(InputError, match=told):
-                with only_writer(out):
-                    raise AssertionError("two writers")
+            with pytest.raises(InputError, match=told), only_writer(out):
+                raise AssertionError("two writers")
         with only_writer(tmp_path / "deep" / "other"):
             pass
     finally:

@@ -134,7 +134,9 @@ def dynamic_file(model, tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_converters_int8_leaves_features_alone(dynamic_file, int8_file, utterances):
-    samples = np.random.default_rng(2).uniform(-1, 1, 12000).astype(np.float32) * np.logspace(-4, 0, 12000, dtype=np.float32)
+    samples = np.random.default_rng(2).uniform(-1, 1, 12000).astype(np.float32) * np.logspace(
+        -4, 0, 12000, dtype=np.float32
+    )
     np.testing.assert_allclose(dynamic_file.features(samples), int8_file.features(samples), rtol=1e-4, atol=1e-4)
     contents = read_contents(dynamic_file.artifact.path)
     assert contents.constant_bytes["int8"] > 3000 and contents.flex_ops == contents.custom_ops == []

@@ -1,4 +1,6 @@
-"""Weights on a grid of their own: int8 products that are exact to 16 bits, rows of an int8 matrix, and what else reads it."""
+"""Weights on a grid of their own: int8 products that are exact to 16 bits, rows of an int8 matrix, and what else reads
+it.
+"""
 
 import numpy as np
 import pytest
@@ -65,7 +67,8 @@ def test_products_are_exact_to_16_bits(weight, result):
     inputs, found = result
     for name, x, w in (("product", inputs["x"], weight), ("transposed", inputs["back"], weight.T)):
         expected = x.astype(np.float64) @ w.astype(np.float64)
-        # a row's remainder is at most half an 8-bit step, and is rounded by half of a step of its own; weights of one sign
+        # a row's remainder is at most half an 8-bit step, and is rounded by half of a step of its own; weights of one
+        # sign
         bound = np.abs(x).max(axis=-1, keepdims=True) * 2.0**-15 * np.abs(w).sum(axis=0)
         assert np.all(np.abs(found[name] - expected) <= bound + 1e-6), name
         # and a product rounded to 8 bits alone is far worse
@@ -108,10 +111,17 @@ def test_a_trained_weight_is_exported_on_a_new_grid(weight, tmp_path):
     inputs = (tf.TensorSpec([1, ROWS, INPUTS], tf.float32, "x"),)
     signature = Signature("multiply", "for a test", lambda x: {"product": product(x, variable)}, inputs)
     state, frozen = State({}, OPTIMIZERS["sgd"]), {"group/kernel": variable}
-    content = convert({"multiply": signature.concrete()}, state, frozen=frozen, quantization=Quantization("grid"), grids={"group/kernel": GRID})
+    content = convert(
+        {"multiply": signature.concrete()},
+        state,
+        frozen=frozen,
+        quantization=Quantization("grid"),
+        grids={"group/kernel": GRID},
+    )
     path = tmp_path / "new.tflite"
     path.write_bytes(content)
     x = np.random.default_rng(4).normal(size=[1, ROWS, INPUTS]).astype(np.float32)
     stored = Grid.around(trained).nearest(trained)
-    np.testing.assert_allclose(SignatureModel(path).run("multiply", {"x": x})["product"], x @ stored, atol=1e-3)  # x is exact to 16 bits
+    # x is exact to 16 bits
+    np.testing.assert_allclose(SignatureModel(path).run("multiply", {"x": x})["product"], x @ stored, atol=1e-3)
     assert not np.array_equal(stored, trained)

@@ -1,4 +1,6 @@
-"""Damaged audio files and manifests, read through the public functions: a result or an InputError, no other exception."""
+"""Damaged audio files and manifests, read through the public functions: a result or an InputError, no other
+exception.
+"""
 
 import contextlib
 import io
@@ -27,7 +29,19 @@ KINDS = {
     "opus": ("OGG", "OPUS"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
-NASTY = (b"", b"\0", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"data", b"RIFF", b"fLaC", b"OggS", b"\xff\xfb", b"ID3")
+NASTY = (
+    b"",
+    b"\0",
+    b"\xff\xff\xff\xff",
+    b"\0\0\0\0",
+    b"\xff\xff\xff\x7f",
+    b"data",
+    b"RIFF",
+    b"fLaC",
+    b"OggS",
+    b"\xff\xfb",
+    b"ID3",
+)
 
 
 def sound(kind):
@@ -38,7 +52,9 @@ def sound(kind):
 
 
 def damaged(content, random):
-    """One to four changes: bytes flipped, mostly in the header, a part left out, doubled or overwritten, the end cut or joined."""
+    """One to four changes: bytes flipped, mostly in the header, a part left out, doubled or overwritten, the end cut or
+    joined.
+    """
     content = bytearray(content)
     for _ in range(random.integers(1, 5)):
         size = max(1, len(content))
@@ -94,7 +110,21 @@ def test_manifests(tmp_path):
         {"audio_filepath": "a.wav", "text": "GO", "speaker": 3, "offset": 0.1, "duration": 0.1, "split": "test"},
     ]
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    values = ("null", "-1", "1e999", "NaN", "true", "[]", "{}", '""', '"\\ud800"', '"a\\u0000b"', "9" * 5000, "[" * 2000, "1e-320")
+    values = (
+        "null",
+        "-1",
+        "1e999",
+        "NaN",
+        "true",
+        "[]",
+        "{}",
+        '""',
+        '"\\ud800"',
+        '"a\\u0000b"',
+        "9" * 5000,
+        "[" * 2000,
+        "1e-320",
+    )
     path = tmp_path / "m.jsonl"
     for random in attempts(2):
         if random.random() < 0.5:

@@ -17,7 +17,14 @@ from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.recognizer import Recognizer
 
-TRACE_ROW = {"seconds": 0, "available_ram_mb": 900, "battery_percent": 50, "charging": False, "temperature_c": 30, "cores": 4}
+TRACE_ROW = {
+    "seconds": 0,
+    "available_ram_mb": 900,
+    "battery_percent": 50,
+    "charging": False,
+    "temperature_c": 30,
+    "cores": 4,
+}
 WRONG = (None, True, -1, 1.5, 10**30, "", "x", [], {}, [[]], float("nan"))
 
 

@@ -13,11 +13,23 @@ import tflite_asr
 ROOT = Path(tflite_asr.__file__).parent
 SIGNATURES = Path(signatures.__file__).parent
 TRAINING_LIBRARIES = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "tensorboard"}
-HEAVY = TRAINING_LIBRARIES | {"librosa", "matplotlib", "ai_edge_litert", "jiwer", "num2words", "soundfile", "scipy", "ray", "sounddevice"}
+HEAVY = TRAINING_LIBRARIES | {
+    "librosa",
+    "matplotlib",
+    "ai_edge_litert",
+    "jiwer",
+    "num2words",
+    "soundfile",
+    "scipy",
+    "ray",
+    "sounddevice",
+}
 
 
 def modules_of(package):
-    return sorted(f"tflite_asr.{package}.{path.stem}" for path in (ROOT / package).glob("*.py") if path.stem != "__init__")
+    return sorted(
+        f"tflite_asr.{package}.{path.stem}" for path in (ROOT / package).glob("*.py") if path.stem != "__init__"
+    )
 
 
 def loaded_by(code):
@@ -83,7 +95,18 @@ def imports(path):
     return found
 
 
-TRAINING_SIDE = ("ops", "layers", "models", "losses", "importing", "training", "export", "compact", "freeze", "quantization")
+TRAINING_SIDE = (
+    "ops",
+    "layers",
+    "models",
+    "losses",
+    "importing",
+    "training",
+    "export",
+    "compact",
+    "freeze",
+    "quantization",
+)
 # who must not import whom, in tflite_asr
 LAYERING = {
     "runtime": (*TRAINING_SIDE, "personalization", "study", "cli"),

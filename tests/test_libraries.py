@@ -33,7 +33,11 @@ def run_as_stranger(code, open_folder, home):
     may_read = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     caches = ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR")
     environment = {name: value for name, value in os.environ.items() if name not in caches}
-    environment |= {"PYTHONPATH": str(Path(tflite_asr.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(open_folder)}
+    environment |= {
+        "PYTHONPATH": str(Path(tflite_asr.__file__).parents[1]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(open_folder),
+    }
     if home is not None:
         environment["HOME"] = home
     command = [setpriv, *who, *may_read, sys.executable, "-c", code]
@@ -47,7 +51,8 @@ def run_as_stranger(code, open_folder, home):
 def test_a_recording_of_another_rate_is_read(open_folder, home):
     samples = np.random.default_rng(0).normal(0, 0.1, 48000)
     soundfile.write(open_folder / "a.wav", samples, 48000)
-    code = f"from tflite_asr.audio.reading import read_audio; print(len(read_audio({str(open_folder / 'a.wav')!r}, 16000)))"
+    wav = str(open_folder / "a.wav")
+    code = f"from tflite_asr.audio.reading import read_audio; print(len(read_audio({wav!r}, 16000)))"
     result = run_as_stranger(code, open_folder, home)
     assert (result.stdout, result.stderr) == ("16000\n", "")
 

@@ -13,7 +13,12 @@ from tflite_asr.models.storage import copy_licences
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.description import with_digest
 
-MIT = {"what": "encoder and decoder weights", "licence": "MIT", "holder": "Moonshine AI", "source": "moonshine-voice 0.0.64"}
+MIT = {
+    "what": "encoder and decoder weights",
+    "licence": "MIT",
+    "holder": "Moonshine AI",
+    "source": "moonshine-voice 0.0.64",
+}
 CC = {"what": "head", "licence": "CC-BY-4.0", "holder": "Ann", "source": "a \u2581 file"}
 
 
@@ -23,7 +28,10 @@ def english(licences=(MIT, CC), pieces=("<unk>", "<0x41>", "\u2581the"), scores=
     return dataclasses.replace(config, decoder=decoder, licences=licences)
 
 
-@pytest.mark.parametrize("config", [english(), english(licences=()), english(scores=(0.0, -1.5, -2.0)), preset("tiny_english"), preset("tiny")])
+@pytest.mark.parametrize(
+    "config",
+    [english(), english(licences=()), english(scores=(0.0, -1.5, -2.0)), preset("tiny_english"), preset("tiny")],
+)
 def test_a_configuration_comes_back_from_json(config):
     again = ModelConfig.from_json(json.loads(json.dumps(config.to_json())))
     assert again == config
@@ -38,7 +46,9 @@ def test_licences_that_are_none_are_refused(changes):
         ModelConfig.from_json(json.loads(json.dumps(english().to_json())) | changes)
 
 
-@pytest.mark.parametrize("subwords", [5, [1], {"pieces": ["a"], "more": 1}, {"pieces": 5, "scores": None}, {"scores": []}])
+@pytest.mark.parametrize(
+    "subwords", [5, [1], {"pieces": ["a"], "more": 1}, {"pieces": 5, "scores": None}, {"scores": []}]
+)
 def test_subwords_that_are_none_are_refused(subwords):
     values = json.loads(json.dumps(english().to_json()))
     values["decoder"]["subwords"] = subwords
@@ -65,7 +75,9 @@ def licensed(tiny_tflite, tmp_path):
 
 def describe(path, values):
     """Write NAME.json with its digest."""
-    path.with_suffix(".json").write_text(with_digest({name: value for name, value in values.items() if name != "digest"}))
+    path.with_suffix(".json").write_text(
+        with_digest({name: value for name, value in values.items() if name != "digest"})
+    )
 
 
 def test_inspect_tells_them(licensed, tiny_tflite, capsys):
@@ -121,4 +133,6 @@ def test_texts_of_licences_go_where_the_model_goes(tmp_path):
     (source / "LICENSE.ann").write_text("be kind")
     assert copy_licences(source, folder) == [folder / "LICENSE.ann"]
     assert (folder / "LICENSE.ann").read_text() == "be kind"
-    assert copy_licences(source, source) == [source / "LICENSE.ann"] and (source / "LICENSE.ann").read_text() == "be kind"
+    assert (
+        copy_licences(source, source) == [source / "LICENSE.ann"] and (source / "LICENSE.ann").read_text() == "be kind"
+    )

@@ -48,4 +48,8 @@ def test_in_a_folder_with_a_space(tmp_path, target, call):
         assert f" {folder}/.venv-tflite-2.14/bin/python\n" in calls
     if target == "study":
         table = (folder / "runs" / "study" / "study.toml").read_text()
-        assert f'"{data}/m"' in table and f'"{folder}/runs/voices/m"' in table and f'"{folder}/docs/phone.trace.jsonl"' in table
+        assert (
+            f'"{data}/m"' in table
+            and f'"{folder}/runs/voices/m"' in table
+            and f'"{folder}/docs/phone.trace.jsonl"' in table
+        )

@@ -166,8 +166,9 @@ class RescorerConfig:
 
 @dataclass(frozen=True)
 class SubwordConfig:
-    """Pieces of a subword vocabulary in the order of their ids, U+2581 for a space and "<0x41>" for a byte; the best score is
-    merged first, without scores the lowest id."""
+    """Pieces of a subword vocabulary in the order of their ids, U+2581 for a space and "<0x41>" for a byte; the best
+    score is merged first, without scores the lowest id.
+    """
 
     pieces: tuple[str, ...]
     scores: tuple[float, ...] | None = None
@@ -175,8 +176,9 @@ class SubwordConfig:
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """Second pass over a CTC encoder: a transformer decoder over subwords, which rescores hypotheses and decodes by itself
-    (hybrid CTC/attention, Watanabe et al. 2017, doi 10.1109/JSTSP.2017.2763455)."""
+    """Second pass over a CTC encoder: a transformer decoder over subwords, which rescores hypotheses and decodes by
+    itself (hybrid CTC/attention, Watanabe et al. 2017, doi 10.1109/JSTSP.2017.2763455).
+    """
 
     layers: int
     units: int  # of the encoder too
@@ -184,7 +186,9 @@ class DecoderConfig:
     vocabulary_size: int  # subwords
     heads: int = 8
     rotary: int = 32
-    encoder_layers: int = 0  # of its own, in place of the last so many of the first pass, which then trains without changing it
+    encoder_layers: int = (
+        0  # of its own, in place of the last so many of the first pass, which then trains without changing it
+    )
     start: int = 1  # token before the first
     end: int = 2  # token after the last
     tokens_per_second: float = 6.5  # bound on what is decoded; above it a decoder repeats itself
@@ -210,7 +214,9 @@ class SizeConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A recogniser: everything needed to build it again. Its last head is a transducer's, or CTC's without `prediction`."""
+    """A recogniser: everything needed to build it again. Its last head is a transducer's, or CTC's without
+    `prediction`.
+    """
 
     name: str
     encoder: EncoderConfig | ConformerConfig | TransformerConfig
@@ -225,7 +231,9 @@ class ModelConfig:
     decoder: DecoderConfig | None = None  # a second pass over a CTC encoder
     adapters: int = 0  # units of the bottleneck of a residual adapter behind each encoder group; 0 for none
     tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
-    edge_samples: int = 0  # of silence, added before and after an utterance: a stem that normalises misses words at an edge
+    edge_samples: int = (
+        0  # of silence, added before and after an utterance: a stem that normalises misses words at an edge
+    )
     features: FeatureConfig | StemConfig = field(default_factory=FeatureConfig)
     learning_rate: float = 1e-3  # at which it is personalised unless told otherwise
     licences: tuple[dict, ...] = ()  # of weights that others trained: what, licence, holder, source
@@ -234,18 +242,22 @@ class ModelConfig:
         early = range(self.encoder.layers - 1)
         if self.exits != tuple(sorted(set(self.exits) & set(early))):
             raise InputError(
-                f"model configuration: expected exits in rising order from 0 to {len(early) - 1}, got {list(self.exits)}"
+                f"model configuration: expected exits in rising order from 0 to {len(early) - 1}, got "
+                f"{list(self.exits)}"
             )
         first_residual = getattr(self.encoder, "residual_from", None)
         if first_residual is not None and first_residual <= self.encoder.reduce_after:
             raise InputError(
-                f"model configuration: residual_from: expected a layer after {self.encoder.reduce_after}, where steps are joined, "
+                f"model configuration: residual_from: expected a layer after {self.encoder.reduce_after}, where steps "
+                f"are joined, "
                 f"got {first_residual}"
             )
         if self.rescorer and not self.prediction:
             raise InputError("model configuration: a rescorer needs a transducer as first pass, got a CTC head")
         if self.rescorer and self.exits:
-            raise InputError(f"model configuration: a rescorer needs the whole encoder, got early exits {list(self.exits)}")
+            raise InputError(
+                f"model configuration: a rescorer needs the whole encoder, got early exits {list(self.exits)}"
+            )
         if self.rescorer and self.sizes.beam < 2:
             raise InputError(
                 f"model configuration: a rescorer chooses among 2 or more hypotheses, got a beam of {self.sizes.beam}"
@@ -266,7 +278,8 @@ class ModelConfig:
             raise InputError(f"model configuration: adapters need a model without early exits, got {list(self.exits)}")
         if self.exit_weighting not in EXIT_WEIGHTINGS:
             raise InputError(
-                f"model configuration: no exit weighting {self.exit_weighting!r}; there are: {', '.join(EXIT_WEIGHTINGS)}"
+                f"model configuration: no exit weighting {self.exit_weighting!r}; there are: "
+                f"{', '.join(EXIT_WEIGHTINGS)}"
             )
 
     @property
@@ -291,8 +304,12 @@ class ModelConfig:
 
     @property
     def min_seconds(self) -> float:
-        """Shortest recording to learn from: a word takes 0.2 s, and played faster it still has to fill an encoder step."""
-        return max(MIN_SECONDS, 1.25 * self.features.samples_of(self.encoder.frames_per_step) / self.features.sample_rate)
+        """Shortest recording to learn from: a word takes 0.2 s, and played faster it still has to fill an
+        encoder step.
+        """
+        return max(
+            MIN_SECONDS, 1.25 * self.features.samples_of(self.encoder.frames_per_step) / self.features.sample_rate
+        )
 
     def to_json(self) -> dict:
         return dataclasses.asdict(self)
@@ -309,7 +326,10 @@ class ModelConfig:
             "features": functools.partial(_of_kind, "front end", FRONT_ENDS, "log_mel"),
         }
         try:
-            made = {key: parts[key](**value) if key in parts and value is not None else value for key, value in values.items()}
+            made = {
+                key: parts[key](**value) if key in parts and value is not None else value
+                for key, value in values.items()
+            }
             licences = tuple(dict(**row) for row in values.get("licences", ()))
             return cls(**made | {"exits": tuple(values.get("exits", ())), "licences": licences})
         except (TypeError, AttributeError) as error:
@@ -394,8 +414,9 @@ PRESETS = {
         sizes=SizeConfig(batch=2, max_frames=120, max_tokens=12, stream_frames=24, max_symbols_per_step=4, beam=4),
         rescorer=RescorerConfig(embedding=8, units=16, heads=2),
     ),
-    # sentences of up to 20 seconds in two passes, to compress (Dawalatabad et al. 2021): 3.4 M parameters. The lower encoder
-    # groups, the prediction and the joint network have the shapes of `commands`, to start from what it has learned
+    # sentences of up to 20 seconds in two passes, to compress (Dawalatabad et al. 2021): 3.4 M parameters. The lower
+    # encoder groups, the prediction and the joint network have the shapes of `commands`, to start from what it has
+    # learned
     "sentences_teacher": ModelConfig(
         name="sentences_teacher",
         encoder=EncoderConfig(layers=7, units=192, dropout=0.15, residual_from=4),
@@ -421,11 +442,13 @@ PRESETS = {
         prediction=None,
         joint_units=0,
         sizes=SizeConfig(batch=2, max_frames=50, max_tokens=12, stream_frames=24, beam=4),
-        decoder=DecoderConfig(layers=2, units=16, feed_forward=24, vocabulary_size=40, heads=2, rotary=6, encoder_layers=1),
+        decoder=DecoderConfig(
+            layers=2, units=16, feed_forward=24, vocabulary_size=40, heads=2, rotary=6, encoder_layers=1
+        ),
         tail_frames=0,
     ),
-    # the sizes of Moonshine tiny (Jeffries et al. 2024), what `import moonshine` makes: 7.7 M parameters and 19.4 M of the
-    # decoder, on up to twelve seconds
+    # the sizes of Moonshine tiny (Jeffries et al. 2024), what `import moonshine` makes: 7.7 M parameters and 19.4 M of
+    # the decoder, on up to twelve seconds
     "english": ModelConfig(
         name="english",
         features=StemConfig(units=288),

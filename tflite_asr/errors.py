@@ -9,8 +9,9 @@ class InputError(ValueError):
 
 
 class PartlyDoneError(InputError):
-    """Some of several inputs were bad; what was made of the others is the result of the command, which is printed all the
-    same."""
+    """Some of several inputs were bad; what was made of the others is the result of the command, which is printed all
+    the same.
+    """
 
     def __init__(self, message: str, result: dict):
         super().__init__(message)

@@ -101,7 +101,8 @@ def export(
     content = convert(
         functions, state, allow_flex=allow_flex, frozen=frozen, quantization=quantization, grids=model.grids
     )
-    if quantization.mode == "dynamic" and inference and not model.front_end.weights:  # features are to be the same on every device and in every file
+    # features are to be the same on every device and in every file
+    if quantization.mode == "dynamic" and inference and not model.front_end.weights:
         content = restore_floats(content, "features", log_mel_matrices(model.config.features))
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(out)
@@ -182,19 +183,24 @@ def _inference_signatures(model: Transducer | CTC) -> list[Signature]:
     max_samples = config.features.samples_of(sizes.max_frames)
     signatures = inference_signatures(model, **frames, max_samples=max_samples, max_tokens=sizes.max_tokens)
     if model.streams:
-        tokens = sizes.stream_frames // config.encoder.stack_frames  # one a step behind a CTC head, were it the first group's
+        # one a step behind a CTC head, were it the first group's
+        tokens = sizes.stream_frames // config.encoder.stack_frames
         if config.prediction:
             steps = sizes.stream_frames // config.encoder.frames_per_step
             tokens = max(tokens, steps * sizes.max_symbols_per_step)
         signatures.append(
-            stream_signature(model, frame_width=frames["frame_width"], stream_frames=sizes.stream_frames, stream_tokens=tokens)
+            stream_signature(
+                model, frame_width=frames["frame_width"], stream_frames=sizes.stream_frames, stream_tokens=tokens
+            )
         )
     if config.prediction:
         signatures += transducer_signatures(model, **frames, beam=sizes.beam)
     if config.rescorer:
         signatures.append(rescore_signature(model, **frames, max_tokens=sizes.max_tokens, hypotheses=sizes.beam))
     if config.decoder:
-        signatures += decoding_signatures(model, config.decoder, **frames, max_subwords=config.max_subwords, hypotheses=sizes.beam)
+        signatures += decoding_signatures(
+            model, config.decoder, **frames, max_subwords=config.max_subwords, hypotheses=sizes.beam
+        )
     return signatures
 
 
@@ -258,7 +264,9 @@ def _convert(
         converter.target_spec.supported_ops = [*ops, tf.lite.OpsSet.SELECT_TF_OPS] if allow_flex else ops
         if quantization.mode == "dynamic":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter._experimental_disable_per_channel_quantization_for_dense_layers = not quantization.per_channel_dense
+            converter._experimental_disable_per_channel_quantization_for_dense_layers = (
+                not quantization.per_channel_dense
+            )
         content = converter.convert()
     if int8:
         weights = {name: weight.numpy() for name, weight in int8.items()}

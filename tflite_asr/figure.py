@@ -1,4 +1,6 @@
-"""Figures as PNG, whatever backend the user's matplotlib is set to: drawn by Agg, without pyplot and its global state."""
+"""Figures as PNG, whatever backend the user's matplotlib is set to: drawn by Agg, without pyplot and its
+global state.
+"""
 
 import functools
 import importlib
@@ -38,9 +40,12 @@ def as_png(figure: "Figure") -> bytes:
 
 @functools.cache
 def check_drawing() -> None:
-    """InputError when figures cannot be drawn here. It is tried in a process of its own, so that this one, whose memory may be
-    measured, does not load matplotlib before it is needed."""
-    code = "from tflite_asr.figure import as_png, new_figure; f = new_figure(); f.add_subplot().set_title('a'); as_png(f)"
+    """InputError when figures cannot be drawn here. It is tried in a process of its own, so that this one, whose memory
+    may be measured, does not load matplotlib before it is needed.
+    """
+    code = (
+        "from tflite_asr.figure import as_png, new_figure; f = new_figure(); f.add_subplot().set_title('a'); as_png(f)"
+    )
     environment = os.environ | SAFE_PATH
     done = subprocess.run(python_code(code), capture_output=True, text=True, errors="replace", env=environment)
     if done.returncode:

@@ -62,7 +62,9 @@ def temporary_path(path: Path) -> Path:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Delete the temporary files and folders of `path` that processes of this machine left behind when they were killed."""
+    """Delete the temporary files and folders of `path` that processes of this machine left behind when they were
+    killed.
+    """
     import shutil
 
     pattern = re.compile(re.escape(f".{path.name[:LONGEST_NAME]}.") + r"(\d{1,9})\.[0-9a-f]{8}\.tmp")
@@ -184,9 +186,7 @@ def _locked(path: Path, out: Path) -> int | None:
                 return None
             if not held:
                 pid = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
-                raise InputError(
-                    f"{out}: another run is writing here (pid {pid}); wait for it or choose another --out"
-                )
+                raise InputError(f"{out}: another run is writing here (pid {pid}); wait for it or choose another --out")
             if _is_still(path, descriptor):
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()}\n".encode())

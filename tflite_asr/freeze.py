@@ -21,8 +21,8 @@ HOLD = "hold_frozen"  # name of the signature that is there for the converter's 
 
 
 def freeze(content: bytes, weights: dict[str, np.ndarray], grids: Mapping[str, Grid] = MappingProxyType({})) -> bytes:
-    """The same model with each of these variables a constant, and without the signature `HOLD`. What then is in no use stays
-    for `compact` to drop.
+    """The same model with each of these variables a constant, and without the signature `HOLD`. What then is in no use
+    stays for `compact` to drop.
 
     Args:
         content: a .tflite.
@@ -54,7 +54,8 @@ def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeig
         if replaced is not None:
             operators += replaced
             continue
-        for tensor in map(int, operator.inputs):  # made floats just before they are used, so that few are alive at a time
+        # made floats just before they are used, so that few are alive at a time
+        for tensor in map(int, operator.inputs):
             if tensor in read_as and tensor not in floats:
                 operators += constants.read(graph, read_as[tensor], tensor)
                 floats.add(tensor)
@@ -75,8 +76,9 @@ def _read_as(model, graph, names: dict[int, str], weights: Mapping[str, np.ndarr
 
 
 def restore_floats(content: bytes, signature: str, matrices: Sequence[np.ndarray]) -> bytes:
-    """The same model with these matrices [inputs, outputs] of a signature's products as floats again, where the converter
-    made them int8."""
+    """The same model with these matrices [inputs, outputs] of a signature's products as floats again, where the
+    converter made them int8.
+    """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     index = next(entry.subgraphIndex for entry in model.signatureDefs if entry.signatureKey == signature.encode())
     for tensor in model.subgraphs[index].tensors:

@@ -1,9 +1,11 @@
 """The forms in which a .tflite holds a weight that does not train.
 
 - A vector or small matrix is a float constant.
-- A matrix is int8 with a scale for each column, the grid of quantisation-aware training. CAST and MUL make floats of it just
+- A matrix is int8 with a scale for each column, the grid of quantisation-aware training. CAST and MUL make floats of it
+just
   before it is used; the arithmetic is float.
-- A matrix that came on a grid of its own (`models.grids`) is int8 on that grid, with one scale and zero point. Products with
+- A matrix that came on a grid of its own (`models.grids`) is int8 on that grid, with one scale and zero point. Products
+with
   it are int8 products: see `FrozenWeights._product`. What else reads it takes floats from CAST, SUB and MUL.
 """
 
@@ -30,8 +32,9 @@ def becomes_int8(shape: Sequence[int]) -> bool:
 
 
 def quantize(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """int8 of the same shape and scales of the last axis [columns] float32, so that int8 times scale is the weight; None
-    for what stays floats."""
+    """int8 of the same shape and scales of the last axis [columns] float32, so that int8 times scale is the weight;
+    None for what stays floats.
+    """
     if not becomes_int8(weight.shape):
         return None
     top = np.max(np.abs(weight), axis=tuple(range(weight.ndim - 1)))
@@ -61,7 +64,9 @@ class FrozenWeights:
         self._in_products: dict[int, set[str]] = {}  # of weights on a grid, by the number of values that a row has
 
     def find_products(self, graph, read_as: Mapping[int, str]) -> None:
-        """Note which weights are multiplied with in a graph, before any of it is changed; arguments as of `computed`."""
+        """Note which weights are multiplied with in a graph, before any of it is changed; arguments as of
+        `computed`.
+        """
         for operator in graph.operators:
             name = self._factor(operator, read_as)
             if name is not None:
@@ -80,7 +85,9 @@ class FrozenWeights:
         return width**2 <= sum(self.weights[name].size for name in self._in_products[width])
 
     def read(self, graph, name: str, output: int) -> list:
-        """The operators that put a weight into the tensor `output` of a graph; none when it is made a constant itself."""
+        """The operators that put a weight into the tensor `output` of a graph; none when it is made a
+        constant itself.
+        """
         weight = self.weights[name]
         if name in self.grids and becomes_int8(weight.shape):
             stored, zero, scale = self._on_grid(graph, name, weight, "")
@@ -113,9 +120,9 @@ class FrozenWeights:
         """x W of a float x and an int8 W, exact in W and, in x, to 16 bits.
 
         FULLY_CONNECTED with int8 weights rounds each row of x to 8 bits, in a way that depends on the runtime. The same
-        with an identity matrix tells what it rounds x to, x'. The remainder x - x' is rounded to 8 bits again, and so much
-        finer: with both as rows of one product, which reads W once, x W = x' W + (x - x') W. In place of the grid's zero
-        point z, which these products do not have, scale z sum(x) is taken away.
+        with an identity matrix tells what it rounds x to, x'. The remainder x - x' is rounded to 8 bits again, and so
+        much finer: with both as rows of one product, which reads W once, x W = x' W + (x - x') W. In place of the
+        grid's zero point z, which these products do not have, scale z sum(x) is taken away.
         """
         x, y = int(operator.inputs[0]), int(operator.outputs[0])
         x_shape, y_shape = ([int(size) for size in graph.tensors[index].shape] for index in (x, y))

@@ -31,7 +31,9 @@ def give_caches() -> None:
             if not os.access(folder, os.W_OK) or folder.is_symlink():
                 folder = Path(tempfile.mkdtemp(prefix="tflite_asr-"))
         except OSError as error:
-            raise InputError(f"{folder}: expected a temporary folder to write to: {error.strerror}; set TMPDIR") from None
+            raise InputError(
+                f"{folder}: expected a temporary folder to write to: {error.strerror}; set TMPDIR"
+            ) from None
         os.environ[variable] = str(folder)
 
 
@@ -41,10 +43,12 @@ def load_librosa() -> ModuleType:
     try:
         import librosa
 
-        librosa.stft, librosa.effects.time_stretch
+        _ = librosa.stft, librosa.effects.time_stretch
     except Exception as error:  # whatever a numba that does not fit raises
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"cannot load librosa: {reason}; install it again: pip install --force-reinstall librosa") from error
+        raise InputError(
+            f"cannot load librosa: {reason}; install it again: pip install --force-reinstall librosa"
+        ) from error
     return librosa
 
 

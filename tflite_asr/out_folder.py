@@ -1,7 +1,7 @@
 """The folder that a command writes into: it can be written, and what is in it was made with the same settings.
 
-`settings.json` tells what a run was begun with. The same command goes on with it, or finds it finished; another is refused,
-since its results would be mixed with those that are there.
+`settings.json` tells what a run was begun with. The same command goes on with it, or finds it finished; another is
+refused, since its results would be mixed with those that are there.
 """
 
 import hashlib
@@ -47,7 +47,8 @@ def check_settings(folder: Path, settings: dict, results: Sequence[str]) -> bool
         return False
     if not path.exists():
         raise InputError(
-            f"{folder / found}: expected {SETTINGS} beside it, which tells what it was made with; give another --out or remove it"
+            f"{folder / found}: expected {SETTINGS} beside it, which tells what it was made with; give another --out "
+            f"or remove it"
         )
     text = read_text(path, "the settings of a run")
     try:

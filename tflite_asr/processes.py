@@ -15,7 +15,10 @@ ROOT = Path(__file__).parent.parent
 def python_module(module: str, *arguments: str, python: str = sys.executable) -> list[str]:
     """The command that runs a module of this package, installed or not; to be started with `SAFE_PATH` in its
     environment."""
-    return [*python_code(f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)", python), *arguments]
+    return [
+        *python_code(f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)", python),
+        *arguments,
+    ]
 
 
 def python_code(code: str, python: str = sys.executable) -> list[str]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from tflite_asr.errors import InputError
 
 # dynamic: the converter's own, int8 kernels that quantise activations as they come; aware: int8 weights on the grid of
-# quantisation-aware training, arithmetic in float; grid: as aware, but weights that were imported as int8 stay on the grid
-# that they came with, or, once trained, go to a new one of that kind; products with them are int8 products exact to 16 bits
+# quantisation-aware training, arithmetic in float; grid: as aware, but weights that were imported as int8 stay on the
+# grid that they came with, or, once trained, go to a new one of that kind; products with them are int8 products exact
+# to 16 bits
 MODES = ("none", "dynamic", "aware", "grid")
 INT8_CONSTANTS = ("aware", "grid")  # the modes that `freeze` makes
 MIN_RUNTIMES = ("2.14", "2.16", "2.21")
@@ -19,7 +20,9 @@ class Quantization:
     """How an export stores weights."""
 
     mode: str = "none"
-    trainable: str | None = None  # groups by name or number, comma-separated, all or none; None: all, or none if quantised
+    trainable: str | None = (
+        None  # groups by name or number, comma-separated, all or none; None: all, or none if quantised
+    )
     min_runtime: str = MIN_RUNTIMES[0]  # the oldest runtime that must load the file
 
     def trainable_groups(self, groups: Sequence[str]) -> list[str]:
@@ -33,12 +36,14 @@ class Quantization:
             unknown = [name for name in given if name not in numbered]
             if unknown:
                 raise InputError(
-                    f"--trainable {self.trainable}: no layer group {unknown[0]!r}; expected all, none, or names or numbers of "
-                    + ", ".join(f"{index} {name}" for index, name in enumerate(groups))
+                    f"--trainable {self.trainable}: no layer group {unknown[0]!r}; expected all, none, or names or "
+                    f"numbers of " + ", ".join(f"{index} {name}" for index, name in enumerate(groups))
                 )
             chosen = [name for name in groups if name in {numbered[name] for name in given}]
         if self.mode != "none" and len(chosen) == len(groups):
-            raise InputError(f"--quantize {self.mode}: every layer group is to train, so none can be int8; give --trainable")
+            raise InputError(
+                f"--quantize {self.mode}: every layer group is to train, so none can be int8; give --trainable"
+            )
         return chosen
 
     @property
@@ -50,7 +55,8 @@ class Quantization:
         """InputError when a file that needs the runtime `found` does not load on the oldest that it must load on."""
         if found and _number(found) > _number(self.min_runtime):
             raise InputError(
-                f"{what}: expected a file for TFLite {self.min_runtime}, its ops need {found}; give --min-runtime {found} "
+                f"{what}: expected a file for TFLite {self.min_runtime}, its ops need {found}; give --min-runtime "
+                f"{found} "
                 "or another --quantize"
             )
 

@@ -64,7 +64,12 @@ def write_report(folder: Path, result: dict) -> Path:
     """
     rounds = "rounds" in result
     plots = [
-        ("wer", "Word error rate of the validation utterances by epoch", _draw_rounds if rounds else _draw_wer, result["history"]),
+        (
+            "wer",
+            "Word error rate of the validation utterances by epoch",
+            _draw_rounds if rounds else _draw_wer,
+            result["history"],
+        ),
         ("loss", "Loss of the training and validation utterances by epoch", _draw_loss, result["history"]),
         ("memory", "Memory of the process over time", _draw_memory, result["memory"]),
     ]
@@ -179,7 +184,9 @@ def _utterances(pairs: list[dict], normalize: bool) -> list[str]:
     """The test utterances, those that were wrong before training first."""
 
     def right(pair: dict) -> bool:
-        return all(kind == "equal" for kind, *_ in aligned_words(pair["reference"], pair["before"], normalize=normalize))
+        return all(
+            kind == "equal" for kind, *_ in aligned_words(pair["reference"], pair["before"], normalize=normalize)
+        )
 
     ordered = sorted(pairs, key=right)
     cells = ("reference", "before", "after")
@@ -193,7 +200,10 @@ def _utterances(pairs: list[dict], normalize: bool) -> list[str]:
         "</tr></thead><tbody>",
         *(
             f'<tr><td data-label="reference">{_text(pair["reference"])}</td>'
-            + "".join(f'<td data-label="{cell}">{_marked(pair["reference"], pair[cell], normalize)}</td>' for cell in cells[1:])
+            + "".join(
+                f'<td data-label="{cell}">{_marked(pair["reference"], pair[cell], normalize)}</td>'
+                for cell in cells[1:]
+            )
             + "</tr>"
             for pair in ordered[:MAX_ROWS]
         ),
@@ -227,11 +237,20 @@ def _draw_rounds(axes: "Axes", colours: dict[str, str], history: list[dict]) -> 
         entries = [entry for entry in history if entry["round"] == number]
         _line(axes, entries, "epoch", "validation_wer", 100, color=colours["first"], marker="o")
         for stop in (entry for entry in entries if "stopped_because" in entry):
-            star = {"marker": "*", "markersize": 17, "linestyle": "none", "label": f"{number}: {stop['stopped_because']}"}
+            star = {
+                "marker": "*",
+                "markersize": 17,
+                "linestyle": "none",
+                "label": f"{number}: {stop['stopped_because']}",
+            }
             _line(axes, [stop], "epoch", "validation_wer", 100, color=colours["second"], **star)
             place = (stop["epoch"], 100 * stop["validation_wer"])
             axes.annotate(str(number), place, (0, 11), textcoords="offset points", ha="center", color=colours["text"])
-    axes.set(title="Word error rate, validation", xlabel="epoch, counted on from round to round", ylabel="word error rate (%)")
+    axes.set(
+        title="Word error rate, validation",
+        xlabel="epoch, counted on from round to round",
+        ylabel="word error rate (%)",
+    )
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 

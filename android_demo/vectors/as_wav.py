@@ -14,10 +14,10 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tflite_asr.audio.reading import Notices  # noqa: E402
-from tflite_asr.cli.arguments import limited  # noqa: E402
-from tflite_asr.data.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
-from tflite_asr.errors import InputError  # noqa: E402
+from tflite_asr.audio.reading import Notices
+from tflite_asr.cli.arguments import limited
+from tflite_asr.data.manifest import Utterance, read_manifest, write_manifest
+from tflite_asr.errors import InputError
 
 SAMPLE_RATE = 16_000
 

@@ -14,23 +14,25 @@ import numpy as np
 FOLDER = Path(__file__).parent
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent.parent)]
 
-import of_draws  # noqa: E402
-import of_exits  # noqa: E402
-import of_runs  # noqa: E402
-import of_second_pass  # noqa: E402
-import of_selector  # noqa: E402
-import of_steps  # noqa: E402
-import of_subwords  # noqa: E402
+import of_draws
+import of_exits
+import of_runs
+import of_second_pass
+import of_selector
+import of_steps
+import of_subwords
 
-from tflite_asr.runtime.artifact import read_artifact  # noqa: E402
-from tflite_asr.runtime.checkpoint import save_checkpoint  # noqa: E402
-from tflite_asr.runtime.description import with_digest  # noqa: E402
-from tflite_asr.runtime.recognizer import OWNER_MEANS, OWNER_THRESHOLD  # noqa: E402
+from tflite_asr.runtime.artifact import read_artifact
+from tflite_asr.runtime.checkpoint import save_checkpoint
+from tflite_asr.runtime.description import with_digest
+from tflite_asr.runtime.recognizer import OWNER_MEANS, OWNER_THRESHOLD
 
 CHECKPOINT = FOLDER / "checkpoint.safetensors"
 VECTORS = {
     "draws": of_draws.draws,
-    "description": lambda: {"text": with_digest({"format": 2, "name": "voice\u00e9", "groups": [{"bytes": 7}], "rate": 0.1})},
+    "description": lambda: {
+        "text": with_digest({"format": 2, "name": "voice\u00e9", "groups": [{"bytes": 7}], "rate": 0.1})
+    },
     "selector": lambda: of_selector.selections(read_artifact("commands")),
     "exits": of_exits.exits,
     "second_pass": of_second_pass.second_pass,

@@ -1,4 +1,6 @@
-"""A small transducer with an early exit: what is heard at each, when it is left; and the beam search over a CTC head's labels."""
+"""A small transducer with an early exit: what is heard at each, when it is left; and the beam search over a CTC head's
+labels.
+"""
 
 from pathlib import Path
 
@@ -62,7 +64,9 @@ def _at_each_exit(recognizer: Recognizer, frames: np.ndarray) -> list[dict]:
     """The text, and how sure the exit's labels are; a transducer does not tell."""
     rows = []
     for steps, text in recognizer.exits(frames, beam=True):
-        sure = {} if steps is None else {"steps": len(steps), "entropy": entropy(steps), "confidence": confidence(steps)}
+        sure = (
+            {} if steps is None else {"steps": len(steps), "entropy": entropy(steps), "confidence": confidence(steps)}
+        )
         rows.append({"text": text(), **sure})
     return rows
 

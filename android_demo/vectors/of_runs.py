@@ -25,17 +25,23 @@ from tflite_asr.runtime.voice import learn_owner
 
 SPEECH = Path(__file__).parent / "speech"
 WORDS = "ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE ZERO STOP LEFT RIGHT HOUSE".split()
-VOICE = SyntheticSpeaker("owner", "en-gb-scotland", "whisper", 165, 50, semitones=0.0, tempo=1.0, noise_db=-30.0, level_db=-26.0)
+VOICE = SyntheticSpeaker(
+    "owner", "en-gb-scotland", "whisper", 165, 50, semitones=0.0, tempo=1.0, noise_db=-30.0, level_db=-26.0
+)
 SETTINGS = Settings(epochs=2, epoch_steps=3, connect=3, validation_share=0.1, seed=5)
 PACE = Pace(window=9, window_bytes=1_000_000, stride=5, steps=3)
 FIELDS = ("epoch", "step", "train_loss", "validation_loss", "validation_wer", "best")
 LIMITS = Limits(least_available_ram_mb=100, least_battery_percent=20)
 FULL = Resources(0, 1000, 80, False, 30)
 ROUNDS = 2
-# by process, at the clock of training steps: in the second round there is memory for the upper groups in parts only, and the
-# battery falls in its second epoch; then the charger is there
+# by process, at the clock of training steps: in the second round there is memory for the upper groups in parts only,
+# and the battery falls in its second epoch; then the charger is there
 TRACES = (
-    (FULL, dataclasses.replace(FULL, seconds=5, available_ram_mb=128), dataclasses.replace(FULL, seconds=12, battery_percent=15)),
+    (
+        FULL,
+        dataclasses.replace(FULL, seconds=5, available_ram_mb=128),
+        dataclasses.replace(FULL, seconds=12, battery_percent=15),
+    ),
     (dataclasses.replace(FULL, charging=True),),
 )
 CALLS = (("forward_0", 10.0), ("head", 25.0), ("backward_0", 30.0))  # of the split plan, with the MB that each takes
@@ -71,7 +77,9 @@ def batches() -> dict:
     training, held_out = split(utterances, SETTINGS.validation_share, SETTINGS.seed)
     replay = read_replay(recognizer.artifact)
     made = [
-        epoch_batches(recognizer, corpus, training, replay, SETTINGS, epoch, np.random.default_rng([SETTINGS.seed, epoch]))
+        epoch_batches(
+            recognizer, corpus, training, replay, SETTINGS, epoch, np.random.default_rng([SETTINGS.seed, epoch])
+        )
         for epoch in (1, 2)
     ]
     rows = [

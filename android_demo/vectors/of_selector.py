@@ -29,7 +29,10 @@ GAINS = [
 def selections(artifact: Artifact) -> dict:
     """For each artifact its candidates and, by budget, the choice."""
     plans = {"train": WHOLE, "split": PARTS}
-    early = {**artifact.plans, "early": [{"signature": "forward_0", "takes": {}, "updates": ["encoder_0", "encoder_1"]}]}
+    early = {
+        **artifact.plans,
+        "early": [{"signature": "forward_0", "takes": {}, "updates": ["encoder_0", "encoder_1"]}],
+    }
     exits = [{"name": "exit_1", "group": "encoder_1"}, {"name": "final", "group": "encoder_3"}]
     artifacts = (
         (artifact, plans),

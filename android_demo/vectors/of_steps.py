@@ -88,7 +88,9 @@ def steps(replay: Sequence[Example], plan: str, count: int) -> dict:
 
 
 def average(replay: Sequence[Example]) -> dict:
-    """Epochs by the split plan on damped utterances: what the moving average of the weights recognises, which is kept."""
+    """Epochs by the split plan on damped utterances: what the moving average of the weights recognises,
+    which is kept.
+    """
     recognizer = Recognizer.load("commands")
     hard = [damped(example) for example in replay]
     validation = hard[:TRANSCRIBED]
@@ -114,7 +116,9 @@ def average(replay: Sequence[Example]) -> dict:
 
 
 def voice(replay: Sequence[Example]) -> dict:
-    """An owner's voice learned from tilted utterances; who is heard with which weights after training that garbles all."""
+    """An owner's voice learned from tilted utterances; who is heard with which weights after training that
+    garbles all.
+    """
     recognizer = Recognizer.load("commands")
     trained(recognizer, replay, "split", STEPS["split"])
     recognizer.owner = learn_owner(recognizer.background, [tilted(replay[index]).frames for index in VOICE])

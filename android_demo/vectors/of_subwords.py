@@ -7,8 +7,10 @@ from tflite_asr.text.subwords import BYTES, SPACE, SPECIAL, SubwordTokenizer
 
 LINES = 200
 WORDS = (
-    "the quick brown fox jumps over a lazy dog; please turn on kitchen lights. What's the weather in New York? Call Ann, "
-    "then set an alarm for seven thirty! I'd like two coffees and one tea - well-known caf\u00e9s, na\u00efve fa\u00e7ade \u00fcber"
+    "the quick brown fox jumps over a lazy dog; please turn on kitchen lights. What's the weather in New York? Call "
+    "Ann, "
+    "then set an alarm for seven thirty! I'd like two coffees and one tea - well-known caf\u00e9s, na\u00efve "
+    "fa\u00e7ade \u00fcber"
 ).split()
 ODD = [*"\u6f22\u5b57\U0001f642e\u0301\t\u00a0\u2581<>\x00\U0010ffff", "<s>", "<unk>", "<0x41>", "  ", "    "]
 SPOKEN = [
@@ -38,7 +40,8 @@ def subwords() -> dict:
         "tokenizer": by_order.to_json(),
         "scored": by_score.to_json(),
         "lines": [
-            {"text": text, "ids": by_order.encode(text).tolist(), "scored_ids": by_score.encode(text).tolist()} for text in texts
+            {"text": text, "ids": by_order.encode(text).tolist(), "scored_ids": by_score.encode(text).tolist()}
+            for text in texts
         ],
         "decoded": [{"ids": row, "text": by_order.decode(row)} for row in ids],
         "normalized": [{"text": text, "as": normalized(text)} for text in spoken],
@@ -50,7 +53,11 @@ def vocabulary() -> list[str]:
     beginnings = [f"{SPACE}{word[:end]}" for word in WORDS for end in range(1, len(word) + 1)]
     endings = [word[start:] for word in WORDS for start in range(len(word) - 1)]
     kept = [character for character in sorted({*"".join(WORDS)}) if character != "z"]
-    return list(dict.fromkeys([*endings[::3], *beginnings[::2], "th", "he", "in", "an", "er", SPACE * 2, SPACE * 4, SPACE, *kept]))
+    return list(
+        dict.fromkeys(
+            [*endings[::3], *beginnings[::2], "th", "he", "in", "an", "er", SPACE * 2, SPACE * 4, SPACE, *kept]
+        )
+    )
 
 
 def lines(random: np.random.Generator) -> list[str]:

@@ -23,7 +23,9 @@ def run(tool, *arguments):
 
 
 def test_the_signature_verifies():
-    assert "Verified using v2 scheme (APK Signature Scheme v2): true" in run("apksigner", "verify", "--verbose", str(APK))
+    assert "Verified using v2 scheme (APK Signature Scheme v2): true" in run(
+        "apksigner", "verify", "--verbose", str(APK)
+    )
 
 
 def test_it_asks_for_the_microphone_and_not_for_the_internet():

@@ -65,7 +65,19 @@ def maven_tests(python_checkpoint):
     return run
 
 
-@pytest.mark.parametrize("name", ["draws", "description", "selector", "exits", "second_pass", "subwords", pytest.param("parity", marks=pytest.mark.slow), pytest.param("runs", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "draws",
+        "description",
+        "selector",
+        "exits",
+        "second_pass",
+        "subwords",
+        pytest.param("parity", marks=pytest.mark.slow),
+        pytest.param("runs", marks=pytest.mark.slow),
+    ],
+)
 def test_the_vectors_are_what_python_computes(make_vectors, name):
     stored = json.loads((DEMO / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
     computed = json.loads(json.dumps(make_vectors.VECTORS[name]()))
@@ -91,7 +103,12 @@ def differences(stored, computed, place):
 def test_a_difference_between_vectors_is_found():
     stored = {"a": [1.0, {"b": "x"}], "c": None}
     assert not list(differences(stored, {"a": [1.0005, {"b": "x"}], "c": None}, "v"))
-    for changed in ({"a": [1.01, {"b": "x"}], "c": None}, {"a": [1.0, {"b": "y"}], "c": None}, {"a": [1.0], "c": None}, {"a": 1.0}):
+    for changed in (
+        {"a": [1.01, {"b": "x"}], "c": None},
+        {"a": [1.0, {"b": "y"}], "c": None},
+        {"a": [1.0], "c": None},
+        {"a": 1.0},
+    ):
         assert list(differences(stored, changed, "v"))
 
 
@@ -104,7 +121,9 @@ def test_the_checkpoint_among_the_vectors_is_one(make_vectors, tmp_path):
         "frozen": ((3, 2, 2), "int8"),
     }
     voice = {OWNER_MEANS: ((4, 3), "float32"), OWNER_THRESHOLD: ((), "float32")}
-    tensors, step = load_checkpoint(make_vectors.CHECKPOINT, artifact_sha256="ab" * 32, expected=expected, optional=voice)
+    tensors, step = load_checkpoint(
+        make_vectors.CHECKPOINT, artifact_sha256="ab" * 32, expected=expected, optional=voice
+    )
     assert step == 41 and tensors["step"] == 41 and tensors[OWNER_THRESHOLD] == 0.0625
     make_vectors.write_checkpoint(tmp_path / "again")
     assert same_bits(tmp_path / "again", make_vectors.CHECKPOINT)

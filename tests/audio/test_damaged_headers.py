@@ -120,7 +120,9 @@ def test_what_is_not_speech_is_not_read(tmp_path, name):
     assert len(samples) in (3 * RATE, 3 * RATE - 1) and told == []
 
 
-@pytest.mark.parametrize("content", [with_length(WAV, 96004), with_total(FLAC, 48010), MP3[:-5]], ids=["wav", "flac", "mp3"])
+@pytest.mark.parametrize(
+    "content", [with_length(WAV, 96004), with_total(FLAC, 48010), MP3[:-5]], ids=["wav", "flac", "mp3"]
+)
 def test_a_header_that_gives_a_little_more(tmp_path, content):
     samples, told = read(tmp_path, content)
     assert told == [MORE] and 3 * RATE - 1152 <= len(samples) <= 3 * RATE
@@ -128,7 +130,15 @@ def test_a_header_that_gives_a_little_more(tmp_path, content):
 
 @pytest.mark.parametrize(
     "content",
-    [with_length(WAV, 96400), WAV[:50000], with_total(FLAC, 49000), FLAC[:50000], MP3[: len(MP3) // 2], AIFF[:50000], W64[:50000]],
+    [
+        with_length(WAV, 96400),
+        WAV[:50000],
+        with_total(FLAC, 49000),
+        FLAC[:50000],
+        MP3[: len(MP3) // 2],
+        AIFF[:50000],
+        W64[:50000],
+    ],
 )
 def test_a_header_that_gives_much_more_is_that_of_a_file_cut_short(tmp_path, content):
     with pytest.raises(InputError, match="cut short"):
@@ -170,7 +180,14 @@ def test_a_file_without_samples_is_told_so(tmp_path):
             read(tmp_path, content)
 
 
-KINDS = {"wav": WAV, "flac": FLAC, "mp3": MP3, "ogg": encoded("OGG"), "gsm": encoded("WAV", "GSM610"), "joined": WAV + WAV}
+KINDS = {
+    "wav": WAV,
+    "flac": FLAC,
+    "mp3": MP3,
+    "ogg": encoded("OGG"),
+    "gsm": encoded("WAV", "GSM610"),
+    "joined": WAV + WAV,
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -202,14 +219,18 @@ def test_a_segment_may_end_a_rounding_past_the_end(tmp_path):
 @pytest.mark.parametrize("subtype", ["GSM610", "IMA_ADPCM", "ULAW", "G721_32"])
 def test_telephone_codecs(tmp_path, subtype):
     time = np.arange(2 * 8000) / 8000
-    samples, _ = read(tmp_path, encoded("WAV", subtype, (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), 8000))
+    samples, _ = read(
+        tmp_path, encoded("WAV", subtype, (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), 8000)
+    )
     assert len(samples) == pytest.approx(2 * RATE, abs=1200)
     assert np.argmax(np.abs(np.fft.rfft(samples[:RATE]))) == 440
 
 
 @pytest.mark.parametrize("position", [4200, 5000, 7900])
 def test_bytes_that_look_like_a_frame_do_not_end_a_flac_file(tmp_path, position):
-    """Noise is stored as it is, so what stands in a frame can be chosen: the two bytes that begin each frame, then any others."""
+    """Noise is stored as it is, so what stands in a frame can be chosen: the two bytes that begin each frame, then any
+    others.
+    """
     sync = int.from_bytes(b"\xff\xf8", "big", signed=True)
     for following in (0x0000, 0x0918, 0x1918, 0xC918):
         samples = np.random.default_rng(position).integers(-32768, 32768, 8000).astype(np.int16)

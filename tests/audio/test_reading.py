@@ -49,10 +49,22 @@ def noise(seed, seconds=0.5):
     [
         ([tone(), -tone()], tone(), "took the loudest of 2 channels, mixed they cancel each other"),
         ([0.4 * tone(), -0.5 * tone()], -0.5 * tone(), "took the loudest of 2 channels, mixed they cancel each other"),
-        ([tone(), -0.5 * tone() + 0.01 * noise(1)], tone(), "took the loudest of 2 channels, mixed they cancel each other"),
-        ([tone(), -tone(), noise(1), -noise(1)], tone(), "took the loudest of 4 channels, mixed they cancel each other"),
+        (
+            [tone(), -0.5 * tone() + 0.01 * noise(1)],
+            tone(),
+            "took the loudest of 2 channels, mixed they cancel each other",
+        ),
+        (
+            [tone(), -tone(), noise(1), -noise(1)],
+            tone(),
+            "took the loudest of 4 channels, mixed they cancel each other",
+        ),
         ([tone(), np.zeros(8000)], tone(), "took one of 2 channels, there is no sound in the others"),
-        ([0 * tone(), tone(), 0 * tone(), 0.3 + 0 * tone()], tone(), "took one of 4 channels, there is no sound in the others"),
+        (
+            [0 * tone(), tone(), 0 * tone(), 0.3 + 0 * tone()],
+            tone(),
+            "took one of 4 channels, there is no sound in the others",
+        ),
         ([tone(), tone(), 0 * tone()], tone(), "mixed 3 channels down to one, 1 without sound left out"),
         ([noise(1), noise(2)], (noise(1) + noise(2)) / 2, "mixed 2 channels down to one"),
         ([noise(n) for n in range(8)], sum(noise(n) for n in range(8)) / 8, "mixed 8 channels down to one"),

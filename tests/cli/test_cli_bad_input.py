@@ -54,11 +54,31 @@ def command_line(command, model, folder, *options):
     manifest = str(folder / "m.jsonl")
     return {
         "evaluate": ["evaluate", str(model), "--manifest", manifest],
-        "personalize": ["personalize", str(model), "--adapt", manifest, "--test", manifest, "--out", str(folder / "out")],
+        "personalize": [
+            "personalize",
+            str(model),
+            "--adapt",
+            manifest,
+            "--test",
+            manifest,
+            "--out",
+            str(folder / "out"),
+        ],
         "transcribe": ["transcribe", str(model), str(folder / "b.wav")],
         "demo": ["demo", "--adapt", manifest, "--out", str(folder / "out")],
         # what is not refused shall not train for minutes
-        "train": ["train", "tiny", "--manifest", manifest, "--epochs", "1", "--steps", "1", "--out", str(folder / "out")],
+        "train": [
+            "train",
+            "tiny",
+            "--manifest",
+            manifest,
+            "--epochs",
+            "1",
+            "--steps",
+            "1",
+            "--out",
+            str(folder / "out"),
+        ],
     }[command] + [str(option) for option in options]
 
 
@@ -326,7 +346,9 @@ def own_model(tiny_tflite, tmp_path_factory):
 
 
 @pytest.mark.parametrize("command", ["evaluate", "personalize", "transcribe", "inspect"])
-@pytest.mark.parametrize("how", ["missing", "no description", "another's description", "damaged", "cut", "torn description"])
+@pytest.mark.parametrize(
+    "how", ["missing", "no description", "another's description", "damaged", "cut", "torn description"]
+)
 def test_models(speech, own_model, capsys, how, command):
     description = own_model.with_suffix(".json")
     content = own_model.read_bytes()
@@ -423,7 +445,10 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(speech, tiny_tflite, capsys, 
     assert out == "" and "Traceback" not in problem
     assert "No space left" in problem.splitlines()[-1] and "checkpoint.safetensors" in problem.splitlines()[-1]
     assert files(speech) == before
-    assert main(command_line("evaluate", tiny_tflite, speech, "--checkpoint", speech / "out" / "checkpoint.safetensors")) == 0
+    assert (
+        main(command_line("evaluate", tiny_tflite, speech, "--checkpoint", speech / "out" / "checkpoint.safetensors"))
+        == 0
+    )
 
 
 @pytest.mark.parametrize("what", ["report.html", "result.json"])

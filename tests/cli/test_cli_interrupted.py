@@ -52,7 +52,16 @@ def stopped(arguments, seconds, number):
 @pytest.mark.parametrize("seconds", [1.0, 5.0, 9.0, 14.0])
 def test_a_training_is_stopped_while_graphs_are_built(speech, seconds):
     number = random.Random(seconds).choice([signal.SIGINT, signal.SIGTERM])
-    arguments = ["train", "commands", "--manifest", str(speech / "m.jsonl"), "--batch", "2", "--out", str(speech / "out")]
+    arguments = [
+        "train",
+        "commands",
+        "--manifest",
+        str(speech / "m.jsonl"),
+        "--batch",
+        "2",
+        "--out",
+        str(speech / "out"),
+    ]
     code, out, problem = stopped(arguments, seconds, number)
     assert code == 130 and out == "" and "Traceback" not in problem, problem
     assert problem.splitlines()[-1] in ("tflite-asr train: stopped", "tflite-asr: stopped")
@@ -60,7 +69,9 @@ def test_a_training_is_stopped_while_graphs_are_built(speech, seconds):
         read_model(speech / "out")
 
 
-@pytest.mark.parametrize("raised", [RuntimeError("StagingError"), AssertionError(), ValueError("x"), OSError("y"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "raised", [RuntimeError("StagingError"), AssertionError(), ValueError("x"), OSError("y"), KeyboardInterrupt()]
+)
 def test_whatever_ends_a_run_after_a_signal_is_the_signal(monkeypatch, capsys, raised):
     """Libraries turn the KeyboardInterrupt into exceptions of their own."""
     import tflite_asr.cli.inspect as inspect
@@ -149,13 +160,15 @@ def test_a_run_in_c_code_is_stopped_too(number):
 
 
 def test_a_run_that_ends_in_time_is_not_cut_short():
-    code = STUCK.format(work="""
+    code = STUCK.format(
+        work="""
     try:
         time.sleep(100)
     except KeyboardInterrupt:
         for _ in range(30): time.sleep(0.01)  # tidies up, in less than the patience
         print("tidied", flush=True)
-        raise""")
+        raise"""
+    )
     process = start("-c", code)
     try:
         assert process.stdout.readline() == "begun\n"

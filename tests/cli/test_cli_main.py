@@ -87,7 +87,9 @@ def test_wrong_arguments_are_code_2(arguments, capsys):
 
 
 def test_figures_that_are_not_finite_are_null_in_json(monkeypatch, capsys):
-    monkeypatch.setattr(inspect_command, "run", lambda args: {"loss": float("nan"), "rows": [{"wer": float("inf")}, 1.5]})
+    monkeypatch.setattr(
+        inspect_command, "run", lambda args: {"loss": float("nan"), "rows": [{"wer": float("inf")}, 1.5]}
+    )
     assert main(["inspect", "m", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"loss": None, "rows": [{"wer": None}, 1.5]}
 

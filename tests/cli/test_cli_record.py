@@ -77,7 +77,9 @@ def test_refusals(prompts, capsys):
     assert not (prompts / "out").exists()
 
 
-@pytest.mark.parametrize("level, seconds, told", [(0.1, 1, None), (0.1, 0.1, "shorter"), (0, 1, "silent"), (9, 1, "clipped")])
+@pytest.mark.parametrize(
+    "level, seconds, told", [(0.1, 1, None), (0.1, 0.1, "shorter"), (0, 1, "silent"), (9, 1, "clipped")]
+)
 def test_what_is_wrong_with_a_recording(level, seconds, told):
     noise = np.clip(np.random.default_rng(0).normal(0, 1, int(16000 * seconds)) * level, -1, 1)
     problem = problem_of(noise.astype(np.float32), 16000)
@@ -102,7 +104,9 @@ def test_prompts_are_shown_heard_again_and_kept(prompts, capsys, monkeypatch):
 
     keys = iter(["\n", "\n", "\n", "\n", "\n", "p\n", "a\n", "x\n", "\n", "\n", "\n", "q\n"])
     monkeypatch.setattr(microphone, "Microphone", Microphone)
-    monkeypatch.setattr(sys, "stdin", type("Terminal", (), {"isatty": lambda self: True, "readline": lambda self: next(keys)})())
+    monkeypatch.setattr(
+        sys, "stdin", type("Terminal", (), {"isatty": lambda self: True, "readline": lambda self: next(keys)})()
+    )
     assert main(line(prompts)) == 0
     out, told = capsys.readouterr()
     assert "2 recordings" in out and "1 prompts left" in out and len(played) == 1
@@ -125,13 +129,23 @@ def test_listen_to_a_file(prompts, tiny_tflite, capsys):
 
 
 def test_numbers_in_names_count_as_numbers(tmp_path):
-    ordered = ["Take.wav", "take 1 (2).WAV", "Take 2.flac", "take 10 a.wav", "TAKE 10 b.wav", "take 010 b 3.wav", "zulu.mp3"]
+    ordered = [
+        "Take.wav",
+        "take 1 (2).WAV",
+        "Take 2.flac",
+        "take 10 a.wav",
+        "TAKE 10 b.wav",
+        "take 010 b 3.wav",
+        "zulu.mp3",
+    ]
     for name in (*reversed(ordered), "notes.txt", ".take 3.wav"):
         (tmp_path / name).touch()
     assert [path.name for path in files_in_order(tmp_path, (".wav", ".flac", ".mp3"))] == ordered
 
 
-@pytest.mark.parametrize("names", [("take 1.wav", "take 01.wav"), ("a.wav", "a.flac"), ("Go.wav", "go.wav"), ("t1.wav", "t 1.wav")])
+@pytest.mark.parametrize(
+    "names", [("take 1.wav", "take 01.wav"), ("a.wav", "a.flac"), ("Go.wav", "go.wav"), ("t1.wav", "t 1.wav")]
+)
 def test_names_that_do_not_tell_the_order(tmp_path, names):
     for name in names:
         (tmp_path / name).touch()

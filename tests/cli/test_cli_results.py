@@ -30,7 +30,9 @@ def speech(tmp_path):
     for index in range(12):
         word = WORDS[index % 2]
         soundfile.write(tmp_path / f"{index}.wav", tone(word, index), RATE)
-        rows.append({"audio": f"{index}.wav", "text": word, "speaker": "ann", "split": "adapt" if index < 8 else "test"})
+        rows.append(
+            {"audio": f"{index}.wav", "text": word, "speaker": "ann", "split": "adapt" if index < 8 else "test"}
+        )
     (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return tmp_path
 
@@ -94,7 +96,15 @@ def test_strings_with_too_many_tokens_are_taken_apart(speech, tiny_tflite, capsy
 
 def test_inspect(tiny_tflite, capsys):
     result = result_of(capsys, "inspect", tiny_tflite)
-    assert {"signatures", "flex_ops", "custom_ops", "op_versions", "min_runtime", "parameters", "bytes"} <= result.keys()
+    assert {
+        "signatures",
+        "flex_ops",
+        "custom_ops",
+        "op_versions",
+        "min_runtime",
+        "parameters",
+        "bytes",
+    } <= result.keys()
     assert {"infer", "loss", "train", "get_weights", "set_weights", "parameters"} <= result["signatures"].keys()
     assert result["flex_ops"] == result["custom_ops"] == []
     assert result["bytes"] == tiny_tflite.stat().st_size
@@ -155,10 +165,18 @@ def rounds_line(speech, tiny_tflite, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def line(battery, *options):
-        row = {"seconds": 0, "available_ram_mb": 900, "battery_percent": battery, "charging": False, "temperature_c": 30}
+        row = {
+            "seconds": 0,
+            "available_ram_mb": 900,
+            "battery_percent": battery,
+            "charging": False,
+            "temperature_c": 30,
+        }
         (speech / "trace.jsonl").write_text(json.dumps(row) + "\n")
         trace = ("--resource-trace", speech / "trace.jsonl", "--battery-floor", 25, "--ram-floor-mb", 50)
-        return personalize_line(tiny_tflite, speech, "--rounds", 2, "--epochs", 2, "--learning-rate", 0.01, *trace, *options)
+        return personalize_line(
+            tiny_tflite, speech, "--rounds", 2, "--epochs", 2, "--learning-rate", 0.01, *trace, *options
+        )
 
     return line
 

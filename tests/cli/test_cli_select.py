@@ -27,7 +27,9 @@ def select(tiny_tflite, calibration, capsys):
 
 def test_the_choice_and_why_not_the_others(select, tiny_tflite, calibration):
     result = select("--ram-mb", 4000)
-    assert {"exit", "trainable_groups", "parts", "predicted_peak_mb", "predicted_step_seconds"} <= result["chosen"].keys()
+    assert {"exit", "trainable_groups", "parts", "predicted_peak_mb", "predicted_step_seconds"} <= result[
+        "chosen"
+    ].keys()
     groups = [group["name"] for group in read_artifact(tiny_tflite).groups]
     assert result["chosen"]["trainable_groups"] == groups and result["chosen"]["exit"] == 0
     assert [(row["plan"], row["calls"]) for row in result["candidates"]] == [("train", 1), ("split", 2), ("split", 3)]

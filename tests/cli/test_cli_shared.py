@@ -58,7 +58,12 @@ def test_seeds_that_generators_do_not_take(tmp_path, capsys, command, seed):
 
 
 def test_the_highest_seed_makes_a_corpus(tmp_path):
-    assert main(["synthesize", "--words", "ONE", "--speakers", "1", "--seed", str(2**32 - 1), "--out", str(tmp_path / "s")]) == 0
+    assert (
+        main(
+            ["synthesize", "--words", "ONE", "--speakers", "1", "--seed", str(2**32 - 1), "--out", str(tmp_path / "s")]
+        )
+        == 0
+    )
 
 
 @pytest.mark.parametrize("module", ["random", "json", "numpy", "socket", "tflite_asr"])

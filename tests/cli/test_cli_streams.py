@@ -49,7 +49,9 @@ def lines_of(folder):
     }
 
 
-@pytest.mark.parametrize("command", ["transcribe", "evaluate", "personalize", "listen", "inspect", "exits", "synthesize"])
+@pytest.mark.parametrize(
+    "command", ["transcribe", "evaluate", "personalize", "listen", "inspect", "exits", "synthesize"]
+)
 def test_names_that_are_not_utf8(oddly_named, monkeypatch, command):
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
     monkeypatch.setattr("sys.stdout", out)
@@ -68,7 +70,9 @@ def test_names_that_are_not_utf8(oddly_named, monkeypatch, command):
 @pytest.mark.parametrize("command", ["train", "export"])
 def test_what_tensorflow_cannot_name_is_refused(oddly_named, capsys, command):
     out = str(oddly_named / "out\udcff.tflite")
-    more = {"train": ["tiny", "--manifest", str(oddly_named / "m\udcff.jsonl")], "export": ["--preset", "tiny"]}[command]
+    more = {"train": ["tiny", "--manifest", str(oddly_named / "m\udcff.jsonl")], "export": ["--preset", "tiny"]}[
+        command
+    ]
     assert main([command, *more, "--out", out]) == 2
     problem = capsys.readouterr().err
     assert "expected a name in UTF-8" in problem and problem.count("\n") == 1

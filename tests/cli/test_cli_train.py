@@ -74,7 +74,9 @@ def test_export_of_a_bad_folder(tmp_path, capsys, how):
     folder = tmp_path / "model"
     if how != "no folder":
         folder.mkdir()
-        (folder / "config.json").write_text(json.dumps(preset("tiny").to_json())[: 50 if how == "torn config" else None])
+        (folder / "config.json").write_text(
+            json.dumps(preset("tiny").to_json())[: 50 if how == "torn config" else None]
+        )
         content = save({"a": np.zeros(3, np.float32)})
         if how != "no weights":
             (folder / "weights.safetensors").write_bytes(content[:-5] if how == "torn weights" else content)
@@ -131,7 +133,8 @@ def test_export_takes_a_folder_or_a_preset(what, capsys):
 def test_train_goes_on_and_its_export_learns(speech, capsys):
     import tensorflow as tf
 
-    options = ("--layers", 2, "--development", speech / "m.jsonl", "--steps", 2, "--batch", 2, "--json")  # compiled in half the time
+    # compiled in half the time
+    options = ("--layers", 2, "--development", speech / "m.jsonl", "--steps", 2, "--batch", 2, "--json")
 
     def result_of(arguments):
         assert main([str(part) for part in arguments]) == 0
@@ -156,7 +159,18 @@ def test_train_goes_on_and_its_export_learns(speech, capsys):
     assert exported["bytes"] == out.stat().st_size and exported["parameters"] > 20_000
     assert "train" in exported["signatures"] and exported["replay"] == str(speech / "new.replay.safetensors")
     result = result_of(
-        ["personalize", out, "--adapt", speech / "m.jsonl", "--test", speech / "m.jsonl", "--out", speech / "ann", "--epochs", 1]
+        [
+            "personalize",
+            out,
+            "--adapt",
+            speech / "m.jsonl",
+            "--test",
+            speech / "m.jsonl",
+            "--out",
+            speech / "ann",
+            "--epochs",
+            1,
+        ]
         + ["--replay", 1, "--json"]
     )
     assert result["steps"] == 27  # three clips, one a batch beside a shipped one, nine times over: 25 or more
@@ -186,8 +200,16 @@ def whole(tmp_path):
         ("tiny_exits", ["--layers", "0"], "--layers: expected 1 or more"),
         ("tiny_exits", ["--freeze"], "--freeze: expected --initial"),
         ("tiny_exits", ["--initial", "whole", "--freeze", "--exits", "none"], "--freeze: expected --exits"),
-        ("tiny_exits", ["--initial", "none"], "none: no such .tflite file, nor a model shipped with the package (commands, sentences), nor a folder"),
-        ("tiny", ["--initial", "whole"], "whole: expected a model that differs from tiny in its exits, encoder groups,"),
+        (
+            "tiny_exits",
+            ["--initial", "none"],
+            "none: no such .tflite file, nor a model shipped with the package (commands, sentences), nor a folder",
+        ),
+        (
+            "tiny",
+            ["--initial", "whole"],
+            "whole: expected a model that differs from tiny in its exits, encoder groups,",
+        ),
     ],
 )
 def test_train_with_bad_exits(whole, speech, capsys, monkeypatch, preset_name, options, told):
@@ -202,7 +224,10 @@ def test_exits_are_added_to_a_trained_model(whole, speech, capsys, monkeypatch):
     from safetensors.numpy import load_file
 
     _, weights = whole
-    folder, licence = shutil.copytree(whole[0], speech / "licensed"), {"what": "weights", "licence": "MIT", "holder": "Ann", "source": "x"}
+    folder, licence = (
+        shutil.copytree(whole[0], speech / "licensed"),
+        {"what": "weights", "licence": "MIT", "holder": "Ann", "source": "x"},
+    )
     config = json.loads((folder / "config.json").read_text()) | {"licences": [licence]}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "LICENSE.of_others").write_text("MIT")
@@ -212,7 +237,9 @@ def test_exits_are_added_to_a_trained_model(whole, speech, capsys, monkeypatch):
     try:
         for options in ([], ["--freeze"]):
             out = speech / f"added{len(options)}"
-            arguments = train_line(speech, "--initial", folder, "--exits", "1", "--epochs", 1, "--steps", 2, "--batch", 2)
+            arguments = train_line(
+                speech, "--initial", folder, "--exits", "1", "--epochs", 1, "--steps", 2, "--batch", 2
+            )
             arguments[1], arguments[arguments.index("--out") + 1] = "tiny_exits", str(out)
             assert main([*arguments, *options]) == 0
             found = load_file(out / "weights.safetensors")
@@ -261,7 +288,9 @@ def test_training_over_subwords_keeps_case_and_punctuation(cased_speech, capsys)
     assert "other subwords" in refused(capsys, other)
 
 
-@pytest.mark.parametrize("size, told", [(0, "expected 1 or more"), (270, "expected at least 2"), (5000, "expected at most ")])
+@pytest.mark.parametrize(
+    "size, told", [(0, "expected 1 or more"), (270, "expected at least 2"), (5000, "expected at most ")]
+)
 def test_a_vocabulary_that_the_texts_do_not_make(cased_speech, capsys, size, told):
     pytest.importorskip("sentencepiece", reason="sentencepiece of the train extra is not installed")
     problem = refused(capsys, train_line(cased_speech, "--subwords", size))

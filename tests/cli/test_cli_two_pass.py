@@ -110,16 +110,23 @@ def teacher(speech, two_pass_model):
 @pytest.mark.slow
 def test_models_are_compared_through_the_file_and_through_keras(speech, teacher, capsys):
     manifest = ["--development", speech / "m.jsonl", "--test", speech / "m.jsonl", "--test-where", "speaker=ann"]
-    rows = result_of(capsys, "compare", f"float={teacher}", f"int8={teacher}:aware", *manifest, "--keras", "--out", speech / "t")["rows"]
+    rows = result_of(
+        capsys, "compare", f"float={teacher}", f"int8={teacher}:aware", *manifest, "--keras", "--out", speech / "t"
+    )["rows"]
     for row in rows:
         artifact = read_artifact(row["model"])
         assert row["bytes"] == artifact.bytes and row["weight"] == artifact.rescoring["weight"]
         assert row["parameters"] == sum(group["parameters"] for group in artifact.groups)
-        measured = result_of(capsys, "evaluate", row["model"], "--manifest", speech / "m.jsonl", "--two-pass", "--threads", 1)
+        measured = result_of(
+            capsys, "evaluate", row["model"], "--manifest", speech / "m.jsonl", "--two-pass", "--threads", 1
+        )
         assert (row["rescored_wer"], row["rescored_cer"]) == (measured["wer"], measured["cer"])
         assert row["seconds_per_second"] > 0 and row["peak_private_mb"] > row["added_private_mb"] > 0
     exact, rounded = rows
-    assert (exact["first_pass_wer"], exact["rescored_wer"]) == (exact["keras_first_pass_wer"], exact["keras_rescored_wer"])
+    assert (exact["first_pass_wer"], exact["rescored_wer"]) == (
+        exact["keras_first_pass_wer"],
+        exact["keras_rescored_wer"],
+    )
     # the graph, which weighs more than so few weights, is in both
     assert exact["bytes"] - rounded["bytes"] > exact["parameters"]
     assert main(["compare", f"a={speech}", *map(str, manifest), "--out", str(speech / "t")]) == 2

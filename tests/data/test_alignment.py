@@ -61,7 +61,9 @@ def test_a_transducer_takes_what_its_decoder_can_write_down():
 def test_a_step_refuses_what_it_cannot_align():
     good, bad = (Example(np.zeros([8, 40], np.float32), np.asarray(t), "", "m.jsonl:3") for t in ([1, 2], [1, 1]))
     check_alignable([good], CONFORMER)
-    with pytest.raises(InputError, match="m.jsonl:3: cannot be aligned: 2 characters need 3 encoder steps, the audio has 2"):
+    with pytest.raises(
+        InputError, match="m.jsonl:3: cannot be aligned: 2 characters need 3 encoder steps, the audio has 2"
+    ):
         check_alignable([good, bad], CONFORMER)
 
 

@@ -1,5 +1,6 @@
 """Each dimension of simulated atypical speech on a signal where it can be measured."""
 
+import json
 from pathlib import Path
 
 import librosa
@@ -101,8 +102,8 @@ def test_recorded_speech_in_and_out(tmp_path, capsys):
     rows = []
     for index, speaker in enumerate(("ann", "bob", "ann")):
         soundfile.write(tmp_path / f"{index}.wav", tone(0.5), RATE)
-        rows.append(f'{{"audio": "{index}.wav", "text": "ONE", "speaker": "{speaker}", "split": "pers_test", "time": {index}}}\n')
-    (tmp_path / "m.jsonl").write_text("".join(rows))
+        rows.append({"audio": f"{index}.wav", "text": "ONE", "speaker": speaker, "split": "pers_test", "time": index})
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     line = ["synthesize", "--manifest", str(tmp_path / "m.jsonl"), "--out", str(tmp_path / "out")]
     assert main(line) == 2 and "expected --atypical" in capsys.readouterr().err
     assert main([*line, "--atypical", "--where", "speaker=ann"]) == 0
@@ -112,7 +113,10 @@ def test_recorded_speech_in_and_out(tmp_path, capsys):
         (f"ann-{NAME}", NAME, "pers_test", time) for time in (0, 2)
     ]
     for row in found:
-        assert soundfile.info(row.audio).duration == pytest.approx(row.duration_seconds, abs=1e-3) and row.duration_seconds > 0.55
+        assert (
+            soundfile.info(row.audio).duration == pytest.approx(row.duration_seconds, abs=1e-3)
+            and row.duration_seconds > 0.55
+        )
     assert sorted(path.name for path in Path(tmp_path / "out").iterdir()) == ["audio", "manifest.jsonl"]
 
 

@@ -31,7 +31,8 @@ def test_recordings_vary_within_their_bounds(seed):
     assert varied.dtype == np.float32 and np.isfinite(varied).all() and np.abs(varied).max() <= 1
     assert RATE <= len(varied) <= RATE * (1 + 2 * EDGE_SECONDS)
     level = 20 * np.log10(np.sqrt(np.mean(varied.astype(np.float64) ** 2)))
-    assert LEVELS_DB[0] - 0.1 <= level <= LEVELS_DB[1] + 0.6  # the drawn level; noise 12 dB below adds 0.3 dB, a little more when it is short
+    # the drawn level; noise 12 dB below adds 0.3 dB, a little more when it is short
+    assert LEVELS_DB[0] - 0.1 <= level <= LEVELS_DB[1] + 0.6
     # the tone is still what is heard
     loudest = np.abs(np.fft.rfft(varied)).argmax() * RATE / len(varied)
     assert loudest == pytest.approx(440, abs=2)

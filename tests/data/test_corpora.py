@@ -42,7 +42,7 @@ def common_voice(tmp_path):
         noise(root / "clips" / name, seconds)
     (root / "train.tsv").write_text(
         COLUMNS
-        + 'one\ta.mp3\t"It’s a well-known \'fact\'," she said.\tteens\tfemale_feminine\tUnited States English\n'
+        + "one\ta.mp3\t\"It’s a well-known 'fact',\" she said.\tteens\tfemale_feminine\tUnited States English\n"
         + "two\tb.mp3\tWhy?\t\t\t\n"
         + "two\tc.mp3\t…!\t\t\t\n"
     )
@@ -90,7 +90,9 @@ def test_librispeech_that_is_not_whole(librispeech, tmp_path):
     assert not (librispeech / "manifest.jsonl").exists()
 
 
-@pytest.mark.parametrize("content, told", [(b"", "empty or damaged"), (b"no audio", "empty or damaged"), (None, "without samples")])
+@pytest.mark.parametrize(
+    "content, told", [(b"", "empty or damaged"), (b"no audio", "empty or damaged"), (None, "without samples")]
+)
 def test_clips_that_hold_nothing_are_left_out_and_named(librispeech, capsys, content, told):
     clip = librispeech / "dev-clean" / "84" / "1" / "84-1-0000.flac"
     if content is None:
@@ -98,7 +100,10 @@ def test_clips_that_hold_nothing_are_left_out_and_named(librispeech, capsys, con
     else:
         clip.write_bytes(content)
     assert run("librispeech", librispeech)["utterances"] == 2
-    assert f"notice: left out clips {'that are ' if content is not None else ''}{told} (1 file): {clip}" in capsys.readouterr().err
+    assert (
+        f"notice: left out clips {'that are ' if content is not None else ''}{told} (1 file): {clip}"
+        in capsys.readouterr().err
+    )
 
 
 def test_librispeech_through_links(librispeech, tmp_path):

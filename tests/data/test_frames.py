@@ -81,7 +81,8 @@ def test_noise_under_frames_is_as_white_noise_is():
     power = np.exp(noise * FEATURES.deviation + FEATURES.mean)
     assert power.mean(axis=0).std() / power.mean() < 0.1
     fluctuation = (power.std(axis=0) / power.mean(axis=0)).mean()
-    assert fluctuation == pytest.approx(np.sqrt(2 / NOISE_FREEDOM), rel=0.35)  # narrow bands have fewer bins, wide ones more
+    # narrow bands have fewer bins, wide ones more
+    assert fluctuation == pytest.approx(np.sqrt(2 / NOISE_FREEDOM), rel=0.35)
 
 
 def test_a_stems_frames_are_joined_by_the_silence_before_them_and_moved_in_time():

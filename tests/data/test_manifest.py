@@ -165,7 +165,13 @@ def test_manifests_that_cannot_be_read(tmp_path):
 
 def test_rows_with_an_offset_are_segments(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.arange(16000) / 20000, 16000, subtype="FLOAT")
-    rows = [{"offset": 0, "duration": 0.25}, {"offset": 0.5, "duration": 0.25}, {"offset": 0.75}, {"duration": 0.25}, {"offset": None}]
+    rows = [
+        {"offset": 0, "duration": 0.25},
+        {"offset": 0.5, "duration": 0.25},
+        {"offset": 0.75},
+        {"duration": 0.25},
+        {"offset": None},
+    ]
     write_manifest(tmp_path / "m.jsonl", [{"audio": "a.wav", "text": "A", **row} for row in rows])
     utterances = read_manifest(tmp_path / "m.jsonl")
     spans = [(0, 4000), (8000, 12000), (12000, 16000), (0, 16000), (0, 16000)]

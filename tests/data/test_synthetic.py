@@ -43,7 +43,9 @@ def test_slow_readers_speak_slower():
     assert all(80 <= speaker.rate_wpm < 130 for speaker in slow)
     assert [replace(speaker, rate_wpm=0) for speaker in slow] == [replace(speaker, rate_wpm=0) for speaker in usual]
     text = "Mike likes the white one"
-    assert len(speak(slow[0], text, RATE, seed=1)) > 1.2 * len(speak(replace(slow[0], rate_wpm=175), text, RATE, seed=1))
+    assert len(speak(slow[0], text, RATE, seed=1)) > 1.2 * len(
+        speak(replace(slow[0], rate_wpm=175), text, RATE, seed=1)
+    )
     with pytest.raises(InputError, match="words a minute: expected two rates from 80 to 450, got 130-80"):
         draw_speakers(1, seed=0, words_per_minute=(130, 80))
 

@@ -13,7 +13,8 @@ def said_at(*times):
 
 
 @pytest.mark.parametrize(
-    "times", [(None, None), (1, 1, 2.5), (7,), ("2024-05-01", "2024-05-01T08:00:00"), ("2024-05-01T08:00:00+02:00",) * 2]
+    "times",
+    [(None, None), (1, 1, 2.5), (7,), ("2024-05-01", "2024-05-01T08:00:00"), ("2024-05-01T08:00:00+02:00",) * 2],
 )
 def test_in_order(times):
     check_time_order(said_at(*times))

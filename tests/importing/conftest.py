@@ -37,7 +37,9 @@ def moonshine(moonshine_source) -> Imported:
 
 @pytest.fixture(scope="session")
 def invented() -> dict[str, np.ndarray]:
-    """Weights of every name and shape that transformers has in Moonshine tiny, each value different from its neighbours'."""
+    """Weights of every name and shape that transformers has in Moonshine tiny, each value different from its
+    neighbours'.
+    """
     shapes = {
         "conv1.weight": (288, 1, 127), "conv2.weight": (576, 288, 7), "conv3.weight": (288, 576, 3),
         "conv2.bias": (576,), "conv3.bias": (288,), "encoder.fc1.weight": (1152, 288), "encoder.fc1.bias": (1152,),

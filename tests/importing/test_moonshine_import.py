@@ -26,8 +26,9 @@ def pieces_of(count):
 
 
 def to_transformers(weights):
-    """Weights by tree path under the names and in the shapes of transformers: `Linear` is [outputs, inputs], `Conv1d` is
-    [outputs, inputs, taps]."""
+    """Weights by tree path under the names and in the shapes of transformers: `Linear` is [outputs, inputs], `Conv1d`
+    is [outputs, inputs, taps].
+    """
     taps = {"stem/conv_1_kernel": 127, "stem/conv_2_kernel": 7, "stem/conv_3_kernel": 3}
     found = {}
     for ours, theirs in tree_names(preset("english")):
@@ -52,8 +53,12 @@ def test_every_weight_of_transformers_has_its_place(invented, from_transformers)
     assert sum(weight.size for name, weight in ours.items() if not name.startswith("decoder/")) == 7_681_248
     assert sum(weight.size for name, weight in ours.items() if name.startswith("decoder/")) == 19_411_488
     layer = "model.decoder.layers.4"
-    np.testing.assert_array_equal(ours["decoder/layer_4/cross_attention/gain"], invented[f"{layer}.post_attention_layernorm.weight"])
-    np.testing.assert_array_equal(ours["decoder/layer_4/feed_forward/gain"], invented[f"{layer}.final_layernorm.weight"])
+    np.testing.assert_array_equal(
+        ours["decoder/layer_4/cross_attention/gain"], invented[f"{layer}.post_attention_layernorm.weight"]
+    )
+    np.testing.assert_array_equal(
+        ours["decoder/layer_4/feed_forward/gain"], invented[f"{layer}.final_layernorm.weight"]
+    )
     key = ours["decoder/layer_4/cross_attention/key_kernel"]
     assert key[5, 7] == invented[f"{layer}.encoder_attn.k_proj.weight"][7, 5]
     assert ours["decoder/embedding"][30_000, 7] == invented["model.decoder.embed_tokens.weight"][30_000, 7]
@@ -137,7 +142,9 @@ def test_the_pinned_weights_are_read_exactly(moonshine, ort_files):
     for layer, number in ((0, 2168), (3, 2170 + 69 * 2 + 67)):
         base = f"onnx::MatMul_{number}"
         levels = stored[f"{base}_quantized"].astype(np.float32) - np.float32(stored[f"{base}_zero_point"])
-        np.testing.assert_array_equal(weights[f"encoder_{layer}/feed_forward/inner_kernel"], levels * stored[f"{base}_scale"])
+        np.testing.assert_array_equal(
+            weights[f"encoder_{layer}/feed_forward/inner_kernel"], levels * stored[f"{base}_scale"]
+        )
 
 
 def test_the_grids_hold_all_weights_that_were_stored_in_8_bits(moonshine):
@@ -193,8 +200,9 @@ def test_damaged_real_files_are_read_or_refused(ort_files):
 
 @pytest.mark.slow
 def test_the_imported_model_hears(moonshine_source, tmp_path):
-    """A recording that comes with the weights, recognised by the folder that the command writes: stem, encoder, decoder and
-    pieces in one."""
+    """A recording that comes with the weights, recognised by the folder that the command writes: stem, encoder, decoder
+    and pieces in one.
+    """
     import importlib.metadata
     import io
 
@@ -219,7 +227,9 @@ def test_the_imported_model_hears(moonshine_source, tmp_path):
     encoded, lengths, _ = model.encode(frames, tf.constant([frames.shape[1]]))
     tokens = []
     while len(tokens) < 60:
-        logits = model.decoder(encoded, lengths, tf.constant([tokens], tf.int32, [1, len(tokens)]), tf.constant([len(tokens)]))
+        logits = model.decoder(
+            encoded, lengths, tf.constant([tokens], tf.int32, [1, len(tokens)]), tf.constant([len(tokens)])
+        )
         token = int(tf.argmax(logits[0, -1]))
         if token == model.config.decoder.end:
             break

@@ -37,7 +37,9 @@ def refused(tmp_path, capsys):
 def write_wheel(path, version="0.0.64", name="moonshine-voice", files=(ENCODER, DECODER, TOKENIZER), metadata=True):
     with zipfile.ZipFile(path, "w") as wheel:
         if metadata:
-            wheel.writestr(f"x-{version}.dist-info/METADATA", f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n\ntext\n")
+            wheel.writestr(
+                f"x-{version}.dist-info/METADATA", f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n\ntext\n"
+            )
         for file in files:
             wheel.writestr(f"{INSIDE}/{file}", f"not {file}" * 100)
     return path
@@ -89,7 +91,9 @@ def test_a_file_of_another_model(wrong, tmp_path, refused, monkeypatch):
 def test_a_file_that_is_too_large(tmp_path, refused, monkeypatch):
     monkeypatch.setattr(sources, "MAX_BYTES", 1000)
     assert "expected at most 1000 bytes, got 2100" in refused(write_wheel(tmp_path / "x.whl"))
-    assert "expected at most 1000 bytes" in refused(write_folder(tmp_path / "ort", {ENCODER: bytes(2100), DECODER: b"", TOKENIZER: b""}))
+    assert "expected at most 1000 bytes" in refused(
+        write_folder(tmp_path / "ort", {ENCODER: bytes(2100), DECODER: b"", TOKENIZER: b""})
+    )
 
 
 def test_a_package_that_is_not_installed_or_another_version(tmp_path, refused, monkeypatch):
@@ -124,8 +128,16 @@ def stored(invented):
     [
         ("model.safetensors", None, "missing: model.safetensors"),
         ("config.json", b"{", "expected the configuration of a Moonshine model"),
-        ("config.json", b'{"model_type": "whisper"}', "model_type: expected 'moonshine' (Moonshine tiny), got 'whisper'"),
-        ("config.json", json.dumps(CONFIG | {"hidden_size": 416}).encode(), "hidden_size: expected 288 (Moonshine tiny), got 416"),
+        (
+            "config.json",
+            b'{"model_type": "whisper"}',
+            "model_type: expected 'moonshine' (Moonshine tiny), got 'whisper'",
+        ),
+        (
+            "config.json",
+            json.dumps(CONFIG | {"hidden_size": 416}).encode(),
+            "hidden_size: expected 288 (Moonshine tiny), got 416",
+        ),
         ("config.json", json.dumps(CONFIG | {"rope_parameters": {"partial_rotary_factor": 0.5}}).encode(), "got 0.5"),
         ("model.safetensors", b"", "not a whole safetensors file"),
         ("model.safetensors", b"\xff" * 100, "not a whole safetensors file"),
@@ -146,8 +158,14 @@ def test_other_folders_of_transformers(file, content, told, stored, tmp_path, re
     "changes, told",
     [
         ({"model.encoder.conv2.bias": None}, "expected model.encoder.conv2.bias, which is missing; 1 such weights"),
-        ({"model.encoder.layers.6.mlp.fc1.bias": np.zeros(3, np.float32)}, "model.encoder.layers.6.mlp.fc1.bias is not of Moonshine"),
-        ({"model.decoder.norm.weight": np.full(288, np.nan, np.float32)}, "model.decoder.norm.weight: expected finite numbers"),
+        (
+            {"model.encoder.layers.6.mlp.fc1.bias": np.zeros(3, np.float32)},
+            "model.encoder.layers.6.mlp.fc1.bias is not of Moonshine",
+        ),
+        (
+            {"model.decoder.norm.weight": np.full(288, np.nan, np.float32)},
+            "model.decoder.norm.weight: expected finite numbers",
+        ),
         ({"model.decoder.norm.weight": np.zeros(288, np.int32)}, "model.decoder.norm.weight: expected float32"),
         ({"proj_out.weight": np.zeros([4, 288], np.float32)}, "expected proj_out.weight to be the embedding"),
     ],

@@ -17,8 +17,14 @@ LEVELS = np.arange(250, 256, dtype=np.uint8).reshape(3, 2, 1)
 @pytest.fixture(scope="module")
 def small():
     builder = flatbuffers.Builder()
-    branch = graph(builder, [tensor(builder, "axes", np.array([-1, 7]))], [node(builder, "/inner", "Add", 3, ["axes", ""])])
-    tensors = [tensor(builder, "kernel", KERNEL), tensor(builder, "levels", LEVELS), tensor(builder, "zero", np.uint8(137))]
+    branch = graph(
+        builder, [tensor(builder, "axes", np.array([-1, 7]))], [node(builder, "/inner", "Add", 3, ["axes", ""])]
+    )
+    tensors = [
+        tensor(builder, "kernel", KERNEL),
+        tensor(builder, "levels", LEVELS),
+        tensor(builder, "zero", np.uint8(137)),
+    ]
     nodes = [
         node(builder, "/last", "MatMul", 2, ["x", "kernel"]),
         node(builder, "/first", "If", 1, ["use_cache"], [attribute(builder, "else_branch", branch)]),
@@ -52,7 +58,9 @@ def test_truncated_files_are_refused(small):
         refused(small[:length])
 
 
-@pytest.mark.parametrize("content", [b"", b"ORTM", b"\0\0\0\0ORTM", b"\xff\xff\xff\xffORTM", b"\x08\0\0\0TFL3" + bytes(64)])
+@pytest.mark.parametrize(
+    "content", [b"", b"ORTM", b"\0\0\0\0ORTM", b"\xff\xff\xff\xffORTM", b"\x08\0\0\0TFL3" + bytes(64)]
+)
 def test_other_files_are_refused(content):
     refused(content)
 

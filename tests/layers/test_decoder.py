@@ -32,7 +32,9 @@ def encoded():
 
 def plain_logits(decoder, encoded, tokens):
     """After the start and each of the tokens of one sequence: [1 + tokens, vocabulary] float64."""
-    weights = {w.name.removeprefix("decoder/").removesuffix(":0"): w.numpy().astype(np.float64) for w in decoder.weights}
+    weights = {
+        w.name.removeprefix("decoder/").removesuffix(":0"): w.numpy().astype(np.float64) for w in decoder.weights
+    }
     encoded = encoded.astype(np.float64)
 
     def attention(queries, keys, values, visible):
@@ -59,7 +61,9 @@ def plain_logits(decoder, encoded, tokens):
         query = normalized(x, weights[f"{cross}gain"], 0) @ weights[f"{cross}query_kernel"]
         key, value = (encoded @ weights[f"{cross}{name}_kernel"] for name in ("key", "value"))
         x = x + attention(query, key, value, lambda i: len(encoded)) @ weights[f"{cross}outer_kernel"]
-        hidden = normalized(x, weights[f"{gated}gain"], 0) @ weights[f"{gated}inner_kernel"] + weights[f"{gated}inner_bias"]
+        hidden = (
+            normalized(x, weights[f"{gated}gain"], 0) @ weights[f"{gated}inner_kernel"] + weights[f"{gated}inner_bias"]
+        )
         u, g = np.split(hidden, 2, axis=1)
         x = x + (u * g * sigmoid(g)) @ weights[f"{gated}outer_kernel"] + weights[f"{gated}outer_bias"]
     return normalized(x, weights["gain"], 0) @ weights["embedding"].T
@@ -80,7 +84,8 @@ def test_a_token_a_step_says_the_same_as_all_at_once(decoder, encoded):
     whole = decoder(tf.constant(encoded), heard, tf.constant(TOKENS), tf.constant([4, 4])).numpy()
     cross = decoder.start(tf.constant(encoded), heard)
     shape = [CONFIG.layers, 2, CONFIG.heads, STEPS, 6]
-    keys, values = np.full(shape, 100.0, np.float32), np.full(shape, 100.0, np.float32)  # what is not written yet is not read
+    # what is not written yet is not read
+    keys, values = (np.full(shape, 100.0, np.float32), np.full(shape, 100.0, np.float32))
     tokens = np.concatenate([np.full([2, 1], CONFIG.start, np.int32), TOKENS], axis=1)
     for position in range(5):
         cache = Cache(tf.constant(keys), tf.constant(values))

@@ -56,7 +56,9 @@ def test_each_utterance_of_a_batch_is_as_if_it_stood_alone(stem):
         np.testing.assert_allclose(found[row, : len(expected)], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("steps", "size", "stride"), [(895, 127, 64), (13, 7, 3), (9, 3, 2), (4, 3, 3), (127, 127, 64)])
+@pytest.mark.parametrize(
+    ("steps", "size", "stride"), [(895, 127, 64), (13, 7, 3), (9, 3, 2), (4, 3, 3), (127, 127, 64)]
+)
 def test_windows_are_what_a_convolution_sees(steps, size, stride):
     x = np.random.default_rng(7).standard_normal([2, steps, 3]).astype(np.float32)
     kernel = np.random.default_rng(8).standard_normal([size, 3, 4]).astype(np.float32)

@@ -25,7 +25,12 @@ KINDS = {
     "transformer, last": lambda: TransformerGroup(8, 12, heads=1, rotary=6, last=True, name="group"),
     "conformer, left context": lambda: ConformerGroup(**CONFORMER, left_context=4, name="group"),
 }
-REFERENCES = {"lstm": lstm_group, "adapter": adapter_group, "conformer": conformer_group, "transformer": transformer_group}
+REFERENCES = {
+    "lstm": lstm_group,
+    "adapter": adapter_group,
+    "conformer": conformer_group,
+    "transformer": transformer_group,
+}
 # float32 sums of some tens of terms of the order of 1, through a handful of normalisations
 ROUNDING = {"rtol": 1e-4, "atol": 2e-5}
 

@@ -86,7 +86,16 @@ def test_gradients_are_those_of_central_differences():
 
     to_teacher, gradient = run(tf.constant(teacher), tf.constant(student))
     assert to_teacher is None or not np.any(to_teacher)
-    for place in [(0, 0, 0, 2), (0, 5, 4, 0), (0, 5, 4, 3), (1, 2, 1, 3), (1, 2, 2, 6), (2, 0, 0, 1), (1, 3, 0, 0), (3, 0, 0, 0)]:
+    for place in [
+        (0, 0, 0, 2),
+        (0, 5, 4, 0),
+        (0, 5, 4, 3),
+        (1, 2, 1, 3),
+        (1, 2, 2, 6),
+        (2, 0, 0, 1),
+        (1, 3, 0, 0),
+        (3, 0, 0, 0),
+    ]:
         both = []
         for step in (1e-4, -1e-4):
             changed = student.astype(np.float64)

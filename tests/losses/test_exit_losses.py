@@ -11,7 +11,9 @@ def test_the_sum_is_that_of_all_exits():
     np.testing.assert_allclose(joint_loss(tf.constant(LOSSES), "sum", draw=True), [1111, 2222])
 
 
-@pytest.mark.parametrize("exits, expected", [(1, [1, 2]), (2, [10.3, 20.6]), (3, [103.3, 206.6]), (4, [1016.8, 2033.6])])
+@pytest.mark.parametrize(
+    "exits, expected", [(1, [1, 2]), (2, [10.3, 20.6]), (3, [103.3, 206.6]), (4, [1016.8, 2033.6])]
+)
 def test_the_sandwich_without_a_draw_is_its_expectation(exits, expected):
     np.testing.assert_allclose(joint_loss(tf.constant(LOSSES[:exits]), "sandwich", draw=False), expected, rtol=1e-6)
 

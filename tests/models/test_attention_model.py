@@ -1,4 +1,6 @@
-"""A CTC encoder with a decoder, exported: what the file computes is what Keras does, and what decoding finds is what it says."""
+"""A CTC encoder with a decoder, exported: what the file computes is what Keras does, and what decoding finds is what it
+says.
+"""
 
 import dataclasses
 import json
@@ -96,8 +98,15 @@ def test_hypotheses_have_the_score_that_the_decoder_gives_them_at_once(model, re
 def test_rescoring_is_keras(model, recognizer, encoded):
     sizes, most = recognizer.config.sizes, recognizer.config.max_subwords
     random = np.random.default_rng(9)
-    tokens, counts = random.integers(0, len(PIECES), [sizes.beam, most], np.int32), np.asarray([1, most, 2, 0], np.int32)
-    inputs = {**{name: encoded[name] for name in ("encoded", "encoded_lengths")}, "tokens": tokens, "token_lengths": counts}
+    tokens, counts = (
+        random.integers(0, len(PIECES), [sizes.beam, most], np.int32),
+        np.asarray([1, most, 2, 0], np.int32),
+    )
+    inputs = {
+        **{name: encoded[name] for name in ("encoded", "encoded_lengths")},
+        "tokens": tokens,
+        "token_lengths": counts,
+    }
     found = recognizer.model.run("rescore", inputs)["log_probabilities"]
     expected = model.rescore(*map(tf.constant, inputs.values())).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
@@ -167,7 +176,9 @@ def test_the_first_pass_trains_whole_and_in_parts_alike(path, model):
     frames, lengths = np.zeros([2, 50, 16], np.float32), np.asarray([40, 23], np.int32)
     frames[0, :40], frames[1, :23] = (example.frames for example in examples)
     tokens = tf.constant([[3, 9, 9, 1], [7, 2, 0, 0]])
-    expected = tf.reduce_mean(model.loss(tf.constant(frames), tf.constant(lengths), tokens, tf.constant([4, 2]))).numpy()
+    expected = tf.reduce_mean(
+        model.loss(tf.constant(frames), tf.constant(lengths), tokens, tf.constant([4, 2]))
+    ).numpy()
     assert losses[0][0] == pytest.approx(float(expected), rel=1e-4)
     assert losses[0][-1] < losses[0][0]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
@@ -178,13 +189,18 @@ def test_the_first_pass_trains_whole_and_in_parts_alike(path, model):
 
 def spoken(recognizer, count):
     random = np.random.default_rng(9)
-    return [recognizer.example(random.uniform(-0.5, 0.5, 9_000 + 400 * n).astype(np.float32), "Bad egg") for n in range(count)]
+    return [
+        recognizer.example(random.uniform(-0.5, 0.5, 9_000 + 400 * n).astype(np.float32), "Bad egg")
+        for n in range(count)
+    ]
 
 
 def test_a_window_keeps_frames_with_a_scale_a_channel(recognizer, tmp_path):
     window = Window(tmp_path, recognizer.artifact, 4, 10**6)
     [example] = spoken(recognizer, 1)
-    loud = dataclasses.replace(example, frames=example.frames * np.linspace(0.01, 20, example.frames.shape[1], dtype=np.float32))
+    loud = dataclasses.replace(
+        example, frames=example.frames * np.linspace(0.01, 20, example.frames.shape[1], dtype=np.float32)
+    )
     window.add(loud)
     kept = window.read(0).frames
     assert np.all(np.abs(kept - loud.frames) <= 0.51 / 127 * np.abs(loud.frames).max(axis=0) + 1e-7)
@@ -194,7 +210,10 @@ def test_a_window_keeps_frames_with_a_scale_a_channel(recognizer, tmp_path):
 def test_utterances_that_come_one_by_one_are_learned_from(recognizer, tmp_path):
     pace = Pace(window=4, window_bytes=10**6, stride=4, steps=3)
     stream = StreamTrainer(
-        recognizer, Window(tmp_path, recognizer.artifact, 4, 10**6), Settings(learning_rate=0.01, validation_share=0.25, connect=2), pace
+        recognizer,
+        Window(tmp_path, recognizer.artifact, 4, 10**6),
+        Settings(learning_rate=0.01, validation_share=0.25, connect=2),
+        pace,
     )
     before = recognizer.state()
     for example in spoken(recognizer, 4):
@@ -213,7 +232,9 @@ def test_punctuate_writes_a_manifest_with_the_same_words_and_audio(path, tmp_pat
         rows.append({"audio": f"clips/{number}.wav", "text": text, "speaker": "ann", "room": number})
     (tmp_path / "in" / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "out" / "cased.jsonl"
-    assert main(["punctuate", str(path), "--manifest", str(tmp_path / "in" / "m.jsonl"), "--out", str(out), "--json"]) == 0
+    assert (
+        main(["punctuate", str(path), "--manifest", str(tmp_path / "in" / "m.jsonl"), "--out", str(out), "--json"]) == 0
+    )
     assert json.loads(capsys.readouterr().out)["utterances"] == 2
     for row, utterance in zip(rows, read_manifest(out), strict=True):
         assert normalized(utterance.text) == normalized(row["text"]) and utterance.text[0].isupper()

@@ -28,7 +28,9 @@ def test_the_loss_is_tensorflows_ctc_of_the_label_probabilities(model):
     random = np.random.default_rng(2)
     frames = random.standard_normal([2, FRAMES, model.config.features.mel_bands]).astype(np.float32)
     frames[1, FRAME_LENGTHS[1] :] = np.nan
-    losses = model.loss(tf.constant(frames), tf.constant(FRAME_LENGTHS), tf.constant(TOKENS), tf.constant(TOKEN_LENGTHS))
+    losses = model.loss(
+        tf.constant(frames), tf.constant(FRAME_LENGTHS), tf.constant(TOKENS), tf.constant(TOKEN_LENGTHS)
+    )
     encoded, steps, _ = model.encode(tf.constant(frames), tf.constant(FRAME_LENGTHS))
     log_probabilities = model.label_probabilities(0, encoded)
     np.testing.assert_array_equal(steps, FRAME_LENGTHS // 4)

@@ -51,8 +51,9 @@ def lstm_layer(rows, weights, name):
 
 
 def log_probability(encoded, tokens, weights):
-    """log P(tokens, end) of one hypothesis [labels] given encoder steps [time, d]: figure 2 of Sainath et al. 2019, label
-    after label."""
+    """log P(tokens, end) of one hypothesis [labels] given encoder steps [time, d]: figure 2 of Sainath et al. 2019,
+    label after label.
+    """
     labels = lstm_layer(weights["labels/embedding"][[0, *tokens]], weights, "labels/recurrent")
     query, key, value = (
         rows @ weights[f"{name}_kernel"] + weights[f"{name}_bias"]
@@ -62,9 +63,7 @@ def log_probability(encoded, tokens, weights):
     contexts = []
     for asked in query:
         heads = [slice(h * size, (h + 1) * size) for h in range(HEADS)]
-        contexts.append(
-            np.concatenate([softmax(key[:, h] @ asked[h] / np.sqrt(size)) @ value[:, h] for h in heads])
-        )
+        contexts.append(np.concatenate([softmax(key[:, h] @ asked[h] / np.sqrt(size)) @ value[:, h] for h in heads]))
     upper = lstm_layer(np.concatenate([labels, contexts], axis=1), weights, "upper")
     logits = upper @ weights["output_kernel"] + weights["output_bias"]
     return sum(np.log(softmax(row)[target]) for row, target in zip(logits, [*tokens, 0]))
@@ -124,7 +123,9 @@ def test_gradients_of_the_second_pass_are_differences(model, encoded, weights):
         both = [total(weights | {name: weights[name] + step * direction}) for step in (1e-5, -1e-5)]
         gradient = gradient.numpy()
         terms = float(np.linalg.norm(gradient))
-        assert np.sum(gradient * direction) == pytest.approx((both[0] - both[1]) / 2e-5, rel=1e-3, abs=1e-4 * (1 + terms)), name
+        assert np.sum(gradient * direction) == pytest.approx(
+            (both[0] - both[1]) / 2e-5, rel=1e-3, abs=1e-4 * (1 + terms)
+        ), name
 
 
 def test_guided_attention_is_the_weight_far_from_the_diagonal():
@@ -152,7 +153,10 @@ def test_both_losses_are_trained(model):
     np.testing.assert_allclose(model.loss(*batch), first + config.rescorer.weight * second, rtol=1e-6)
 
 
-@pytest.mark.parametrize("change, message", [({"prediction": None}, "needs a transducer"), ({"beam": 1}, "2 or more hypotheses, got a beam of 1")])
+@pytest.mark.parametrize(
+    "change, message",
+    [({"prediction": None}, "needs a transducer"), ({"beam": 1}, "2 or more hypotheses, got a beam of 1")],
+)
 def test_what_cannot_be_rescored_is_refused(change, message):
     values = preset("tiny_two_pass").to_json()
     values["sizes"]["beam"] = change.pop("beam", values["sizes"]["beam"])
@@ -173,7 +177,12 @@ def test_the_file_trains_and_rescores_as_keras_does(model, two_pass_tflite, utte
     hypotheses = np.random.default_rng(8).integers(1, 29, [4, model.config.sizes.max_tokens]).astype(np.int32)
     counts = np.array([80, 5, 1, 0], np.int32)
     expected = model.rescore(encoded, lengths, tf.constant(hypotheses), tf.constant(counts))
-    inputs = {"encoded": encoded.numpy(), "encoded_lengths": lengths.numpy(), "tokens": hypotheses, "token_lengths": counts}
+    inputs = {
+        "encoded": encoded.numpy(),
+        "encoded_lengths": lengths.numpy(),
+        "tokens": hypotheses,
+        "token_lengths": counts,
+    }
     found = recognizer.model.run("rescore", inputs)["log_probabilities"]
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 

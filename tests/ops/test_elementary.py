@@ -101,9 +101,7 @@ def test_layer_norm_values_and_gradients():
     found = gradients(layer_norm, [x, gain, bias], weights)
     plain = gradients(plain_layer_norm, [x, gain, bias], weights)
     for index, (ours, theirs) in enumerate(zip(found, plain)):
-        expected = differences(
-            lambda *a: (numpy_layer_norm(*a) * weights).sum(), [x, gain, bias], index
-        )
+        expected = differences(lambda *a: (numpy_layer_norm(*a) * weights).sum(), [x, gain, bias], index)
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)  # the plain formula cancels more
         np.testing.assert_allclose(ours, expected, **ROUNDING)
 

@@ -169,7 +169,12 @@ def test_a_projection_goes_round_and_out():
     # against the float64 recursion, and central differences of it
     random = np.random.default_rng(3)
     time, features, cells, units = 5, 3, 4, 2
-    shapes = {"x": (2, time, features), "kernel": (features, 4 * cells), "recurrent": (units, 4 * cells), "projection": (cells, units)}
+    shapes = {
+        "x": (2, time, features),
+        "kernel": (features, 4 * cells),
+        "recurrent": (units, 4 * cells),
+        "projection": (cells, units),
+    }
     values = {name: (0.7 * random.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
     lengths, weights = np.array([5, 3], np.int32), random.standard_normal([2, time, units])
 
@@ -209,7 +214,9 @@ def test_for_xla_a_long_utterance_is_one_loop(monkeypatch):
     monkeypatch.setattr(stretches, "STRETCH_ELEMENTS", 1)
 
     def loops():
-        traced = tf.function(_outputs_and_gradients).get_concrete_function(tf.constant(LENGTHS), *map(tf.constant, arguments()))
+        traced = tf.function(_outputs_and_gradients).get_concrete_function(
+            tf.constant(LENGTHS), *map(tf.constant, arguments())
+        )
         return sum("While" in op.type for op in traced.graph.get_operations())
 
     assert loops() == 2 * 3  # three turns forward and three back

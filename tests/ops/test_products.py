@@ -6,7 +6,9 @@ from tflite_asr.ops.product import product
 
 def test_product_and_its_gradients_are_those_of_matmul():
     random = np.random.default_rng(0)
-    x, kernel, weights = (tf.constant(random.standard_normal(shape), tf.float32) for shape in ((2, 3, 7), (7, 9), (2, 3, 9)))
+    x, kernel, weights = (
+        tf.constant(random.standard_normal(shape), tf.float32) for shape in ((2, 3, 7), (7, 9), (2, 3, 9))
+    )
     results = []
     for multiply in (product, lambda x, kernel: tf.einsum("btd,de->bte", x, kernel)):
         with tf.GradientTape() as tape:

@@ -108,7 +108,9 @@ def run(monkeypatch):
 # --- split ---
 
 
-@pytest.mark.parametrize("count, share, held_out", [(2, 0.15, 1), (10, 0.15, 2), (40, 0.25, 10), (3, 0.99, 2), (5, 0.01, 1)])
+@pytest.mark.parametrize(
+    "count, share, held_out", [(2, 0.15, 1), (10, 0.15, 2), (40, 0.25, 10), (3, 0.99, 2), (5, 0.01, 1)]
+)
 def test_split_is_disjoint_and_complete(count, share, held_out):
     everything = [utterance(index) for index in range(count)]
     training, validation = split(everything, share, seed=0)

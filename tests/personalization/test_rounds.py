@@ -17,7 +17,9 @@ from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.recognizer import Recognizer
 
 RATE = 16000
-SETTINGS = Settings(epochs=3, epoch_steps=4, patience=3, learning_rate=0.02, validation_share=0.3, augment=False, replay=0)
+SETTINGS = Settings(
+    epochs=3, epoch_steps=4, patience=3, learning_rate=0.02, validation_share=0.3, augment=False, replay=0
+)
 STEPS = (15, 12, 18)  # of the rounds: batches of two over 3, 7 and 11 utterances, four at least, in three epochs
 LIMITS = Limits(least_available_ram_mb=100, least_battery_percent=20)
 FULL = Resources(0, 1000, 80, False, 30)
@@ -43,7 +45,8 @@ def calibration(tiny_tflite):
     artifact = read_artifact(tiny_tflite)
     whole = PlanCost(50.0, (CallCost("train", 0.01, 0.01, 100.0, 90.0),))
     parts = tuple(
-        CallCost(call["signature"], 0.01, 0.01, peak, 0.0) for call, peak in zip(artifact.plans["split"], (10.0, 20.0, 30.0))
+        CallCost(call["signature"], 0.01, 0.01, peak, 0.0)
+        for call, peak in zip(artifact.plans["split"], (10.0, 20.0, 30.0))
     )
     return Calibration(artifact.tflite_sha256, {}, {"train": whole, "split": PlanCost(50.0, parts)})
 

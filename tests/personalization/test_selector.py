@@ -62,7 +62,9 @@ def test_every_plan_is_offered_up_to_every_call_that_trains(found):
     offered = [(c.plan, c.trainable_groups, c.calls, c.parts, c.batch, c.exit) for c in found]
     assert offered == [("train", ALL, 1, 1, 4, 0), ("split", TOP, 2, 2, 4, 0), ("split", ALL, 3, 2, 4, 0)]
     assert [c.predicted_step_seconds for c in found] == pytest.approx([0.3, 0.25, 0.4])
-    assert [c.predicted_step_joules for c in found] == pytest.approx([0.5 * CORE_WATTS, 0.4 * CORE_WATTS, 0.6 * CORE_WATTS])
+    assert [c.predicted_step_joules for c in found] == pytest.approx(
+        [0.5 * CORE_WATTS, 0.4 * CORE_WATTS, 0.6 * CORE_WATTS]
+    )
 
 
 def test_the_peak_is_that_of_steps_that_are_repeated():
@@ -97,7 +99,10 @@ def test_sets_of_groups_that_the_table_has_are_offered_too(artifact):
 
 def test_a_plan_trains_up_to_its_exit(artifact):
     exits = [{"name": "exit_1", "group": "encoder_1"}, {"name": "final", "group": "encoder_3"}]
-    plans = {**artifact.plans, "early": [{"signature": "forward_0", "takes": {}, "updates": ["encoder_0", "encoder_1"]}]}
+    plans = {
+        **artifact.plans,
+        "early": [{"signature": "forward_0", "takes": {}, "updates": ["encoder_0", "encoder_1"]}],
+    }
     early = PlanCost(50.0, PARTS.calls[:1])
     calibration = Calibration("", {}, {"train": WHOLE, "split": PARTS, "early": early})
     early_exits = dataclasses.replace(artifact, exits=exits, plans=plans, plan_exits={"early": 0})
@@ -167,7 +172,14 @@ def test_the_owners_losses_decide_between_exits():
 def test_energy_counts_from_the_floor_of_the_battery():
     steps = 1000
     one = candidate(seconds=0.05 * BATTERY_JOULES / CORE_WATTS / steps)  # 5% of a full battery
-    for battery, floor, fits in ((26, 20, True), (25, 20, True), (24, 20, False), (19, 20, False), (99, 95, False), (6, 0, True)):
+    for battery, floor, fits in (
+        (26, 20, True),
+        (25, 20, True),
+        (24, 20, False),
+        (19, 20, False),
+        (99, 95, False),
+        (6, 0, True),
+    ):
         selection = choose([one], Budget(1000, battery, floor, steps=steps))
         assert (selection.chosen is one) == fits, (battery, floor)
     assert choose([one], Budget(1000, 24, 20, steps=steps)).smallest == Budget(1000, 25, 20, steps=steps)
@@ -189,7 +201,9 @@ def random_candidates(random):
 
 @pytest.mark.parametrize("seed", range(40))
 def test_less_never_chooses_what_needs_more(seed):
-    """Of memory, and of time; what is chosen fits; where nothing fits, the smallest budget is enough and is the least."""
+    """Of memory, and of time; what is chosen fits; where nothing fits, the smallest budget is enough and is
+    the least.
+    """
     random = np.random.default_rng(seed)
     found = random_candidates(random)
     losses = random.uniform(0.5, 5, 3).tolist() if random.random() < 0.5 else None

@@ -28,7 +28,9 @@ def said(count):
 
 def trainer(path, folder, **options):
     recognizer = Recognizer.load(path)
-    return StreamTrainer(recognizer, Window(folder, recognizer.artifact, PACE.window, PACE.window_bytes), SETTINGS, PACE, **options)
+    return StreamTrainer(
+        recognizer, Window(folder, recognizer.artifact, PACE.window, PACE.window_bytes), SETTINGS, PACE, **options
+    )
 
 
 def test_a_stride_of_utterances_is_a_round_of_steps(tiny_tflite, tmp_path):
@@ -116,7 +118,9 @@ def test_only_biases_learn_when_told_to(tiny_tflite, tmp_path):
     recognizer = Recognizer.load(tiny_tflite)
     before = recognizer.state()
     window = Window(tmp_path, recognizer.artifact, 8, 10**6)
-    stream = StreamTrainer(recognizer, window, Settings(learning_rate=0.01, validation_share=0.25, bias_only=True), PACE)
+    stream = StreamTrainer(
+        recognizer, window, Settings(learning_rate=0.01, validation_share=0.25, bias_only=True), PACE
+    )
     for example in said(4):
         stream.hear(example)
     after = recognizer.state()

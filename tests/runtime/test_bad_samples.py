@@ -72,7 +72,10 @@ def test_frames(recognizer, change, told):
         lambda: list(recognizer.stream([bad])),
     ]
     if bad is not None and told != "finite":  # a training step skips what is not finite
-        calls += [lambda: recognizer.loss([Example(bad, tokens, "A")]), lambda: recognizer.train_step([Example(bad, tokens, "A")])]
+        calls += [
+            lambda: recognizer.loss([Example(bad, tokens, "A")]),
+            lambda: recognizer.train_step([Example(bad, tokens, "A")]),
+        ]
     before = recognizer.state()
     for call in calls:
         with pytest.raises(InputError, match=told):

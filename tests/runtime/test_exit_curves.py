@@ -39,10 +39,16 @@ def test_rates_between_thresholds_are_in_proportion(tmp_path):
     result = write_exits(tmp_path / "out", [Curves("small", 500_000, {2: 0.4}, []), curves])
     first, second = (tmp_path / "out" / "exits.md").read_text().split("\n\n")
     assert first.splitlines()[2:] == ["| small | 0.50 M | 40.0% |  |", "| joint | 1.50 M | 50.0% | 20.0% |"]
-    assert second.splitlines()[2:4] == ["| joint | fixed | 50.0% | 35.0% | 20.0% |", "| joint | entropy | 50.0% | 10.0% |  |"]
+    assert second.splitlines()[2:4] == [
+        "| joint | fixed | 50.0% | 35.0% | 20.0% |",
+        "| joint | entropy | 50.0% | 10.0% |  |",
+    ]
     assert (tmp_path / "out" / "exits.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "out" / "exits.json").read_text())["models"][1]["points"][0]["mean_depth"] == 2.0
-    assert set(result) == {"models", "too_long", "too_short", "table", "plot"} and len(list((tmp_path / "out").iterdir())) == 3
+    assert (
+        set(result) == {"models", "too_long", "too_short", "table", "plot"}
+        and len(list((tmp_path / "out").iterdir())) == 3
+    )
 
 
 @pytest.mark.slow

@@ -96,5 +96,7 @@ def test_two_passes_clip_all_exits_together(exits_tflite, examples):
 
 
 def test_the_plan_of_an_exit_that_is_not_there(exits_tflite, examples):
-    with pytest.raises(InputError, match="no plan named 'split_exit_2'; there are: split, split_exit_0, split_exit_1, train"):
+    with pytest.raises(
+        InputError, match="no plan named 'split_exit_2'; there are: split, split_exit_0, split_exit_1, train"
+    ):
         Recognizer.load(exits_tflite).train_step(examples, plan="split_exit_2")

@@ -16,6 +16,8 @@ from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
 from tflite_asr.runtime.recognizer import Recognizer
 
 pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def recognizer(exits_tflite):
     return Recognizer.load(exits_tflite)

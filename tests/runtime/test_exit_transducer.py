@@ -97,11 +97,15 @@ def test_steps_in_parts_are_whole_ones(path, examples, suffix, groups):
     for plan in ("train", "split"):
         recognizer = Recognizer.load(path)
         start = recognizer.state()
-        losses[plan] = [recognizer.train_step(examples, learning_rate=2e-3, plan=f"{plan}{suffix}").loss for _ in range(4)]
+        losses[plan] = [
+            recognizer.train_step(examples, learning_rate=2e-3, plan=f"{plan}{suffix}").loss for _ in range(4)
+        ]
         states[plan] = recognizer.state()
     np.testing.assert_allclose(losses["split"], losses["train"], rtol=1e-5)
     assert losses["train"][-1] < losses["train"][0]
     for name, value in states["train"].items():
         np.testing.assert_allclose(states["split"][name], value, rtol=1e-4, atol=1e-5, err_msg=name)
-    moved = {p["group"] for p in recognizer.artifact.parameters if np.any(start[p["tensor"]] != states["split"][p["tensor"]])}
+    moved = {
+        p["group"] for p in recognizer.artifact.parameters if np.any(start[p["tensor"]] != states["split"][p["tensor"]])
+    }
     assert len(moved) == groups

@@ -42,7 +42,9 @@ def called_blindly(recognizer, plan, values):
     for call in recognizer.artifact.plans[plan]:
         taken = {name: results[source.split(".")[0]][source.split(".")[1]] for name, source in call["takes"].items()}
         own = {name: values[name] for name in recognizer.model.input_names(call["signature"]) if name not in taken}
-        results[call["signature"]] = {k: v.copy() for k, v in recognizer.model.run(call["signature"], own | taken).items()}
+        results[call["signature"]] = {
+            k: v.copy() for k, v in recognizer.model.run(call["signature"], own | taken).items()
+        }
     return results
 
 

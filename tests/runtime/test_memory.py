@@ -74,9 +74,8 @@ def test_long_runs_are_thinned_without_losing_either_peak():
 
 
 def test_the_thread_ends_with_the_block_also_by_an_error():
-    with pytest.raises(RuntimeError, match="inside"):
-        with MemoryProbe():
-            raise RuntimeError("inside")
+    with pytest.raises(RuntimeError, match="inside"), MemoryProbe():
+        raise RuntimeError("inside")
     assert "memory-probe" not in [thread.name for thread in threading.enumerate()]
 
 
@@ -156,7 +155,9 @@ print(process_memory_mb()[1])
 @pytest.mark.skipif(not SMAPS_ROLLUP.exists(), reason="private dirty memory is told by Linux alone")
 def test_the_split_step_gives_memory_back_from_python():
     def private_mb(plan, **options):
-        done = subprocess.run([sys.executable, "-c", STEP, plan, repr(options)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", STEP, plan, repr(options)], capture_output=True, text=True, check=True
+        )
         return float(done.stdout)
 
     whole, split, kept = private_mb("train"), private_mb("split"), private_mb("split", return_memory=False)

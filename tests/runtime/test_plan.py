@@ -35,7 +35,11 @@ def test_nothing_is_called_below_the_lowest_trained_group():
     "name, plans, told",
     [
         ("halves", PLANS, "no plan named 'halves'; there are: split, train"),
-        ("split", {"split": [{"signature": "forward_7"}]}, "calls 'forward_7', but the signatures are: backward_0, forward_0"),
+        (
+            "split",
+            {"split": [{"signature": "forward_7"}]},
+            "calls 'forward_7', but the signatures are: backward_0, forward_0",
+        ),
         ("split", {"split": SPLIT[1:]}, "head takes 'x' from 'forward_0.x', which no call before it puts out"),
         (
             "split",

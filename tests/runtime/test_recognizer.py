@@ -169,7 +169,11 @@ def greedy_path(recognizer, frames):
             if label == 0:
                 break
             labels.append(label)
-            inputs = {"tokens": np.full([search.beam], label, np.int32), "hidden": state["hidden"], "cell": state["cell"]}
+            inputs = {
+                "tokens": np.full([search.beam], label, np.int32),
+                "hidden": state["hidden"],
+                "cell": state["cell"],
+            }
             state = {key: value.copy() for key, value in model.run("predict", inputs).items()}
     return labels, total
 

@@ -89,7 +89,10 @@ def test_scores_are_weighted_sums(rescoring, best):
     assert rescoring.best(CANDIDATES) is CANDIDATES[best]
 
 
-@pytest.mark.parametrize("wrong, message", [({"weight": 1.5}, "from 0 to 1, got 1.5"), ({"nbest": 1}, "n-best of 2 or more, got 1"), ({"nbest": 0}, "got 0")])
+@pytest.mark.parametrize(
+    "wrong, message",
+    [({"weight": 1.5}, "from 0 to 1, got 1.5"), ({"nbest": 1}, "n-best of 2 or more, got 1"), ({"nbest": 0}, "got 0")],
+)
 def test_what_leaves_nothing_to_choose_is_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         Rescoring(**wrong)

@@ -113,7 +113,5 @@ def test_the_oldest_runtime_trains_alike(recognizer, examples, tmp_path):
     script = Path(__file__).with_name("train_on_old_runtime.py")
     on_old_runtime(script, recognizer.artifact.path, "split", tmp_path / "inputs.npz", tmp_path / "losses.npy")
     fresh = Recognizer.load("sentences")
-    expected = [
-        fresh.train_step(examples, learning_rate=1e-3, clip_norm=5.0, plan="split").loss for _ in range(STEPS)
-    ]
+    expected = [fresh.train_step(examples, learning_rate=1e-3, clip_norm=5.0, plan="split").loss for _ in range(STEPS)]
     np.testing.assert_allclose(np.load(tmp_path / "losses.npy"), expected, rtol=1e-4)

@@ -79,15 +79,30 @@ def test_an_unknown_signature_is_answered_with_those_there_are(model):
         model.run("transcribe")
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda inputs: inputs.pop("frames"), r"infer: expected inputs \['frame_lengths', 'frames'\], got \['frame_lengths'\]"),
-    (lambda inputs: inputs.update(pace=np.float32(1)), r"infer: expected inputs .*got .*'pace'"),
-    (lambda inputs: inputs.update(frames=inputs["frames"][:, 1:]), r"frames: expected float32 \[1, 120, 40\], got float32 \[1, 119, 40\]"),
-    (lambda inputs: inputs.update(frames=inputs["frames"][0]), r"frames: expected .*got float32 \[120, 40\]"),
-    (lambda inputs: inputs.update(frames=inputs["frames"].astype(np.float64)), r"frames: expected float32 .*got float64"),
-    (lambda inputs: inputs.update(frame_lengths=np.asarray([20])), r"frame_lengths: expected int32 \[1\], got int64 \[1\]"),
-    (lambda inputs: inputs.update(frame_lengths=np.int32([[20]])), r"frame_lengths: expected int32 \[1\], got int32 \[1, 1\]"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda inputs: inputs.pop("frames"), r"infer: expected inputs \['frame_lengths', 'frames'\], got \['frame_l"),
+        (lambda inputs: inputs.update(pace=np.float32(1)), r"infer: expected inputs .*got .*'pace'"),
+        (
+            lambda inputs: inputs.update(frames=inputs["frames"][:, 1:]),
+            r"frames: expected float32 \[1, 120, 40\], got float32 \[1, 119, 40\]",
+        ),
+        (lambda inputs: inputs.update(frames=inputs["frames"][0]), r"frames: expected .*got float32 \[120, 40\]"),
+        (
+            lambda inputs: inputs.update(frames=inputs["frames"].astype(np.float64)),
+            r"frames: expected float32 .*got float64",
+        ),
+        (
+            lambda inputs: inputs.update(frame_lengths=np.asarray([20])),
+            r"frame_lengths: expected int32 \[1\], got int64 \[1\]",
+        ),
+        (
+            lambda inputs: inputs.update(frame_lengths=np.int32([[20]])),
+            r"frame_lengths: expected int32 \[1\], got int32 \[1, 1\]",
+        ),
+    ],
+)
 def test_wrong_inputs_are_told_apart(change, message, artifact, model):
     inputs = plausible_inputs(artifact, "infer")
     change(inputs)

@@ -41,7 +41,9 @@ def personalized(model, speech, name, *options):
     return recognizer.state(), json.loads((out / "result.json").read_text())
 
 
-@pytest.mark.parametrize("options", [["--no-augment"], ["--connect", "2"], ["--window", "4", "--stride", "3", "--steps", "2"]])
+@pytest.mark.parametrize(
+    "options", [["--no-augment"], ["--connect", "2"], ["--window", "4", "--stride", "3", "--steps", "2"]]
+)
 def test_personalize_is_as_without_them(speech, exits_tflite, capsys, options):
     state, result = personalized(exits_tflite, speech, "bad", *options)
     told = capsys.readouterr().err
@@ -58,13 +60,18 @@ def test_personalize_is_as_without_them(speech, exits_tflite, capsys, options):
 def test_their_loss_is_infinite_and_no_step_takes_them(exits_tflite):
     recognizer = Recognizer.load(exits_tflite)
     random = np.random.default_rng(0)
-    good, bad = (Example(random.standard_normal([n, 40]).astype(np.float32), np.full(12, 1, np.int32), "A" * 12, "m.jsonl:7") for n in (120, 120))
+    good, bad = (
+        Example(random.standard_normal([n, 40]).astype(np.float32), np.full(12, 1, np.int32), "A" * 12, "m.jsonl:7")
+        for n in (120, 120)
+    )
     good = Example(good.frames, np.asarray([1, 2], np.int32), "AB", "m.jsonl:1")
     assert np.isfinite(recognizer.loss([good])).all() and np.isposinf(recognizer.loss([good, bad])[1])
     # 40 steps before the time reduction, 20 after it: 23 are needed
     assert np.isfinite(recognizer.exit_losses([bad])).tolist() == [[True], [False], [False]]
     before = recognizer.state()
-    with pytest.raises(InputError, match="m.jsonl:7: cannot be aligned: 12 characters need 23 encoder steps, the audio has 20"):
+    with pytest.raises(
+        InputError, match="m.jsonl:7: cannot be aligned: 12 characters need 23 encoder steps, the audio has 20"
+    ):
         recognizer.train_step([good, bad])
     after = recognizer.state()
     assert all(np.array_equal(before[name], after[name]) for name in before)

@@ -40,7 +40,10 @@ def test_log_components_are_weighted_gaussians():
     some = mixture(0)
     x = np.random.default_rng(1).normal(0, 2, [7, 3])
     expected = [
-        [np.log(w) + multivariate_normal(m, np.diag(v)).logpdf(row) for w, m, v in zip(some.weights, some.means, some.variances)]
+        [
+            np.log(w) + multivariate_normal(m, np.diag(v)).logpdf(row)
+            for w, m, v in zip(some.weights, some.means, some.variances)
+        ]
         for row in x
     ]
     np.testing.assert_allclose(some.log_components(x), expected, rtol=1e-9, atol=1e-9)
@@ -54,7 +57,10 @@ def test_adapted_means_are_the_papers():
     for k in range(5):
         shares = []
         for row in x:
-            densities = [w * multivariate_normal(m, np.diag(v)).pdf(row) for w, m, v in zip(some.weights, some.means, some.variances)]
+            densities = [
+                w * multivariate_normal(m, np.diag(v)).pdf(row)
+                for w, m, v in zip(some.weights, some.means, some.variances)
+            ]
             shares.append(densities[k] / sum(densities))
         count, mean = sum(shares), np.average(x, axis=0, weights=shares)
         alpha = count / (count + RELEVANCE)
@@ -65,7 +71,9 @@ def test_adapted_means_are_the_papers():
 def test_cepstra_are_the_cosine_transform_of_the_loud_frames():
     (frames,) = speech(0, 0, 1)
     loud = np.delete(frames, np.arange(0, 60, 3), axis=0)
-    np.testing.assert_allclose(cepstra(frames), dct(loud, norm="ortho", axis=1)[:, :CEPSTRA] / [np.sqrt(0.5), *[1] * 23], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        cepstra(frames), dct(loud, norm="ortho", axis=1)[:, :CEPSTRA] / [np.sqrt(0.5), *[1] * 23], rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("frames", [np.zeros([1, 40], np.float32), np.full([9, 40], -3, np.float32)])

@@ -48,7 +48,9 @@ def test_auto_stashes_only_what_does_not_decide_the_peak():
 
 def test_what_is_easily_made_again_is_kept_where_it_is_light_or_asked_for():
     def cheap(**arguments):
-        (answer,) = {part.cheap for part in make_parts(costs([10] * 4, kept=1, cheap=arguments.pop("cheap")), **arguments)}
+        (answer,) = {
+            part.cheap for part in make_parts(costs([10] * 4, kept=1, cheap=arguments.pop("cheap")), **arguments)
+        }
         return answer
 
     for parts in (1, 4):  # the top part keeps it as well

@@ -71,7 +71,8 @@ def assert_same_training(path, plans, config, groups, learning_rate=1e-2):
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_ten_split_steps_of_tiny_are_ten_whole_ones(optimizer, new_tiny_model, tmp_path):
-    # how a step is cut and how it is applied do not depend on each other: every cut with one optimizer, one with the others
+    # how a step is cut and how it is applied do not depend on each other: every cut with one optimizer, one with the
+    # others
     cuts = {(1, "auto"): 1, (2, "recompute"): 3, (3, "stash"): 5}
     if optimizer != "adam":
         cuts = {(3, "stash"): 5}
@@ -189,14 +190,17 @@ def test_another_shape_is_refused(cut):
     path, calls = cut
     inputs = step_inputs(1)
     inputs["frames"] = inputs["frames"][:, :60]
-    with pytest.raises(InputError, match=r"forward_0, input frames: expected float32 \[2, 120, 40\], got float32 \[2, 60, 40\]"):
+    with pytest.raises(
+        InputError, match=r"forward_0, input frames: expected float32 \[2, 120, 40\], got float32 \[2, 60, 40\]"
+    ):
         run_step(SignatureModel(path), calls, inputs)
 
 
 def test_the_update_of_a_groups_largest_weight_keeps_what_its_backward_pass_read(tmp_path, new_tiny_model, monkeypatch):
     from ai_edge_litert import schema_py_generated as schema
 
-    monkeypatch.setattr("signatures.update.LARGE_ELEMENTS", 1)  # each weight in an arena of its own, as in a large model
+    # each weight in an arena of its own, as in a large model
+    monkeypatch.setattr("signatures.update.LARGE_ELEMENTS", 1)
     path = tmp_path / "tiny.tflite"
     tiny = new_tiny_model()
     export_cuts(tiny, "sgd", [(1, "auto")], path)

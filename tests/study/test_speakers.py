@@ -46,7 +46,10 @@ def test_order_is_by_seed_and_speaker(tmp_path):
     "rows, told",
     [
         ([{}], "expected a 'speaker'"),
-        ([{"speaker": "ann"}] * 2, "speaker ann: expected 2 utterances or more to adapt to and 1 or more to test on, got 1 and 1"),
+        (
+            [{"speaker": "ann"}] * 2,
+            "speaker ann: expected 2 utterances or more to adapt to and 1 or more to test on, got 1 and 1",
+        ),
         ([{"speaker": "ann", "split": "pers_adapt"}] * 5, "got 5 and 0"),
     ],
 )

@@ -16,7 +16,9 @@ SERVER = Server(epochs=2, epoch_steps=5, batch=4, learning_rate=0.01)
 
 
 def study(model, manifest, **options):
-    return Study((Speech(str(manifest), options.pop("where", "")),), str(model), mobile=MOBILE, server=SERVER, **options)
+    return Study(
+        (Speech(str(manifest), options.pop("where", "")),), str(model), mobile=MOBILE, server=SERVER, **options
+    )
 
 
 @pytest.fixture
@@ -78,13 +80,18 @@ def test_it_goes_on_where_it_stopped(tiny_tflite, speakers, here, tmp_path):
 
 
 @pytest.mark.slow  # six runs
-def test_more_runs_of_the_same_study_go_into_the_folder_and_another_study_does_not(tiny_tflite, speakers, here, tmp_path):
+def test_more_runs_of_the_same_study_go_into_the_folder_and_another_study_does_not(
+    tiny_tflite, speakers, here, tmp_path
+):
     one = study(tiny_tflite, speakers(1), environment="mobile")
     run_study(one, tmp_path)
     with pytest.raises(InputError, match="another study"):
         run_study(dataclasses.replace(one, seed=5), tmp_path)
     summary = run_study(dataclasses.replace(one, subsets=True), tmp_path)
-    assert [run for _, run in here] == ["mobile", *(f"mobile_{name}" for name in ("joint", "joint_and_first", "top", "encoder", "bias"))]
+    assert [run for _, run in here] == [
+        "mobile",
+        *(f"mobile_{name}" for name in ("joint", "joint_and_first", "top", "encoder", "bias")),
+    ]
     sizes = {run: summary[run]["checkpoint_bytes"] for run in summary if run.startswith("mobile")}
     assert 0 < sizes["mobile_bias"] < sizes["mobile_joint_and_first"] < sizes["mobile_encoder"] < sizes["mobile"]
     assert 0 < sizes["mobile_joint"] < sizes["mobile_joint_and_first"]
@@ -92,7 +99,9 @@ def test_more_runs_of_the_same_study_go_into_the_folder_and_another_study_does_n
 
 
 @pytest.mark.slow  # three runs
-def test_one_environment_is_run_again_with_other_settings_once_its_results_are_gone(tiny_tflite, speakers, here, tmp_path):
+def test_one_environment_is_run_again_with_other_settings_once_its_results_are_gone(
+    tiny_tflite, speakers, here, tmp_path
+):
     first = study(tiny_tflite, speakers(1))
     before = run_study(first, tmp_path)
     other = dataclasses.replace(first, mobile=dataclasses.replace(MOBILE, steps=3))

@@ -6,7 +6,15 @@ from tflite_asr.study.summary import bootstrap, summarize
 
 def result(speaker, run, words, before, after, **more):
     base = {"speaker": speaker, "run": run, "words": words, "errors_before": before, "errors_after": after}
-    return {**base, "seconds": 1.0, "steps": 2, "peak_private_mb": 50.0, "checkpoint_bytes": 8, "disk_bytes_max": 9, **more}
+    return {
+        **base,
+        "seconds": 1.0,
+        "steps": 2,
+        "peak_private_mb": 50.0,
+        "checkpoint_bytes": 8,
+        "disk_bytes_max": 9,
+        **more,
+    }
 
 
 def test_rates_are_pooled_and_not_means_of_rates():
@@ -33,7 +41,9 @@ def test_kept_is_for_those_who_have_both():
 
 def test_forgetting_is_pooled():
     others = {"words": 50, "errors_before": 5, "errors_after": 6, "errors_after_any_voice": 20}
-    pooled = summarize([result("a", "mobile", 9, 3, 1, others=others), result("b", "mobile", 9, 3, 1, others=others)], 0)
+    pooled = summarize(
+        [result("a", "mobile", 9, 3, 1, others=others), result("b", "mobile", 9, 3, 1, others=others)], 0
+    )
     assert pooled["mobile"]["others"] == {"wer_before": 0.1, "wer_after": 0.12, "wer_after_any_voice": 0.4}
 
 
@@ -42,7 +52,10 @@ def test_bootstrap_of_a_mean_is_its_standard_error():
     values = np.random.default_rng(4).normal(3.0, 2.0, 400)
     low, high = bootstrap(values, np.mean, seed=0)
     half = 1.96 * values.std() / np.sqrt(400)
-    assert (low, high) == (pytest.approx(values.mean() - half, abs=0.1 * half), pytest.approx(values.mean() + half, abs=0.1 * half))
+    assert (low, high) == (
+        pytest.approx(values.mean() - half, abs=0.1 * half),
+        pytest.approx(values.mean() + half, abs=0.1 * half),
+    )
     assert bootstrap(values, np.mean, seed=0) == [low, high]
     assert bootstrap(values[:1], np.mean, seed=0) is None
     assert bootstrap(values, lambda some: None, seed=0) is None

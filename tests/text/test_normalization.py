@@ -11,7 +11,10 @@ from tflite_asr.text.normalization import normalized
         ("a well-known \u2014 \u201cfact\u201d\u2026 (so they say)", "a well known fact so they say"),
         ("Don\u2019t say 'no', it's the dogs' day", "don't say no it's the dogs day"),
         ("At 5 p.m. in the U.S. ...what?", "at five pm in the us what"),
-        ("Caf\u00e9 Cafe\u0301 \u65e5\u672c \u0939\u093f\u0928\u094d\u0926\u0940", "caf\u00e9 caf\u00e9 \u65e5\u672c \u0939\u093f\u0928\u094d\u0926\u0940"),
+        (
+            "Caf\u00e9 Cafe\u0301 \u65e5\u672c \u0939\u093f\u0928\u094d\u0926\u0940",
+            "caf\u00e9 caf\u00e9 \u65e5\u672c \u0939\u093f\u0928\u094d\u0926\u0940",
+        ),
         ("AT&T, rock & roll", "at and t rock and roll"),
         ("snake_case a/b #1 \U0001f642", "snake case a b one"),
         ("21", "twenty one"),
@@ -24,7 +27,10 @@ from tflite_asr.text.normalization import normalized
         ("3.14 .5 1,234.05", "three point one four point five one thousand two hundred thirty four point zero five"),
         ("101 and 1,001", "one hundred one and one thousand one"),
         ("One hundred and one, two thousand and nine", "one hundred one two thousand nine"),
-        ("101st, 1,012th, the two hundred and twentieth", "one hundred first one thousand twelfth the two hundred twentieth"),
+        (
+            "101st, 1,012th, the two hundred and twentieth",
+            "one hundred first one thousand twelfth the two hundred twentieth",
+        ),
         ("a hundred and more", "a hundred and more"),
         ("1995 2021 1905 2009", "nineteen ninety five twenty twenty one nineteen oh five two thousand nine"),
         ("1,995", "one thousand nine hundred ninety five"),
@@ -32,7 +38,10 @@ from tflite_asr.text.normalization import normalized
         ("-5 degrees, 3-4", "minus five degrees three four"),
         ("B2B 10:30 5pm", "b two b ten thirty five pm"),
         ("12345678901234567890"[:13], "one two three four five six seven eight nine zero one two three"),
-        ("Mr. Smith, MRS Jones and dr. Who etc.; mrs, Mrx", "mister smith missus jones and doctor who et cetera missus mrx"),
+        (
+            "Mr. Smith, MRS Jones and dr. Who etc.; mrs, Mrx",
+            "mister smith missus jones and doctor who et cetera missus mrx",
+        ),
         ("?!", ""),
     ],
 )  # fmt: skip

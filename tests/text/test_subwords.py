@@ -119,7 +119,9 @@ def test_pieces_that_make_no_vocabulary_are_refused(arguments, message):
         SubwordTokenizer(**arguments)
 
 
-@pytest.mark.parametrize("tokenizer", [of("ab"), of(offset=1), of(scores=tuple(range(len(LETTERS)))), CharacterTokenizer("AB")])
+@pytest.mark.parametrize(
+    "tokenizer", [of("ab"), of(offset=1), of(scores=tuple(range(len(LETTERS)))), CharacterTokenizer("AB")]
+)
 def test_json_round_trip_by_type(tokenizer):
     value = tokenizer.to_json()
     assert tokenizer_from_json(value) == tokenizer
@@ -127,7 +129,12 @@ def test_json_round_trip_by_type(tokenizer):
 
 
 def test_json_without_scores_says_null():
-    assert SubwordTokenizer(("a", "b")).to_json() == {"type": "subwords", "pieces": ["a", "b"], "scores": None, "offset": 0}
+    assert SubwordTokenizer(("a", "b")).to_json() == {
+        "type": "subwords",
+        "pieces": ["a", "b"],
+        "scores": None,
+        "offset": 0,
+    }
     assert tokenizer_from_json({"type": "subwords", "pieces": ["a", "b"]}) == SubwordTokenizer(("a", "b"))
 
 
@@ -197,7 +204,10 @@ def test_ids_and_texts_are_those_of_sentencepiece():
         for _ in range(source.randint(1, 5)):
             characters.insert(source.randint(0, len(characters)), source.choice(odd))
         lines.append("".join(characters))
-    for tokenizer in (SubwordTokenizer(vocabulary), SubwordTokenizer(vocabulary, tuple(map(processor.get_score, size)))):
+    for tokenizer in (
+        SubwordTokenizer(vocabulary),
+        SubwordTokenizer(vocabulary, tuple(map(processor.get_score, size))),
+    ):
         for line in lines:
             expected = processor.encode(line)
             assert tokenizer.encode(line).tolist() == expected, line

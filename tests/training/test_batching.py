@@ -32,7 +32,9 @@ def widths(corpus, batches=200):
     return {part: sorted(set(values)) for part, values in zip(("samples", "labels"), zip(*shapes))}
 
 
-@pytest.mark.parametrize(("longer", "sizes", "told"), [(5, 1, "5 of 505 utterances (1.0%) longer than 0.23 s"), (20, 2, "")])
+@pytest.mark.parametrize(
+    ("longer", "sizes", "told"), [(5, 1, "5 of 505 utterances (1.0%) longer than 0.23 s"), (20, 2, "")]
+)
 def test_few_long_utterances_of_many_have_no_size_of_their_own(tmp_path, capsys, longer, sizes, told):
     corpus = corpus_of(tmp_path, [0.2] * 500 + [1.0] * longer)
     assert len(widths(corpus, 600)["samples"]) == sizes

@@ -1,4 +1,6 @@
-"""A decoder trained by its own loss beside CTC: the objective, what it changes, and the batches with labels of both passes."""
+"""A decoder trained by its own loss beside CTC: the objective, what it changes, and the batches with labels of both
+passes.
+"""
 
 import dataclasses
 import json
@@ -44,7 +46,12 @@ def test_the_loss_is_ctc_and_the_decoders_cross_entropy(model):
     random = np.random.default_rng(2)
     frames = tf.constant(random.normal(size=[2, 40, 16]), tf.float32)
     lengths = tf.constant([40, 30])
-    labels = [tf.constant([[1, 2, 3], [4, 5, 0]]), tf.constant([3, 2]), tf.constant([[5, 6], [7, 0]]), tf.constant([2, 1])]
+    labels = [
+        tf.constant([[1, 2, 3], [4, 5, 0]]),
+        tf.constant([3, 2]),
+        tf.constant([[5, 6], [7, 0]]),
+        tf.constant([2, 1]),
+    ]
     total = passes(model, model.trainable_weights, second_pass=True).losses(None, frames, lengths, *labels)
     _, shared, steps = model.encode_for_both(frames, lengths)
     logits = model.decoder(shared, steps, *labels[2:]).numpy()

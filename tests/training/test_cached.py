@@ -78,11 +78,18 @@ def test_batches_have_each_utterance_with_its_labels(corpus, model, tmp_path):
 def test_losses_and_gradients_are_those_from_the_frames(model, second_pass):
     random = np.random.default_rng(2)
     frames, lengths = tf.constant(random.normal(size=[2, 40, 16]), tf.float32), tf.constant([40, 30])
-    labels = [tf.constant([[1, 2, 3], [4, 5, 0]]), tf.constant([3, 2]), tf.constant([[5, 6], [7, 0]]), tf.constant([2, 1])]
+    labels = [
+        tf.constant([[1, 2, 3], [4, 5, 0]]),
+        tf.constant([3, 2]),
+        tf.constant([[5, 6], [7, 0]]),
+        tf.constant([2, 1]),
+    ]
     x, steps = model.front(frames, lengths)
     for group in model.groups[:2]:
         x, steps, _ = group(x, steps)
-    trained = [w for w in model.trainable_weights if "encoder_2" in w.name or second_pass and "decoder/layer" in w.name]
+    trained = [
+        w for w in model.trainable_weights if "encoder_2" in w.name or (second_pass and "decoder/layer" in w.name)
+    ]
     found = []
     for below, heard, counts in ((0, frames, lengths), (2, x, steps)):
         objective = passes(model, trained, second_pass=second_pass, below=below)
@@ -95,7 +102,9 @@ def test_losses_and_gradients_are_those_from_the_frames(model, second_pass):
 
 def test_training_changes_what_is_named_alone_and_goes_on(corpus, tmp_path):
     def train(epochs):
-        return fit(CONFIG, corpus, None, tmp_path, batch=2, epochs=epochs, steps_per_epoch=3, trainable=TRAINED, cached=2)
+        return fit(
+            CONFIG, corpus, None, tmp_path, batch=2, epochs=epochs, steps_per_epoch=3, trainable=TRAINED, cached=2
+        )
 
     train(1)
     files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cached").iterdir()}
@@ -119,5 +128,10 @@ def test_a_lowest_group_that_trains_is_refused(corpus, tmp_path):
 
 def test_a_transducer_is_refused(tmp_path, capsys):
     (tmp_path / "m.jsonl").write_text("")
-    assert main(["train", "tiny", "--cached", "2", "--manifest", str(tmp_path / "m.jsonl"), "--out", str(tmp_path / "out")]) == 2
+    assert (
+        main(
+            ["train", "tiny", "--cached", "2", "--manifest", str(tmp_path / "m.jsonl"), "--out", str(tmp_path / "out")]
+        )
+        == 2
+    )
     assert "--cached: expected a CTC model" in capsys.readouterr().err

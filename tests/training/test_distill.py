@@ -1,4 +1,6 @@
-"""The three stages on a few seconds of tones: what each trains, what it minimises, and going on after an interruption."""
+"""The three stages on a few seconds of tones: what each trains, what it minimises, and going on after an
+interruption.
+"""
 
 import dataclasses
 import json
@@ -63,7 +65,9 @@ def lattice_divergence(teacher, student, batch):
     probabilities = []
     for model in (teacher, student):
         encoded, steps, _ = model.encode(frames, lengths)
-        probabilities.append(softmax(model.joint((encoded, model.predict_labels(tokens, counts)), lattice=True).numpy()))
+        probabilities.append(
+            softmax(model.joint((encoded, model.predict_labels(tokens, counts)), lattice=True).numpy())
+        )
     means = []
     for row in range(len(frames)):
         nodes = []
@@ -139,7 +143,9 @@ def test_stages_follow_each_other_and_go_on_where_they_stopped(teacher, student_
             epochs=epochs, learning_rates=[1e-3] * len(stages), batch=2, steps_per_epoch=2, seed=4, initial=given,
         )  # fmt: skip
 
-    given = {name: w.numpy() + 0.25 for name, w in build_model(student_config).named_weights().items() if "rescorer" in name}
+    given = {
+        name: w.numpy() + 0.25 for name, w in build_model(student_config).named_weights().items() if "rescorer" in name
+    }
 
     with pytest.raises(InputError, match="stage 2 starts from stage 1, which is not in"):
         run([2], [1])
@@ -153,7 +159,10 @@ def test_stages_follow_each_other_and_go_on_where_they_stopped(teacher, student_
     assert row["epoch"] == row["of"] == 1
     assert (stage_folder(tmp_path, 1) / "weights.safetensors").stat().st_mtime_ns == before
     third = weights_in(stage_folder(tmp_path, 3))
-    assert {name.split("/")[0] for name in second if not np.array_equal(second[name], third[name])} >= {"encoder_0", "rescorer"}
+    assert {name.split("/")[0] for name in second if not np.array_equal(second[name], third[name])} >= {
+        "encoder_0",
+        "rescorer",
+    }
 
 
 def test_a_stage_needs_the_one_before_to_be_finished(tmp_path):
@@ -178,7 +187,10 @@ def with_features(config, **changes):
     [
         (lambda c: dataclasses.replace(c, characters=c.characters[:-1]), "the teacher's characters"),
         (lambda c: with_features(c, mel_bands=41), "the teacher's features"),
-        (lambda c: dataclasses.replace(c, encoder=dataclasses.replace(c.encoder, stack_frames=2)), "feature frames in an"),
+        (
+            lambda c: dataclasses.replace(c, encoder=dataclasses.replace(c.encoder, stack_frames=2)),
+            "feature frames in an",
+        ),
         (lambda c: dataclasses.replace(c, rescorer=None), "student tiny_two_pass: expected a two-pass model"),
     ],
 )

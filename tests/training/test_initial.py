@@ -48,7 +48,10 @@ def test_residual_layers_on_top_change_nothing_at_first(trained):
     for name, value in initial_weights(str(folder), deeper).items():
         model.named_weights()[name].assign(value)
         shallow.named_weights()[name].assign(value)
-    frames, lengths = np.random.default_rng(1).standard_normal([2, 60, 40]).astype(np.float32), np.array([60, 31], np.int32)
+    frames, lengths = (
+        np.random.default_rng(1).standard_normal([2, 60, 40]).astype(np.float32),
+        np.array([60, 31], np.int32),
+    )
     found, expected = model.encode(frames, lengths), shallow.encode(frames, lengths)
     np.testing.assert_array_equal(found[0], expected[0])
 

@@ -73,5 +73,7 @@ def test_outside_of_the_loss_a_model_has_its_own_weights(model, batch):
 def test_every_kind_of_group_says_what_is_rounded(model):
     for group in model.all_groups:
         found = [matrix.name for matrix, _ in GroupQuantizeConfig().get_weights_and_quantizers(group)]
-        assert found == [weight.name for weight in group.weights if len(weight.shape) > 1 and np.prod(weight.shape) >= 512]
+        assert found == [
+            weight.name for weight in group.weights if len(weight.shape) > 1 and np.prod(weight.shape) >= 512
+        ]
     assert found

@@ -23,7 +23,9 @@ def corpus_of(folder, seconds, synthetic, config=preset("tiny")):
         samples[: len(samples) // 4] *= 0.01  # quiet, then loud
         path = folder / f"{index}.wav"
         soundfile.write(path, samples, 16000)
-        utterances.append(Utterance(path, "ONE", seconds, "ann", {"synthetic": True} if flag else {}, f"m.jsonl:{index}"))
+        utterances.append(
+            Utterance(path, "ONE", seconds, "ann", {"synthetic": True} if flag else {}, f"m.jsonl:{index}")
+        )
     return Corpus(utterances, config)
 
 
@@ -72,7 +74,9 @@ def test_of_a_stems_frames_principal_components_are_modelled(tmp_path):
     background = background_voices(corpus, 0, weights)
     assert background.projection.matrix.shape == (16, 16)  # no more components than a frame has values
     samples = np.pad(corpus.samples(corpus.utterances[3]), 800)
-    frames = model.front_end(samples[None, : config.features.samples_of(38)], np.int32([config.features.samples_of(38)])).numpy()[0]
+    frames = model.front_end(
+        samples[None, : config.features.samples_of(38)], np.int32([config.features.samples_of(38)])
+    ).numpy()[0]
     x = background.observations(frames)
     assert x.shape == (38, 16)
     others = background.observations(frames + 0.3 * np.random.default_rng(1).normal(size=frames.shape))
@@ -82,7 +86,12 @@ def test_of_a_stems_frames_principal_components_are_modelled(tmp_path):
 
 
 def test_a_projection_that_does_not_fit_is_refused(tmp_path):
-    values = {"weights": [1.0], "means": [[0.0, 0.0]], "variances": [[1.0, 1.0]], "projection": {"center": [0.0] * 3, "matrix": [[1.0]] * 3}}
+    values = {
+        "weights": [1.0],
+        "means": [[0.0, 0.0]],
+        "variances": [[1.0, 1.0]],
+        "projection": {"center": [0.0] * 3, "matrix": [[1.0]] * 3},
+    }
     (tmp_path / FILE).write_text(json.dumps(values))
     with pytest.raises(InputError, match="expected a projection of 3 to 2 values"):
         read_voices(tmp_path)

@@ -60,7 +60,11 @@ def free_port():
 def start_two(speech, out):
     addresses = [f"localhost:{free_port()}" for _ in range(2)]
     return [
-        start(speech, out, TF_CONFIG=json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}}))
+        start(
+            speech,
+            out,
+            TF_CONFIG=json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}}),
+        )
         for i in range(2)
     ]
 
@@ -76,7 +80,8 @@ def test_two_workers_train_as_one_with_the_joint_batch(tmp_path):
 
     finish(start(tmp_path, tmp_path / "one"), *start_two(tmp_path, tmp_path / "two"))
     one, two = (
-        [json.loads(line) for line in (tmp_path / name / "history.jsonl").read_text().splitlines()] for name in ("one", "two")
+        [json.loads(line) for line in (tmp_path / name / "history.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
     )
     assert [row["epoch"] for row in one] == [row["epoch"] for row in two] == [1, 2]
     # the same sums in another order, and Adam divides by small numbers
@@ -95,8 +100,14 @@ def test_two_workers_train_as_one_with_the_joint_batch(tmp_path):
         ("[]", "TypeError"),
         ('{"cluster": {"worker": ["a:1"]}}', "KeyError 'task'"),
         ('{"cluster": {"worker": ["a:1"], "ps": []}, "task": {"type": "worker", "index": 0}}', "with workers alone"),
-        ('{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}', "host:port of each worker, got \\['a'\\]"),
-        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}', "an index from 0 to 1, got 2"),
+        (
+            '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}',
+            "host:port of each worker, got \\['a'\\]",
+        ),
+        (
+            '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
+            "an index from 0 to 1, got 2",
+        ),
     ],
 )
 def test_a_tf_config_that_says_nothing(monkeypatch, text, told):

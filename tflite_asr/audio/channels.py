@@ -9,7 +9,8 @@ CANCELLED_SHARE = 0.5  # of the power that the mean of unrelated channels has; b
 def mixed(channels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """[frames, channels] float32 -> [frames], the mean of the channels with sound; and notices of what was done.
 
-    Channels of opposite polarity, as of a balanced lead in a stereo socket, cancel each other; of these the loudest is taken.
+    Channels of opposite polarity, as of a balanced lead in a stereo socket, cancel each other; of these the loudest is
+    taken.
     """
     count = channels.shape[1]
     if count == 1:

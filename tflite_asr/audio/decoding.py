@@ -18,7 +18,8 @@ MOST_SECONDS = 1e6  # eleven days
 SAMPLE_RATES = (1_000, 1_000_000)  # beyond these a header is damaged, and resampling would fill the memory
 MOST_CHANNELS = 64
 PAST_END_SECONDS = 0.1  # that a segment may reach past the end of its file: durations are rounded
-SEEKABLE = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "FLAC", "AU", "CAF")  # those in which libsndfile finds a sample exactly
+# those in which libsndfile finds a sample exactly
+SEEKABLE = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "FLAC", "AU", "CAF")
 
 Recording = tuple[np.ndarray, int]  # [frames, channels] float32, samples a second
 
@@ -27,7 +28,9 @@ class TooLongError(InputError):
     """Audio lasts longer than was asked for: `seconds`, or as much of it as was decoded."""
 
     def __init__(self, place: str, max_seconds: float, seconds: float, got: str = "{:.2f} s"):
-        super().__init__(f"{place}: expected at most {max_seconds:g} s, got {got.format(seconds)}; cut it or leave it out")
+        super().__init__(
+            f"{place}: expected at most {max_seconds:g} s, got {got.format(seconds)}; cut it or leave it out"
+        )
         self.seconds = seconds
 
 
@@ -50,9 +53,10 @@ def read_streams(path: Path, layout: Layout, place: str, max_seconds: float | No
             channels = _read(file, left)
             if left is not None and len(channels) > left:
                 raise TooLongError(place, max_seconds, seconds + len(channels) / file.samplerate, "more than {:.2f} s")
-            if _known(file) and len(channels) < file.frames - SLACK_SECONDS * file.samplerate or _is_cut_short(file):
+            if (_known(file) and len(channels) < file.frames - SLACK_SECONDS * file.samplerate) or _is_cut_short(file):
                 raise InputError(
-                    f"{place}: the file is cut short, only {len(channels) / file.samplerate:.2f} s are there; copy it again"
+                    f"{place}: the file is cut short, only {len(channels) / file.samplerate:.2f} s are there; copy it "
+                    f"again"
                 )
             seconds += len(channels) / file.samplerate
             recordings.append((channels, file.samplerate))
@@ -61,9 +65,7 @@ def read_streams(path: Path, layout: Layout, place: str, max_seconds: float | No
     return [(channels, rate) for channels, rate in recordings if len(channels)]
 
 
-def read_segment(
-    path: Path, layout: Layout, segment: Segment, place: str, max_seconds: float | None
-) -> Recording:
+def read_segment(path: Path, layout: Layout, segment: Segment, place: str, max_seconds: float | None) -> Recording:
     """A segment of a file; where the format allows it, what is before and behind is not decoded."""
     duration = segment.duration_seconds
     if max_seconds is not None and duration is not None and duration > max_seconds:
@@ -77,7 +79,9 @@ def read_segment(
     recordings = read_streams(path, layout, place, None)
     rate = recordings[0][1]
     if any(other != rate or channels.shape[1] != recordings[0][0].shape[1] for channels, other in recordings):
-        raise InputError(f"{place}: expected joined recordings of one sample rate and channel count for a segment; cut it")
+        raise InputError(
+            f"{place}: expected joined recordings of one sample rate and channel count for a segment; cut it"
+        )
     channels = np.concatenate([channels for channels, _ in recordings])
     first, last = _span(segment, len(channels), rate, place, max_seconds)
     return channels[first:last], rate
@@ -144,7 +148,9 @@ def _opened(path: Path, layout: Layout, stream: Stream, place: str) -> Iterator:
 
 
 def _known(file) -> bool:
-    """Whether the header gives a length that can be: libsndfile's greatest stands for none, and damage makes great ones."""
+    """Whether the header gives a length that can be: libsndfile's greatest stands for none, and damage makes great
+    ones.
+    """
     return file.frames < MOST_SECONDS * file.samplerate
 
 
@@ -157,7 +163,8 @@ def _read(file, most: int | None, exactly: bool = False) -> np.ndarray:
         exactly: no frame more than `most`.
     """
     blocks, count = [np.zeros([0, file.channels], np.float32)], 0
-    end = file.frames if _known(file) else 1 << 62  # what is asked for behind the end is an error where a tag stands there
+    # what is asked for behind the end is an error where a tag stands there
+    end = file.frames if _known(file) else 1 << 62
     if most is not None:
         end = min(end, most + (not exactly))
     while count < end:

@@ -22,7 +22,9 @@ JOINED = "several recordings joined in one file; read all of them"
 
 _JOINED_WAV = re.compile(rb"RIFF.{4}WAVEfmt ", re.DOTALL)
 _JOINED_FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
-_TRAILING_CHUNK = re.compile(rb"LIST|id3 |ID3 |bext|fact|cue |smpl|inst|iXML|_PMX|JUNK|PAD |DISP|afsp|PEAK|ANNO|NAME|AUTH|COMT")
+_TRAILING_CHUNK = re.compile(
+    rb"LIST|id3 |ID3 |bext|fact|cue |smpl|inst|iXML|_PMX|JUNK|PAD |DISP|afsp|PEAK|ANNO|NAME|AUTH|COMT"
+)
 _TAGS = (b"TAG", b"ID3", b"APETAGEX")  # written after the samples by taggers that know MP3 alone
 
 
@@ -124,7 +126,9 @@ def _chunked(content: mmap.mmap, start: int, kind: _Chunks) -> Layout:
         size_at, size_format, data, declared, bytes_per_second, frames_at = found
         available = len(content) - data
         unknown = declared >= UNKNOWN_BYTES and declared > available
-        joined = _JOINED_WAV.search(content, data + (declared if declared <= available else 0)) if kind is _RIFF else None
+        joined = (
+            _JOINED_WAV.search(content, data + (declared if declared <= available else 0)) if kind is _RIFF else None
+        )
         end = joined.start() if joined else len(content)
         slack = SLACK_SECONDS * bytes_per_second
         if unknown:
@@ -152,8 +156,9 @@ def _chunked(content: mmap.mmap, start: int, kind: _Chunks) -> Layout:
 
 
 def _data_chunk(content: mmap.mmap, start: int, kind: _Chunks) -> tuple | None:
-    """(position and format of the data's size, where data begins, its size, bytes a second, where frames are counted and
-    the bytes of one)."""
+    """(position and format of the data's size, where data begins, its size, bytes a second, where frames are counted
+    and the bytes of one).
+    """
     at = start + kind.first
     bytes_per_second, frames_at, long_size = 0.0, None, None
     while at + kind.header <= len(content):
@@ -259,7 +264,9 @@ def _flac(content: mmap.mmap) -> Layout:
 
 
 def _flac_samples(content: mmap.mmap, marker: int, end: int) -> int | None:
-    """How many samples a FLAC stream has by its last frame, 0 without any; None when no frame is found in what is there."""
+    """How many samples a FLAC stream has by its last frame, 0 without any; None when no frame is found in what is
+    there.
+    """
     at = marker + 4
     while True:  # metadata blocks
         last, size = content[at] & 0x80, int.from_bytes(content[at + 1 : at + 4], "big")
@@ -273,7 +280,8 @@ def _flac_samples(content: mmap.mmap, marker: int, end: int) -> int | None:
     while len(first) == 4 and (position := content.rfind(first[:2], at, position)) >= 0:
         header = content[position : position + 16]
         samples = _flac_frame_end(header, block)
-        # the two bytes and the check sum also occur by chance within a frame; sample rate and size are those of the first
+        # the two bytes and the check sum also occur by chance within a frame; sample rate and size are those of the
+        # first
         alike = len(header) > 3 and not (header[2] ^ first[2] | header[3] ^ first[3]) & 15
         if samples is not None and alike:
             return samples
@@ -284,7 +292,9 @@ def _flac_samples(content: mmap.mmap, marker: int, end: int) -> int | None:
 
 
 def _flac_frame_end(header: bytes, block: int) -> int | None:
-    """The number of the sample behind a frame (RFC 9639, section 9.1); None when it is none or its check sum is wrong."""
+    """The number of the sample behind a frame (RFC 9639, section 9.1); None when it is none or its check
+    sum is wrong.
+    """
     if len(header) < 6 or header[2] >> 4 == 0:  # a block size that is not used
         return None
     first = header[4]

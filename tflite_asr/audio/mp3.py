@@ -101,7 +101,7 @@ def _frames(content, at: int) -> Iterator[tuple[int, int, tuple]]:
 def _next_frame(content, at: int) -> int:
     """Where a frame that is followed by another of its kind, or the end, begins within `RESYNC_BYTES`; -1 for none."""
     most = at + RESYNC_BYTES
-    while 0 <= (at := content.find(b"\xff", at, most)):
+    while (at := content.find(b"\xff", at, most)) >= 0:
         frame = _frame(content, at)
         if frame is not None:
             following = _frame(content, at + frame[0])

@@ -85,17 +85,22 @@ def problem_of(samples: np.ndarray, sample_rate: int) -> str | None:
 
 
 def files_in_order(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """The files of a folder with one of these suffixes (of any case), in the order of their names: numbers in them count as
-    numbers, so `take 2` comes before `take 10`, and capitals as small letters. InputError where two names have one place."""
+    """The files of a folder with one of these suffixes (of any case), in the order of their names: numbers in them
+    count as numbers, so `take 2` comes before `take 10`, and capitals as small letters. InputError where two names have
+    one place.
+    """
     try:
-        entries = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+        entries = [
+            path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        ]
     except OSError as error:
         raise InputError(f"{folder}: expected a folder of audio files, cannot read it: {error.strerror}") from None
     paths = sorted(entries, key=_natural_key)
     for path, following in zip(paths, paths[1:]):
         if _natural_key(path) == _natural_key(following):
             raise InputError(
-                f"{folder}: expected names that tell the order, {path.name!r} and {following.name!r} have the same place; rename one"
+                f"{folder}: expected names that tell the order, {path.name!r} and {following.name!r} have the same "
+                f"place; rename one"
             )
     return paths
 
@@ -104,12 +109,16 @@ def _natural_key(path: Path) -> list[tuple[int, int, str]]:
     """What to sort by: runs of digits as numbers, what is between them as it is written in small letters."""
     stem = unicodedata.normalize("NFKC", path.stem).casefold()
     parts = re.split(r"([0-9]+)", stem)
-    return [(0, int(part), "") if number % 2 else (1, 0, part.strip()) for number, part in enumerate(parts) if part.strip()]
+    return [
+        (0, int(part), "") if number % 2 else (1, 0, part.strip()) for number, part in enumerate(parts) if part.strip()
+    ]
 
 
 def read_prompts(path: Path) -> list[str]:
     """The lines of a file that are not blank."""
-    prompts = [line.strip() for line in read_text(path, "a text file with a prompt a line").splitlines() if line.strip()]
+    prompts = [
+        line.strip() for line in read_text(path, "a text file with a prompt a line").splitlines() if line.strip()
+    ]
     if not prompts:
         raise InputError(f"{path}: expected a prompt a line, got none")
     return prompts

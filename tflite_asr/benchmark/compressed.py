@@ -96,7 +96,9 @@ def _measured(path: Path, test: Speech) -> dict:
     """What `benchmark.recognition` prints of it."""
     speech = [test.manifest, *([test.where] if test.where else [])]
     command = python_module("tflite_asr.benchmark.recognition", str(path), *speech)
-    done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace", env=os.environ | SAFE_PATH)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="backslashreplace", env=os.environ | SAFE_PATH
+    )
     if done.returncode:
         raise InputError(f"{path}: cannot be measured: {(done.stderr.strip().splitlines() or ['no word why'])[-1]}")
     return json.loads(done.stdout)

@@ -19,7 +19,8 @@ def equality(path: Path, *, steps: int, learning_rate: float) -> dict:
 
     Returns:
         weight_difference: of all weights and optimizer slots, |split - whole| / |whole| in the Euclidean norm;
-        weight_change: |whole - shipped| / |shipped|, what training moved; loss_difference: the largest relative one of a
+        weight_change: |whole - shipped| / |shipped|, what training moved; loss_difference: the largest relative one
+            of a
         step; parts, calls, steps, optimizer.
     """
     artifact = read_artifact(path)
@@ -53,7 +54,9 @@ def noise_step(config: ModelConfig, groups: int, seed: int, learning_rate: float
     random, sizes, bands = np.random.default_rng(seed), config.sizes, config.features.width
     examples = []
     for _ in range(sizes.batch):
-        frames = random.standard_normal([random.integers(sizes.max_frames // 2, sizes.max_frames + 1), bands], np.float32)
+        frames = random.standard_normal(
+            [random.integers(sizes.max_frames // 2, sizes.max_frames + 1), bands], np.float32
+        )
         tokens = random.integers(1, config.vocabulary_size, [random.integers(2, sizes.max_tokens + 1)], np.int32)
         examples.append(Example(frames, tokens, "noise"))
     return {

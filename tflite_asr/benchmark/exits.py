@@ -72,7 +72,9 @@ def measure_exits(recognizer: Recognizer, examples: Sequence[Example]) -> Curves
 
 
 def leaving(policy: str, threshold: float, scores: np.ndarray) -> np.ndarray:
-    """The exit of each utterance [utterances] that `ExitPolicy` leaves at, from the scores [utterances, early exits]."""
+    """The exit of each utterance [utterances] that `ExitPolicy` leaves at, from the scores [utterances,
+    early exits].
+    """
     sure = scores < threshold if policy == "entropy" else scores > threshold
     return np.where(sure.any(axis=1), sure.argmax(axis=1), scores.shape[1])
 
@@ -87,8 +89,8 @@ def write_exits(folder: Path, curves: Sequence[Curves], *, too_long: int = 0, to
     """Write exits.json, exits.md and exits.png into a folder, which is made if need be.
 
     Returns:
-        what exits.json holds: models; too_long and too_short (recordings that were left out); and where the table and the
-        plot are.
+        what exits.json holds: models; too_long and too_short (recordings that were left out); and where the table and
+        the plot are.
     """
     folder.mkdir(parents=True, exist_ok=True)
     values = [asdict(curve) for curve in curves]

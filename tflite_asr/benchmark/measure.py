@@ -37,7 +37,8 @@ def measure(
     Returns:
         base_private_mb, base_rss_mb: the interpreter with its variables initialised; peak_private_mb, peak_rss_mb;
         added_private_mb, the difference that training makes; settled_added_mb, the same in a later step alone: in the
-        first one arenas grow, the old beside the new; arena_mb: what stays allocated between steps; step_seconds: a list;
+        first one arenas grow, the old beside the new; arena_mb: what stays allocated between steps; step_seconds: a
+        list;
         losses: of all steps.
     """
     if not keep_memory:

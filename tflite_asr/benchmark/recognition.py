@@ -70,8 +70,8 @@ def measure(path: Path, manifest: str, where: str | None) -> dict:
     """Transcribe speech by both passes, on one thread.
 
     Returns:
-        parameters, bytes of the file; utterances, too_long and too_short (left out), words; first_pass_wer, rescored_wer,
-        rescored_cer;
+        parameters, bytes of the file; utterances, too_long and too_short (left out), words; first_pass_wer,
+        rescored_wer, rescored_cer;
         seconds_per_second: for a second of speech; peak_private_mb, added_private_mb: see `Recognised`.
     """
     recognizer = Recognizer.load(path, threads=1)

@@ -34,8 +34,9 @@ def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> 
         keep_memory: leave the C allocator as it is, in both; otherwise both give back what they free, in huge pages.
 
     Returns:
-        memory_reduction, of what training adds to the interpreter with its variables initialised; total_memory_reduction;
-        settled_memory_reduction, the same after the first step; time_increase; all fractions of the whole step's. whole
+        memory_reduction, of what training adds to the interpreter with its variables initialised;
+        total_memory_reduction; settled_memory_reduction, the same after the first step; time_increase; all fractions of
+        the whole step's. whole
         and split: medians over the runs of what `measure` returns, and the lowest and highest step_seconds. floor_mb:
         weights, optimizer state, and the largest part's activations; split_to_floor: the split's peak to it.
     """

@@ -22,4 +22,6 @@ class TracedSignatures:
     def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Call a signature."""
         function, specs = self._functions[name]
-        return {key: value.numpy() for key, value in function(*(tf.constant(inputs[spec.name]) for spec in specs)).items()}
+        return {
+            key: value.numpy() for key, value in function(*(tf.constant(inputs[spec.name]) for spec in specs)).items()
+        }

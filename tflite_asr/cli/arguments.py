@@ -42,9 +42,15 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 def add_exit(parser: argparse.ArgumentParser) -> None:
     """Where to leave the encoder of a model with early exits."""
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--exit", type=int, metavar="N", help="leave the encoder at this exit, counted from 0 (default: the last)")
-    how.add_argument("--exit-entropy", type=float, metavar="H", help="at the first exit whose mean entropy is below H nats")
-    how.add_argument("--exit-confidence", type=float, metavar="P", help="at the first whose n-best confidence is above P")
+    how.add_argument(
+        "--exit", type=int, metavar="N", help="leave the encoder at this exit, counted from 0 (default: the last)"
+    )
+    how.add_argument(
+        "--exit-entropy", type=float, metavar="H", help="at the first exit whose mean entropy is below H nats"
+    )
+    how.add_argument(
+        "--exit-confidence", type=float, metavar="P", help="at the first whose n-best confidence is above P"
+    )
 
 
 def exit_policy(args: argparse.Namespace) -> ExitPolicy | None:
@@ -55,14 +61,18 @@ def exit_policy(args: argparse.Namespace) -> ExitPolicy | None:
 
 
 def add_nbest(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--nbest", type=int, metavar="N", help="hypotheses that are rescored (default: as many as the file takes)")
+    parser.add_argument(
+        "--nbest", type=int, metavar="N", help="hypotheses that are rescored (default: as many as the file takes)"
+    )
 
 
 def check_nbest(nbest: int | None, recognizer: "Recognizer") -> None:
     """InputError unless the second pass can choose among that many hypotheses of the first."""
     most = recognizer.config.sizes.beam
     if nbest is not None and not 2 <= nbest <= most:
-        raise InputError(f"--nbest: expected 2 to {most}, the hypotheses that {recognizer.artifact.path} takes, got {nbest}")
+        raise InputError(
+            f"--nbest: expected 2 to {most}, the hypotheses that {recognizer.artifact.path} takes, got {nbest}"
+        )
 
 
 def add_two_pass(parser: argparse.ArgumentParser) -> None:
@@ -92,14 +102,18 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_split(parser: argparse.ArgumentParser) -> None:
     """How the split step is cut."""
     parser.add_argument(
-        "--parts", default="auto", metavar="N|auto", help="calls that the split training step goes up in (default %(default)s)"
+        "--parts",
+        default="auto",
+        metavar="N|auto",
+        help="calls that the split training step goes up in (default %(default)s)",
     )
     parser.add_argument("--part-sizes", metavar="N,N,...", help="layer groups in each part, in place of --parts")
     parser.add_argument(
         "--keep",
         default="auto",
         choices=("auto", "recompute", "stash"),
-        help="what a part keeps from forward to backward: its input, or what its layers went through (default %(default)s)",
+        help="what a part keeps from forward to backward: its input, or what its layers went through (default "
+        "%(default)s)",
     )
 
 
@@ -161,7 +175,9 @@ def limited(utterances: Sequence[Utterance], limit: int | None, seed: int) -> li
 def load_clips(
     utterances: Sequence[Utterance], config: ModelConfig, connect_up_to: int, seed: int, *, measuring: bool = True
 ) -> tuple[Corpus, list[Clip]]:
-    """The audio of the utterances, see `Corpus`, and clips of up to `connect_up_to` of them; notices go to standard error."""
+    """The audio of the utterances, see `Corpus`, and clips of up to `connect_up_to` of them; notices go to standard
+    error.
+    """
     with Notices() as notices:
         corpus = Corpus(utterances, config, notices, measuring=measuring)
     return corpus, fitting_clips(corpus, corpus.utterances, connect_up_to, seed, config.max_seconds)

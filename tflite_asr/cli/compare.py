@@ -5,9 +5,9 @@
         --test speech/manifest.jsonl --test-where split=base_test --out runs/table
 
 A run is NAME=DIR, or NAME=DIR:QUANTIZE with what `export --quantize` takes. DIR/NAME.tflite are files without training
-signatures. Each is measured in a process of its own, on one thread. With --keras the test speech is recognised by TensorFlow
-as well, before conversion and quantisation, and its word error rates stand beside the file's. Prints Markdown; needs the
-extra `train`.
+signatures. Each is measured in a process of its own, on one thread. With --keras the test speech is recognised by
+TensorFlow as well, before conversion and quantisation, and its word error rates stand beside the file's. Prints
+Markdown; needs the extra `train`.
 """
 
 import argparse
@@ -24,7 +24,9 @@ SUMMARY = "export, tune and measure two-pass models side by side"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", metavar="NAME=DIR[:Q]", help="what `train` or `distill` wrote, and how to store it")
+    parser.add_argument(
+        "runs", nargs="+", metavar="NAME=DIR[:Q]", help="what `train` or `distill` wrote, and how to store it"
+    )
     parser.add_argument("--development", required=True, metavar="M", help="speech to tune rescoring on")
     parser.add_argument("--development-where", metavar="F=V", help="its rows to keep")
     parser.add_argument("--test", required=True, metavar="M", help="speech to measure on")
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.names import check_utf8
+
     check_utf8(args.out)
     runs = [_parsed(text) for text in args.runs]
     if len({name for name, _, _ in runs}) < len(runs):
@@ -69,20 +72,23 @@ def _parsed(text: str) -> tuple[str, Path, str]:
     if not colon:
         folder, mode = rest, "none"
     if not equals or not folder or not re.fullmatch(r"[\w-]+", name) or mode not in MODES:
-        raise InputError(f"{text!r}: expected NAME=DIR or NAME=DIR:Q with Q of {', '.join(MODES)}, such as teacher=runs/teacher")
+        raise InputError(
+            f"{text!r}: expected NAME=DIR or NAME=DIR:Q with Q of {', '.join(MODES)}, such as teacher=runs/teacher"
+        )
     return name, Path(folder), mode
 
 
 def describe(result: dict) -> str:
     keras = "keras_rescored_wer" in result["rows"][0]
     lines = [
-        "| model | parameters | file, MB | first-pass WER | rescored WER | CER | seconds a second of speech | peak memory, MB |"
-        + keras * " first pass, Keras | rescored, Keras |",
+        "| model | parameters | file, MB | first-pass WER | rescored WER | CER | seconds a second of speech | peak "
+        "memory, MB |" + keras * " first pass, Keras | rescored, Keras |",
         "|---|---|---|---|---|---|---|---|" + keras * "---|---|",
     ]
     lines += [
         f"| {row['name']} | {row['parameters']:,} | {row['bytes'] / 1e6:.2f} | {row['first_pass_wer']:.1%} | "
-        f"{row['rescored_wer']:.1%} | {row['rescored_cer']:.1%} | {row['seconds_per_second']:.3f} | {row['peak_private_mb']:.0f} |"
+        f"{row['rescored_wer']:.1%} | {row['rescored_cer']:.1%} | {row['seconds_per_second']:.3f} | "
+        f"{row['peak_private_mb']:.0f} |"
         + (f" {row['keras_first_pass_wer']:.1%} | {row['keras_rescored_wer']:.1%} |" if keras else "")
         for row in result["rows"]
     ]

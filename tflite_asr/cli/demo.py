@@ -4,9 +4,9 @@
     tflite-asr demo --model my_model.tflite
     tflite-asr demo --adapt my_recordings/manifest.jsonl --connect 5
 
-By default the voice is synthetic: eSpeak NG whispers strings of digits, which no voice of the training speech of `commands`
-did, or speaks sentences with a French accent to a model whose texts have case. With --adapt it is yours: two thirds of your
-clips are learnt from, the rest is the test.
+By default the voice is synthetic: eSpeak NG whispers strings of digits, which no voice of the training speech of
+`commands` did, or speaks sentences with a French accent to a model whose texts have case. With --adapt it is yours: two
+thirds of your clips are learnt from, the rest is the test.
 """
 
 import argparse
@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--connect", type=int, default=1, metavar="N", help="join clips into strings of up to N (default: as they are)"
     )
-    parser.add_argument("--out", default="runs/demo", metavar="DIR", help="where results are written (default %(default)s)")
+    parser.add_argument(
+        "--out", default="runs/demo", metavar="DIR", help="where results are written (default %(default)s)"
+    )
     add_seed(parser)
     add_threads(parser)
 

@@ -24,23 +24,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--student", required=True, metavar="PRESET", help="a smaller two-pass model")
     parser.add_argument("--initial", metavar="DIR|MODEL", help="what stage 1 starts from; see `train --initial`")
     parser.add_argument("--stages", default="1,2,3", metavar="N,N,...", help="which, in order (default %(default)s)")
-    parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
     parser.add_argument(
-        "--where", action="append", default=[], metavar="F=V", help="rows to keep: one for all manifests or one for each"
+        "--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated"
     )
-    parser.add_argument("--development", action="append", default=[], metavar="M", help="speech to choose the best weights by")
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="F=V",
+        help="rows to keep: one for all manifests or one for each",
+    )
+    parser.add_argument(
+        "--development", action="append", default=[], metavar="M", help="speech to choose the best weights by"
+    )
     parser.add_argument("--development-where", action="append", default=[], metavar="F=V", help="its rows to keep")
     add_connect(parser)
     parser.add_argument("--epochs", default="20,5,5", metavar="N,N,...", help="of each stage (default %(default)s)")
-    parser.add_argument("--plain-epochs", type=int, default=0, metavar="N", help="of stage 1; see `train --plain-epochs`")
+    parser.add_argument(
+        "--plain-epochs", type=int, default=0, metavar="N", help="of stage 1; see `train --plain-epochs`"
+    )
     parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="utterances a step (default %(default)s)")
-    parser.add_argument("--alpha", type=float, default=0.5, help="the teacher's part in the rescorer's loss (default %(default)s)")
     parser.add_argument(
-        "--beta", type=float, default=50.0, help="of the lattice's mean KL beside the transducer loss (default %(default)s)"
+        "--alpha", type=float, default=0.5, help="the teacher's part in the rescorer's loss (default %(default)s)"
     )
     parser.add_argument(
-        "--ctc-weight", type=float, default=0.0, help="of a CTC loss on the student's encoder in stage 1 (default %(default)s)"
+        "--beta",
+        type=float,
+        default=50.0,
+        help="of the lattice's mean KL beside the transducer loss (default %(default)s)",
+    )
+    parser.add_argument(
+        "--ctc-weight",
+        type=float,
+        default=0.0,
+        help="of a CTC loss on the student's encoder in stage 1 (default %(default)s)",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="where the stages are written")
     add_seed(parser)

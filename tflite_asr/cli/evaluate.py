@@ -1,6 +1,6 @@
 """Measure the word error rate of a model on a manifest.
 
-    tflite-asr evaluate commands --manifest speech/manifest.jsonl --where split=base_test,corpus=fsdd --connect 5
+tflite-asr evaluate commands --manifest speech/manifest.jsonl --where split=base_test,corpus=fsdd --connect 5
 """
 
 import argparse
@@ -21,10 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--where", metavar="F=V", help="rows to keep, such as speaker=ann|bob,split=test")
     parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
-    parser.add_argument("--any-voice", action="store_true", help="use what was learned for other voices than the owner's too")
+    parser.add_argument(
+        "--any-voice", action="store_true", help="use what was learned for other voices than the owner's too"
+    )
     parser.add_argument("--greedy", action="store_true", help="the best label at each step: quicker than beam search")
     parser.add_argument(
-        "--normalize", action=argparse.BooleanOptionalAction, default=None, help="leave case, punctuation and the spelling of numbers out of account (default: for models whose texts have case)"
+        "--normalize",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="leave case, punctuation and the spelling of numbers out of account (default: for models whose texts have "
+        "case)",
     )
     add_two_pass(parser)
     add_exit(parser)
@@ -55,7 +61,9 @@ def run(args: argparse.Namespace) -> dict:
     if args.words is not None:
         utterances = keep_vocabulary(utterances, args.words)
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
-    result = evaluate(recognizer, examples_of(recognizer, corpus, clips), beam=not args.greedy, policy=policy, rescoring=rescoring)
+    result = evaluate(
+        recognizer, examples_of(recognizer, corpus, clips), beam=not args.greedy, policy=policy, rescoring=rescoring
+    )
     return {
         "model": str(recognizer.artifact.path),
         "checkpoint": args.checkpoint,
@@ -80,6 +88,8 @@ def describe(result: dict) -> str:
     left_out = f"; {result['too_long']} recordings longer than the model takes left out" if result["too_long"] else ""
     left_out += f"; {result['too_short']} recordings too short for a word left out" if result["too_short"] else ""
     return (
-        f"WER {result['wer']:.2%}, CER {result['cer']:.2%} on {result['utterances']} utterances, {result['words']} words "
-        f"({result['substitutions']} substituted, {result['deletions']} deleted, {result['insertions']} inserted){left_out}"
+        f"WER {result['wer']:.2%}, CER {result['cer']:.2%} on {result['utterances']} utterances, {result['words']} "
+        f"words "
+        f"({result['substitutions']} substituted, {result['deletions']} deleted, {result['insertions']} "
+        f"inserted){left_out}"
     )

@@ -3,8 +3,8 @@
     tflite-asr exits joint.tflite two_groups.tflite six_groups.tflite \\
         --manifest commands/manifest.jsonl --where split=base_test --out runs/exits
 
-Writes exits.md, exits.json and exits.png. The policies leave a model with early exits at the first exit whose entropy is
-below a threshold, or whose n-best confidence is above one; thresholds run over all that was measured. Models without
+Writes exits.md, exits.json and exits.png. The policies leave a model with early exits at the first exit whose entropy
+is below a threshold, or whose n-best confidence is above one; thresholds run over all that was measured. Models without
 early exits stand beside them at their depth.
 """
 

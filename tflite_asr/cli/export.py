@@ -27,14 +27,20 @@ SUMMARY = "write a trained model as a .tflite that goes on learning"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("model", nargs="?", metavar="DIR|MODEL", help="what `tflite-asr train` wrote, or a model that was exported")
+    what.add_argument(
+        "model", nargs="?", metavar="DIR|MODEL", help="what `tflite-asr train` wrote, or a model that was exported"
+    )
     what.add_argument("--preset", metavar="P", help=f"a model with random weights, to measure: {', '.join(PRESETS)}")
     parser.add_argument("--out", required=True, metavar="NAME.tflite", help="NAME.json is written beside it")
     parser.add_argument(
         "--optimizer", default="adam", choices=("sgd", "momentum", "adam"), help="of the file (default %(default)s)"
     )
-    parser.add_argument("--replay", action="append", default=[], metavar="M", help="manifest of speech to ship with the model")
-    parser.add_argument("--replay-limit", type=int, default=100, metavar="N", help="utterances of it (default %(default)s)")
+    parser.add_argument(
+        "--replay", action="append", default=[], metavar="M", help="manifest of speech to ship with the model"
+    )
+    parser.add_argument(
+        "--replay-limit", type=int, default=100, metavar="N", help="utterances of it (default %(default)s)"
+    )
     parser.add_argument(
         "--quantize",
         default="none",
@@ -45,19 +51,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trainable",
         metavar="GROUPS",
-        help="groups that train on the device, by name or number: all, none, or such as 2,joint (default: all; with --quantize, none)",
+        help="groups that train on the device, by name or number: all, none, or such as 2,joint (default: all; with "
+        "--quantize, none)",
     )
     parser.add_argument(
         "--adapters",
         type=int,
         metavar="UNITS",
-        help="put a residual adapter of so many units behind each encoder group; unless --trainable says otherwise, they alone train",
+        help="put a residual adapter of so many units behind each encoder group; unless --trainable says otherwise, "
+        "they alone train",
     )
     parser.add_argument(
         "--min-runtime",
         default=MIN_RUNTIMES[0],
         choices=MIN_RUNTIMES,
-        help="oldest TFLite that must load the file; dense layers have a scale for each channel from 2.21 on (default %(default)s)",
+        help="oldest TFLite that must load the file; dense layers have a scale for each channel from 2.21 on (default "
+        "%(default)s)",
     )
     add_split(parser)
     add_connect(parser)
@@ -104,7 +113,9 @@ def run(args: argparse.Namespace) -> dict:
         quantization=Quantization(args.quantize, trainable, args.min_runtime),
         allow_flex=args.allow_flex,
     )
-    licences = copy_licences(Path(args.model), Path(args.out).parent) if args.model and Path(args.model).is_dir() else []
+    licences = (
+        copy_licences(Path(args.model), Path(args.out).parent) if args.model and Path(args.model).is_dir() else []
+    )
     if args.replay:
         from tflite_asr.runtime.evaluation import examples_of
         from tflite_asr.runtime.recognizer import Recognizer

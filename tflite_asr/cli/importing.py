@@ -69,7 +69,8 @@ def describe(result: dict) -> str:
             f"{model}: {encoder:,} parameters of the encoder, {decoder:,} of the decoder over {result['subwords']:,} "
             f"subwords; {exact}",
             f"licence: {licence['licence']} ({licence['holder']}; {licence['source']}); {text}",
-            f"drawn at random (seed {result['seed']}): {random}, the first pass; it recognises nothing until it is trained",
+            f"drawn at random (seed {result['seed']}): {random}, the first pass; it recognises nothing until it is "
+            f"trained",
             f"next: tflite-asr train english --initial {model} --manifest M --out DIR,",
             "      then tflite-asr export DIR --out NAME.tflite",
         ]

@@ -3,8 +3,8 @@
     tflite-asr inspect commands
     tflite-asr inspect commands --markdown > docs/signatures.md
 
-NAME.json holds a digest of itself. After a change by hand, `inspect NAME.tflite --accept` checks its fields and writes it
-again with the digest of what it holds now.
+NAME.json holds a digest of itself. After a change by hand, `inspect NAME.tflite --accept` checks its fields and writes
+it again with the digest of what it holds now.
 """
 
 import argparse
@@ -24,7 +24,9 @@ SUMMARY = "say what a .tflite holds"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--markdown", action="store_true", help="print the signature reference as Markdown")
-    parser.add_argument("--accept", action="store_true", help="take NAME.json as it was changed by hand, and give it a new digest")
+    parser.add_argument(
+        "--accept", action="store_true", help="take NAME.json as it was changed by hand, and give it a new digest"
+    )
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -78,7 +80,8 @@ def describe(result: dict) -> str:
         f"{result['path']}: {result['bytes'] / 1e6:.1f} MB, {result['parameters']:,} parameters, {result['optimizer']}",
         f"runs on TFLite {result['min_runtime']} and later; needs Flex: {', '.join(result['flex_ops']) or 'no'}; "
         f"custom ops: {', '.join(result['custom_ops']) or 'none'}",
-        "weights: " + ", ".join(f"{size / 1e6:.2f} MB {dtype}" for dtype, size in result["parameter_bytes_by_dtype"].items()),
+        "weights: "
+        + ", ".join(f"{size / 1e6:.2f} MB {dtype}" for dtype, size in result["parameter_bytes_by_dtype"].items()),
         *(f"licence: {', '.join(map(str, licence.values()))}" for licence in result["licences"]),
         "",
         "layer group        parameters    weights MB  activations MB",
@@ -97,7 +100,8 @@ def _markdown(result: dict) -> str:
     lines = [
         "# Signatures",
         "",
-        f"Of `{result['name']}`, written by `tflite-asr inspect {result['name']} --markdown`. Other models have the same "
+        f"Of `{result['name']}`, written by `tflite-asr inspect {result['name']} --markdown`. Other models have the "
+        f"same "
         "signatures with other sizes.",
     ]
     for name, signature in result["signatures"].items():

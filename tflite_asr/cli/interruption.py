@@ -14,11 +14,13 @@ STOPPED = 130  # the exit code of a run that was stopped
 
 
 class Interruption:
-    """While the `with` block runs, SIGINT and SIGTERM raise KeyboardInterrupt in the main thread, and `came` tells that one did.
+    """While the `with` block runs, SIGINT and SIGTERM raise KeyboardInterrupt in the main thread, and `came` tells that
+    one did.
 
-    A KeyboardInterrupt that reaches Python code whose exceptions are dropped, such as a destructor or a callback, is raised
-    again afterwards. Signals that the process was started to ignore stay ignored. If the main thread is in C code and does not
-    return within `PATIENCE_SECONDS`, the process exits: every file is written whole or not at all, so nothing is torn.
+    A KeyboardInterrupt that reaches Python code whose exceptions are dropped, such as a destructor or a callback, is
+    raised again afterwards. Signals that the process was started to ignore stay ignored. If the main thread is in C
+    code and does not return within `PATIENCE_SECONDS`, the process exits: every file is written whole or not at all, so
+    nothing is torn.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -63,7 +65,9 @@ class Interruption:
         raise KeyboardInterrupt
 
     def _watch(self) -> None:
-        """Start the thread that waits for a signal, which C code notes at once, and then for the main thread to end the run."""
+        """Start the thread that waits for a signal, which C code notes at once, and then for the main thread to end the
+        run.
+        """
         self._pipe = os.pipe()
         os.set_blocking(self._pipe[1], False)
         self._former_wakeup = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)

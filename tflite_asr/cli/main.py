@@ -54,8 +54,9 @@ TRAIN_PACKAGES = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "te
 
 
 # of every option that takes F=V
-WHERE = """F=V keeps the rows of a manifest whose field has that value: F=V,G=W where both hold, F=V|W one of two values. A value
-that holds a comma or a bar stands in double quotes, 'speaker="Smith, John"', or has a backslash before them."""
+WHERE = """F=V keeps the rows of a manifest whose field has that value: F=V,G=W where both hold, F=V|W one of two
+values. A value that holds a comma or a bar stands in double quotes, 'speaker="Smith, John"', or has a backslash before
+them."""
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -90,15 +91,18 @@ def build_parser() -> argparse.ArgumentParser:
             "--json", action="store_true", help="print the result as one JSON object on standard output"
         )
         command.add_argument(
-            "--verbose", action="store_true", help="show on standard error what libraries log: TensorFlow, TFLite, decoders of audio"
+            "--verbose",
+            action="store_true",
+            help="show on standard error what libraries log: TensorFlow, TFLite, decoders of audio",
         )
         command.set_defaults(module=module)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when it was stopped by Ctrl-C or
-    SIGTERM."""
+    """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when it was stopped by
+    Ctrl-C or SIGTERM.
+    """
     program = "tflite-asr"
     prepare_streams()
     logged = logging.root.manager.disable

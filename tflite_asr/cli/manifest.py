@@ -46,7 +46,10 @@ def run(args: argparse.Namespace) -> dict:
         kept = [row for row in found if row["text"]]
         for row in kept:
             if any(character.isdigit() for character in row["text"]):
-                notices("texts with digits, which models of letters refuse; spell them out or leave the rows out", row["audio"])
+                notices(
+                    "texts with digits, which models of letters refuse; spell them out or leave the rows out",
+                    row["audio"],
+                )
     if not kept:
         raise InputError(f"{args.folder}: expected clips with a transcript, got none")
     write_manifest(manifest, relative_rows(kept, manifest.parent))
@@ -67,7 +70,8 @@ def describe(result: dict) -> str:
 def relative_rows(rows: Iterable[dict], folder: Path) -> Iterator[dict]:
     """The rows with their audio paths relative to the manifest's folder.
 
-    A path that goes up from a folder reached through a link goes up from where the link leads, so there links are resolved.
+    A path that goes up from a folder reached through a link goes up from where the link leads, so there links are
+    resolved.
     """
     for row in rows:
         path = os.path.relpath(row["audio"], folder)

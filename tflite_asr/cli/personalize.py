@@ -6,9 +6,9 @@
 With --window it learns as a phone does: utterances come in the order of time (of the manifest's rows, checked by their
 field `time` where they have one), the newest are kept as features in DIR/window, the oldest are forgotten.
 
-With --rounds the utterances come in N rounds. Before each, `select` chooses what to train from the memory and battery that
-the device has, or that a recorded trace says. A round ends by --patience, or when the device runs low: then the command
-ends, and the same command goes on from the best weights.
+With --rounds the utterances come in N rounds. Before each, `select` chooses what to train from the memory and battery
+that the device has, or that a recorded trace says. A round ends by --patience, or when the device runs low: then the
+command ends, and the same command goes on from the best weights.
 
 Writes checkpoint.safetensors (for `transcribe` and `evaluate --checkpoint`), result.json, report.html and plots.
 """
@@ -47,14 +47,20 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=int, default=default.epochs, help="at most (default %(default)s)")
     group.add_argument("--learning-rate", type=float, help="at first (default: the model's own)")
-    group.add_argument("--patience", type=int, default=default.patience, help="epochs without a gain (default %(default)s)")
-    group.add_argument("--pull", type=float, default=default.pull, help="towards the shipped weights (default %(default)s)")
+    group.add_argument(
+        "--patience", type=int, default=default.patience, help="epochs without a gain (default %(default)s)"
+    )
+    group.add_argument(
+        "--pull", type=float, default=default.pull, help="towards the shipped weights (default %(default)s)"
+    )
     group.add_argument(
         "--replay", type=int, default=default.replay, help="shipped utterances in each batch (default %(default)s)"
     )
     group.add_argument("--freeze", default="", metavar="G,G,...", help="layer groups to leave alone, such as joint")
     group.add_argument(
-        "--plan", default=default.plan, help="train: the whole step in one call; split: in parts, with less memory (default %(default)s)"
+        "--plan",
+        default=default.plan,
+        help="train: the whole step in one call; split: in parts, with less memory (default %(default)s)",
     )
     group.add_argument(
         "--keep-memory", action="store_true", help="let the C allocator keep what a call freed: faster, larger"
@@ -95,10 +101,17 @@ def pace_of(args: argparse.Namespace):
 def add_rounds(parser: argparse.ArgumentParser) -> None:
     """Rounds; how a device that runs low is told."""
     group = parser.add_argument_group("rounds", "with --rounds; --epochs and --patience are then those of a round")
-    group.add_argument("--rounds", type=int, metavar="N", help="in which the utterances come; the selector looks before each")
-    group.add_argument("--resource-trace", metavar="FILE", help="replay this in place of the device's memory and battery")
     group.add_argument(
-        "--battery-floor", type=float, metavar="P", help=f"percent at which training stops (default {BATTERY_FLOOR_PERCENT:g})"
+        "--rounds", type=int, metavar="N", help="in which the utterances come; the selector looks before each"
+    )
+    group.add_argument(
+        "--resource-trace", metavar="FILE", help="replay this in place of the device's memory and battery"
+    )
+    group.add_argument(
+        "--battery-floor",
+        type=float,
+        metavar="P",
+        help=f"percent at which training stops (default {BATTERY_FLOOR_PERCENT:g})",
     )
     group.add_argument(
         "--ram-floor-mb", type=float, metavar="N", help=f"available memory at which it stops (default {RAM_FLOOR_MB:g})"
@@ -106,7 +119,9 @@ def add_rounds(parser: argparse.ArgumentParser) -> None:
 
 
 def rounds_of(args: argparse.Namespace):
-    """A function artifact -> the `Rounds` that the arguments ask for, which may measure the device; None without --rounds."""
+    """A function artifact -> the `Rounds` that the arguments ask for, which may measure the device; None without
+    --rounds.
+    """
     import sys
 
     from tflite_asr.cli.arguments import check_least
@@ -122,7 +137,9 @@ def rounds_of(args: argparse.Namespace):
                 raise InputError(f"--{name.replace('_', '-')}: expected --rounds with it, got none")
         return None
     if args.window is not None or args.freeze or args.plan != "train":
-        raise InputError("--rounds: expected no --window, --freeze and --plan with it; the selector chooses what to train")
+        raise InputError(
+            "--rounds: expected no --window, --freeze and --plan with it; the selector chooses what to train"
+        )
     battery = BATTERY_FLOOR_PERCENT if args.battery_floor is None else args.battery_floor
     if battery > 100:
         raise InputError(f"--battery-floor: expected 0 to 100, got {battery:g}")

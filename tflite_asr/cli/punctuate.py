@@ -1,10 +1,11 @@
 """Give the transcripts of a manifest case and punctuation, as a recogniser with cased output hears them in the speech.
 
-    tflite-asr punctuate runs/moonshine.tflite --manifest speech/manifest.jsonl --where split=base_train --out cased.jsonl
+    tflite-asr punctuate runs/moonshine.tflite --manifest speech/manifest.jsonl --where split=base_train --out
+    cased.jsonl
 
-The words stay those of the transcripts; where the recogniser heard the same words, they are written as it writes them, with
-its commas, capitals and digits. `tflite-asr train --second-pass` learns from such texts. MODEL is an exported file whose
-second pass decodes by itself. Recordings longer than it takes are left out, with a notice.
+The words stay those of the transcripts; where the recogniser heard the same words, they are written as it writes them,
+with its commas, capitals and digits. `tflite-asr train --second-pass` learns from such texts. MODEL is an exported file
+whose second pass decodes by itself. Recordings longer than it takes are left out, with a notice.
 """
 
 import argparse
@@ -19,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--manifest", required=True, metavar="M", help="JSON Lines: audio, text, speaker, ...")
     parser.add_argument("--where", metavar="F=V", help="rows to keep, such as speaker=ann|bob,split=test")
-    parser.add_argument("--out", required=True, metavar="FILE", help="the manifest to write; its paths lead to the same audio")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="the manifest to write; its paths lead to the same audio"
+    )
     add_threads(parser)
 
 
@@ -38,7 +41,9 @@ def run(args: argparse.Namespace) -> dict:
     check_least(args, threads=1)
     recognizer, out = Recognizer.load(args.model, threads=args.threads), Path(args.out)
     if recognizer.subwords is None:
-        raise InputError(f"{recognizer.artifact.path}: expected a model whose second pass decodes into cased text, it has none")
+        raise InputError(
+            f"{recognizer.artifact.path}: expected a model whose second pass decodes into cased text, it has none"
+        )
     with Notices() as notices:
         corpus = Corpus(read_manifest(args.manifest, args.where), recognizer.config, notices, measuring=True)
     rows, agreed = [], 0

@@ -18,8 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompts", required=True, metavar="FILE", help="what to say, a line each")
     parser.add_argument("--out", required=True, metavar="DIR", help="where audio and manifest.jsonl are written")
     parser.add_argument("--speaker", default="me", metavar="NAME", help="for the manifest (default %(default)s)")
-    parser.add_argument("--from-folder", metavar="DIR", help="take audio files in the order of their names, no microphone")
-    parser.add_argument("--sample-rate", type=int, default=16000, metavar="HZ", help="of the files (default %(default)s)")
+    parser.add_argument(
+        "--from-folder", metavar="DIR", help="take audio files in the order of their names, no microphone"
+    )
+    parser.add_argument(
+        "--sample-rate", type=int, default=16000, metavar="HZ", help="of the files (default %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -55,7 +59,9 @@ def _take_files(recordings, folder: Path) -> None:
 
     files = files_in_order(folder, SUFFIXES)
     if len(files) != len(recordings.prompts):
-        raise InputError(f"--from-folder {folder}: expected {len(recordings.prompts)} audio files, one a prompt, got {len(files)}")
+        raise InputError(
+            f"--from-folder {folder}: expected {len(recordings.prompts)} audio files, one a prompt, got {len(files)}"
+        )
     with Notices() as notices:
         takes = [read_audio(path, recordings.sample_rate, notify=notices) for path in files[len(recordings.rows) :]]
     for path, samples in zip(files[len(recordings.rows) :], takes):
@@ -127,5 +133,5 @@ def _answer(question: str, letters: str) -> str:
         answer = line.strip().lower()
         if not line:  # the terminal was closed
             return "q"
-        if answer == "" or answer in letters and len(answer) == 1:
+        if answer == "" or (answer in letters and len(answer) == 1):
             return answer

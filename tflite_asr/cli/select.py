@@ -21,15 +21,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     steps = Settings().epochs * Settings().epoch_steps
     add_model(parser)
-    parser.add_argument("--ram-mb", type=float, required=True, metavar="N", help="private memory that training may take")
+    parser.add_argument(
+        "--ram-mb", type=float, required=True, metavar="N", help="private memory that training may take"
+    )
     parser.add_argument("--battery", type=float, metavar="P", help="percent that the battery is at")
-    parser.add_argument("--battery-floor", type=float, default=0.0, metavar="P", help="percent that are to stay (default 0)")
+    parser.add_argument(
+        "--battery-floor", type=float, default=0.0, metavar="P", help="percent that are to stay (default 0)"
+    )
     parser.add_argument("--seconds", type=float, metavar="S", help="that training may take")
     parser.add_argument(
-        "--steps", type=int, default=steps, metavar="N", help="that battery and seconds have to do for (default %(default)s)"
+        "--steps",
+        type=int,
+        default=steps,
+        metavar="N",
+        help="that battery and seconds have to do for (default %(default)s)",
     )
     parser.add_argument("--exit", type=int, metavar="N", help="only plans that train up to this exit, counted from 0")
-    parser.add_argument("--calibration", metavar="FILE", help="where the calibration is kept (default: in the user's cache)")
+    parser.add_argument(
+        "--calibration", metavar="FILE", help="where the calibration is kept (default: in the user's cache)"
+    )
     add_threads(parser)
 
 

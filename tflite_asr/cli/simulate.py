@@ -21,18 +21,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", metavar="MODEL", help="default commands, or what the config says")
     parser.add_argument("--config", metavar="TOML", help="the description of a study, see docs/commands.md")
     parser.add_argument("--environment", choices=("server", "mobile", "both"), help="default both")
-    parser.add_argument("--manifest", action="append", default=[], metavar="M", help="the speakers' speech; can be repeated")
     parser.add_argument(
-        "--where", action="append", default=[], metavar="F=V", help="rows to keep: one for all manifests or one for each"
+        "--manifest", action="append", default=[], metavar="M", help="the speakers' speech; can be repeated"
+    )
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="F=V",
+        help="rows to keep: one for all manifests or one for each",
     )
     parser.add_argument("--connect", type=int, default=1, metavar="N", help="join clips into strings of up to N")
     parser.add_argument("--others", metavar="M", help="speech of others, to measure what is forgotten")
     parser.add_argument("--others-where", metavar="F=V", help="its rows to keep")
-    parser.add_argument("--adapters", metavar="MODEL", help="also train adapters alone, of the model as `export --adapters` made it")
-    parser.add_argument("--subsets", action="store_true", help="also compare what to train: joint, encoder, biases, ...")
+    parser.add_argument(
+        "--adapters", metavar="MODEL", help="also train adapters alone, of the model as `export --adapters` made it"
+    )
+    parser.add_argument(
+        "--subsets", action="store_true", help="also compare what to train: joint, encoder, biases, ..."
+    )
     parser.add_argument("--trace", metavar="FILE", help="the phone's resources, JSON Lines; they interrupt training")
-    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: the cluster at RAY_ADDRESS, or here")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="runs at the same time here (default %(default)s)")
+    parser.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="ray: the cluster at RAY_ADDRESS, or here"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="runs at the same time here (default %(default)s)"
+    )
     parser.add_argument("--seed", type=int, help="of everything drawn at random (default 0)")
     parser.add_argument("--out", required=True, metavar="DIR", help="where results are written")
 
@@ -63,7 +77,9 @@ def _study(args: argparse.Namespace):
     if args.manifest:
         wheres = args.where * len(args.manifest) if len(args.where) == 1 else args.where or [""] * len(args.manifest)
         if len(wheres) != len(args.manifest):
-            raise InputError(f"expected no --where, one, or one for each --manifest ({len(args.manifest)}), got {len(wheres)}")
+            raise InputError(
+                f"expected no --where, one, or one for each --manifest ({len(args.manifest)}), got {len(wheres)}"
+            )
         given["speech"] = tuple(Speech(*each, args.connect) for each in zip(args.manifest, wheres))
     elif args.where:
         raise InputError("--where: expected --manifest with it, got none")
@@ -93,5 +109,7 @@ def describe(result: dict) -> str:
     if result["kept"] is not None:
         lines.append(f"kept on the phone: {result['kept']:.1%} of the server's gain")
     if result["peak_private_mb"] is not None:
-        lines.append(f"memory {result['peak_private_mb']:.0f} MB private, window {result['disk_bytes_max']} bytes at most")
+        lines.append(
+            f"memory {result['peak_private_mb']:.0f} MB private, window {result['disk_bytes_max']} bytes at most"
+        )
     return "\n".join([*lines, f"report: {result['report']}"])

@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speakers", type=int, default=10, metavar="N", help="how many speakers (default %(default)s)")
     parser.add_argument("--takes", type=int, default=1, metavar="K", help="takes of each text (default %(default)s)")
     parser.add_argument(
-        "--words-per-minute", metavar="N-N", help="rates to draw each speaker's from, such as 80-130 for slow readers (default 120-200)"
+        "--words-per-minute",
+        metavar="N-N",
+        help="rates to draw each speaker's from, such as 80-130 for slow readers (default 120-200)",
     )
     parser.add_argument("--sample-rate", type=int, default=16000, metavar="HZ", help="of the files (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of speakers, strings and takes (default %(default)s)")
@@ -64,7 +66,9 @@ def run(args: argparse.Namespace) -> dict:
     try:
         rows = _change(args) if args.manifest is not None else _speak(args)
     except soundfile.LibsndfileError as error:  # a rate that FLAC does not have, a full disk
-        raise InputError(f"{args.out}: expected to write FLAC files at {args.sample_rate} Hz: {error.error_string}") from None
+        raise InputError(
+            f"{args.out}: expected to write FLAC files at {args.sample_rate} Hz: {error.error_string}"
+        ) from None
     return {
         "manifest": str(Path(args.out) / "manifest.jsonl"),
         "utterances": len(rows),

@@ -4,7 +4,8 @@
         --development speech/manifest.jsonl --development-where split=base_dev --connect 5 --out runs/commands
 
 Writes config.json, weights.safetensors (the average of the last weights, the best on the development speech),
-history.jsonl, tensorboard/ and voices.json, by which a phone tells its owner from others, into the folder. `tflite-asr export` makes a .tflite of it. Needs the extra `train`.
+history.jsonl, tensorboard/ and voices.json, by which a phone tells its owner from others, into the folder. `tflite-asr
+export` makes a .tflite of it. Needs the extra `train`.
 
 Exits can be added to a model that is trained already, and their heads trained alone or with all the rest:
 
@@ -25,7 +26,8 @@ Transcripts with case and punctuation need subwords in place of the preset's cha
 
 A trained model can be fine-tuned with its weights rounded as `export --quantize aware` stores them:
 
-    tflite-asr train commands --initial runs/commands --quantize-aware --learning-rate 2e-4 --epochs 5 --manifest ... --out runs/int8
+    tflite-asr train commands --initial runs/commands --quantize-aware --learning-rate 2e-4 --epochs 5 \\
+        --manifest ... --out runs/int8
 """
 
 import argparse
@@ -52,49 +54,92 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("preset", metavar="PRESET", help=f"which model: {', '.join(PRESETS)}")
     parser.add_argument("--layers", type=int, metavar="N", help="encoder groups, in place of the preset's")
     parser.add_argument(
-        "--exits", metavar="N,N,...|none", help="encoder groups, from 0, with an exit behind them, in place of the preset's"
+        "--exits",
+        metavar="N,N,...|none",
+        help="encoder groups, from 0, with an exit behind them, in place of the preset's",
     )
-    parser.add_argument("--exit-weighting", choices=EXIT_WEIGHTINGS, help="of the exits' losses, in place of the preset's")
     parser.add_argument(
-        "--subwords", type=int, metavar="N", help="spell in N subwords of the training texts, case and punctuation kept, in place of characters"
+        "--exit-weighting", choices=EXIT_WEIGHTINGS, help="of the exits' losses, in place of the preset's"
     )
-    parser.add_argument("--initial", metavar="DIR|MODEL", help="start from what `train` wrote there, or from an exported model; groups that it lacks are drawn at random")
     parser.add_argument(
-        "--trainable", metavar="GROUPS", help="train only these layer groups, by number or name, comma-separated (default: all)"
+        "--subwords",
+        type=int,
+        metavar="N",
+        help="spell in N subwords of the training texts, case and punctuation kept, in place of characters",
+    )
+    parser.add_argument(
+        "--initial",
+        metavar="DIR|MODEL",
+        help="start from what `train` wrote there, or from an exported model; groups that it lacks are drawn at random",
+    )
+    parser.add_argument(
+        "--trainable",
+        metavar="GROUPS",
+        help="train only these layer groups, by number or name, comma-separated (default: all)",
     )
     parser.add_argument("--freeze", action="store_true", help="train only what --initial does not have, its new exits")
-    parser.add_argument("--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated")
     parser.add_argument(
-        "--where", action="append", default=[], metavar="F=V", help="rows to keep: one for all manifests or one for each"
+        "--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated"
+    )
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="F=V",
+        help="rows to keep: one for all manifests or one for each",
     )
     parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
-    parser.add_argument("--development", action="append", default=[], metavar="M", help="speech to choose the best weights by")
+    parser.add_argument(
+        "--development", action="append", default=[], metavar="M", help="speech to choose the best weights by"
+    )
     parser.add_argument("--development-where", action="append", default=[], metavar="F=V", help="its rows to keep")
     add_connect(parser)
     parser.add_argument("--epochs", type=int, default=45, help="default %(default)s")
     parser.add_argument(
-        "--plain-epochs", type=int, default=0, metavar="N", help="the first N hear the speech as it is, without augmentation: a start for sentences (default %(default)s)"
+        "--plain-epochs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the first N hear the speech as it is, without augmentation: a start for sentences (default %(default)s)",
     )
     parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
     parser.add_argument("--batch", type=int, default=32, help="utterances a step (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest (default %(default)s)")
     parser.add_argument(
-        "--ctc-weight", type=float, default=0.0, help="of a CTC loss on a transducer's encoder, so that it learns sooner (default %(default)s)"
+        "--ctc-weight",
+        type=float,
+        default=0.0,
+        help="of a CTC loss on a transducer's encoder, so that it learns sooner (default %(default)s)",
     )
     parser.add_argument(
-        "--second-pass", action="store_true", help="train by the loss of the decoder as well; texts have case and punctuation, see `tflite-asr punctuate`"
+        "--second-pass",
+        action="store_true",
+        help="train by the loss of the decoder as well; texts have case and punctuation, see `tflite-asr punctuate`",
     )
     parser.add_argument(
-        "--cached", type=int, default=0, metavar="N", help="compute once, for N versions of each recording, what the encoder groups below the trained ones put out: steps are several times as fast, augmentation is of N-1 draws"
+        "--cached",
+        type=int,
+        default=0,
+        metavar="N",
+        help="compute once, for N versions of each recording, what the encoder groups below the trained ones put out: "
+        "steps are several times as fast, augmentation is of N-1 draws",
     )
     parser.add_argument(
-        "--noise", nargs="+", default=[], metavar="FILE", help="recordings of noise, put under half of the utterances 5 to 20 dB below the speech"
+        "--noise",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="recordings of noise, put under half of the utterances 5 to 20 dB below the speech",
     )
     parser.add_argument(
-        "--quantize-aware", action="store_true", help="fine-tune --initial with its weights rounded as `export --quantize aware` stores them"
+        "--quantize-aware",
+        action="store_true",
+        help="fine-tune --initial with its weights rounded as `export --quantize aware` stores them",
     )
     parser.add_argument(
-        "--distribute", choices=["multiworker"], help="share each batch with other machines, which TF_CONFIG names; all see --out"
+        "--distribute",
+        choices=["multiworker"],
+        help="share each batch with other machines, which TF_CONFIG names; all see --out",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
     add_seed(parser)
@@ -114,7 +159,9 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.runtime.memory import keep_freed_memory
 
     check_utf8(args.out)
-    check_least(args, layers=1, subwords=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0, cached=0)
+    check_least(
+        args, layers=1, subwords=1, connect=1, epochs=1, plain_epochs=0, steps=1, batch=1, ctc_weight=0, cached=0
+    )
     check_learning_rate(args)
     if args.development_where and not args.development:
         raise InputError("--development-where: expected --development with it, got none")
@@ -128,15 +175,27 @@ def run(args: argparse.Namespace) -> dict:
     if args.freeze and not config.exits:
         raise InputError("--freeze: expected --exits that are to be trained, got none")
     if args.ctc_weight and (config.exits or not config.prediction):
-        raise InputError(f"--ctc-weight: expected a transducer without early exits, {config.name} has CTC heads of its own")
+        raise InputError(
+            f"--ctc-weight: expected a transducer without early exits, {config.name} has CTC heads of its own"
+        )
     if args.second_pass and not (config.decoder and config.decoder.subwords):
-        raise InputError(f"--second-pass: expected a model with a decoder and its subwords, {config.name} has none; import it as --initial")
+        raise InputError(
+            f"--second-pass: expected a model with a decoder and its subwords, {config.name} has none; import it as "
+            f"--initial"
+        )
     if args.second_pass and config.exits:
         raise InputError("--second-pass: expected a model without early exits; train them afterwards, with --freeze")
-    if args.cached and (config.prediction or config.exits or args.connect > 1 or args.distribute or args.quantize_aware):
-        raise InputError("--cached: expected a CTC model without early exits, trained without --connect, --distribute and --quantize-aware")
+    if args.cached and (
+        config.prediction or config.exits or args.connect > 1 or args.distribute or args.quantize_aware
+    ):
+        raise InputError(
+            "--cached: expected a CTC model without early exits, trained without --connect, --distribute and "
+            "--quantize-aware"
+        )
     if args.quantize_aware and (args.freeze or args.ctc_weight):
-        raise InputError("--quantize-aware: expected neither --freeze nor --ctc-weight with it, it fine-tunes the whole model")
+        raise InputError(
+            "--quantize-aware: expected neither --freeze nor --ctc-weight with it, it fine-tunes the whole model"
+        )
     workers = _workers(args)
     training = read_manifests(args.manifest, args.where)
     development = read_manifests(args.development, args.development_where)
@@ -163,7 +222,8 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.training.voices import write_voices
 
     check_writable(folder)
-    if config.features.kind == "log_mel":  # a large model's buffers, of one size of batches after the other, would pile up
+    # a large model's buffers, of one size of batches after the other, would pile up
+    if config.features.kind == "log_mel":
         keep_freed_memory()
     # without --distribute the command line holds the folder already
     held = only_writer(folder) if workers is not None and workers.chief else contextlib.nullcontext()
@@ -203,7 +263,20 @@ def _settings(
     """What a run has to have in common with the one that it goes on with."""
     from tflite_asr.out_folder import speech_of, weights_of
 
-    named = ("connect", "plain_epochs", "steps", "batch", "learning_rate", "ctc_weight", "freeze", "trainable", "second_pass", "cached", "quantize_aware", "seed")
+    named = (
+        "connect",
+        "plain_epochs",
+        "steps",
+        "batch",
+        "learning_rate",
+        "ctc_weight",
+        "freeze",
+        "trainable",
+        "second_pass",
+        "cached",
+        "quantize_aware",
+        "seed",
+    )
     return {
         "the model": config.to_json(),
         "the speech of --manifest, --where and --words": speech_of(corpus.utterances),
@@ -269,15 +342,21 @@ def _objective(args: argparse.Namespace) -> "Callable[[SpeechModel], Objective] 
 
 @contextlib.contextmanager
 def training_errors(folder: Path) -> Iterator[None]:
-    """TensorFlow's words for a full disk, a folder that cannot be written, a file of resume/ that is gone or torn, as an
-    InputError."""
+    """TensorFlow's words for a full disk, a folder that cannot be written, a file of resume/ that is gone or torn, as
+    an InputError.
+    """
     from tensorflow import errors
 
     from tflite_asr.errors import InputError
 
     try:
         yield
-    except (errors.ResourceExhaustedError, errors.PermissionDeniedError, errors.NotFoundError, errors.DataLossError) as error:
+    except (
+        errors.ResourceExhaustedError,
+        errors.PermissionDeniedError,
+        errors.NotFoundError,
+        errors.DataLossError,
+    ) as error:
         raise InputError(f"{folder}: cannot train into it: {' '.join(error.message.split())}") from None
 
 

@@ -1,7 +1,7 @@
 """Write down what is said in audio files.
 
-    tflite-asr transcribe commands turn_left.wav [--checkpoint mine.safetensors] [--stream]
-    tflite-asr transcribe sentences.tflite letter.wav --two-pass [--stream]
+tflite-asr transcribe commands turn_left.wav [--checkpoint mine.safetensors] [--stream]
+tflite-asr transcribe sentences.tflite letter.wav --two-pass [--stream]
 """
 
 import argparse
@@ -53,7 +53,11 @@ def run(args: argparse.Namespace) -> dict:
                 failed.append({"audio": path, "problem": _with_remedy(error, recognizer)})
                 continue
             if args.stream:
-                streamed = recognizer.stream_two_pass([frames], rescoring) if rescoring else recognizer.stream([frames], exit=args.exit)
+                streamed = (
+                    recognizer.stream_two_pass([frames], rescoring)
+                    if rescoring
+                    else recognizer.stream([frames], exit=args.exit)
+                )
                 *_, text = streamed
             elif rescoring:
                 text = recognizer.transcribe_two_pass(frames, rescoring)

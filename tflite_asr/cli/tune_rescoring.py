@@ -2,9 +2,9 @@
 
     tflite-asr tune-rescoring sentences.tflite --manifest speech/manifest.jsonl --where split=base_dev
 
-Weights of the second pass from 0 to 1 are tried on the n-best that the first pass finds; the lowest word error rate wins, then
-the lowest character error rate, then the weight nearest to 0. With --per-label scores are divided by the length, which
-favours longer transcripts. `transcribe --two-pass` and `evaluate --two-pass` use what was found.
+Weights of the second pass from 0 to 1 are tried on the n-best that the first pass finds; the lowest word error rate
+wins, then the lowest character error rate, then the weight nearest to 0. With --per-label scores are divided by the
+length, which favours longer transcripts. `transcribe --two-pass` and `evaluate --two-pass` use what was found.
 """
 
 import argparse
@@ -60,5 +60,6 @@ def run(args: argparse.Namespace) -> dict:
 def describe(result: dict) -> str:
     return (
         f"second pass counts {result['weight']:.2f}{', scores per label' if result['per_label'] else ''}: WER "
-        f"{result['wer']:.2%} on {result['utterances']} utterances, {result['first_pass_wer']:.2%} with the first pass alone"
+        f"{result['wer']:.2%} on {result['utterances']} utterances, {result['first_pass_wer']:.2%} with the first pass "
+        f"alone"
     )

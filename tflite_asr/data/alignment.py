@@ -1,9 +1,9 @@
 """Whether a text can be aligned with an utterance: rows that cannot be are no speech to learn from.
 
 A CTC path spends an encoder step on each label, and one more, on a blank, between two equal ones (Graves et al. 2006,
-section 3.1): labels + equal neighbours <= steps, at every exit with a CTC head. A transducer's lattice takes any number of
-labels, but its decoders stop after `max_symbols_per_step` labels at a step: labels <= steps * max_symbols_per_step, or what
-is learned could never be written down.
+section 3.1): labels + equal neighbours <= steps, at every exit with a CTC head. A transducer's lattice takes any number
+of labels, but its decoders stop after `max_symbols_per_step` labels at a step: labels <= steps * max_symbols_per_step,
+or what is learned could never be written down.
 """
 
 import sys
@@ -45,7 +45,9 @@ def ctc_problem(tokens: np.ndarray, frames: int, config: ModelConfig) -> str | N
 
 
 def alignment_problem(tokens: np.ndarray, frames: int, config: ModelConfig) -> str | None:
-    """Why tokens [labels] cannot be learned from `frames` frames, the silence at the end among them; None when they can."""
+    """Why tokens [labels] cannot be learned from `frames` frames, the silence at the end among them; None when they
+    can.
+    """
     if problem := ctc_problem(tokens, frames, config):
         return problem
     most = steps_at_exits(config, frames)[-1] * config.sizes.max_symbols_per_step
@@ -69,7 +71,8 @@ def alignable(
     Args:
         corpus: holds the audio.
         utterances: some of the corpus.
-        tail: whether the silence that `Recognizer.features` adds is there to be aligned; training on a server does without.
+        tail: whether the silence that `Recognizer.features` adds is there to be aligned; training on a server does
+            without.
 
     Returns:
         the utterances that can be aligned, in their order, and for each of the others its row and the reason.
@@ -99,9 +102,12 @@ def report_left_out(left_out: Sequence[str], total: int) -> None:
     if not left_out:
         return
     if len(left_out) == total:
-        raise InputError(f"expected utterances whose text fits into their audio, none of {total} does: {listed(left_out)}")
+        raise InputError(
+            f"expected utterances whose text fits into their audio, none of {total} does: {listed(left_out)}"
+        )
     print(
-        f"notice: {len(left_out)} of {total} utterances left out, their text does not fit into their audio: {listed(left_out)}",
+        f"notice: {len(left_out)} of {total} utterances left out, their text does not fit into their audio: "
+        f"{listed(left_out)}",
         file=sys.stderr,
     )
 

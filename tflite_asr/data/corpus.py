@@ -25,9 +25,10 @@ class Corpus:
             hold a word are left out of `utterances`, with a notice.
         config: of the model.
         notify: told of what was done to the audio.
-        measuring: transcripts may have any length, for nothing is learned from them; recordings longer than the model takes
-            are named and left out.
-        leave_out_longer: recordings and transcripts longer than the model takes are named and left out, in place of an error.
+        measuring: transcripts may have any length, for nothing is learned from them; recordings longer than the
+            model takes are named and left out.
+        leave_out_longer: recordings and transcripts longer than the model takes are named and left out, in place of
+            an error.
         second_pass: utterances have to be spelled for the second pass too; see `labels`.
 
     Attributes:
@@ -66,7 +67,8 @@ class Corpus:
                     self.too_long.append(f"{utterance.where} ({len(tokens)} tokens)")
                     continue
                 raise InputError(
-                    f"{utterance.where}: expected at most {config.sizes.max_tokens} tokens, the transcript has {len(tokens)}"
+                    f"{utterance.where}: expected at most {config.sizes.max_tokens} tokens, the transcript has "
+                    f"{len(tokens)}"
                 )
             try:
                 samples = utterance.read(rate, config.max_seconds, notify)
@@ -90,16 +92,24 @@ class Corpus:
             if not self.too_long:
                 raise InputError(f"{left_out[0]}: expected recordings of {least} or more, all {total} are shorter")
             if not self.too_short:
-                raise InputError(f"expected recordings of at most {most}, all {total} are longer: {listed(left_out)}; cut them")
-            raise InputError(f"expected recordings of {least} to {most}, all {total} are longer or shorter: {listed(left_out)}")
+                raise InputError(
+                    f"expected recordings of at most {most}, all {total} are longer: {listed(left_out)}; cut them"
+                )
+            raise InputError(
+                f"expected recordings of {least} to {most}, all {total} are longer or shorter: {listed(left_out)}"
+            )
         if self.too_long:
             rows = listed(self.too_long)
             or_tokens = "" if self._any_text else f" or {self.config.sizes.max_tokens} tokens"
-            print(f"notice: {len(self.too_long)} of {total} recordings left out, longer than {most}{or_tokens}: {rows}", file=sys.stderr)
+            print(
+                f"notice: {len(self.too_long)} of {total} recordings left out, longer than {most}{or_tokens}: {rows}",
+                file=sys.stderr,
+            )
 
     def labels(self, text: str) -> list[np.ndarray]:
-        """What a model learns to write for a text: token ids [tokens] int32 of the first pass, then of the second pass if
-        the corpus was loaded for it."""
+        """What a model learns to write for a text: token ids [tokens] int32 of the first pass, then of the second pass
+        if the corpus was loaded for it.
+        """
         tokenizers = [self.tokenizer, *([self._second_tokenizer] if self._second_tokenizer else [])]
         return [tokenizer.encode(text) for tokenizer in tokenizers]
 
@@ -108,8 +118,9 @@ class Corpus:
         return self._samples[utterance.where].astype(np.float32) / 32767
 
     def assemble(self, clip: Clip, random: np.random.Generator | None = None) -> np.ndarray:
-        """[n] float32: the clip's parts and gaps; with `random`, at a random speed, level, with noise, of `noise` as well, and
-        pauses."""
+        """[n] float32: the clip's parts and gaps; with `random`, at a random speed, level, with noise, of `noise` as
+        well, and pauses.
+        """
         rate = self.config.features.sample_rate
         speed = float(random.choice(SPEEDS)) if random else 1.0
         pieces = [vary_speed(self.samples(clip.parts[0]), speed)]

@@ -16,7 +16,8 @@ UTTERANCES = 72
 LONGEST_STRING = 5  # words
 # a sentence is one of each
 PARTS = (
-    ("MY MOTHER", "THE DOCTOR", "OUR NEIGHBOR", "A YOUNG WOMAN", "THE TEACHER", "HIS BROTHER", "THE OLD MAN", "EVERYBODY"),
+    ("MY MOTHER", "THE DOCTOR", "OUR NEIGHBOR", "A YOUNG WOMAN", "THE TEACHER", "HIS BROTHER", "THE OLD MAN",
+     "EVERYBODY"),
     ("FORGOT", "THREW AWAY", "BOUGHT", "REPAIRED", "WAS LOOKING FOR", "BROUGHT BACK", "WILL NEED", "HAS HIDDEN"),
     ("THE WEATHER REPORT", "THREE HEAVY BOXES", "A VERY GOOD BREAKFAST", "THE YELLOW UMBRELLA", "HER WINTER CLOTHES",
      "THIS LITTLE MACHINE", "THE OTHER PICTURES", "ALL THE VEGETABLES"),
@@ -42,7 +43,9 @@ def _sentence(random: np.random.Generator) -> str:
 
 
 def _speaker(id: str, accent: str, variant: str, pitch: int) -> SyntheticSpeaker:
-    return SyntheticSpeaker(id, accent, variant, rate_wpm=150, pitch=pitch, semitones=0.0, tempo=1.0, noise_db=-30.0, level_db=-26.0)
+    return SyntheticSpeaker(
+        id, accent, variant, rate_wpm=150, pitch=pitch, semitones=0.0, tempo=1.0, noise_db=-30.0, level_db=-26.0
+    )
 
 
 # "whisper" is not among `synthetic.VARIANTS`, which training speech is spoken with
@@ -53,7 +56,10 @@ ACCENT = DemoVoice("a synthetic voice with a French accent", _speaker("accent", 
 def speak_demo(voice: DemoVoice, folder: Path, sample_rate: int, seed: int) -> Path:
     """Speak into `folder`, anew each time; returns the manifest."""
     earlier = folder / "manifest.jsonl"
-    if earlier.exists() and {utterance.speaker for utterance in read_manifest(earlier)} <= {WHISPER.speaker.id, ACCENT.speaker.id}:
+    if earlier.exists() and {utterance.speaker for utterance in read_manifest(earlier)} <= {
+        WHISPER.speaker.id,
+        ACCENT.speaker.id,
+    }:
         shutil.rmtree(folder)  # an earlier demo's; anything else `write_corpus` refuses to touch
     random = np.random.default_rng([seed, 11])
     texts = [voice.text(random) for _ in range(UTTERANCES)]

@@ -99,14 +99,18 @@ class Espeak:
             for parameter, value in ((_RATE, rate_wpm), (_PITCH, pitch), (_PITCH_RANGE, pitch_range)):
                 self._library.espeak_SetParameter(parameter, value, 0)
             self._library.espeak_SetSynthCallback(collect)
-            status = self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 0, 0, _TEXT_IS_UTF8 | _PHONEMES, None, None)
+            status = self._library.espeak_Synth(
+                encoded, len(encoded) + 1, 0, 0, 0, _TEXT_IS_UTF8 | _PHONEMES, None, None
+            )
         samples = np.concatenate([np.zeros(1, np.int16), *pieces]).astype(np.float32) / 32768
         if status != _OK or not samples.any():
             raise InputError(f"expected a text that eSpeak can say, got {text!r}; spell it with words")
         return samples, self._sample_rate
 
     def accents(self) -> list[str]:
-        """The English voices, such as `en-us` and `en-gb-scotland`, and English with a foreign accent, such as `en-x-fr`."""
+        """The English voices, such as `en-us` and `en-gb-scotland`, and English with a foreign accent, such as
+        `en-x-fr`.
+        """
         return sorted([*self._accents, *self._foreign])
 
     def variants(self) -> list[str]:

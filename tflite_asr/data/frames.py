@@ -1,8 +1,8 @@
 """What `augment` does to waveforms, done to frames: a phone that keeps features alone has no waveforms left.
 
-Powers of log-mel bands add up where waveforms do, so noise and pauses come out as they would have; speed moves the frames in
-time and the bands in frequency, as playing a recording faster does. Frames of a waveform stem are only moved in time: its
-channels are no bands, and it has evened out the level already.
+Powers of log-mel bands add up where waveforms do, so noise and pauses come out as they would have; speed moves the
+frames in time and the bands in frequency, as playing a recording faster does. Frames of a waveform stem are only moved
+in time: its channels are no bands, and it has evened out the level already.
 """
 
 from collections.abc import Sequence
@@ -25,8 +25,9 @@ def silence(config: FeatureConfig) -> np.float32:
 
 
 def silent_frame(frames: np.ndarray, config: FeatureConfig | StemConfig) -> np.ndarray:
-    """A frame [1, width] without sound, for an utterance [time, width]: a stem's is the one that it begins with, of the silence
-    that `Recognizer.features` puts before it."""
+    """A frame [1, width] without sound, for an utterance [time, width]: a stem's is the one that it begins with, of the
+    silence that `Recognizer.features` puts before it.
+    """
     return frames[:1] if config.kind == "stem" else np.full([1, config.width], silence(config))
 
 
@@ -48,8 +49,9 @@ def joined(pieces: Sequence[np.ndarray], gaps: Sequence[int], config: FeatureCon
 
 
 def vary_frames(frames: np.ndarray, config: FeatureConfig | StemConfig, random: np.random.Generator) -> np.ndarray:
-    """[time, width] -> [another time, width] float32: speed, level, silence around it, noise under it; of a stem's frames,
-    speed alone."""
+    """[time, width] -> [another time, width] float32: speed, level, silence around it, noise under it; of a stem's
+    frames, speed alone.
+    """
     if config.kind == "stem":
         return in_time(frames, float(random.uniform(*STEM_SPEEDS)))
     frames = played_faster(frames, float(random.choice(SPEEDS)), config)

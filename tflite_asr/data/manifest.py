@@ -132,7 +132,7 @@ def _utterance(row: dict[str, Any], folder: Path, place: str) -> Utterance:
     if speaker is not None and (isinstance(speaker, bool) or not isinstance(speaker, str | int) or speaker == ""):
         raise _wrong(place, "a name or number as 'speaker'", speaker, "correct it or leave the field out")
     offset = row.get("offset")
-    if offset is not None and not (_is_duration(offset) or offset == 0 and not isinstance(offset, bool)):
+    if offset is not None and not (_is_duration(offset) or (offset == 0 and not isinstance(offset, bool))):
         raise _wrong(place, "seconds of 0 or more as 'offset'", offset, "correct it or leave the field out")
     return Utterance(
         audio=folder / audio,
@@ -177,7 +177,8 @@ def _filtered(rows: list[tuple[str, dict]], where: str, path: Path) -> list[tupl
     return kept
 
 
-_PIECE = re.compile(r'\\[\\",|=]|"(?:\\[\\"]|[^"\\]|\\(?![\\"]))*"|.', re.DOTALL)  # an escape, a quoted text, a character
+# an escape, a quoted text, a character
+_PIECE = re.compile(r'\\[\\",|=]|"(?:\\[\\"]|[^"\\]|\\(?![\\"]))*"|.', re.DOTALL)
 
 
 def _split(text: str, separator: str) -> list[str]:

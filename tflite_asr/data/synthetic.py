@@ -22,7 +22,16 @@ from tflite_asr.errors import InputError
 from tflite_asr.libraries import load_librosa
 from tflite_asr.names import for_library
 
-NATIVE_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
+NATIVE_ACCENTS = (
+    "en-us",
+    "en-gb",
+    "en-gb-scotland",
+    "en-gb-x-rp",
+    "en-gb-x-gbclan",
+    "en-gb-x-gbcwmd",
+    "en-029",
+    "en-us-nyc",
+)
 ACCENTS = (*NATIVE_ACCENTS, *(accent_of(language) for language in LANGUAGES))
 # The variants that could pass for a person: no robots, whispers or overdriven voices.
 VARIANTS = (
@@ -51,17 +60,21 @@ class SyntheticSpeaker:
     level_db: float  # root mean square of the speech, relative to full scale
 
 
-def draw_speakers(count: int, seed: int, words_per_minute: tuple[int, int] = WORDS_PER_MINUTE) -> list[SyntheticSpeaker]:
+def draw_speakers(
+    count: int, seed: int, words_per_minute: tuple[int, int] = WORDS_PER_MINUTE
+) -> list[SyntheticSpeaker]:
     """Speakers of all accents and variants; asking for more leaves the first ones as they were.
 
-    The pair of accent and variant repeats only when every pair was used. Each speaks at a rate of its own, from the lower
-    to the higher of `words_per_minute`.
+    The pair of accent and variant repeats only when every pair was used. Each speaks at a rate of its own, from the
+    lower to the higher of `words_per_minute`.
     """
     if count < 1:
         raise InputError(f"expected 1 or more synthetic speakers, got {count}")
     slowest, fastest = words_per_minute
     if not RATES_WPM[0] <= slowest < fastest <= RATES_WPM[1]:
-        raise InputError(f"words a minute: expected two rates from {RATES_WPM[0]} to {RATES_WPM[1]}, got {slowest}-{fastest}")
+        raise InputError(
+            f"words a minute: expected two rates from {RATES_WPM[0]} to {RATES_WPM[1]}, got {slowest}-{fastest}"
+        )
     pairs = [(accent, variant) for accent in ACCENTS for variant in VARIANTS]
     order = np.random.default_rng([seed, 0]).permutation(len(pairs))
     speakers = []
@@ -141,7 +154,9 @@ def write_corpus(
     return write_folder(
         folder,
         lambda partial: (
-            row for speaker in progress(speakers) for row in _record(partial, speaker, texts, sample_rate, seed, atypical)
+            row
+            for speaker in progress(speakers)
+            for row in _record(partial, speaker, texts, sample_rate, seed, atypical)
         ),
     )
 

@@ -183,7 +183,9 @@ def _floats(graph: Graph) -> dict[str, np.ndarray]:
 
 
 def _kernels(graph: Graph) -> dict[str, tuple[np.ndarray, np.float32, np.uint8]]:
-    """Levels [inputs, outputs] uint8, scale and zero point of each product; the kernel is scale (levels - zero point)."""
+    """Levels [inputs, outputs] uint8, scale and zero point of each product; the kernel is scale (levels -
+    zero point).
+    """
     found = {}
     for node in graph.nodes:
         if node.op in ("MatMulIntegerToFloat", "DynamicQuantizeMatMul"):
@@ -264,5 +266,5 @@ def write_model(imported: Imported, out: Path) -> list[str]:
 
 def check_out(out: Path) -> None:
     """InputError when something stands where the folder is to be written."""
-    if out.is_symlink() or out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise InputError(f"{out}: expected a folder that does not exist yet; give another --out or remove it")

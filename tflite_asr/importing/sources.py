@@ -97,7 +97,8 @@ def _checked(where: str, read: Callable[[str], bytes]) -> OrtFiles:
         digest = hashlib.sha256(content).hexdigest()
         if digest != expected:
             raise InputError(
-                f"{where}: {file}: expected sha256 {expected} (tiny English of {DISTRIBUTION} {VERSION}), got {digest}; "
+                f"{where}: {file}: expected sha256 {expected} (tiny English of {DISTRIBUTION} {VERSION}), got "
+                f"{digest}; "
                 f"it is of another model or damaged; {GET_IT}"
             )
         contents.append(content)

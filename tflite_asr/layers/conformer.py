@@ -58,7 +58,9 @@ class FeedForward(_Module):
         return self.dropped(kept_dense(hidden, *self.outer), training)
 
     def activation_values(self) -> int:
-        """Kept for backward, per step: normalised before and after its gain, the hidden layer before and after swish."""
+        """Kept for backward, per step: normalised before and after its gain, the hidden layer before and
+        after swish.
+        """
         return 2 * self.units + 2 * self.hidden
 
 
@@ -78,7 +80,9 @@ class SelfAttention(_Module):
     def call(self, x, lengths, training=False):
         """[batch, time, units], lengths [batch] -> [batch, time, units]."""
         x = self.normalized(x)
-        attended = self_attention(*(kept_dense(x, *p) for p in self.projections), lengths, self.heads, self.left_context)
+        attended = self_attention(
+            *(kept_dense(x, *p) for p in self.projections), lengths, self.heads, self.left_context
+        )
         return self.dropped(kept_dense(attended, *self.outer), training)
 
     def activation_values(self, time: int) -> int:

@@ -28,7 +28,8 @@ class CTCHead(keras.layers.Layer):
 
 
 def best_path(logits: tf.Tensor, lengths: tf.Tensor, max_tokens: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Greedy decoding: the best label of each step, repeats joined, then blanks dropped (Graves et al. 2006, section 3.2).
+    """Greedy decoding: the best label of each step, repeats joined, then blanks dropped (Graves et al. 2006, section
+    3.2).
 
     Args:
         logits: [batch, time, vocabulary] float32.

@@ -1,5 +1,6 @@
-"""The second pass of a CTC encoder: a transformer decoder over subwords (Vaswani et al. 2017, section 3; gated and with rotary
-positions as in Jeffries et al. 2024, arXiv 2410.15608)."""
+"""The second pass of a CTC encoder: a transformer decoder over subwords (Vaswani et al. 2017, section 3; gated and with
+rotary positions as in Jeffries et al. 2024, arXiv 2410.15608).
+"""
 
 from typing import NamedTuple
 
@@ -56,8 +57,10 @@ class DecoderLayer(keras.layers.Layer):
 
 
 class Decoder(keras.layers.Layer):
-    """The decoder: subwords and the encoder's output in, the next subword out. It may have encoder layers of its own, which
-    that output goes through first. The embedding is also the output layer (Press and Wolf 2017, arXiv 1608.05859)."""
+    """The decoder: subwords and the encoder's output in, the next subword out. It may have encoder layers of its own,
+    which that output goes through first. The embedding is also the output layer (Press and Wolf 2017, arXiv
+    1608.05859).
+    """
 
     def __init__(self, config: DecoderConfig, **kwargs):
         super().__init__(**kwargs)
@@ -77,7 +80,9 @@ class Decoder(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = [self.config.vocabulary_size, self.config.units]
-        self.embedding = self.add_weight("embedding", shape, initializer=keras.initializers.RandomNormal(stddev=shape[1] ** -0.5))
+        self.embedding = self.add_weight(
+            "embedding", shape, initializer=keras.initializers.RandomNormal(stddev=shape[1] ** -0.5)
+        )
         self.gain = self.add_weight("gain", [self.config.units], initializer="ones")
         super().build(input_shape)
 
@@ -108,7 +113,9 @@ class Decoder(keras.layers.Layer):
         return product_transposed(layer_norm(x, self.gain), self.embedding)
 
     def _encode(self, encoded, lengths) -> tf.Tensor:
-        """What the shared encoder layers put out [batch, time, units], lengths [batch], through those of the decoder alone."""
+        """What the shared encoder layers put out [batch, time, units], lengths [batch], through those of the decoder
+        alone.
+        """
         encoded = zero_padding(encoded, lengths)
         for layer in self.encoder_layers:
             encoded, _, _ = layer(encoded, lengths)
@@ -154,7 +161,12 @@ class Decoder(keras.layers.Layer):
             query = self._heads(product(layer_norm(x, attention.gain), attention.query))
             # the hypotheses as queries of one row: they share the encoder's keys
             query = tf.transpose(query, [2, 1, 0, 3])
-            attended = self._attend(query, _layer(cross.keys, index), _layer(cross.values, index), padding_bias(lengths, cross.keys.shape[3]))
+            attended = self._attend(
+                query,
+                _layer(cross.keys, index),
+                _layer(cross.values, index),
+                padding_bias(lengths, cross.keys.shape[3]),
+            )
             x += product(tf.transpose(attended, [1, 0, 2]), attention.outer)
             x += layer.feed_forward(x)
         keys, values = (tf.stack(tensors) for tensors in zip(*own))
@@ -179,13 +191,16 @@ class Decoder(keras.layers.Layer):
 
 def _layer(tensor: tf.Tensor, index: int) -> tf.Tensor:
     """One layer of [layers, ...]."""
-    return tf.squeeze(tf.slice(tensor, [index, *[0] * (tensor.shape.rank - 1)], [1, *[-1] * (tensor.shape.rank - 1)]), 0)
+    return tf.squeeze(
+        tf.slice(tensor, [index, *[0] * (tensor.shape.rank - 1)], [1, *[-1] * (tensor.shape.rank - 1)]), 0
+    )
 
 
 @tf.custom_gradient
 def _lookup(embedding: tf.Tensor, tokens: tf.Tensor):
-    """Rows of the embedding [vocabulary, units] by tokens [batch, U]; `gather` has no gradient in TFLite, a product with
-    one-hot tokens has."""
+    """Rows of the embedding [vocabulary, units] by tokens [batch, U]; `gather` has no gradient in TFLite, a product
+    with one-hot tokens has.
+    """
 
     def gradient(dy):
         one_hot = tf.one_hot(tf.reshape(tokens, [-1]), embedding.shape[0])

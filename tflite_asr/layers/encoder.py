@@ -24,9 +24,10 @@ def stack_frames(x: tf.Tensor, lengths: tf.Tensor, factor: int) -> tuple[tf.Tens
 class LSTMGroup(keras.layers.Layer):
     """A layer group: an LSTM layer, layer normalisation and, before it, time reduction where it is due.
 
-    `units` come out of it: the LSTM's cells, or their projection where `cells` says that there are more of them. Its state
-    for streaming is (hidden [batch, units], cell [batch, cells]). A `residual` group adds what comes out to what went in (He
-    et al. 2016, arXiv 1512.03385); its gain begins at zero, so that put on top of a trained encoder it changes nothing yet.
+    `units` come out of it: the LSTM's cells, or their projection where `cells` says that there are more of them. Its
+    state for streaming is (hidden [batch, units], cell [batch, cells]). A `residual` group adds what comes out to what
+    went in (He et al. 2016, arXiv 1512.03385); its gain begins at zero, so that put on top of a trained encoder it
+    changes nothing yet.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class LSTMGroup(keras.layers.Layer):
         return x + y if self.residual else y, lengths, state
 
     def activation_elements(self, steps: int) -> int:
-        """Kept for backward, per utterance of `steps` input steps: input, four gates, cell, output, normalised output."""
+        """Kept for backward, per utterance of `steps` input steps: input, four gates, cell, output,
+        normalised output.
+        """
         return whole_turns(steps // self.reduction) * (self.kernel.shape[0] + 5 * self.cells + 2 * self.units)
 
 

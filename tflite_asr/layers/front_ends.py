@@ -28,8 +28,9 @@ class LogMel(keras.layers.Layer):
 
 class WaveformStem(keras.layers.Layer):
     """Three convolutions on the samples (Jeffries et al. 2024, arXiv 2410.15608, section 3): tanh and group
-    normalisation behind the first, gelu behind the others. Written as products, which TFLite computes as fast and stores
-    as int8."""
+    normalisation behind the first, gelu behind the others. Written as products, which TFLite computes as fast and
+    stores as int8.
+    """
 
     makes = "frames of a waveform stem"
     counts_samples = True  # the normalisation's statistics are those of the whole utterance
@@ -47,7 +48,8 @@ class WaveformStem(keras.layers.Layer):
             for index, shape in ((1, [127, units]), (2, [7 * units, 2 * units]), (3, [3 * 2 * units, units]))
         ]
         self.biases = [
-            self.add_weight(f"conv_{index}_bias", [size], initializer="zeros") for index, size in ((2, 2 * units), (3, units))
+            self.add_weight(f"conv_{index}_bias", [size], initializer="zeros")
+            for index, size in ((2, 2 * units), (3, units))
         ]
         super().build(input_shape)
 
@@ -67,7 +69,9 @@ class WaveformStem(keras.layers.Layer):
         return tf.nn.gelu(product(windows(x, 3, 2), self.kernels[2]) + self.biases[1], approximate=False)
 
     def _normalized(self, x, lengths):
-        """Group normalisation with one group (Wu and He 2018): mean and variance over the valid steps and all channels."""
+        """Group normalisation with one group (Wu and He 2018): mean and variance over the valid steps and
+        all channels.
+        """
         mask = tf.expand_dims(tf.cast(length_mask(lengths, x.shape[1]), tf.float32), 2)
         values = tf.reshape(tf.cast(tf.maximum(lengths, 1), tf.float32) * x.shape[2], [-1, 1, 1])
         centered = x - tf.reduce_sum(x * mask, axis=[1, 2], keepdims=True) / values

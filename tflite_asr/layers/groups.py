@@ -12,8 +12,9 @@ from tflite_asr.layers.transformer import TransformerGroup
 
 
 def encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
-    """The groups in order, `encoder_0`, `encoder_1`, ..., each with its adapter behind it where there are adapters; called
-    as group(x, lengths, state=None, training=False)."""
+    """The groups in order, `encoder_0`, `encoder_1`, ..., each with its adapter behind it where there are adapters;
+    called as group(x, lengths, state=None, training=False).
+    """
     groups = _layer_groups(config.encoder)
     if not config.adapters:
         return groups

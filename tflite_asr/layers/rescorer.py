@@ -10,7 +10,8 @@ from tflite_asr.ops.product import dense
 
 
 class Rescorer(keras.layers.Layer):
-    """Listen, attend and spell (Chan et al. 2016, arXiv 1508.01211) as a rescorer (Sainath et al. 2019, arXiv 1908.10992).
+    """Listen, attend and spell (Chan et al. 2016, arXiv 1508.01211) as a rescorer (Sainath et al. 2019, arXiv
+    1908.10992).
 
     An LSTM layer over the labels asks, by several heads, the encoder's output; a second LSTM layer takes both. What was
     attended to goes into the second layer, not back into the first (as in Wu et al. 2016, section 3), so that for given
@@ -23,7 +24,14 @@ class Rescorer(keras.layers.Layer):
     """
 
     def __init__(
-        self, vocabulary_size: int, embedding: int, units: int, heads: int, max_labels: int, dropout: float = 0.0, **kwargs
+        self,
+        vocabulary_size: int,
+        embedding: int,
+        units: int,
+        heads: int,
+        max_labels: int,
+        dropout: float = 0.0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
@@ -61,7 +69,9 @@ class Rescorer(keras.layers.Layer):
         started, counts = tf.pad(tokens, [[0, 0], [1, 0]]), token_lengths + 1
         labels, _, _ = self.labels(started, counts, training=training)
         query = tf.reshape(dense(labels, *self.query), [encoded.shape[0], -1, self.units])
-        context, weights = cross_attention(query, dense(encoded, *self.key), dense(encoded, *self.value), lengths, self.heads)
+        context, weights = cross_attention(
+            query, dense(encoded, *self.key), dense(encoded, *self.value), lengths, self.heads
+        )
         both = tf.concat([labels, tf.reshape(context, [rows, width, self.units])], axis=2)
         x, _, _ = self.upper(both, counts, training=training)
         if training:

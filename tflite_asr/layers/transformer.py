@@ -72,8 +72,8 @@ class FeedForward(Branch):
 
     Args:
         hidden: units between.
-        gated: the inner layer has twice as many, and what is passed on is u swish(g) of its halves u and g (SwiGLU, Shazeer
-            2020, arXiv 2002.05202).
+        gated: the inner layer has twice as many, and what is passed on is u swish(g) of its halves u and g (SwiGLU,
+            Shazeer 2020, arXiv 2002.05202).
     """
 
     def __init__(self, units: int, hidden: int, gated: bool = False, dropout: float = 0.0, **kwargs):
@@ -101,7 +101,9 @@ class FeedForward(Branch):
         return self.dropped(kept_dense(x, *self.outer), training)
 
     def activation_values(self) -> int:
-        """Kept for backward, per step: normalised before and after its gain, the hidden values before and after gelu."""
+        """Kept for backward, per step: normalised before and after its gain, the hidden values before and
+        after gelu.
+        """
         return 2 * self.units + 2 * self.hidden
 
 
@@ -137,7 +139,8 @@ class TransformerGroup(keras.layers.Layer):
         return (layer_norm(x, self.gain) if self.last else x), lengths, None
 
     def activation_elements(self, steps: int) -> int:
-        """Kept for backward, per utterance of `steps` steps: what its branches keep, and the last one's normalised output.
-        Scales of the normalisations, one value a step each, are not counted."""
+        """Kept for backward, per utterance of `steps` steps: what its branches keep, and the last one's normalised
+        output. Scales of the normalisations, one value a step each, are not counted.
+        """
         branches = self.attention.activation_values(steps) + self.feed_forward.activation_values()
         return steps * (branches + (self.units if self.last else 0))

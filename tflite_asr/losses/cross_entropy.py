@@ -7,9 +7,7 @@ from tflite_asr.ops.elementary import length_mask, log_softmax
 END = 0  # the label after the last; blank does not occur among them
 
 
-def sequence_cross_entropy(
-    logits: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor, end: int = END
-) -> tf.Tensor:
+def sequence_cross_entropy(logits: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor, end: int = END) -> tf.Tensor:
     """-log P(labels, end), each label given those before it: [batch] float32, in nats.
 
     Args:
@@ -34,7 +32,8 @@ def guided_attention(
     """Attention that is far from the diagonal: [batch] float32, at most the number of labels and end.
 
     Sum over labels u of the mean over heads of sum_t w(u, t) (1 - exp(-(u/U - t/T)^2 / (2 deviation^2))): Tachibana et
-    al. 2018 (arXiv 1710.08969), equation 6. Speech is read from left to right, which a decoder would else have to find out.
+    al. 2018 (arXiv 1710.08969), equation 6. Speech is read from left to right, which a decoder would else have to find
+    out.
 
     Args:
         weights: [batch, heads, U+1, T] float32.

@@ -59,9 +59,7 @@ def _negative_log_likelihood(emissions, frame_lengths, may_skip, final):
     return loss, gradient
 
 
-def ctc_loss(
-    logits: tf.Tensor, labels: tf.Tensor, frame_lengths: tf.Tensor, label_lengths: tf.Tensor
-) -> tf.Tensor:
+def ctc_loss(logits: tf.Tensor, labels: tf.Tensor, frame_lengths: tf.Tensor, label_lengths: tf.Tensor) -> tf.Tensor:
     """-log P(labels | frames) summed over all alignments, label 0 being blank.
 
     Args:

@@ -1,8 +1,8 @@
 """What a student learns from a teacher: distributions over a transducer's lattice and along label sequences.
 
 At a lattice node (t, u) only three things can happen that matter to an alignment: the next label, blank, or anything
-else (Panchapagesan et al. 2020, arXiv 2011.06110, section 3). A distribution over the vocabulary collapsed to these three
-is what is kept of the teacher: 3 T U numbers an utterance, however large the vocabulary.
+else (Panchapagesan et al. 2020, arXiv 2011.06110, section 3). A distribution over the vocabulary collapsed to these
+three is what is kept of the teacher: 3 T U numbers an utterance, however large the vocabulary.
 """
 
 import tensorflow as tf
@@ -15,8 +15,8 @@ def collapse(logits: tf.Tensor, labels: tf.Tensor, label_lengths: tf.Tensor) -> 
     """Log probabilities of (next label, blank, rest) at every lattice node: [batch, T, U+1, 3].
 
     At a row's last labels, u = U, and past them there is no next label: its log probability is log zero there, and the
-    rest is all but blank. The rest is the logsumexp over the other labels, not 1 - p - q, which would lose it where it is
-    small.
+    rest is all but blank. The rest is the logsumexp over the other labels, not 1 - p - q, which would lose it where it
+    is small.
 
     Args:
         logits: [batch, T, U+1, vocabulary] float32, finite, label 0 is blank; the vocabulary has three labels or more.
@@ -43,7 +43,8 @@ def collapse(logits: tf.Tensor, labels: tf.Tensor, label_lengths: tf.Tensor) -> 
 def transducer_distillation(
     teacher: tf.Tensor, student: tf.Tensor, frame_lengths: tf.Tensor, label_lengths: tf.Tensor
 ) -> tf.Tensor:
-    """KL divergence of the student's lattice from the teacher's, mean over an utterance's nodes: [batch] float32, in nats.
+    """KL divergence of the student's lattice from the teacher's, mean over an utterance's nodes: [batch] float32, in
+    nats.
 
     Args:
         teacher, student: [batch, T, U+1, 3] float32, as `collapse` makes them of the same labels.
@@ -52,7 +53,9 @@ def transducer_distillation(
     """
     time, width = teacher.shape[1:3]
     divergence = _divergence(teacher, student)
-    valid = tf.expand_dims(length_mask(frame_lengths, time), 2) & tf.expand_dims(length_mask(label_lengths + 1, width), 1)
+    valid = tf.expand_dims(length_mask(frame_lengths, time), 2) & tf.expand_dims(
+        length_mask(label_lengths + 1, width), 1
+    )
     nodes = tf.cast(frame_lengths * (label_lengths + 1), tf.float32)
     total = tf.reduce_sum(tf.where(valid, divergence, tf.zeros_like(divergence)), axis=[1, 2])
     return total / tf.maximum(nodes, 1.0)

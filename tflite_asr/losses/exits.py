@@ -10,8 +10,8 @@ def exit_weights(exits: int, weighting: str) -> list[float]:
 
     Args:
         exits: how many.
-        weighting: `sum`, every exit alike (Wright et al. 2023), or `sandwich`: the last, 0.3 of the first and 0.3 of one
-            between (after Yu and Huang 2019, arXiv 1903.05134), here of the mean of those between.
+        weighting: `sum`, every exit alike (Wright et al. 2023), or `sandwich`: the last, 0.3 of the first and 0.3
+            of one between (after Yu and Huang 2019, arXiv 1903.05134), here of the mean of those between.
     """
     if exits == 1 or weighting == "sum":
         return [1.0] * exits
@@ -25,8 +25,8 @@ def joint_loss(exit_losses: tf.Tensor, weighting: str, *, draw: bool) -> tf.Tens
     Args:
         exit_losses: [exits, batch] float32, the last exit last.
         weighting: see `exit_weights`.
-        draw: let the sandwich take the one between at random, the same for the whole batch; the mean of those between is
-            what this has as its expectation.
+        draw: let the sandwich take the one between at random, the same for the whole batch; the mean of those
+            between is what this has as its expectation.
 
     Returns:
         [batch].

@@ -104,15 +104,16 @@ def next_labels(labels: tf.Tensor, vocabulary: int) -> tf.Tensor:
     return tf.one_hot(tf.pad(labels, [[0, 0], [0, 1]]), vocabulary)
 
 
-def alignment_loss(
-    blank: tf.Tensor, label: tf.Tensor, frame_lengths: tf.Tensor, label_lengths: tf.Tensor
-) -> tf.Tensor:
-    """`transducer_loss` of what its nodes emit: blank, label [batch, T, U+1], log probabilities, ignored past the lengths."""
+def alignment_loss(blank: tf.Tensor, label: tf.Tensor, frame_lengths: tf.Tensor, label_lengths: tf.Tensor) -> tf.Tensor:
+    """`transducer_loss` of what its nodes emit: blank, label [batch, T, U+1], log probabilities, ignored past the
+    lengths.
+    """
     batch, time, width = blank.shape
     may_blank, may_label = _transitions(time, width, frame_lengths, label_lengths)
     log_zero = tf.fill([batch, time, width], LOG_ZERO)
     # a row without frames has nothing to align: its end is its start
-    label_lengths = tf.where(frame_lengths > 0, tf.clip_by_value(label_lengths, 0, width - 1), 0)  # no diagonal past the last
+    # no diagonal past the last
+    label_lengths = tf.where(frame_lengths > 0, tf.clip_by_value(label_lengths, 0, width - 1), 0)
     ends_label = tf.cast(tf.expand_dims(tf.range(width), 0) == tf.expand_dims(label_lengths, 1), tf.int32)
     return _negative_log_likelihood(
         tf.where(may_blank, blank, log_zero),
@@ -122,7 +123,9 @@ def alignment_loss(
     )
 
 
-def _transitions(time: int, width: int, frame_lengths: tf.Tensor, label_lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _transitions(
+    time: int, width: int, frame_lengths: tf.Tensor, label_lengths: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Where blank and where a label may be emitted: two [batch, T, U+1] bool."""
     in_time = tf.reshape(tf.range(time), [1, time, 1]) < tf.reshape(frame_lengths, [-1, 1, 1])
     positions = tf.reshape(tf.range(width), [1, 1, width])

@@ -11,8 +11,8 @@ from tflite_asr.ops.elementary import log_softmax
 class CTCAttention(CTC):
     """CTC heads for the first pass, and a decoder over subwords that rescores hypotheses or decodes by itself.
 
-    Both share the encoder's groups, all of them or, where the decoder has encoder layers of its own, all but the last so many.
-    The loss that trains on the device is the first pass's; `second_pass_loss` trains the decoder on a server.
+    Both share the encoder's groups, all of them or, where the decoder has encoder layers of its own, all but the last
+    so many. The loss that trains on the device is the first pass's; `second_pass_loss` trains the decoder on a server.
     """
 
     decodes = True

@@ -14,8 +14,9 @@ class CTC(SpeechModel):
         self.build_weights()
 
     def join_loss(self, encoded, lengths, predicted, tokens, token_lengths, training=False):
-        """CTC loss [batch] at the last exit, from the encoder's output [batch, steps, units]; there is no label history,
-        `predicted` is None."""
+        """CTC loss [batch] at the last exit, from the encoder's output [batch, steps, units]; there is no label
+        history, `predicted` is None.
+        """
         return ctc_loss(self.heads[-1](encoded), tokens, lengths, token_lengths)
 
     def group_steps(self) -> list[int]:

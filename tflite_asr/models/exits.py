@@ -8,7 +8,8 @@ from tflite_asr.models.speech import SpeechModel
 
 
 class SubModel:
-    """The groups below an early exit and its head, which are the model's own; what `signatures` asks of a model to train.
+    """The groups below an early exit and its head, which are the model's own; what `signatures` asks of a model to
+    train.
 
     Args:
         model: with early exits.

@@ -1,4 +1,6 @@
-"""The grids on which a source stored its weights as 8-bit numbers: with them an export stores them again without loss."""
+"""The grids on which a source stored its weights as 8-bit numbers: with them an export stores them again
+without loss.
+"""
 
 import json
 from collections.abc import Mapping
@@ -58,7 +60,9 @@ class Grid:
 
 def write_grids(folder: Path, grids: Mapping[str, Grid]) -> None:
     """Write the grids of a model's weights, by tree path, beside them."""
-    write_whole(folder / FILE, (json.dumps({name: asdict(grid) for name, grid in grids.items()}, indent=1) + "\n").encode())
+    write_whole(
+        folder / FILE, (json.dumps({name: asdict(grid) for name, grid in grids.items()}, indent=1) + "\n").encode()
+    )
 
 
 def read_grids(folder: Path) -> dict[str, Grid]:
@@ -71,4 +75,6 @@ def read_grids(folder: Path) -> dict[str, Grid]:
     except (ValueError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: expected the grid of each weight (scale, minimum): {error}; import the model again") from None
+        raise InputError(
+            f"{path}: expected the grid of each weight (scale, minimum): {error}; import the model again"
+        ) from None

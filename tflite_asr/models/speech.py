@@ -1,5 +1,6 @@
-"""What every recogniser here has: features, an encoder of layer groups, perhaps with early exits, and the batch that its
-loss takes."""
+"""What every recogniser here has: features, an encoder of layer groups, perhaps with early exits, and the batch that
+its loss takes.
+"""
 
 import functools
 import itertools
@@ -22,12 +23,12 @@ from tflite_asr.ops.elementary import length_mask, log_softmax
 
 
 class SpeechModel(keras.Model):
-    """Front end, encoder and CTC heads (Graves et al. 2006) of early exits (Wright et al. 2023, arXiv 2309.09546); a subclass
-    adds what the last exit has besides, `all_groups`, `join_loss` and `group_steps`.
+    """Front end, encoder and CTC heads (Graves et al. 2006) of early exits (Wright et al. 2023, arXiv 2309.09546); a
+    subclass adds what the last exit has besides, `all_groups`, `join_loss` and `group_steps`.
 
     `groups` are the encoder's layer groups in order, `stages` the same from one exit to the next; without early exits
-    there is one stage, the whole encoder. `heads` are behind the stages, all of them or all but the last. The methods are
-    those that `signatures` asks of a model.
+    there is one stage, the whole encoder. `heads` are behind the stages, all of them or all but the last. The methods
+    are those that `signatures` asks of a model.
     """
 
     label_inputs = ("tokens", "token_lengths")
@@ -62,8 +63,9 @@ class SpeechModel(keras.Model):
         )
 
     def front(self, frames, frame_lengths):
-        """What the first encoder group takes: x [batch, steps, d] and lengths in those steps [batch]; 0 where a length is out
-        of range."""
+        """What the first encoder group takes: x [batch, steps, d] and lengths in those steps [batch]; 0 where a length
+        is out of range.
+        """
         valid = in_range(frame_lengths, 0, frames.shape[1])
         return stack_frames(frames, zero_unless(valid, frame_lengths), self.config.encoder.stack_frames)
 
@@ -91,8 +93,9 @@ class SpeechModel(keras.Model):
         return len(self.groups)
 
     def encode_from(self, first: int, x, lengths, training=False):
-        """From what group number `first` takes, x [batch, steps, d], to what the encoder puts out [batch, steps, units], what
-        the shared groups do (x where they are all before `first`), and lengths in those steps."""
+        """From what group number `first` takes, x [batch, steps, d], to what the encoder puts out [batch, steps,
+        units], what the shared groups do (x where they are all before `first`), and lengths in those steps.
+        """
         shared = x
         for index, group in enumerate(self.groups[first:], start=first):
             x, lengths, _ = group(x, lengths, training=training)
@@ -181,12 +184,15 @@ class SpeechModel(keras.Model):
         ]
 
     def start_memory(self, batch: int) -> dict[str, tf.Tensor]:
-        """What heads remember from chunk to chunk, at the start: of CTC heads the `label` [batch] int32 of the step before."""
+        """What heads remember from chunk to chunk, at the start: of CTC heads the `label` [batch] int32 of the step
+        before.
+        """
         return {"label": tf.zeros([batch], tf.int32)} if self.heads else {}
 
     def continue_labels(self, stage: int, x, lengths, memory: dict[str, tf.Tensor], max_tokens: int):
-        """Greedy labels of a chunk behind a stage: tokens [batch, max_tokens], their counts [batch], and what changes in
-        the memory; a subclass may add what else a chunk has to tell."""
+        """Greedy labels of a chunk behind a stage: tokens [batch, max_tokens], their counts [batch], and what changes
+        in the memory; a subclass may add what else a chunk has to tell.
+        """
         tokens, count, label = continue_path(self.heads[stage](x), lengths, max_tokens, memory["label"])
         return tokens, count, {"label": label}
 
@@ -213,14 +219,17 @@ class SpeechModel(keras.Model):
         )
 
     def row_weights(self, frames, frame_lengths, tokens, token_lengths):
-        """[batch] float32: 1 for an utterance, 0 for a row without frames, NaN for an utterance with invalid lengths or labels."""
+        """[batch] float32: 1 for an utterance, 0 for a row without frames, NaN for an utterance with invalid lengths or
+        labels.
+        """
         weights = tf.cast(frame_lengths > 0, tf.float32)
         weights = tf.where(in_range(frame_lengths, 0, frames.shape[1]), weights, float("nan"))
         return self.check_labels(weights, tokens, token_lengths)
 
     def check_labels(self, row_weights, tokens, token_lengths):
-        """`row_weights` [batch], NaN where an utterance's number of labels is out of range or any of them is no label; blank
-        is none."""
+        """`row_weights` [batch], NaN where an utterance's number of labels is out of range or any of them is no label;
+        blank is none.
+        """
         width = tokens.shape[1]
         valid = self.has_labels(tokens) & (tokens != 0) | ~length_mask(token_lengths, width)
         wrong = tf.reduce_sum(tf.cast(~valid, tf.int32), axis=1)

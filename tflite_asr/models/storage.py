@@ -56,7 +56,9 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def _not_a_model(folder: Path, error: Exception) -> InputError:
-    return InputError(f"{folder}: expected a folder that `tflite-asr train` wrote (config.json, weights.safetensors): {error}")
+    return InputError(
+        f"{folder}: expected a folder that `tflite-asr train` wrote (config.json, weights.safetensors): {error}"
+    )
 
 
 def copy_companions(source: Path, folder: Path) -> None:

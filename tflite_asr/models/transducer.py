@@ -1,5 +1,6 @@
-"""The transducer of Sim et al. 2019, section 2, at any size: encoder, prediction and joint network. With early exits below
-it; over LSTM groups it streams."""
+"""The transducer of Sim et al. 2019, section 2, at any size: encoder, prediction and joint network. With early exits
+below it; over LSTM groups it streams.
+"""
 
 import tensorflow as tf
 
@@ -17,9 +18,9 @@ LABEL_STATE = ("predicted", "hidden", "cell")  # of the prediction network, as `
 class Transducer(SpeechModel):
     """Frames in, label sequence probabilities out.
 
-    `groups` are the encoder's layer groups in order, `label_groups` the prediction network's; `all_groups` has both, the
-    heads of early exits between them, and the joint network after them. Every weight belongs to exactly one of them. The
-    methods are those that `signatures` asks of a model.
+    `groups` are the encoder's layer groups in order, `label_groups` the prediction network's; `all_groups` has both,
+    the heads of early exits between them, and the joint network after them. Every weight belongs to exactly one of
+    them. The methods are those that `signatures` asks of a model.
     """
 
     def __init__(self, config: ModelConfig):
@@ -35,7 +36,9 @@ class Transducer(SpeechModel):
                 name="prediction",
             ),
             *(
-                LSTMGroup(prediction.units, dropout=prediction.dropout, cells=prediction.cells, name=f"prediction_{index}")
+                LSTMGroup(
+                    prediction.units, dropout=prediction.dropout, cells=prediction.cells, name=f"prediction_{index}"
+                )
                 for index in range(1, prediction.layers)
             ),
         ]

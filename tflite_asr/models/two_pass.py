@@ -31,8 +31,9 @@ class TwoPass(Transducer):
         return super().join_loss(encoded, lengths, predicted, tokens, token_lengths)
 
     def second_pass_loss(self, encoded, lengths, tokens, token_lengths, training=False):
-        """The rescorer's cross entropy [batch], in nats; while training the base model, its attention is guided as well.
-        Rows without encoder steps count as 0."""
+        """The rescorer's cross entropy [batch], in nats; while training the base model, its attention is guided as
+        well. Rows without encoder steps count as 0.
+        """
         logits, weights = self.rescorer(encoded, lengths, tokens, token_lengths, training=training)
         losses = sequence_cross_entropy(logits, tokens, token_lengths)
         if training:

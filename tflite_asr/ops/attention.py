@@ -97,10 +97,12 @@ def padding_bias(lengths: tf.Tensor, time: int) -> tf.Tensor:
     return tf.reshape(tf.where(length_mask(lengths, time), 0.0, MASKED), [-1, 1, 1, time])
 
 
-def _attention(query, key, value, bias, heads: int, rotate_positions: Callable = tf.identity) -> tuple[tf.Tensor, tf.Tensor]:
-    """[batch, queries, d] and the weights [batch, heads, queries, time]; `bias` is added to scores of the weights' shape,
-    `rotate_positions` changes queries and
-    keys [batch heads, steps, size]."""
+def _attention(
+    query, key, value, bias, heads: int, rotate_positions: Callable = tf.identity
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """[batch, queries, d] and the weights [batch, heads, queries, time]; `bias` is added to scores of the weights'
+    shape, `rotate_positions` changes queries and keys [batch heads, steps, size].
+    """
     batch, queries, width = query.shape
     time = key.shape[1]
 

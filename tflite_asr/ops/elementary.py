@@ -61,8 +61,8 @@ def swish(x: tf.Tensor):
 def gelu(x: tf.Tensor):
     """x Phi(x), Phi being the normal distribution function, exactly (Hendrycks and Gimpel 2016), any shape.
 
-    dx = dy (Phi(x) + x phi(x)). TFLite has GELU but no error function, so the backward pass computes Phi(x) as gelu(x) / x,
-    and near 0, where that loses its digits, as 1/2 + x phi(0).
+    dx = dy (Phi(x) + x phi(x)). TFLite has GELU but no error function, so the backward pass computes Phi(x) as gelu(x)
+    / x, and near 0, where that loses its digits, as 1/2 + x phi(0).
     """
 
     def gradient(dy):
@@ -75,7 +75,9 @@ def gelu(x: tf.Tensor):
 
 
 def glu(x: tf.Tensor) -> tf.Tensor:
-    """Gated linear unit (Dauphin et al. 2017): [..., 2 d] -> [..., d], the first half times the sigmoid of the second."""
+    """Gated linear unit (Dauphin et al. 2017): [..., 2 d] -> [..., d], the first half times the sigmoid of
+    the second.
+    """
     values, gates = tf.split(x, 2, axis=-1)
     return values * sigmoid(gates)
 

@@ -1,7 +1,8 @@
 """What the transducer loss takes of the joint network's lattice, without ever holding the lattice.
 
-The joint network's hidden values are [batch, T, U+1, units] and their logits [batch, T, U+1, vocabulary]; the loss wants
-two log probabilities of each node. So the nodes are worked through in slices of time, and backward makes each slice anew.
+The joint network's hidden values are [batch, T, U+1, units] and their logits [batch, T, U+1, vocabulary]; the loss
+wants two log probabilities of each node. So the nodes are worked through in slices of time, and backward makes each
+slice anew.
 """
 
 import tensorflow as tf

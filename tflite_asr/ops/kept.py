@@ -1,9 +1,9 @@
 """What a forward pass keeps for a backward pass that runs later, in another call.
 
-Autodiff keeps every intermediate result. When forward and backward are two calls, only a few are worth carrying over. An
-op names them by `kept`: those that are dear to make again, such as what a recurrence went through, and as `cheap` those
-that a product or two makes again, which are worth it where there is memory. All else is computed again in the backward
-call, where `kept` hands out what the forward call kept.
+Autodiff keeps every intermediate result. When forward and backward are two calls, only a few are worth carrying over.
+An op names them by `kept`: those that are dear to make again, such as what a recurrence went through, and as `cheap`
+those that a product or two makes again, which are worth it where there is memory. All else is computed again in the
+backward call, where `kept` hands out what the forward call kept.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Log-mel features in the graph, from builtin ops only, so that phone and desktop compute the same numbers.
 
 The Fourier transform is a matrix product with the windowed DFT, restricted to the bins that the mel bands
-use. It is faster in TFLite than RFFT2D and runs on every runtime. Folded at the window's middle, the matrices are half as
-large, which a small int8 model's file shows.
+use. It is faster in TFLite than RFFT2D and runs on every runtime. Folded at the window's middle, the matrices are half
+as large, which a small int8 model's file shows.
 """
 
 import numpy as np
@@ -32,12 +32,13 @@ def mel_filters(config: FeatureConfig) -> np.ndarray:
 def log_mel_matrices(config: FeatureConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What makes mel powers of a frame that is folded at its middle, for the bins that the mel bands use.
 
-    A Hann window begins with 0 and is symmetric around the middle of the rest. With the phases counted from there, which
-    leaves the power as it is, a bin's real part sees only what is even around the middle, its imaginary part what is odd.
+    A Hann window begins with 0 and is symmetric around the middle of the rest. With the phases counted from there,
+    which leaves the power as it is, a bin's real part sees only what is even around the middle, its imaginary part what
+    is odd.
 
     Returns:
-        cosines [pairs + 1, bins] float32, of the sums of the samples left and right of the middle, nearest last, and for an
-        even window the middle; sines [pairs, bins], of their differences; filters [bins, mel_bands].
+        cosines [pairs + 1, bins] float32, of the sums of the samples left and right of the middle, nearest last, and
+        for an even window the middle; sines [pairs, bins], of their differences; filters [bins, mel_bands].
     """
     filters, window = mel_filters(config), config.window_samples
     used = np.flatnonzero(filters.any(axis=1))
@@ -88,9 +89,7 @@ def log_mel(samples: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
     spans = -(-window // hop)  # a frame is made of this many hops, the last one perhaps in part
     padded = tf.pad(samples, [[0, 0], [0, (frames - 1 + spans) * hop - n]])
     hops = tf.reshape(padded, [batch, frames - 1 + spans, hop])
-    pieces = [
-        tf.slice(hops, [0, k, 0], [batch, frames, min(hop, window - k * hop)]) for k in range(spans)
-    ]
+    pieces = [tf.slice(hops, [0, k, 0], [batch, frames, min(hop, window - k * hop)]) for k in range(spans)]
     framed = tf.reshape(tf.concat(pieces, axis=2), [batch * frames, window])
     mel = tf.matmul(_power(framed, cosines, sines), tf.constant(filters))
     log = tf.math.log(tf.maximum(mel, config.log_floor))

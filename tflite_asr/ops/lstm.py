@@ -1,12 +1,12 @@
 """LSTM over a padded batch, with or without a recurrent projection, with its own backward loops.
 
-TFLite has no gradient of a loop, so the backward pass is written as `while_loop`s of its own under `tf.custom_gradient`. All
-loops end at the batch's longest row, so short utterances cost what they last.
+TFLite has no gradient of a loop, so the backward pass is written as `while_loop`s of its own under
+`tf.custom_gradient`. All loops end at the batch's longest row, so short utterances cost what they last.
 
 What goes round a loop is copied at each turn (`ops/stretches.py`), so only what no other way gives is stored inside: a
-step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are made of these
-outside the loops, as are all products with a kernel that do not wait for the step before.
-docs/architecture.md has the figures, also of how a product inside a loop is best written.
+step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are made of
+these outside the loops, as are all products with a kernel that do not wait for the step before. docs/architecture.md
+has the figures, also of how a product inside a loop is best written.
 """
 
 import tensorflow as tf
@@ -17,7 +17,9 @@ from tflite_asr.ops.product import dense, input_gradient, kernel_gradient, produ
 from tflite_asr.ops.rows import get_row, set_row
 from tflite_asr.ops.stretches import before, joined, stretches, turn_steps, whole_turns
 
-VECTOR_PRODUCTS = 4  # up to so many rows, a product with each is quicker than one with all, which packs the matrix first
+VECTOR_PRODUCTS = (
+    4  # up to so many rows, a product with each is quicker than one with all, which packs the matrix first
+)
 
 
 class _Matrix:
@@ -78,7 +80,9 @@ def _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection):
 
         left = stretch.left(turns)
         buffers = [stretch.buffer(batch, width) for width in (units, cells)]
-        n, hidden, cell, *buffers = tf.while_loop(lambda n, *_: n < left, turn, (tf.constant(0), hidden, cell, *buffers))
+        n, hidden, cell, *buffers = tf.while_loop(
+            lambda n, *_: n < left, turn, (tf.constant(0), hidden, cell, *buffers)
+        )
         all_outputs.append(buffers[0])
         all_cells.append(buffers[1])
     return hidden, cell, joined(all_outputs), joined(all_cells)
@@ -86,8 +90,9 @@ def _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection):
 
 @tf.custom_gradient
 def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
-    """z [time, batch, 4 cells], valid [time, batch, 1] of 0/1, `time` whole turns -> outputs [time, batch, units] and last
-    state."""
+    """z [time, batch, 4 cells], valid [time, batch, 1] of 0/1, `time` whole turns -> outputs [time, batch, units] and
+    last state.
+    """
     time, batch, cells, units = z.shape[0], z.shape[1], cell0.shape[1], hidden0.shape[1]
     # up to the last frame that any row has: sums are cheap and need no per-row lengths here
     steps = turn_steps(time)

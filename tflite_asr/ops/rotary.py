@@ -1,5 +1,6 @@
-"""Rotary positions (Su et al. 2021, arXiv 2104.09864, section 3.2): pairs of dimensions turn by an angle that grows with the
-position, so that the product of a query and a key depends on the distance between them alone."""
+"""Rotary positions (Su et al. 2021, arXiv 2104.09864, section 3.2): pairs of dimensions turn by an angle that grows
+with the position, so that the product of a query and a key depends on the distance between them alone.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,8 @@ BASE = 10_000.0
 def rotate(x: tf.Tensor, positions: tf.Tensor, rotary: int) -> tf.Tensor:
     """x with its first dimensions rotated by position.
 
-    x_2j' = x_2j cos(p f_j) - x_2j+1 sin(p f_j), x_2j+1' = x_2j+1 cos(p f_j) + x_2j sin(p f_j), f_j = 10000^(-2j / rotary).
+    x_2j' = x_2j cos(p f_j) - x_2j+1 sin(p f_j), x_2j+1' = x_2j+1 cos(p f_j) + x_2j sin(p f_j), f_j = 10000^(-2j /
+    rotary).
 
     Args:
         x: [..., steps, size] float32.
@@ -25,7 +27,8 @@ def rotate(x: tf.Tensor, positions: tf.Tensor, rotary: int) -> tf.Tensor:
     for j in range(rotary // 2):
         spread[j, 2 * j] = spread[j, 2 * j + 1] = 1.0
         swap[2 * j + 1, 2 * j], swap[2 * j, 2 * j + 1] = -1.0, 1.0
-    unrotated = np.where(np.arange(size) < rotary, 0.0, 1.0).astype(np.float32)  # cosine of the dimensions that do not turn
+    # cosine of the dimensions that do not turn
+    unrotated = np.where(np.arange(size) < rotary, 0.0, 1.0).astype(np.float32)
 
     def tables():
         angles = tf.expand_dims(positions, 1) * tf.constant(frequencies[None], tf.float32)

@@ -1,8 +1,8 @@
 """Reading and writing one row of a buffer inside a loop.
 
-`tensor_scatter_nd_update` and `TensorArray` are several ops in TFLite, each with a copy of the whole buffer; the op below
-becomes DYNAMIC_UPDATE_SLICE alone. It still copies a buffer that goes round a loop, as WHILE does after each step, so what
-a loop carries should be small. XLA works in place when a model is trained.
+`tensor_scatter_nd_update` and `TensorArray` are several ops in TFLite, each with a copy of the whole buffer; the op
+below becomes DYNAMIC_UPDATE_SLICE alone. It still copies a buffer that goes round a loop, as WHILE does after each
+step, so what a loop carries should be small. XLA works in place when a model is trained.
 """
 
 import tensorflow as tf

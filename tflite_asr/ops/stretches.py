@@ -1,7 +1,7 @@
 """The stretches of time that the loops of a recurrence work through, one after the other.
 
-TFLite copies every buffer that goes round a loop, whole, at each turn. So a turn is two time steps, and a long utterance is
-several loops, each with the buffers of its stretch.
+TFLite copies every buffer that goes round a loop, whole, at each turn. So a turn is two time steps, and a long
+utterance is several loops, each with the buffers of its stretch.
 """
 
 import contextlib
@@ -18,7 +18,9 @@ _most_stretches = MOST_STRETCHES
 
 @contextlib.contextmanager
 def in_one_loop() -> Iterator[None]:
-    """A recurrence that is traced within the block is one loop: for XLA, which copies no buffers and would be the slower."""
+    """A recurrence that is traced within the block is one loop: for XLA, which copies no buffers and would be the
+    slower.
+    """
     global _most_stretches
     _most_stretches = 1
     try:
@@ -56,8 +58,9 @@ class Stretch:
         self.start, self.turns, self.steps = start, turns, steps
 
     def of(self, rows: tf.Tensor, when: tf.Tensor, back: int = 0) -> tf.Tensor:
-        """rows [time, batch, n], from `back` steps earlier on -> [turns, steps, batch, n], cut out when `when`, [] int32, is
-        known."""
+        """rows [time, batch, n], from `back` steps earlier on -> [turns, steps, batch, n], cut out when `when`, []
+        int32, is known.
+        """
         time = self.turns * self.steps
         if time < rows.shape[0]:
             begin = tf.stack([self.start - back + tf.minimum(tf.abs(when), 0), 0, 0])
@@ -72,7 +75,9 @@ class Stretch:
         return tf.reshape(before(first, rows), [self.turns, self.steps, *rows.shape[1:]])
 
     def left(self, turns: tf.Tensor) -> tf.Tensor:
-        """How many of its turns there are when all stretches together have `turns`, [] int32; below 0 when it comes after."""
+        """How many of its turns there are when all stretches together have `turns`, [] int32; below 0 when it comes
+        after.
+        """
         return tf.minimum(turns - self.start // self.steps, self.turns)
 
     def buffer(self, *row: int) -> tf.Tensor:
@@ -81,8 +86,9 @@ class Stretch:
 
 
 def stretches(time: int, batch: int, units: int) -> list[Stretch]:
-    """Those of `time` steps, in whole turns. Each loop copies the kernel once, and its buffers at each turn: the more rows
-    there are to a unit, the shorter the stretches, as long as there is something to copy."""
+    """Those of `time` steps, in whole turns. Each loop copies the kernel once, and its buffers at each turn: the more
+    rows there are to a unit, the shorter the stretches, as long as there is something to copy.
+    """
     steps = turn_steps(time)
     turns = time // steps
     count = max(1, min(_most_stretches, turns, 4 * time * batch // units, time * batch * units // STRETCH_ELEMENTS))

@@ -34,7 +34,9 @@ class Epoch:
     def to_json(self) -> dict:
         """Its fields, with None for losses that are not finite, which JSON does not have."""
         row = dataclasses.asdict(self)
-        return {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()}
+        return {
+            key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()
+        }
 
 
 @dataclass
@@ -80,12 +82,14 @@ class KeptAverage:
         """Epoch 0, or the last one before an interruption: the weights as they are."""
         self._note(epoch, 0, None, self._measured(validation), True)
 
-    def update(self, epoch: int, step: int, train_loss: float | None, validation: Sequence[Example], moved: bool) -> bool:
+    def update(
+        self, epoch: int, step: int, train_loss: float | None, validation: Sequence[Example], moved: bool
+    ) -> bool:
         """Move the average towards the weights that the recogniser has, measure it; whether it is the best so far.
 
         The best by validation WER, by loss on ties: of all epochs within one word of the lowest WER, that of the lowest
-        loss on all of the owner's speech, since the held-out part of it is small. Weights that have no finite validation
-        loss, or on the same speech a higher WER than at the beginning, are not worth keeping.
+        loss on all of the owner's speech, since the held-out part of it is small. Weights that have no finite
+        validation loss, or on the same speech a higher WER than at the beginning, are not worth keeping.
 
         Args:
             epoch, step, train_loss: for the history.
@@ -97,7 +101,8 @@ class KeptAverage:
         if moved:
             self.recognizer.set_state(self.best_state)
             kept = self._measured(validation)
-            lowest, training_losses = kept[0], (None, None)  # training losses of two rounds are of other utterances as well
+            # training losses of two rounds are of other utterances as well
+            lowest, training_losses = (kept[0], (None, None))
             first = np.inf
         else:
             first = self.history[0].validation_wer
@@ -117,8 +122,9 @@ class KeptAverage:
         return best
 
     def _is_lower(self, loss: float, kept_loss: float, training_losses: tuple[float | None, float | None]) -> bool:
-        """Of two epochs, whether the loss on all of the owner's speech is lower; on the held-out part alone where one of
-        them took no steps or the training losses do not compare."""
+        """Of two epochs, whether the loss on all of the owner's speech is lower; on the held-out part alone where one
+        of them took no steps or the training losses do not compare.
+        """
         if None in training_losses:
             return loss < kept_loss
         share = self.settings.validation_share

@@ -1,4 +1,6 @@
-"""What a batch and a validation set are made of: joined and varied utterances of the owner, shipped ones beside them."""
+"""What a batch and a validation set are made of: joined and varied utterances of the owner, shipped ones
+beside them.
+"""
 
 from collections.abc import Sequence
 
@@ -57,7 +59,10 @@ def epoch_batches(
                 own.append(recognizer.example(corpus.assemble(clip), clip.text, clip.where))
         turn += 1
     random.shuffle(own)
-    return [with_replay(recognizer, own[first : first + size], replay, settings, random) for first in range(0, len(own), size)]
+    return [
+        with_replay(recognizer, own[first : first + size], replay, settings, random)
+        for first in range(0, len(own), size)
+    ]
 
 
 def own_rows(recognizer: Recognizer, replay: Sequence[Example], settings: Settings) -> int:

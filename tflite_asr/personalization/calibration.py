@@ -24,7 +24,9 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class CallCost:
-    """One signature call of a plan. Memory is private and counted from the interpreter with its variables initialised."""
+    """One signature call of a plan. Memory is private and counted from the interpreter with its variables
+    initialised.
+    """
 
     signature: str
     seconds: float
@@ -112,7 +114,10 @@ def calibrated(artifact: Artifact, path: Path | None, threads: int, notice: Call
     """
     device = this_device(threads)
     if path is None:
-        notice("calibration: there is no home folder to keep it in; measuring this device, nothing else should run meanwhile")
+        notice(
+            "calibration: there is no home folder to keep it in; measuring this device, nothing else should run "
+            "meanwhile"
+        )
         return calibrate(artifact, threads)
     try:
         if not path.exists():
@@ -138,7 +143,9 @@ def calibrated(artifact: Artifact, path: Path | None, threads: int, notice: Call
 def calibrate(artifact: Artifact, threads: int) -> Calibration:
     """Measure: one short run of each plan, in a process of its own."""
     if not artifact.plans:
-        raise InputError(f"{artifact.path}: no layer group trains, all are constants of the file; export it with --trainable")
+        raise InputError(
+            f"{artifact.path}: no layer group trains, all are constants of the file; export it with --trainable"
+        )
     plans = {name: _run(artifact, name, threads) for name in artifact.plans}
     return Calibration(artifact.tflite_sha256, this_device(threads), plans)
 
@@ -147,7 +154,11 @@ def _why_not(kept: Calibration, artifact: Artifact, device: dict) -> str | None:
     """Why a calibration is not one of this artifact on this device."""
     if kept.artifact_sha256 != artifact.tflite_sha256:
         return f"of another artifact ({kept.artifact_sha256[:12]}, this is {artifact.tflite_sha256[:12]})"
-    others = [f"{name} {kept.device.get(name)}, here {value}" for name, value in device.items() if kept.device.get(name) != value]
+    others = [
+        f"{name} {kept.device.get(name)}, here {value}"
+        for name, value in device.items()
+        if kept.device.get(name) != value
+    ]
     if others:
         return f"of another machine or runtime ({'; '.join(others)})"
     for name, plan in artifact.plans.items():

@@ -83,7 +83,9 @@ class Limits:
     def refusal(self, now: Resources) -> str | None:
         """Why not to train now; None when nothing is against it."""
         if now.available_ram_mb < self.least_available_ram_mb:
-            return f"{now.available_ram_mb:.0f} MB of RAM available, at least {self.least_available_ram_mb:g} are to stay"
+            return (
+                f"{now.available_ram_mb:.0f} MB of RAM available, at least {self.least_available_ram_mb:g} are to stay"
+            )
         if self.only_charging and not now.charging:
             return "not charging"
         if not now.charging and now.battery_percent is not None and now.battery_percent < self.least_battery_percent:

@@ -1,9 +1,9 @@
 """Personalisation in rounds: new utterances come, the selector looks what the device has to spare, training goes on.
 
 A round ends at its best validation result, by patience, or when the device runs low; the next starts from the best
-weights, also in another process: `rounds.json` in the folder tells how far the former one came, `checkpoint.safetensors`
-holds the best weights so far. All rounds are validated on the same utterances, held out of the first, so that they
-can be compared.
+weights, also in another process: `rounds.json` in the folder tells how far the former one came,
+`checkpoint.safetensors` holds the best weights so far. All rounds are validated on the same utterances, held out of the
+first, so that they can be compared.
 """
 
 import dataclasses
@@ -124,7 +124,9 @@ class RoundsTrainer:
             budget = self._budget()
             selection = choose(self.candidates, budget, self._exit_losses())
             if selection.chosen is None:
-                enough = f"one would into {selection.smallest}" if selection.smallest else "none would with a full battery"
+                enough = (
+                    f"one would into {selection.smallest}" if selection.smallest else "none would with a full battery"
+                )
                 return f"before round {number}: no plan fits into {budget}; {enough}"
             self.on_round(number, selection.chosen)
             self._round(number, selection.chosen)
@@ -136,7 +138,9 @@ class RoundsTrainer:
         return f"all {self.rounds.count} rounds done"
 
     def history(self) -> list[dict]:
-        """The rows of all rounds, their epochs counted on from round to round; `stopped_because` where training stopped."""
+        """The rows of all rounds, their epochs counted on from round to round; `stopped_because` where training
+        stopped.
+        """
         rows, before = [], 0
         for done in self.done:
             rows += [{**row, "epoch": before + row["epoch"], "round": done["round"]} for row in done["history"]]
@@ -232,7 +236,8 @@ class RoundsTrainer:
             raise InputError(f"{path}: not the state of rounds ({error}); remove it to begin anew") from None
         if of != self.of:
             raise InputError(
-                f"{path}: rounds of another model, other utterances or settings; give another --out, or remove it to begin anew"
+                f"{path}: rounds of another model, other utterances or settings; give another --out, or remove it to "
+                f"begin anew"
             )
         self.recognizer.restore(checkpoint)
         self.done, self.readings = done, readings
@@ -252,7 +257,14 @@ def _segment(utterance: Utterance) -> tuple[float | None, ...]:
 def _check_state(rounds: list[dict], readings: list[dict], exits: int) -> None:
     """KeyError, TypeError or ValueError unless these are rows as `RoundsTrainer` writes them."""
     whole, number = (int,), (int, float)
-    row_fields = {"round": whole, "utterances": whole, "steps": whole, "seconds": number, "ended": (bool,), "stopped_because": (str,)}
+    row_fields = {
+        "round": whole,
+        "utterances": whole,
+        "steps": whole,
+        "seconds": number,
+        "ended": (bool,),
+        "stopped_because": (str,),
+    }
     entry_fields = {"epoch": whole, "step": whole, "seconds": number, "validation_wer": number, "best": (bool,)}
     _check_rows(readings, {"seconds": number, "available_ram_mb": number})
     _check_rows(rounds, row_fields | {"history": (list,), "chosen": (dict,)})
@@ -261,7 +273,9 @@ def _check_state(rounds: list[dict], readings: list[dict], exits: int) -> None:
         _check_rows([row["chosen"]], {"plan": (str,), "exit": whole, "trainable_groups": (list, tuple)})
         if not 0 <= row["chosen"]["exit"] < exits or (row["history"] and type(row["best_wer"]) not in number):
             raise ValueError("expected an exit of the model and the best WER in each round")
-    if [row["round"] for row in rounds] != list(range(1, len(rounds) + 1)) or not all(row["ended"] for row in rounds[:-1]):
+    if [row["round"] for row in rounds] != list(range(1, len(rounds) + 1)) or not all(
+        row["ended"] for row in rounds[:-1]
+    ):
         raise ValueError("expected the rounds one after the other")
 
 

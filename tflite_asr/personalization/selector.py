@@ -81,7 +81,9 @@ class Selection:
 
 
 def candidates(artifact: Artifact, calibration: Calibration) -> list[Candidate]:
-    """What the artifact offers: each plan up to each call that trains groups, and what its table of gains has besides."""
+    """What the artifact offers: each plan up to each call that trains groups, and what its table of gains
+    has besides.
+    """
     found = []
     for name in artifact.plans:
         plan = Plan.of(name, artifact.plans, artifact.signatures)

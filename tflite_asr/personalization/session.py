@@ -48,7 +48,8 @@ def run_session(
 
     Args:
         recognizer: trained in place.
-        adapt: the speech to learn from and which of its utterances; those that cannot be aligned are named and left out.
+        adapt: the speech to learn from and which of its utterances; those that cannot be aligned are named and left
+            out.
         test: the speech to measure on; joined by `settings.connect` as the training speech is.
         settings: how to train.
         folder: made if need be, once the input is known to be good. From the first epoch on it holds a checkpoint,
@@ -56,7 +57,8 @@ def run_session(
         voice: whose speech it is, for the report.
         pace: train as utterances come, in their order, and keep no more than a window of them, in `folder/window`;
             None: in epochs over all of them.
-        rounds: train in epochs over what has come, round after round, each with what the selector chooses; not with pace.
+        rounds: train in epochs over what has come, round after round, each with what the selector chooses; not with
+            pace.
 
     Returns:
         what result.json holds.
@@ -78,9 +80,9 @@ def run_session(
     examples = examples_of(recognizer, corpus, clips)
     replay = read_replay(recognizer.artifact)
     resumable = _settings(recognizer, adapt, (corpus, utterances), settings, pace, rounds) if pace or rounds else {}
-    if resumable and check_settings(folder, resumable, ["result.json", STATE, "window"]):
-        if finished := _finished(folder, rounds):
-            return finished
+    resumes = resumable and check_settings(folder, resumable, ["result.json", STATE, "window"])
+    if resumes and (finished := _finished(folder, rounds)):
+        return finished
     window = Window(folder / "window", recognizer.artifact, pace.window, pace.window_bytes) if pace else None
     check_writable(folder)
     check_drawing()
@@ -177,7 +179,9 @@ def _finished(folder: Path, rounds: Rounds | None) -> dict | None:
         result = json.loads(text)
         done = result["finished"] if rounds else True
     except (ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{path}: not the result of a personalisation ({error}); remove it or give another --out") from None
+        raise InputError(
+            f"{path}: not the result of a personalisation ({error}); remove it or give another --out"
+        ) from None
     if done:
         print(f"{folder}: finished already, nothing is trained", file=sys.stderr)
     return result if done else None
@@ -197,7 +201,9 @@ def _train_in_rounds(trainer: RoundsTrainer, test: Sequence[Example]) -> tuple[d
     """All rounds that the device has to spare for; for the result, and where the encoder is left now."""
 
     def measure() -> dict:
-        return {"test_wer": evaluate(trainer.recognizer, test, beam=True, policy=trainer.policy, title="round").rates.wer}
+        return {
+            "test_wer": evaluate(trainer.recognizer, test, beam=True, policy=trainer.policy, title="round").rates.wer
+        }
 
     stopped = trainer.run(measure)
     history = trainer.history()

@@ -16,7 +16,9 @@ class Settings:
     epoch_steps: int = 25  # least steps of an epoch: few utterances are joined and augmented anew until they fill it
     patience: int = 25  # epochs without a better validation result before training stops
     validation_share: float = 0.15
-    averaging: float = 0.15  # share of an epoch's weights in the moving average that is validated and kept; 1 keeps them alone
+    averaging: float = (
+        0.15  # share of an epoch's weights in the moving average that is validated and kept; 1 keeps them alone
+    )
     connect: int = 1  # most clips of one training string; strings are drawn anew every epoch
     augment: bool = True  # speed, level, noise: fifty utterances go a longer way
     replay: int = 2  # rows of each batch that hold shipped utterances instead of the owner's

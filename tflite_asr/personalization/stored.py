@@ -23,7 +23,9 @@ LEVELS = 127
 
 
 def packed(examples: Sequence[Example], features: FeatureConfig | StemConfig) -> bytes:
-    """The content of a file that holds these utterances, whose frames a front end made: a stem's with a scale a channel."""
+    """The content of a file that holds these utterances, whose frames a front end made: a stem's with a scale a
+    channel.
+    """
     frames = np.concatenate([example.frames for example in examples])
     scales = SCALE
     if features.kind == "stem":
@@ -58,7 +60,7 @@ def read_stored(path: Path, artifact: Artifact, remedy: str) -> list[Example]:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     with safetensors.safe_open(path, framework="np") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if (file.metadata() or {}).get("digest") != _digest(tensors):
             raise ValueError("its digest does not match")
     return tensors

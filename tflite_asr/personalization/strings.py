@@ -27,7 +27,8 @@ class Strings:
         self.config, self.tokenizer = recognizer.config, recognizer.tokenizer
         self.connect, self.augment = connect, augment
         features = self.config.features
-        self._gaps = [round(seconds * features.sample_rate / features.hop_samples) for seconds in GAP_SECONDS]  # in frames
+        # in frames
+        self._gaps = [round(seconds * features.sample_rate / features.hop_samples) for seconds in GAP_SECONDS]
 
     def endless(
         self, numbers: Sequence[int], read: Callable[[int], Example], random: np.random.Generator

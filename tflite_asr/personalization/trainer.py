@@ -43,7 +43,8 @@ def personalize(
     Args:
         recognizer: trained in place; anything that takes its place does, see `training.learner`.
         corpus: holds the utterances' audio.
-        utterances: of one person; a share is held out for validation. Those that cannot be aligned are named and left out.
+        utterances: of one person; a share is held out for validation. Those that cannot be aligned are named and
+            left out.
         settings: how.
         replay: shipped utterances, mixed into the batches so that other voices and words are not forgotten.
         on_epoch, on_step: told of progress; a step's arguments are its number, the epoch's steps, its loss.
@@ -74,7 +75,13 @@ class Epochs:
         replay: Sequence[Example] = (),
         on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
     ):
-        self.recognizer, self.corpus, self.settings, self.replay, self.on_step = recognizer, corpus, settings, replay, on_step
+        self.recognizer, self.corpus, self.settings, self.replay, self.on_step = (
+            recognizer,
+            corpus,
+            settings,
+            replay,
+            on_step,
+        )
         self.words = sum(len(utterance.text.split()) for utterance in held_out)
         self.validation = validation_examples(recognizer, corpus, held_out, settings)
 

@@ -37,7 +37,7 @@ class Artifact:
     signatures: dict[str, dict]  # does, inputs, outputs, reads, writes
     plans: dict[str, list[dict]]  # the ordered signature calls of one training step
     path: Path  # of the .tflite; not written
-    gains: Sequence[dict] = ()  # of earlier runs, see `study.gains`: groups that learned, relative_wer_reduction, speakers
+    gains: Sequence[dict] = ()  # of earlier runs, see `study.gains`: groups, relative_wer_reduction, speakers
     plan_exits: dict[str, int] = field(default_factory=dict)  # up to which exit, from 0, a plan trains
     rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
@@ -106,11 +106,14 @@ def read_artifact(model: str | Path, *, accept_changes: bool = False) -> Artifac
         values = json.loads(text)
         if values.get("format") not in FORMATS or type(values["format"]) is not int:
             expected = " or ".join(map(str, FORMATS))
-            raise InputError(f"{description}: expected format {expected}, got {values.get('format')!r}; export the model again")
+            raise InputError(
+                f"{description}: expected format {expected}, got {values.get('format')!r}; export the model again"
+            )
         if values["format"] >= 2:
             if not accept_changes and not digest_matches(text):
                 raise InputError(
-                    f"{description}: was changed or damaged since it was written, its digest does not match; copy it again, "
+                    f"{description}: was changed or damaged since it was written, its digest does not match; copy it "
+                    f"again, "
                     f"or `tflite-asr inspect {path} --accept` if you changed it"
                 )
             values.pop("digest", None)

@@ -24,7 +24,10 @@ class _Cache:
 
     def write(self, position: int, result: dict[str, np.ndarray]) -> None:
         """Keep what `decode_step` gave for the token at a position."""
-        self.keys[:, :, :, position], self.values[:, :, :, position] = result["keys"][:, :, :, 0], result["values"][:, :, :, 0]
+        self.keys[:, :, :, position], self.values[:, :, :, position] = (
+            result["keys"][:, :, :, 0],
+            result["values"][:, :, :, 0],
+        )
 
 
 class AttentionDecoder:

@@ -64,13 +64,19 @@ def save_checkpoint(path: Path | str, tensors: dict[str, np.ndarray], *, artifac
 
 
 def _write(file: BinaryIO, metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> None:
-    """Write a safetensors file, tensor by tensor: `safetensors.numpy.save` would hold all of it in memory once more, and
-    `save_file` gives its files permissions of its own."""
+    """Write a safetensors file, tensor by tensor: `safetensors.numpy.save` would hold all of it in memory once more,
+    and `save_file` gives its files permissions of its own.
+    """
     header: dict[str, dict] = {"__metadata__": metadata}
-    end, names = 0, sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))  # large ones first keeps them aligned
+    # large ones first keeps them aligned
+    end, names = (0, sorted(tensors, key=lambda name: (-tensors[name].itemsize, name)))
     for name in names:
         begin, end = end, end + tensors[name].nbytes
-        header[name] = {"dtype": _STORED[tensors[name].dtype.name], "shape": tensors[name].shape, "data_offsets": [begin, end]}
+        header[name] = {
+            "dtype": _STORED[tensors[name].dtype.name],
+            "shape": tensors[name].shape,
+            "data_offsets": [begin, end],
+        }
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     file.write(len(text).to_bytes(8, "little") + text)
@@ -133,7 +139,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
                     f"{path}: expected checkpoint format {FORMAT}, got {metadata['format']!r}; "
                     "it was written by another version"
                 )
-            return metadata, {name: file.get_tensor(name) for name in file.keys()}
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: not a whole checkpoint ({error}); use an older one or none") from error
 

@@ -131,6 +131,4 @@ def _merge(done: dict[tuple[int, ...], _Open], hypothesis: _Open, score: float) 
     known = done.get(hypothesis.tokens)
     if known is not None:
         score = float(np.logaddexp(known.log_probability, score))
-    done[hypothesis.tokens] = _Open(
-        hypothesis.tokens, score, hypothesis.predicted, hypothesis.hidden, hypothesis.cell
-    )
+    done[hypothesis.tokens] = _Open(hypothesis.tokens, score, hypothesis.predicted, hypothesis.hidden, hypothesis.cell)

@@ -6,9 +6,9 @@ From format 2 on the file begins
      "format": 2,
      "digest": "64 hexadecimal digits",
 
-and the digest is the sha256 over the file's bytes with those 64 digits replaced by zeros. A byte order mark at the start
-and carriage returns before line feeds, which editors and git add, are taken away first and so change nothing; every other
-byte counts.
+and the digest is the sha256 over the file's bytes with those 64 digits replaced by zeros. A byte order mark at the
+start and carriage returns before line feeds, which editors and git add, are taken away first and so change nothing;
+every other byte counts.
 """
 
 import hashlib
@@ -58,7 +58,9 @@ def with_digest(values: dict) -> str:
 
 
 def digest_matches(text: str) -> bool:
-    """Whether the digest of NAME.json is that of its text, which has no byte order mark and ends lines by line feeds."""
+    """Whether the digest of NAME.json is that of its text, which has no byte order mark and ends lines by
+    line feeds.
+    """
     beginning = _BEGINNING.match(text)
     if beginning is None:
         return False
@@ -67,7 +69,9 @@ def digest_matches(text: str) -> bool:
 
 
 def check_description(values: Any) -> None:
-    """ValueError, naming the field, unless every field is there and of its type, and counts and shapes are not negative."""
+    """ValueError, naming the field, unless every field is there and of its type, and counts and shapes are not
+    negative.
+    """
     fields = {name: value for name, value in values.items() if name != "format"}
     _check(fields, _SCHEMA, "")
 
@@ -107,4 +111,6 @@ def _check(value: Any, kind: Any, place: str) -> None:
 def _expect(good: bool, place: str, expected: str, got: Any) -> None:
     if not good:
         told = repr(got)
-        raise ValueError(f"{place.lstrip('.')}: expected {expected}, got {told if len(told) <= 40 else told[:37] + '...'}")
+        raise ValueError(
+            f"{place.lstrip('.')}: expected {expected}, got {told if len(told) <= 40 else told[:37] + '...'}"
+        )

@@ -42,8 +42,9 @@ def evaluate(
     rescoring: Rescoring | None = None,
     title: str = "recognising",
 ) -> Evaluation:
-    """Transcribe every example, with a progress bar on a terminal; with a policy the encoder is left where it says, with
-    rescoring both passes decide."""
+    """Transcribe every example, with a progress bar on a terminal; with a policy the encoder is left where it says,
+    with rescoring both passes decide.
+    """
     from tqdm import tqdm
 
     references = [example.text for example in examples]

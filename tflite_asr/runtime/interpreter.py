@@ -17,8 +17,8 @@ InterpreterFactory = Callable[..., object]
 class _NeverResizing:
     """A runtime's interpreter, for a runner whose inputs have the shapes of the export.
 
-    A runner resizes every input before a call. Of an input without dimensions, which older files have, that ends the process
-    with ai-edge-litert on 64-bit ARM.
+    A runner resizes every input before a call. Of an input without dimensions, which older files have, that ends the
+    process with ai-edge-litert on 64-bit ARM.
     """
 
     def __init__(self, wrapper):
@@ -34,8 +34,8 @@ class _NeverResizing:
 class SignatureModel:
     """One interpreter, its variables shared by all signatures.
 
-    Threads may share it: their calls run one after the other, and results are copies of the interpreter's memory. A thread
-    that needs several calls without another thread's between them holds `lock`.
+    Threads may share it: their calls run one after the other, and results are copies of the interpreter's memory. A
+    thread that needs several calls without another thread's between them holds `lock`.
 
     Args:
         path: the .tflite.
@@ -49,7 +49,8 @@ class SignatureModel:
             if interpreter is None:
                 from ai_edge_litert.interpreter import Interpreter as interpreter
             self._interpreter = interpreter(model_path=for_library(path), num_threads=threads)
-        except Exception as error:  # ValueError, RuntimeError, TypeError and more, by what is wrong with file or install
+        # ValueError, RuntimeError, TypeError and more, by what is wrong with file or install
+        except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError(f"{path}: the TFLite runtime cannot load it: {reason}") from None
         self._runners: dict[str, tuple[Callable, dict[str, dict]]] = {}

@@ -66,7 +66,7 @@ def _told(*options: tuple[int, int]) -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # no glibc
         return False
-    return all([mallopt(option, value) for option, value in options])
+    return sum(mallopt(option, value) == 1 for option, value in options) == len(options)
 
 
 class MemoryProbe:
@@ -137,7 +137,8 @@ class MemoryProbe:
             seconds = time.thread_time() - start
 
     def _measure(self) -> None:
-        seconds = time.monotonic() - self._start_seconds  # before the kernel sums up, which a busy machine takes its time for
+        # before the kernel sums up, which a busy machine takes its time for
+        seconds = time.monotonic() - self._start_seconds
         rss_mb, private_mb = process_memory_mb()
         self._add({"seconds": seconds, "rss_mb": rss_mb, "private_mb": private_mb})
 

@@ -24,8 +24,8 @@ NOTICE = re.compile(
 def without_notices() -> Iterator[None]:
     """Drop notices within the block, if `TF_CPP_MIN_LOG_LEVEL` asks for that.
 
-    The runtime has no level of its own, and TensorFlow heeds it only once it is imported. Both write to file descriptor 2,
-    which therefore is a file within the block; all that is not a notice goes to standard error at its end.
+    The runtime has no level of its own, and TensorFlow heeds it only once it is imported. Both write to file descriptor
+    2, which therefore is a file within the block; all that is not a notice goes to standard error at its end.
     """
     if os.environ.get(LEVEL, "0") == "0":
         yield

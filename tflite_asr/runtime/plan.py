@@ -35,18 +35,24 @@ class Plan:
             signatures: of NAME.json, with the inputs and outputs of each.
         """
         if name not in plans:
-            there_are = ", ".join(sorted(plans)) or "none, every layer group is a constant of the file; export with --trainable"
+            there_are = (
+                ", ".join(sorted(plans)) or "none, every layer group is a constant of the file; export with --trainable"
+            )
             raise InputError(f"no plan named {name!r}; there are: {there_are}")
         calls = []
         for call in plans[name]:
             called = call["signature"]
             if called not in signatures:
                 raise InputError(
-                    f"plan {name!r} calls {called!r}, but the signatures are: {', '.join(sorted(signatures))}; export again"
+                    f"plan {name!r} calls {called!r}, but the signatures are: {', '.join(sorted(signatures))}; export "
+                    f"again"
                 )
             for value, source in call.get("takes", {}).items():
                 earlier, _, output = source.rpartition(".")
-                if earlier not in [before.signature for before in calls] or output not in signatures[earlier]["outputs"]:
+                if (
+                    earlier not in [before.signature for before in calls]
+                    or output not in signatures[earlier]["outputs"]
+                ):
                     raise InputError(
                         f"plan {name!r}: {called} takes {value!r} from {source!r}, which no call before it puts out; "
                         "export again"
@@ -102,7 +108,9 @@ def _run(model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.n
     loss, square_norm, skipped = float("nan"), 0.0, False
     for index, call in enumerate(calls):
         given = {name: outputs[source] for name, source in call.takes.items()}
-        given |= {name: inputs[name] for name in model.input_names(call.signature) if name not in given and name in inputs}
+        given |= {
+            name: inputs[name] for name in model.input_names(call.signature) if name not in given and name in inputs
+        }
         result = model.run(call.signature, given)
         del given
         wanted = {source for later in calls[index + 1 :] for source in later.takes.values()}

@@ -17,7 +17,8 @@ def prefix_beam_search(log_probabilities: np.ndarray, beam: int, max_tokens: int
     Returns:
         at most `beam` hypotheses, best first.
     """
-    # of each label sequence: log probability of the alignments that end in blank, and of those that end in its last label
+    # of each label sequence: log probability of the alignments that end in blank, and of those that end in its last
+    # label
     kept: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -np.inf)}
     for row in log_probabilities.astype(np.float64):
         # a label outside the best `beam` leads to no sequence that would be kept

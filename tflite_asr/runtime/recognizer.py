@@ -35,9 +35,9 @@ class Recognizer:
 
     `Recognizer.load("commands")` loads a shipped artifact by name, `Recognizer.load("my.tflite")` a file.
 
-    Threads may share one. Each method sees and leaves the weights as if it were alone: a training step, a transcription, a
-    save runs from its beginning to its end before another thread's begins. Generators (`stream`, `exits`, `stream_two_pass`)
-    let others in between two chunks or exits.
+    Threads may share one. Each method sees and leaves the weights as if it were alone: a training step, a
+    transcription, a save runs from its beginning to its end before another thread's begins. Generators (`stream`,
+    `exits`, `stream_two_pass`) let others in between two chunks or exits.
     """
 
     def __init__(self, artifact: Artifact, model: SignatureModel, *, return_memory: bool = True):
@@ -71,8 +71,9 @@ class Recognizer:
             path: of the .tflite, or the name of a shipped artifact.
             interpreter: the runtime's class; see `SignatureModel`.
             threads: for one call.
-            return_memory: from the first step of a plan in parts on, the C allocator of this process returns freed blocks to
-                the system (`give_back_freed_memory`); without that, such a plan saves little memory. It costs page faults.
+            return_memory: from the first step of a plan in parts on, the C allocator of this process returns freed
+                blocks to the system (`give_back_freed_memory`); without that, such a plan saves little memory. It costs
+                page faults.
         """
         artifact = read_artifact(path)
         return cls(artifact, SignatureModel(artifact.path, interpreter, threads), return_memory=return_memory)
@@ -80,8 +81,8 @@ class Recognizer:
     def features(self, samples: np.ndarray) -> np.ndarray:
         """samples [n] float in [-1, 1] at the model's rate -> log-mel frames [time, mel_bands].
 
-        Silence is added as the configuration says, at the end so that the last word comes out, or on both sides; an utterance
-        that fills the model's longest gets none.
+        Silence is added as the configuration says, at the end so that the last word comes out, or on both sides; an
+        utterance that fills the model's longest gets none.
         """
         features, sizes = self.config.features, self.config.sizes
         most = features.samples_of(sizes.max_frames)
@@ -101,7 +102,9 @@ class Recognizer:
         return self.model.run("features", inputs)["frames"][0, :frames].copy()
 
     def example(self, samples: np.ndarray, text: str, where: str = "") -> Example:
-        """An utterance to train on: the features of samples [n] float in [-1, 1], not silent, and its transcript's tokens."""
+        """An utterance to train on: the features of samples [n] float in [-1, 1], not silent, and its transcript's
+        tokens.
+        """
         samples = checked_samples(samples, where or "samples")
         check_not_silent(samples, where or "samples")
         tokens = self.tokenizer.encode(" ".join(text.split()), where=where)
@@ -172,9 +175,10 @@ class Recognizer:
                     return text(), exit
 
     def exits(self, frames: np.ndarray, *, beam: bool = False) -> Iterator[tuple[np.ndarray | None, Callable[[], str]]]:
-        """One exit after the other, of a model with early ones, for frames [time, mel_bands]: the log probabilities of the
-        labels there [steps, vocabulary], None at a transducer, and what decodes them. Groups above an exit are not
-        computed before the next exit is asked for."""
+        """One exit after the other, of a model with early ones, for frames [time, mel_bands]: the log probabilities of
+        the labels there [steps, vocabulary], None at a transducer, and what decodes them. Groups above an exit are not
+        computed before the next exit is asked for.
+        """
         model = self._model_for(frames)
         inputs = self._padded(frames)
         for exit in range(len(self.artifact.exits)):
@@ -214,7 +218,8 @@ class Recognizer:
     def stream(self, chunks: Iterable[np.ndarray], *, exit: int | None = None) -> Iterator[str]:
         """Transcribe frames [any, mel_bands] as they come; yields the whole text so far after each model chunk.
 
-        With the learned weights: who speaks is not known before the end. The encoder is left at `exit`, the last if None.
+        With the learned weights: who speaks is not known before the end. The encoder is left at `exit`, the last if
+        None.
         """
         at = self._at(len(self.artifact.exits) - 1 if exit is None else exit)
         tokens: list[int] = []
@@ -253,8 +258,9 @@ class Recognizer:
         return self.tokenizer.decode((rescoring or self.rescoring).best(self.candidates(frames)).tokens)
 
     def stream_two_pass(self, chunks: Iterable[np.ndarray], rescoring: Rescoring | None = None) -> Iterator[str]:
-        """The first pass over frames [any, mel_bands] as they come: yields its best text so far after each model chunk, and
-        at the end what both passes choose. With the learned weights, as `stream`."""
+        """The first pass over frames [any, mel_bands] as they come: yields its best text so far after each model chunk,
+        and at the end what both passes choose. With the learned weights, as `stream`.
+        """
         passes = self._two_passes(self.model)
         for result in stream_results(self.model, self.artifact, chunks, {}):
             passes.advance(result)
@@ -265,7 +271,9 @@ class Recognizer:
         if "rescore" not in self.artifact.signatures:
             raise InputError(f"{self.artifact.path}: has no second pass; transcribe without --two-pass")
         if self.config.decoder:
-            raise InputError(f"{self.artifact.path}: its second pass decodes by itself, there is no n-best of the first to rescore")
+            raise InputError(
+                f"{self.artifact.path}: its second pass decodes by itself, there is no n-best of the first to rescore"
+            )
         return TwoPasses(model, self.config)
 
     def _model_for(self, frames: np.ndarray) -> SignatureModel:
@@ -283,8 +291,9 @@ class Recognizer:
         return padded_frames(frames, self.config.sizes.max_frames, self.config.features.width)
 
     def loss(self, examples: Sequence[Example]) -> np.ndarray:
-        """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes. It is infinite where
-        the text cannot be aligned with the audio, see `data.alignment`."""
+        """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes. It is infinite
+        where the text cannot be aligned with the audio, see `data.alignment`.
+        """
         return self._losses("losses", examples)
 
     def exit_losses(self, examples: Sequence[Example]) -> np.ndarray:
@@ -326,7 +335,8 @@ class Recognizer:
             group_rates: factors on the learning rate by group name, 1 where not named; 0 leaves a group alone. A group
                 that the file holds frozen has 0.
             plan: train, the whole step in one call, or split, the same in parts with less memory.
-            clip_globally: `split` clips by the norm of all groups too; it takes twice as long, see docs/architecture.md.
+            clip_globally: `split` clips by the norm of all groups too; it takes twice as long, see
+                docs/architecture.md.
         """
         frozen = dict.fromkeys(self.artifact.frozen_groups, 0.0)
         rates = dict.fromkeys(self.groups, 1.0) | frozen | (group_rates or {})
@@ -335,7 +345,8 @@ class Recognizer:
         asked = [group for group in frozen if rates[group]]
         if asked:
             raise InputError(
-                f"{self.artifact.path}: cannot train {', '.join(asked)}: constants of the file; export it with --trainable"
+                f"{self.artifact.path}: cannot train {', '.join(asked)}: constants of the file; export it with "
+                f"--trainable"
             )
         if pull and not self.artifact.pulls:
             raise InputError(f"{self.artifact.path}: exported without the shipped weights that pull={pull} needs")
@@ -379,7 +390,9 @@ class Recognizer:
         self.model.run("set_weights", state)
 
     def save(self, path: str | Path) -> None:
-        """Write a checkpoint, with the owner's voice where it is known; the former file stays until the new one is whole."""
+        """Write a checkpoint, with the owner's voice where it is known; the former file stays until the new one is
+        whole.
+        """
         with self.model.lock:
             state, owner = self.state(), self.owner
         if owner:

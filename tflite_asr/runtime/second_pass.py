@@ -35,7 +35,9 @@ class Rescoring:
         if not 0 <= self.weight <= 1:
             raise InputError(f"rescoring: expected a weight of the second pass from 0 to 1, got {self.weight}")
         if self.nbest is not None and self.nbest < 2:
-            raise InputError(f"rescoring: expected an n-best of 2 or more, got {self.nbest}: there would be nothing to choose from")
+            raise InputError(
+                f"rescoring: expected an n-best of 2 or more, got {self.nbest}: there would be nothing to choose from"
+            )
 
     def best(self, candidates: Sequence[Candidate]) -> Candidate:
         """The candidate of the highest score among the n-best."""

@@ -14,8 +14,8 @@ from tflite_asr.runtime.interpreter import SignatureModel
 def stream_results(
     model: SignatureModel, artifact: Artifact, chunks: Iterable[np.ndarray], at: dict[str, np.ndarray]
 ) -> Iterator[dict[str, np.ndarray]]:
-    """What `stream` gives for frames [any, mel_bands] as they come, once they fill one of its chunks, and for the rest at
-    the end.
+    """What `stream` gives for frames [any, mel_bands] as they come, once they fill one of its chunks, and for the rest
+    at the end.
 
     Args:
         model: of the artifact.

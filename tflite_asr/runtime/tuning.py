@@ -22,7 +22,9 @@ class Tried:
 def try_rescorings(
     recognizer: Recognizer, examples: Sequence[Example], nbest: int | None = None, per_label: bool = False
 ) -> list[Tried]:
-    """The first pass alone, then every weight up to 1 on the n-best that it finds, scores divided by the length or not."""
+    """The first pass alone, then every weight up to 1 on the n-best that it finds, scores divided by the
+    length or not.
+    """
     from tqdm import tqdm
 
     shown = tqdm(examples, desc="recognising", unit="utterance", disable=None, leave=False)

@@ -23,7 +23,9 @@ KEYS = ("weights", "means", "variances")
 
 
 def loud_frames(frames: np.ndarray) -> np.ndarray:
-    """Of [time, mel_bands] those that are likely speech: above the middle between the quietest tenth and the loudest."""
+    """Of [time, mel_bands] those that are likely speech: above the middle between the quietest tenth and
+    the loudest.
+    """
     level = frames.mean(axis=1)
     return frames[level >= (level.max() + np.percentile(level, 10)) / 2]
 
@@ -60,17 +62,23 @@ class Mixture:
         if values.get("projection") is not None:
             center, matrix = (np.asarray(values["projection"][key], np.float32) for key in ("center", "matrix"))
             if matrix.shape != (len(center), means.shape[-1]):
-                raise ValueError(f"expected a projection of {len(center)} to {means.shape[-1]} values, got {matrix.shape}")
+                raise ValueError(
+                    f"expected a projection of {len(center)} to {means.shape[-1]} values, got {matrix.shape}"
+                )
             projection = Projection(center, matrix)
         if means.shape != variances.shape or len(means) != len(weights):
-            raise ValueError(f"expected means and variances of {len(weights)} components, got {means.shape}, {variances.shape}")
+            raise ValueError(
+                f"expected means and variances of {len(weights)} components, got {means.shape}, {variances.shape}"
+            )
         return cls(weights, means, variances, projection)
 
     def to_json(self) -> dict:
         values = {key: _rounded(getattr(self, key)) for key in KEYS}
         if self.projection is None:
             return values
-        return values | {"projection": {"center": _rounded(self.projection.center), "matrix": _rounded(self.projection.matrix)}}
+        return values | {
+            "projection": {"center": _rounded(self.projection.center), "matrix": _rounded(self.projection.matrix)}
+        }
 
     def observations(self, frames: np.ndarray) -> np.ndarray:
         """What is modelled of an utterance's frames [time, width]: [n, CEPSTRA], n <= time."""

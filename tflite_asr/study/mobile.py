@@ -84,7 +84,9 @@ class _Run:
 
     def __init__(self, recognizer: Recognizer, scratch: Path, settings: Settings, pace: Pace, phone: Phone):
         self.scratch, self.pace, self.phone = scratch, pace, phone
-        self.settings = dataclasses.replace(settings, plan="split") if "split" in recognizer.artifact.plans else settings
+        self.settings = (
+            dataclasses.replace(settings, plan="split") if "split" in recognizer.artifact.plans else settings
+        )
         self.replay = read_replay(recognizer.artifact)
         self.history: list[dict] = []
         self.seconds = 0.0

@@ -41,7 +41,9 @@ class Mobile(Pace):
 
     learning_rate: float | None = None  # the model's own
     replay: int = 2
-    order: str = "random"  # of a speaker's utterances, by seed: corpora are sorted by word; "time": as the manifest has them
+    order: str = (
+        "random"  # of a speaker's utterances, by seed: corpora are sorted by word; "time": as the manifest has them
+    )
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ def read_study(path: Path) -> dict:
 
 def check_study(study: Study) -> None:
     """InputError for figures that cannot be."""
-    checks = [("environment", study.environment in ENVIRONMENTS, f"one of {', '.join(ENVIRONMENTS)}", study.environment)]
+    checks = [
+        ("environment", study.environment in ENVIRONMENTS, f"one of {', '.join(ENVIRONMENTS)}", study.environment)
+    ]
     checks.append(("test_share", 0 < study.test_share < 1, "more than 0 and less than 1", study.test_share))
     checks.append(("mobile.order", study.mobile.order in ("random", "time"), "random or time", study.mobile.order))
     for part in ("server", "mobile"):

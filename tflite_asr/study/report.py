@@ -56,8 +56,10 @@ def _page(summary: dict, results: Sequence[dict], figures: list[str]) -> str:
             *figures,
             "</div><h2>Runs</h2>",
             *_table(
-                ("run", "speakers", "WER before", "after", "reduction", "interval")
-                + ("seconds", "memory MB", "checkpoint kB", "others' WER"),
+                (
+                    *("run", "speakers", "WER before", "after", "reduction", "interval"),
+                    *("seconds", "memory MB", "checkpoint kB", "others' WER"),
+                ),
                 (_run_row(run, pooled) for run, pooled in _runs(summary)),
             ),
             "<h2>Speakers</h2>",
@@ -128,7 +130,9 @@ def _draw_speakers(axes: "Axes", colours: dict[str, str], results: list[dict]) -
     for run, colour, marker in ((SERVER, "first", "s"), (MOBILE, "second", "o")):
         rows = [row for row in results if row["run"] == run]
         style = {"color": colours[colour], "marker": marker, "linestyle": "none", "alpha": 0.8}
-        axes.plot([100 * row["wer_before"] for row in rows], [100 * row["wer_after"] for row in rows], label=run, **style)
+        axes.plot(
+            [100 * row["wer_before"] for row in rows], [100 * row["wer_after"] for row in rows], label=run, **style
+        )
     most = 100 * max(row["wer_before"] for row in results)
     axes.plot([0, most], [0, most], color=colours["text"], linewidth=1, linestyle="--", label="no change")
     axes.set(title="Each speaker", xlabel="word error rate before (%)", ylabel="after (%)")

@@ -94,7 +94,8 @@ def _parts(study: Study) -> list[Subset]:
         groups = dict.fromkeys(row["group"] for row in read_artifact(study.adapters).trainable)
         if not groups or not all(group.startswith("adapter") for group in groups):
             raise InputError(
-                f"{study.adapters}: expected a model whose adapters train and nothing else, as `export --adapters N` makes it; "
+                f"{study.adapters}: expected a model whose adapters train and nothing else, as `export --adapters N` "
+                f"makes it; "
                 f"there train {', '.join(groups) or 'none'}"
             )
         found.append(Subset("adapters", tuple(groups), model=study.adapters))
@@ -115,7 +116,8 @@ def _check_same(folder: Path, study: Study) -> None:
     settings = dataclasses.asdict(study) | {"tflite_sha256": read_artifact(study.model).tflite_sha256}
     for speech in (*settings["speech"], *([settings["others"]] if settings["others"] else [])):
         speech["sha256"] = hashlib.sha256(read_bytes(speech.pop("manifest"), "a manifest")).hexdigest()
-    for free in ("model", "environment", "subsets", "adapters"):  # where the file is; and more runs are of the same study
+    # where the file is; and more runs are of the same study
+    for free in ("model", "environment", "subsets", "adapters"):
         del settings[free]
     path, settings = folder / "study.json", json.loads(_json(settings))
     noted = _read(path) if path.exists() else settings
@@ -129,7 +131,9 @@ def _check_same(folder: Path, study: Study) -> None:
                 f"{_short(settings.get(name))}); give another --out"
             )
         if any(folder.glob(results)):
-            raise InputError(f"{path}: other settings of {name} than this folder's {results}; give another --out or remove those")
+            raise InputError(
+                f"{path}: other settings of {name} than this folder's {results}; give another --out or remove those"
+            )
     write_whole(path, _json(settings))
 
 
@@ -139,7 +143,12 @@ def _short(value) -> str:
 
 
 def _path(folder: Path, task: Task) -> Path:
-    return folder / "speakers" / quote(task.speaker.name, safe=" ", errors="surrogatepass").replace(".", "%2E") / f"{task.run}.json"
+    return (
+        folder
+        / "speakers"
+        / quote(task.speaker.name, safe=" ", errors="surrogatepass").replace(".", "%2E")
+        / f"{task.run}.json"
+    )
 
 
 def _read(path: Path) -> dict:

@@ -9,10 +9,11 @@ ALWAYS_CAPITAL = re.compile(r"i(?='|$)")  # I, I'm, I'll
 
 
 def with_case_of(text: str, written: str) -> str:
-    """A transcript with the case, the punctuation and the spelling of numbers of `written` where the two have the same words.
+    """A transcript with the case, the punctuation and the spelling of numbers of `written` where the two have the same
+    words.
 
-    Words that differ are those of the transcript, in lower case and without punctuation. The first letter is a capital, and
-    the sentence ends as `written` does.
+    Words that differ are those of the transcript, in lower case and without punctuation. The first letter is a capital,
+    and the sentence ends as `written` does.
 
     Args:
         text: what was said, in any case, such as `TURN LEFT MISTER SMITH`.
@@ -35,9 +36,7 @@ def with_case_of(text: str, written: str) -> str:
             if chunk.type == "equal":
                 equal.add(chunk.hyp_start_idx + offset)
     whole = {
-        index
-        for index in set(token_of)
-        if all(word in equal for word, token in enumerate(token_of) if token == index)
+        index for index in set(token_of) if all(word in equal for word, token in enumerate(token_of) if token == index)
     }
     found: list[str] = []
     for position, word in enumerate(reference):

@@ -25,8 +25,9 @@ BELOW_HUNDRED = (
 def normalized(text: str) -> str:
     """A text in lower case and without punctuation but apostrophes in words, white space folded, numbers in words.
 
-    Hyphens become spaces. `1,200`, `21st`, `3.5`, `5%`, `-5` and `$5.50` are spelled as they are said, without "and" behind
-    hundreds; `Mr.`, `Mrs.`, `Dr.` and `etc.` are written out; whole numbers from 1100 to 1999 and from 2010 to 2099 as years, those with a leading zero digit by digit.
+    Hyphens become spaces. `1,200`, `21st`, `3.5`, `5%`, `-5` and `$5.50` are spelled as they are said, without "and"
+    behind hundreds; `Mr.`, `Mrs.`, `Dr.` and `etc.` are written out; whole numbers from 1100 to 1999 and from 2010 to
+    2099 as years, those with a leading zero digit by digit.
     """
     return _transform()(text)
 

@@ -127,7 +127,9 @@ class SubwordTokenizer:
         pieces, scores = value.get("pieces"), value.get("scores")
         if not isinstance(pieces, list) or not all(isinstance(piece, str) for piece in pieces):
             raise InputError(f"tokenizer: expected a list of strings as 'pieces', got {_shortened(pieces)}")
-        if scores is not None and not (isinstance(scores, list) and all(type(score) in (int, float) for score in scores)):
+        if scores is not None and not (
+            isinstance(scores, list) and all(type(score) in (int, float) for score in scores)
+        ):
             raise InputError(f"tokenizer: expected a list of numbers or null as 'scores', got {_shortened(scores)}")
         return cls(tuple(pieces), None if scores is None else tuple(scores), value.get("offset", 0))
 

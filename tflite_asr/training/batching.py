@@ -18,19 +18,23 @@ LONGEST_SHARE = 0.6  # of the model's longest utterance: room for slower speech 
 SIZES = (1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)  # of batches, as shares of the model's longest utterance
 FASTEST, FASTEST_SUBWORDS = 33, 9  # characters and subwords a second: batches have no room for more in short utterances
 SAMPLE = 500  # examples that tell which of the sizes are needed; a corpus with fewer keeps every utterance,
-COVERED = 0.98  # a larger one this share: a size for the few longer ones is not worth a program that takes a minute to compile
+# a larger one this share: a size for the few longer ones is not worth a program that takes a minute to compile
+COVERED = 0.98
 
-Example = tuple[np.ndarray, ...]  # samples [n] or frames [n, width] float32, and labels [tokens] int32 of one pass or of both
+# samples [n] or frames [n, width] float32, and labels [tokens] int32 of one pass or of both
+Example = tuple[np.ndarray, ...]
 
 
-def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, *, augment: bool = True) -> tf.data.Dataset:
-    """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, u], counts [batch]); of a corpus for
-    both passes also (subwords [batch, v], counts [batch]).
+def training_batches(
+    corpus: Corpus, batch: int, connect_up_to: int, seed: int, *, augment: bool = True
+) -> tf.data.Dataset:
+    """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, u], counts [batch]); of a corpus
+    for both passes also (subwords [batch, v], counts [batch]).
 
-    Each pass joins the clips anew and, unless told otherwise, augments them anew; n and u are those of one of a few sizes,
-    so that the compiled step is one of as many programs. An example that augmentation made too long for the sizes, or too
-    short for its text, is taken as it was recorded, a string that is too long in its parts. Of a large corpus, utterances
-    longer than nearly all the others are left out; a notice on standard error counts them.
+    Each pass joins the clips anew and, unless told otherwise, augments them anew; n and u are those of one of a few
+    sizes, so that the compiled step is one of as many programs. An example that augmentation made too long for the
+    sizes, or too short for its text, is taken as it was recorded, a string that is too long in its parts. Of a large
+    corpus, utterances longer than nearly all the others are left out; a notice on standard error counts them.
     """
     config = corpus.config
 
@@ -74,7 +78,8 @@ def training_batches(corpus: Corpus, batch: int, connect_up_to: int, seed: int, 
 def in_batches(
     examples: Callable[[int], Iterator[Example]], sizes: Sequence[tuple[int, ...]], batch: int, *, small: bool
 ) -> tf.data.Dataset:
-    """An endless stream of batches, each of the parts of examples padded to one of the sizes, with their counts [batch].
+    """An endless stream of batches, each of the parts of examples padded to one of the sizes, with their counts
+    [batch].
 
     Args:
         examples: of a pass, by its number; they fit the largest size.
@@ -131,20 +136,24 @@ def _report_longer(count: int, total: int, size: tuple[int, ...], config: ModelC
     if count:
         seconds, tokens = size[0] / config.features.sample_rate, size[1]
         print(
-            f"notice: {count} of {total} utterances ({count / total:.1%}) longer than {seconds:.2f} s or {tokens} characters left out",
+            f"notice: {count} of {total} utterances ({count / total:.1%}) longer than {seconds:.2f} s or {tokens} "
+            f"characters left out",
             file=sys.stderr,
         )
 
 
 def _sizes(config: ModelConfig) -> list[tuple[int, ...]]:
-    """(samples, tokens) that batches are padded to, of a model with a decoder (samples, tokens, subwords), smallest first."""
+    """(samples, tokens) that batches are padded to, of a model with a decoder (samples, tokens, subwords), smallest
+    first.
+    """
     samples = [config.features.samples_of(int(share * config.sizes.max_frames)) for share in SIZES]
     return [(most, *label_sizes(config, share)) for most, share in zip(samples, SIZES)]
 
 
 def label_sizes(config: ModelConfig, share: float) -> list[int]:
-    """Most tokens, and of a model with a decoder subwords, in a batch of utterances of a share of the longest: four times that
-    share of the longest text, if anybody speaks so fast."""
+    """Most tokens, and of a model with a decoder subwords, in a batch of utterances of a share of the longest: four
+    times that share of the longest text, if anybody speaks so fast.
+    """
     most = [(config.sizes.max_tokens, FASTEST), *([(config.max_subwords, FASTEST_SUBWORDS)] if config.decoder else [])]
     return [min(n, int(4 * share * n), math.ceil(fastest * share * config.max_seconds)) for n, fastest in most]
 
@@ -160,7 +169,9 @@ def _padded(examples: list[Example], size: tuple[int, ...]) -> tuple[np.ndarray,
     return tuple(padded)
 
 
-def evaluation_batches(corpus: Corpus, batch: int, clips: Sequence[Clip]) -> Iterator[tuple[np.ndarray, np.ndarray, list]]:
+def evaluation_batches(
+    corpus: Corpus, batch: int, clips: Sequence[Clip]
+) -> Iterator[tuple[np.ndarray, np.ndarray, list]]:
     """(samples [batch, n], sample counts [batch], the clips of this batch), nothing changed but the padding.
 
     The last batch is filled up with rows of length 0.

@@ -19,9 +19,9 @@ BATCH = 16  # utterances computed together
 
 
 class CachedOutput:
-    """What the encoder groups below `below` put out for each utterance, in several versions: as it was recorded, with the
-    silence around it that recognition adds, and augmented. One file a version, 16-bit floats; those that are there are not computed
-    again.
+    """What the encoder groups below `below` put out for each utterance, in several versions: as it was recorded, with
+    the silence around it that recognition adds, and augmented. One file a version, 16-bit floats; those that are there
+    are not computed again.
 
     Args:
         corpus: the speech.
@@ -83,7 +83,9 @@ class CachedOutput:
             write_whole(path, lambda file, array=array: np.save(file, array))
 
     def _samples(self, index: int, version: int) -> np.ndarray:
-        """An utterance's samples [n] float32: version 0 as it was recorded; another augmented, if that fits the model."""
+        """An utterance's samples [n] float32: version 0 as it was recorded; another augmented, if that fits
+        the model.
+        """
         config, utterance = self.corpus.config, self.corpus.utterances[index]
         most = config.features.samples_of(config.sizes.max_frames)
         clip = Clip((utterance,))
@@ -96,8 +98,9 @@ class CachedOutput:
 
 
 def cached_batches(cache: CachedOutput, batch: int, seed: int) -> tf.data.Dataset:
-    """An endless stream of (values [batch, steps, units], counts [batch] in steps, and the labels as in `training_batches`):
-    every pass takes each utterance in a version drawn at random."""
+    """An endless stream of (values [batch, steps, units], counts [batch] in steps, and the labels as in
+    `training_batches`): every pass takes each utterance in a version drawn at random.
+    """
     corpus, config = cache.corpus, cache.corpus.config
     labels = [corpus.labels(utterance.text) for utterance in corpus.utterances]
     steps = config.sizes.max_frames // config.encoder.frames_per_step

@@ -98,7 +98,9 @@ def stage_folder(folder: Path, stage: int) -> Path:
 
 
 def check_pair(teacher: ModelConfig, student: ModelConfig) -> None:
-    """InputError unless the student can learn from the teacher: the same labels at the same steps of the same features."""
+    """InputError unless the student can learn from the teacher: the same labels at the same steps of the
+    same features.
+    """
     for config, who in ((teacher, "teacher"), (student, "student")):
         if not config.rescorer:
             raise InputError(f"{who} {config.name}: expected a two-pass model, it has no rescorer")
@@ -122,7 +124,9 @@ def _shown(value: object) -> str:
 def check_stages(folder: Path, stages: Sequence[int]) -> None:
     """InputError unless they follow each other and the stage before the first is finished."""
     if not stages or list(stages) != list(range(stages[0], stages[-1] + 1)) or not set(stages) <= set(STAGES):
-        raise InputError(f"expected stages such as 1,2,3 or 2,3 in their order, got {','.join(map(str, stages)) or 'none'}")
+        raise InputError(
+            f"expected stages such as 1,2,3 or 2,3 in their order, got {','.join(map(str, stages)) or 'none'}"
+        )
     before = stages[0] - 1
     if not before:
         return
@@ -131,9 +135,13 @@ def check_stages(folder: Path, stages: Sequence[int]) -> None:
         last = json.loads(read_text(path).splitlines()[-1])
         epoch, of = last["epoch"], last["of"]
     except (ValueError, LookupError, TypeError):
-        raise InputError(f"stage {stages[0]} starts from stage {before}, which is not in {folder}; run it first") from None
+        raise InputError(
+            f"stage {stages[0]} starts from stage {before}, which is not in {folder}; run it first"
+        ) from None
     if epoch < of:
-        raise InputError(f"{path}: stage {before} ended after epoch {epoch} of {of}; finish it before stage {stages[0]}")
+        raise InputError(
+            f"{path}: stage {before} ended after epoch {epoch} of {of}; finish it before stage {stages[0]}"
+        )
 
 
 def stage_objective(stage: int, student: TwoPass, teacher: TwoPass, weights: Weights) -> Objective:

@@ -56,7 +56,8 @@ def _training_step(
     workers: Workers,
 ):
     """The compiled step on a worker's rows -> loss a token of the whole batch; compiled once for each shape of batches.
-    `frames_of` makes frames and their counts of the first two parts of a batch. SpecAugment begins after `plain_steps`."""
+    `frames_of` makes frames and their counts of the first two parts of a batch. SpecAugment begins after `plain_steps`.
+    """
     weights = objective.trained
     folded = seed - (seed >> 31 << 32)  # into the range of int32
 
@@ -151,9 +152,10 @@ def fit(
         folder: where to write.
         connect_up_to: most clips joined into one training utterance.
         batch: utterances a step.
-        epochs, steps_per_epoch: how long; the learning rate rises over the first twentieth, then falls to 0 by a cosine.
-        plain_epochs: the first, in which the speech is heard as it is. With augmentation a model that does not know yet where
-            the letters are is very slow to find out.
+        epochs, steps_per_epoch: how long; the learning rate rises over the first twentieth, then falls to 0 by a
+            cosine.
+        plain_epochs: the first, in which the speech is heard as it is. With augmentation a model that does not know
+            yet where the letters are is very slow to find out.
         learning_rate: the highest, of Adam.
         ctc_weight: of a CTC loss on a transducer's encoder beside its own loss; see `own_loss`.
         seed: of weights, order and augmentation.
@@ -161,8 +163,8 @@ def fit(
         freeze: train only what is not in `initial`.
         trainable: layer groups by number or name, comma-separated, or `decoder`: only these train; None for all groups.
         second_pass: train by the loss of a decoder as well; the corpus is loaded for both passes.
-        cached: versions of each utterance, the first one plain, of which what the groups below the trained ones put out is
-            computed once; 0 computes every step from the samples.
+        cached: versions of each utterance, the first one plain, of which what the groups below the trained ones put
+            out is computed once; 0 computes every step from the samples.
         objective_of: makes of the model what to minimise and train in place of its own loss.
         workers: that share each batch; all see the folder, the first one writes into it.
 
@@ -232,9 +234,10 @@ def fit(
 
 
 def _free(model: SpeechModel, frozen: Container[str], trainable: str | None) -> list[tf.Variable]:
-    """The weights that the loss is to change: of the layer groups in `trainable`, numbers or names of them or a decoder's name,
-    those whose names are not in `frozen`. A decoder's embedding stays as it is: half of the decoder's weights, for words most
-    of which do not occur in the speech."""
+    """The weights that the loss is to change: of the layer groups in `trainable`, numbers or names of them or a
+    decoder's name, those whose names are not in `frozen`. A decoder's embedding stays as it is: half of the decoder's
+    weights, for words most of which do not occur in the speech.
+    """
     names = [group.name for group in model.all_groups]
     if trainable is not None and model.decodes:
         names.append(model.decoder.name)
@@ -247,14 +250,17 @@ def _free(model: SpeechModel, frozen: Container[str], trainable: str | None) -> 
 
 
 def _frozen_below(model: SpeechModel, free: Sequence[tf.Variable]) -> int:
-    """How many of the encoder's groups, from the first on, neither train nor stand above a group that does; a decoder of which
-    something trains stands above the groups that it hears."""
+    """How many of the encoder's groups, from the first on, neither train nor stand above a group that does; a decoder
+    of which something trains stands above the groups that it hears.
+    """
     names = {group_of(name) for name, weight in model.named_weights().items() if any(weight is other for other in free)}
     lowest = min([index for index, group in enumerate(model.groups) if group.name in names], default=len(model.groups))
     if lowest > model.shared_groups and model.decodes:
         lowest = model.shared_groups  # the same files serve to train either pass
     if not lowest:
-        raise InputError("cached: expected the lowest encoder group to be frozen, it trains; name those that train with --trainable")
+        raise InputError(
+            "cached: expected the lowest encoder group to be frozen, it trains; name those that train with --trainable"
+        )
     return lowest
 
 
@@ -265,9 +271,7 @@ def _optimizer(learning_rate: float, total: int) -> keras.optimizers.Optimizer:
         0.0, total - warmup, alpha=0.0, warmup_target=learning_rate, warmup_steps=warmup
     )
     momentum = min(AVERAGE, 1 - 1 / max(1, AVERAGE_SHARE * total))
-    return keras.optimizers.AdamW(
-        schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum
-    )
+    return keras.optimizers.AdamW(schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum)
 
 
 class _Record:
@@ -285,7 +289,9 @@ class _Record:
         try:
             rows = [json.loads(line) for line in read_text(self.path).splitlines()] if self.path.exists() else []
         except json.JSONDecodeError:
-            raise InputError(f"{self.path}: a line of it is not JSON; remove that line or train into another folder") from None
+            raise InputError(
+                f"{self.path}: a line of it is not JSON; remove that line or train into another folder"
+            ) from None
         self.rows = rows[:epochs]
         self._write()
         self.manager = tf.train.CheckpointManager(state, str(folder / "resume"), max_to_keep=1)

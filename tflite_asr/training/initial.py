@@ -31,8 +31,14 @@ def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) ->
         same = dataclasses.replace(same, encoder=encoder, rescorer=config.rescorer, sizes=config.sizes)
     if same != config:
         may = "its exits" if whole else "its exits, encoder groups, rescorer and sizes"
-        other = [field.name for field in dataclasses.fields(config) if getattr(same, field.name) != getattr(config, field.name)]
-        raise InputError(f"{source}: expected a model that differs from {config.name} in {may} alone, got other {', '.join(other)}")
+        other = [
+            field.name
+            for field in dataclasses.fields(config)
+            if getattr(same, field.name) != getattr(config, field.name)
+        ]
+        raise InputError(
+            f"{source}: expected a model that differs from {config.name} in {may} alone, got other {', '.join(other)}"
+        )
     gone = {f"exit_{group}" for group in found.exits if group not in config.exits}
     gone |= {f"encoder_{group}" for group in range(config.encoder.layers, found.encoder.layers)}
     gone |= {"rescorer"} if _shape(found.rescorer) != _shape(config.rescorer) else set()
@@ -48,7 +54,9 @@ def with_origin(config: ModelConfig, source: str) -> ModelConfig:
     """
     found = read_source_config(source)
     if config.decoder and found.decoder:
-        config = dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, subwords=found.decoder.subwords))
+        config = dataclasses.replace(
+            config, decoder=dataclasses.replace(config.decoder, subwords=found.decoder.subwords)
+        )
     return dataclasses.replace(config, licences=found.licences)
 
 

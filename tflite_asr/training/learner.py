@@ -70,7 +70,9 @@ class KerasLearner:
             raise InputError("training through Keras: expected every layer group to train, whole steps and no pull")
         check_alignable(examples, self.config)
         self._optimizer.learning_rate.assign(learning_rate)
-        batch = {name: tf.constant(value) for name, value in _trimmed(collate(examples, self.config), self.config).items()}
+        batch = {
+            name: tf.constant(value) for name, value in _trimmed(collate(examples, self.config), self.config).items()
+        }
         loss, norm, finite = self._step(tf.constant(clip_norm, tf.float32), **batch)
         return StepResult(float(loss), float(norm), not bool(finite))
 

@@ -18,9 +18,9 @@ NO_ALIGNMENT = 1e6  # nats; a CTC loss above it says that there is none
 class Objective:
     """Of one training.
 
-    `losses(frames, heard, lengths, tokens, token_lengths) -> [batch]` float32, in nats: `frames` are those of the front end
-    [batch, time, width], `heard` the same after SpecAugment, which is what the trained model hears. That of `passes` also takes
-    the second pass's labels and their lengths.
+    `losses(frames, heard, lengths, tokens, token_lengths) -> [batch]` float32, in nats: `frames` are those of the front
+    end [batch, time, width], `heard` the same after SpecAugment, which is what the trained model hears. That of
+    `passes` also takes the second pass's labels and their lengths.
     """
 
     losses: Callable[..., tf.Tensor]
@@ -28,8 +28,9 @@ class Objective:
 
 
 def own_loss(model: SpeechModel, trained: Sequence[tf.Variable], ctc_weight: float = 0.0) -> Objective:
-    """The model's own loss; with a weight, of a transducer, CTC on its encoder as well, which aligns sooner. The CTC head
-    is made as `model.auxiliary`; it is trained and then not kept."""
+    """The model's own loss; with a weight, of a transducer, CTC on its encoder as well, which aligns sooner. The CTC
+    head is made as `model.auxiliary`; it is trained and then not kept.
+    """
     if not ctc_weight:
         return Objective(lambda frames, heard, *rest: model.loss(heard, *rest, training=True), trained)
     head = add_auxiliary(model)
@@ -44,8 +45,8 @@ def own_loss(model: SpeechModel, trained: Sequence[tf.Variable], ctc_weight: flo
 
 
 def passes(model: SpeechModel, trained: Sequence[tf.Variable], *, second_pass: bool, below: int = 0) -> Objective:
-    """CTC and, of a second pass, by the decoder's `weight`, its cross entropy (Watanabe et al. 2017, equation 5); this alone
-    where no group of the first pass trains.
+    """CTC and, of a second pass, by the decoder's `weight`, its cross entropy (Watanabe et al. 2017, equation 5); this
+    alone where no group of the first pass trains.
 
     Args:
         model: a CTC model without early exits, with a decoder for the second pass.

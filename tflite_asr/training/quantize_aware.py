@@ -1,7 +1,8 @@
-"""Training that sees its weights as an int8 export stores them: tensorflow-model-optimization's QuantizeConfig on layer groups.
+"""Training that sees its weights as an int8 export stores them: tensorflow-model-optimization's QuantizeConfig on layer
+groups.
 
-Rounding is in the forward pass, gradients go past it to the float weights (Jacob et al. 2018, arXiv 1712.05877, section 3).
-The scheme is that of `tflite_asr.freeze`: symmetric int8, a scale for each column of a matrix; vectors stay floats.
+Rounding is in the forward pass, gradients go past it to the float weights (Jacob et al. 2018, arXiv 1712.05877, section
+3). The scheme is that of `tflite_asr.freeze`: symmetric int8, a scale for each column of a matrix; vectors stay floats.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,8 @@ from tflite_asr.training.objective import Objective
 
 
 class ColumnQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
-    """A matrix [..., columns] as `freeze.quantize` stores it: symmetric int8, a scale for each column from its largest value.
+    """A matrix [..., columns] as `freeze.quantize` stores it: symmetric int8, a scale for each column from its largest
+    value.
 
     All gradients pass. The library's own per-channel quantizer takes some of the largest values, which a column's scale
     depends on, for values outside of the range, and gives them none.
@@ -80,7 +82,9 @@ class GroupQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
 
 
 def _with(value: Any, others: Mapping[Any, tf.Tensor]) -> Any:
-    """An attribute with other tensors for the weights in it, however deep in tuples and lists; itself if none changes."""
+    """An attribute with other tensors for the weights in it, however deep in tuples and lists; itself if
+    none changes.
+    """
     if isinstance(value, tf.Variable):
         return others.get(value.ref(), value)
     if isinstance(value, tuple | list):

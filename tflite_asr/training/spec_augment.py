@@ -23,8 +23,8 @@ def spec_augment(
         frames: [batch, time, mel_bands] float32, near zero mean.
         lengths: [batch] int32.
         seed: [2] int32, of what is drawn.
-        rows_of: (i, n) where these are the rows i, i + n, i + 2 n, ... of a batch n times as large: the same is drawn for
-            them as in that batch.
+        rows_of: (i, n) where these are the rows i, i + n, i + 2 n, ... of a batch n times as large: the same is
+            drawn for them as in that batch.
         bands: most bands of one frequency mask.
         band_masks, time_masks: how many masks of each kind.
         frame_share: most of a row's length that one time mask covers.

@@ -21,7 +21,9 @@ MOST_UTTERANCES = 1500
 LEAST_VARIANCE = 1e-3  # of a cepstrum; frames vary by about 1
 
 
-def background_voices(corpus: Corpus, seed: int, weights: Mapping[str, np.ndarray] = MappingProxyType({})) -> Mixture | None:
+def background_voices(
+    corpus: Corpus, seed: int, weights: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> Mixture | None:
     """A mixture of recorded voices, of synthetic ones where there are no others; None when there is too little speech.
 
     Args:
@@ -50,7 +52,9 @@ def background_voices(corpus: Corpus, seed: int, weights: Mapping[str, np.ndarra
         components = PCA(min(CEPSTRA, x.shape[1]), whiten=True, svd_solver="covariance_eigh").fit(x)
         projection = Projection(components.mean_, components.components_.T / np.sqrt(components.explained_variance_))
         x = (x - projection.center) @ projection.matrix
-    mixture = GaussianMixture(COMPONENTS, covariance_type="diag", reg_covar=LEAST_VARIANCE, max_iter=50, random_state=seed)
+    mixture = GaussianMixture(
+        COMPONENTS, covariance_type="diag", reg_covar=LEAST_VARIANCE, max_iter=50, random_state=seed
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 50 rounds do for telling voices apart
         mixture.fit(x)
@@ -58,8 +62,9 @@ def background_voices(corpus: Corpus, seed: int, weights: Mapping[str, np.ndarra
 
 
 def _front_end(corpus: Corpus, weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray] | None:
-    """What makes frames [time, width] of samples [n], whole ones only, with the silence on both sides that `Recognizer.features`
-    adds; None when its weights are not known."""
+    """What makes frames [time, width] of samples [n], whole ones only, with the silence on both sides that
+    `Recognizer.features` adds; None when its weights are not known.
+    """
     config, features = corpus.config, corpus.config.features
     layer = make_front_end(features)
     least = features.samples_of(1)
@@ -81,7 +86,9 @@ def _front_end(corpus: Corpus, weights: Mapping[str, np.ndarray]) -> Callable[[n
     return frames_of
 
 
-def write_voices(folder: Path, corpus: Corpus, seed: int, weights: Mapping[str, np.ndarray] = MappingProxyType({})) -> None:
+def write_voices(
+    folder: Path, corpus: Corpus, seed: int, weights: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> None:
     """Make the background of a training corpus and store it in the model's folder, unless it is there; arguments as of
     `background_voices`."""
     path = folder / FILE
@@ -101,4 +108,6 @@ def read_voices(folder: Path) -> Mixture | None:
     try:
         return Mixture.from_json(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a mixture of voices ({error}); delete it and train on, it is made anew") from None
+        raise InputError(
+            f"{path}: not a mixture of voices ({error}); delete it and train on, it is made anew"
+        ) from None

@@ -65,7 +65,9 @@ def _read(text: str | None) -> tuple[int, int]:
         raise InputError(f"{expected}, got {text}: {type(error).__name__} {error}") from None
     if set(values["cluster"]) != {"worker"} or kind != "worker":
         raise InputError(f"{expected}, with workers alone, got {text}")
-    if not isinstance(addresses, list) or not all(isinstance(a, str) and a.rpartition(":")[2].isdigit() for a in addresses):
+    if not isinstance(addresses, list) or not all(
+        isinstance(a, str) and a.rpartition(":")[2].isdigit() for a in addresses
+    ):
         raise InputError(f"{expected}, host:port of each worker, got {addresses}")
     if not isinstance(index, int) or not 0 <= index < len(addresses):
         raise InputError(f"{expected}, an index from 0 to {len(addresses) - 1}, got {index!r}")

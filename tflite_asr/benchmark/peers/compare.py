@@ -17,10 +17,9 @@ from tflite_asr.errors import InputError
 from tflite_asr.processes import SAFE_PATH, leave_interrupts_to_the_parent, python_module, safe_path
 from tflite_asr.runtime.memory import HUGE_PAGES
 
-ONE_THREAD = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-} | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+) | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 SAME_LOSS = 1e-3  # greatest relative difference of the first step's loss between two runtimes
 NOTES = {
     "ours_split": "one call, each group in an arena of its own; clipped group by group",
@@ -57,13 +56,15 @@ def compare(
     Returns:
         works: for each, parameters and sizes. rows: for each work and runtime the medians over the runs, of
         step_seconds over all steps of all processes; memory that training adds over the interpreter, or the library and
-        its model, that stood ready at `start`; disk_mb of the packages that a step needs; the first step's loss; and, with
-        PyTorch among the runtimes, the ratios to it. Where the stock way fails, its row has no figures and a note of why.
+        its model, that stood ready at `start`; disk_mb of the packages that a step needs; the first step's loss; and,
+        with PyTorch among the runtimes, the ratios to it. Where the stock way fails, its row has no figures and a note
+        of why.
         summary: for each work our whole step's time and our split step's time and added memory, to PyTorch's.
     """
     if "pytorch_eager" in runtimes and not (find_spec("torch") and find_spec("torchaudio")):
         raise InputError(
-            "pytorch_eager: needs PyTorch, which is not installed: pip install 'tflite_asr[peers]', or choose others with "
+            "pytorch_eager: needs PyTorch, which is not installed: pip install 'tflite_asr[peers]', or choose others "
+            "with "
             "--runtime"
         )
     sizes, rows = {}, []
@@ -116,7 +117,9 @@ def _child(runtime: str, folder: Path, steps: int, python: str) -> dict:
 def _run(command: Sequence[str], timeout: float | None, environment: dict[str, str] = ONE_THREAD) -> str:
     """What a command prints; NotMeasured when it fails or takes longer than `timeout` seconds."""
     try:
-        result = subprocess.run(command, capture_output=True, text=True, env=os.environ | SAFE_PATH | environment, timeout=timeout)
+        result = subprocess.run(
+            command, capture_output=True, text=True, env=os.environ | SAFE_PATH | environment, timeout=timeout
+        )
     except subprocess.TimeoutExpired:
         raise NotMeasured(f"given up after {timeout} seconds") from None
     if result.returncode:

@@ -15,7 +15,8 @@ PACKAGES = {  # that have to be installed to run a step; the first is the runtim
     "tensorflow_graph": TENSORFLOW,
     "pytorch_eager": ("torch", "torchaudio", "numpy"),
 }
-# what runs on a GPU, in the packages and in torch itself: a CPU build has none of it, and a step on the CPU runs none of it
+# what runs on a GPU, in the packages and in torch itself: a CPU build has none of it, and a step on the CPU runs none
+# of it
 CUDA_PACKAGE = re.compile(r"nvidia-|cuda-|triton")
 CUDA_FILE = re.compile(r"torch/lib/lib(torch|c10)_(cuda|nvshmem)|torchaudio/.*cuda")
 

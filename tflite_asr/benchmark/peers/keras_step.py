@@ -31,7 +31,9 @@ def _given(layer: keras.layers.Layer, input_shape, *arrays: np.ndarray | None) -
 
 
 class LSTMCell(keras.layers.Layer):
-    """One step, given its input's part of the gates [batch, 4 cells]; with a recurrent projection where there is one."""
+    """One step, given its input's part of the gates [batch, 4 cells]; with a recurrent projection where
+    there is one.
+    """
 
     def __init__(self, recurrent_kernel: np.ndarray, projection: np.ndarray | None):
         super().__init__()
@@ -56,7 +58,7 @@ class LSTM(tf.Module):
     def __init__(self, weights: Weights, unroll: bool):
         super().__init__()
         self.inner = dense(weights["kernel"], weights["bias"])
-        projection = weights["projection"] if "projection" in weights else None
+        projection = weights.get("projection")
         cell = LSTMCell(weights["recurrent_kernel"], projection)
         self.recurrence = keras.layers.RNN(cell, return_sequences=True, unroll=unroll)
         self.norm = layer_norm(weights["gain"], weights["shift"])
@@ -142,7 +144,8 @@ def stacked(x: tf.Tensor, factor: int) -> tf.Tensor:
 
 
 def transducer_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """logits [batch, T, U+1, vocabulary], labels [batch, U] -> [batch]; equation 16 of Graves 2012, a row of U+1 at a time.
+    """logits [batch, T, U+1, vocabulary], labels [batch, U] -> [batch]; equation 16 of Graves 2012, a row of U+1 at a
+    time.
 
     Within a row alpha(t, u) = logsumexp over v <= u of (from row t-1 at v, then labels v+1 ... u), which a cumulative
     logsumexp does at once.

@@ -1,5 +1,5 @@
-"""The training step as the TFLite guide to on-device training has it: Keras's own gradients, converted with TensorFlow's
-ops let through, run by TensorFlow's interpreter.
+"""The training step as the TFLite guide to on-device training has it: Keras's own gradients, converted with
+TensorFlow's ops let through, run by TensorFlow's interpreter.
 
     python -m tflite_asr.benchmark.peers.stock FOLDER
 
@@ -32,7 +32,10 @@ def convert(folder: Path) -> None:
     frames, tokens = batch["frames"], batch["tokens"]
 
     @tf.function(
-        input_signature=[tf.TensorSpec(frames.shape, tf.float32, "frames"), tf.TensorSpec(tokens.shape, tf.int32, "tokens")]
+        input_signature=[
+            tf.TensorSpec(frames.shape, tf.float32, "frames"),
+            tf.TensorSpec(tokens.shape, tf.int32, "tokens"),
+        ]
     )
     def train(frames, tokens):
         return {"loss": step(frames, tokens)}

@@ -39,7 +39,9 @@ class LSTM(nn.Module):
         kernel, recurrent_kernel = weights["kernel"], weights["recurrent_kernel"]
         units, cells = recurrent_kernel.shape[0], recurrent_kernel.shape[1] // 4
         projected = "projection" in weights
-        self.lstm = nn.LSTM(kernel.shape[0], cells, batch_first=True, proj_size=units if projected else 0, device="meta")
+        self.lstm = nn.LSTM(
+            kernel.shape[0], cells, batch_first=True, proj_size=units if projected else 0, device="meta"
+        )
         self.lstm.weight_ih_l0 = parameter(kernel.T)
         self.lstm.weight_hh_l0 = parameter(recurrent_kernel.T)
         self.lstm.bias_ih_l0 = parameter(weights["bias"])
@@ -73,7 +75,9 @@ class Attention(nn.Module):
 
     def forward(self, x, bias):
         x = self.norm(x)
-        heads = [project(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for project in (self.query, self.key, self.value)]
+        heads = [
+            project(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for project in (self.query, self.key, self.value)
+        ]
         attended = functional.scaled_dot_product_attention(*heads, attn_mask=bias)
         return self.outer(attended.transpose(1, 2).flatten(2))
 

@@ -3,7 +3,8 @@
     tflite-asr benchmark equality commands
     tflite-asr benchmark equality --preset wright2023 --parts 4 --steps 3
 
-Both train on the same batches of noise; then their weights and optimizer slots are compared. The exit code is 0 either way.
+Both train on the same batches of noise; then their weights and optimizer slots are compared. The exit code is 0 either
+way.
 """
 
 import argparse
@@ -15,7 +16,9 @@ SUMMARY = "weights after split steps against those after whole ones"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
+    parser.add_argument(
+        "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
+    )
     add_preset(parser)
     parser.add_argument("--steps", type=int, default=10, metavar="S", help="of both (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="R", help="of both (default %(default)s)")
@@ -33,6 +36,7 @@ def run(args: argparse.Namespace) -> dict:
 def describe(result: dict) -> str:
     return (
         f"{result['parts']} parts, {result['optimizer']}, {result['steps']} steps: "
-        f"weights moved by {result['weight_change']:.1e} and differ by {result['weight_difference']:.1e} of their norm; "
+        f"weights moved by {result['weight_change']:.1e} and differ by {result['weight_difference']:.1e} of their "
+        f"norm; "
         f"losses differ by {result['loss_difference']:.1e} at most"
     )

@@ -11,7 +11,9 @@ from tflite_asr.errors import InputError
 
 def add_preset(parser: argparse.ArgumentParser) -> None:
     """--preset, how it is cut, and its optimizer."""
-    parser.add_argument("--preset", metavar="P", help="a configuration, exported with random weights (needs the extra `train`)")
+    parser.add_argument(
+        "--preset", metavar="P", help="a configuration, exported with random weights (needs the extra `train`)"
+    )
     add_split(parser)
     parser.add_argument(
         "--optimizer", default="sgd", choices=("sgd", "momentum", "adam"), help="of a preset (default %(default)s)"
@@ -21,7 +23,9 @@ def add_preset(parser: argparse.ArgumentParser) -> None:
 def add_counts(parser: argparse.ArgumentParser, of: str) -> None:
     """--steps and --runs."""
     parser.add_argument("--steps", type=int, default=3, metavar="S", help="timed in each process (default %(default)s)")
-    parser.add_argument("--runs", type=int, default=3, metavar="R", help=f"processes for each {of} (default %(default)s)")
+    parser.add_argument(
+        "--runs", type=int, default=3, metavar="R", help=f"processes for each {of} (default %(default)s)"
+    )
 
 
 def check_one_model(args: argparse.Namespace) -> None:

@@ -4,8 +4,8 @@
     tflite-asr benchmark peers --work conformer --runtime ours_whole --runtime pytorch_eager
 
 One thread each, from the same weights on the same batch, fresh processes by turns. Needs the extras `train` and, for
-PyTorch, `peers`. The stock way's file runs in TensorFlow before 2.20 only: --stock-python names a Python with this package
-and tensorflow==2.19.1.
+PyTorch, `peers`. The stock way's file runs in TensorFlow before 2.20 only: --stock-python names a Python with this
+package and tensorflow==2.19.1.
 """
 
 import argparse
@@ -19,7 +19,10 @@ SUMMARY = "the same training step in other runtimes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    for option, what in (("--work", "what is trained: conformer, lstm_transducer, sim2019"), ("--runtime", "who trains it")):
+    for option, what in (
+        ("--work", "what is trained: conformer, lstm_transducer, sim2019"),
+        ("--runtime", "who trains it"),
+    ):
         parser.add_argument(option, action="append", metavar="NAME", help=f"{what}; may be repeated (default: all)")
     add_counts(parser, "work and runtime")
     parser.add_argument("--stock-python", metavar="PYTHON", help="runs the stock way's file (default: this Python)")

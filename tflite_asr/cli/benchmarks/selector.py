@@ -1,6 +1,6 @@
 """What `select` predicts of every candidate, against the same candidate in fresh processes.
 
-    tflite-asr benchmark selector commands my.tflite --preset wright2023 --parts 4
+tflite-asr benchmark selector commands my.tflite --preset wright2023 --parts 4
 """
 
 import argparse
@@ -14,7 +14,9 @@ SUMMARY = "predicted memory and time of every candidate against measured ones"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
+    )
     add_preset(parser)
     add_counts(parser, "candidate")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the interpreter (default %(default)s)")
@@ -36,10 +38,16 @@ def run(args: argparse.Namespace) -> dict:
 def describe(result: dict) -> str:
     lines = []
     for model in result["models"]:
-        lines += [model["model"], f"{'plan':<10}{'calls':>6}{'peak MB':>9}{'predicted':>10}{'s a step':>10}{'predicted':>10}  learns"]
+        lines += [
+            model["model"],
+            f"{'plan':<10}{'calls':>6}{'peak MB':>9}{'predicted':>10}{'s a step':>10}{'predicted':>10}  learns",
+        ]
         lines += [
             f"{row['plan']:<10}{row['calls']:>6}{row['measured_peak_mb']:>9.1f}{row['predicted_peak_mb']:>10.1f}"
-            f"{row['measured_step_seconds']:>10.3f}{row['predicted_step_seconds']:>10.3f}  {', '.join(row['trainable_groups'])}"
+            f"{row['measured_step_seconds']:>10.3f}{row['predicted_step_seconds']:>10.3f}  "
+            f"{', '.join(row['trainable_groups'])}"
             for row in model["candidates"]
         ]
-    return "\n".join([*lines, f"worst errors: memory {result['worst_memory_error']:.1%}, time {result['worst_time_error']:.1%}"])
+    return "\n".join(
+        [*lines, f"worst errors: memory {result['worst_memory_error']:.1%}, time {result['worst_time_error']:.1%}"]
+    )

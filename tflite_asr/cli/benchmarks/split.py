@@ -19,11 +19,15 @@ SUMMARY = "memory and time of the step in parts against the whole step"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
+    parser.add_argument(
+        "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
+    )
     add_preset(parser)
     add_counts(parser, "plan")
     parser.add_argument("--keep-memory", action="store_true", help="let the C allocator keep what a call freed")
-    parser.add_argument("--sweep", action="store_true", help="over parts, and over 2 to 24 layers; needs --preset and --out")
+    parser.add_argument(
+        "--sweep", action="store_true", help="over parts, and over 2 to 24 layers; needs --preset and --out"
+    )
     parser.add_argument("--out", metavar="DIR", help="where --sweep writes its table and plot")
 
 
@@ -46,7 +50,9 @@ def _sweep(args: argparse.Namespace, counts: dict) -> dict:
         raise InputError("--sweep: expected --preset, and --out DIR for the table and the plot")
     config = preset(args.preset)
     if config.exits:
-        raise InputError(f"--sweep: expected a preset without early exits, which have their place in the depth, got {args.preset}")
+        raise InputError(
+            f"--sweep: expected a preset without early exits, which have their place in the depth, got {args.preset}"
+        )
     from tflite_asr.benchmark.sweep import sweep
     from tflite_asr.benchmark.untrained import export_apart
     from tflite_asr.export import SplitOptions
@@ -73,7 +79,8 @@ def describe(result: dict) -> str:
     return "\n".join(
         [
             *lines,
-            f"in {result['parts']} parts, {result['calls']} calls: training adds {result['memory_reduction']:.0%} less memory "
+            f"in {result['parts']} parts, {result['calls']} calls: training adds {result['memory_reduction']:.0%} less "
+            f"memory "
             f"({result['total_memory_reduction']:.0%} in total) for {result['time_increase']:+.0%} time",
             f"floor {result['floor_mb']:.0f} MB (weights, optimizer state, largest part's activations), "
             f"split is {result['split_to_floor']:.2f} times it",
