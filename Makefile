@@ -4,12 +4,13 @@ VENV := .venv
 DEMO_VENV := .venv-demo
 OLD_RUNTIME_VENV := .venv-tflite-2.14
 
-.PHONY: help demo test test-fast android arm64 clean
+.PHONY: help demo test test-fast lint android arm64 clean
 
 help:
 	@echo "make demo       a shipped recogniser learns a new voice on this machine"
 	@echo "make test       all tests"
 	@echo "make test-fast  the quick ones"
+	@echo "make lint       format and lint of all Python files"
 	@echo "make android    the Kotlin side: builds the demo app, tests it on the JVM"
 	@echo "make arm64      the device side on 64-bit ARM Linux under emulation, held to what it computes here"
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
@@ -27,6 +28,11 @@ test: $(VENV)/installed $(OLD_RUNTIME_VENV)/installed
 
 test-fast: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -q -m "not slow" $(TEST_ARGS)
+
+# format and rules of pyproject.toml
+lint: $(VENV)/installed
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
 
 # the APK, then what tests say of it and of its core on the JVM
 ANDROID_TOOLS := mvn javac keytool aapt2 zipalign apksigner

@@ -1,7 +1,7 @@
 """The size of an APK, and of the same with the natives of the Flex library for its processors.
 
-    mvn dependency:copy -Dartifact=org.tensorflow:tensorflow-lite-select-tf-ops:2.14.0:aar -DoutputDirectory=target
-    python flex_size.py app/target/android-demo-debug.apk target/tensorflow-lite-select-tf-ops-2.14.0.aar
+mvn dependency:copy -Dartifact=org.tensorflow:tensorflow-lite-select-tf-ops:2.14.0:aar -DoutputDirectory=target
+python flex_size.py app/target/android-demo-debug.apk target/tensorflow-lite-select-tf-ops-2.14.0.aar
 """
 
 import shutil

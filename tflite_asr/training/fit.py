@@ -177,9 +177,11 @@ def fit(
     weights, initial = model.named_weights(), initial or {}
     for name, value in initial.items():
         weights[name].assign(value)
+    below = 0
     if objective_of is None:
         free = _free(model, initial if freeze else {}, trainable)
-        below = _frozen_below(model, free) if cached else 0
+        if cached:
+            below = _frozen_below(model, free)
         if cached or second_pass:
             objective = passes(model, free, second_pass=second_pass, below=below)
         else:

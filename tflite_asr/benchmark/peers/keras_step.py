@@ -58,7 +58,7 @@ class LSTM(tf.Module):
     def __init__(self, weights: Weights, unroll: bool):
         super().__init__()
         self.inner = dense(weights["kernel"], weights["bias"])
-        projection = weights.get("projection")
+        projection = weights["projection"] if "projection" in weights else None  # noqa: SIM401
         cell = LSTMCell(weights["recurrent_kernel"], projection)
         self.recurrence = keras.layers.RNN(cell, return_sequences=True, unroll=unroll)
         self.norm = layer_norm(weights["gain"], weights["shift"])
