@@ -18,6 +18,7 @@ from tflite_asr.importing.ort_file import read_ort
 from tflite_asr.importing.pieces import START
 from tflite_asr.models.grids import Grid, read_grids
 
+TWICE = 2 * 997_344 + 288  # the last two encoder layers, which the decoder has as its own as well
 CARD = b"---\nlanguage: en\nlicense: mit\n---\n# Moonshine\n"
 
 
@@ -51,7 +52,7 @@ def test_every_weight_of_transformers_has_its_place(invented, from_transformers)
     found = read_moonshine(str(from_transformers))
     ours = found.weights
     assert sum(weight.size for name, weight in ours.items() if not name.startswith("decoder/")) == 7_681_248
-    assert sum(weight.size for name, weight in ours.items() if name.startswith("decoder/")) == 19_411_488
+    assert sum(weight.size for name, weight in ours.items() if name.startswith("decoder/")) == 19_411_488 + TWICE
     layer = "model.decoder.layers.4"
     np.testing.assert_array_equal(
         ours["decoder/layer_4/cross_attention/gain"], invented[f"{layer}.post_attention_layernorm.weight"]
@@ -99,7 +100,7 @@ def test_the_command_writes_a_model_folder(from_transformers, invented, tmp_path
     out = tmp_path / "new" / "moonshine"
     assert main(["import", "moonshine", str(from_transformers), "--out", str(out)]) == 0
     told = capsys.readouterr().out
-    assert "7,681,248 parameters of the encoder, 19,411,488 of the decoder" in told and "licence: MIT" in told
+    assert "7,681,248 parameters of the encoder, 21,406,464 of the decoder" in told and "licence: MIT" in told
     assert "drawn at random (seed 0): ctc/bias, ctc/kernel" in told and f"train english --initial {out}" in told
     assert sorted(path.name for path in out.parent.iterdir()) == ["moonshine"]
     assert sorted(path.name for path in out.iterdir()) == ["LICENSE.moonshine", "config.json", "weights.safetensors"]
@@ -131,7 +132,7 @@ def test_a_tokenizer_of_another_size_is_refused(invented, tmp_path, capsys):
 def test_the_pinned_weights_are_read_exactly(moonshine, ort_files):
     weights = moonshine.weights
     assert sum(weight.size for name, weight in weights.items() if not name.startswith("decoder/")) == 7_681_248
-    assert sum(weight.size for name, weight in weights.items() if name.startswith("decoder/")) == 19_411_488
+    assert sum(weight.size for name, weight in weights.items() if name.startswith("decoder/")) == 19_411_488 + TWICE
     # the embedding stands in the file twice: by rows, and transposed as the output projection, from which it is read
     stored = read_ort(ort_files.decoder, "decoder").initializers
     name = "model.decoder.embed_tokens.weight_merged_0"
@@ -148,7 +149,7 @@ def test_the_pinned_weights_are_read_exactly(moonshine, ort_files):
 
 
 def test_the_grids_hold_all_weights_that_were_stored_in_8_bits(moonshine):
-    assert len(moonshine.grids) == 3 + 6 * 6 + 1 + 6 * 10
+    assert len(moonshine.grids) == 3 + (6 + 2) * 6 + 1 + 6 * 10
     for name, grid in moonshine.grids.items():
         assert grid.holds(moonshine.weights[name]), name
         stored, zero = grid.stored(moonshine.weights[name])
@@ -214,7 +215,7 @@ def test_the_imported_model_hears(moonshine_source, tmp_path):
     out = tmp_path / "m"
     assert main(["import", "moonshine", moonshine_source, "--out", str(out)]) == 0
     model = load_model(out)
-    assert model.grids == read_grids(out) and len(model.grids) == 100
+    assert model.grids == read_grids(out) and len(model.grids) == 112
     name = "moonshine_voice/assets/beckett.wav"
     if moonshine_source == "installed":
         content = Path(str(importlib.metadata.distribution("moonshine-voice").locate_file(name))).read_bytes()
@@ -224,7 +225,7 @@ def test_the_imported_model_hears(moonshine_source, tmp_path):
     samples, rate = soundfile.read(io.BytesIO(content), dtype="float32")
     assert rate == 16_000
     frames = model.front_end(tf.constant(samples[None]), tf.constant([len(samples)]))
-    encoded, lengths, _ = model.encode(frames, tf.constant([frames.shape[1]]))
+    _, encoded, lengths = model.encode_for_both(frames, tf.constant([frames.shape[1]]))
     tokens = []
     while len(tokens) < 60:
         logits = model.decoder(
