@@ -7,6 +7,7 @@ import numpy as np
 from tflite_asr.data.frames import in_time, joined
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.second_pass import Rescoring
 
 MODEL = Path(__file__).parent / "decoder.tflite"
 PIECES = ("<unk>", "<s>", "</s>", "\u2581", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abcdefghij")
@@ -72,6 +73,8 @@ def second_pass() -> dict:
         "greedy": [recognizer.transcribe_frames(x) for x in frames],
         "beam": [recognizer.transcribe_frames(x, beam=True) for x in frames],
         "nbest": [_nbest(recognizer, x) for x in frames],
+        "first": [[c.first for c in recognizer.candidates(x)] for x in frames],
+        "by_first": [recognizer.transcribe_two_pass(x, Rescoring(0.0, per_label=True)) for x in frames],
         "two_pass": [recognizer.transcribe_two_pass(x) for x in frames],
         "batches": BATCHES,
         "learning_rate": LEARNING_RATE,

@@ -19,6 +19,7 @@ from tflite_asr.personalization.stream import StreamTrainer
 from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.second_pass import Rescoring
 from tflite_asr.text.normalization import normalized
 
 PIECES = ("<unk>", "<s>", "</s>", "\u2581", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abcdefghij")
@@ -136,6 +137,25 @@ def test_both_passes_write_text_with_case(recognizer):
     text = recognizer.transcribe_two_pass(recognizer.features(SAMPLES))
     assert text and set(text) <= set("".join(PIECES[3:]).replace("\u2581", " "))
     assert recognizer.subwords.decode(recognizer.subwords.encode("BAD cab")) == "BAD cab"
+
+
+def test_candidates_have_both_passes_scores_and_a_weight_decides(model, recognizer, encoded):
+    frames = recognizer.features(SAMPLES)
+    found = recognizer.candidates(frames)
+    assert [(c.tokens, c.second) for c in found] == [(h.tokens, h.log_probability) for h in recognizer.decode(frames)]
+    steps = int(encoded["encoded_lengths"][0])
+    logits = tf.constant(np.exp(encoded["log_probabilities"][:, :steps]))
+    for candidate in found:
+        letters = recognizer.tokenizer.encode(recognizer.subwords.decode(candidate.tokens))
+        labels = tf.constant([letters]), tf.constant([len(letters)])
+        expected = -tf.nn.ctc_loss(
+            labels[0], tf.math.log(logits), labels[1], tf.constant([steps]), logits_time_major=False, blank_index=0
+        )
+        assert candidate.first == pytest.approx(float(expected[0]), rel=1e-4)
+    texts = [recognizer.subwords.decode(candidate.tokens) for candidate in found]
+    assert recognizer.transcribe_two_pass(frames) == texts[0]  # untuned, the decoder decides
+    by_first = max(range(len(found)), key=lambda n: found[n].first / (len(found[n].tokens) + 1))
+    assert recognizer.transcribe_two_pass(frames, Rescoring(0.0, per_label=True)) == texts[by_first]
 
 
 def test_where_the_first_pass_hears_nothing_the_decoder_is_not_asked(recognizer):

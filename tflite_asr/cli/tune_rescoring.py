@@ -4,7 +4,9 @@
 
 Weights of the second pass from 0 to 1 are tried on the n-best that the first pass finds; the lowest word error rate
 wins, then the lowest character error rate, then the weight nearest to 0. With --per-label scores are divided by the
-length, which favours longer transcripts. `transcribe --two-pass` and `evaluate --two-pass` use what was found.
+length, which favours longer transcripts. Where the second pass decodes by itself, the weights are tried on its own
+n-best, of which the first pass says how likely their letters are. `transcribe --two-pass` and `evaluate --two-pass` use
+what was found.
 """
 
 import argparse

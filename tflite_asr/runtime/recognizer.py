@@ -18,12 +18,13 @@ from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
 from tflite_asr.runtime.memory import give_back_freed_memory
 from tflite_asr.runtime.plan import Plan, StepResult, run_step
-from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
+from tflite_asr.runtime.prefix_beam import best_path, label_log_probability, prefix_beam_search
 from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
 from tflite_asr.runtime.streaming import stream_results
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
 from tflite_asr.text.subwords import decoder_tokenizer
 
+UNLIKELY = -1e4  # nats: what a pass says of a text that it cannot spell
 NO_ALIGNMENT = 1e25  # nats; the file's losses are of the order of 1e30 where there is no alignment at all
 
 # tensors of a checkpoint beside those of the model
@@ -229,8 +230,11 @@ class Recognizer:
 
     @property
     def rescoring(self) -> Rescoring:
-        """How this artifact's two passes become one, as `tune-rescoring` found it."""
-        return Rescoring(**self.artifact.rescoring or {})
+        """How this artifact's two passes become one, as `tune-rescoring` found it; untuned, a second pass that decodes
+        decides alone, by log probability a token.
+        """
+        untuned = {"weight": 1.0, "per_label": True} if self.config.decoder else {}
+        return Rescoring(**self.artifact.rescoring or untuned)
 
     def decode(self, frames: np.ndarray) -> list[Hypothesis]:
         """The n-best of a second pass that decodes by itself, for frames [time, width], best first: subwords, see
@@ -238,24 +242,46 @@ class Recognizer:
         with self.model.lock:
             model = self._model_for(frames)
             result = model.run("encode", self._padded(frames))
-            if not best_path(self._steps(result)):
-                return []
-            return AttentionDecoder(model, self.config).nbest(result["encoded"], int(result["encoded_lengths"][0]))
+            return self._decode(model, result)
+
+    def _decode(self, model: SignatureModel, result: dict[str, np.ndarray]) -> list[Hypothesis]:
+        """`decode`, from what `encode` gave."""
+        if not best_path(self._steps(result)):
+            return []
+        return AttentionDecoder(model, self.config).nbest(result["encoded"], int(result["encoded_lengths"][0]))
 
     def candidates(self, frames: np.ndarray) -> list[Candidate]:
-        """The first pass's n-best for frames [time, mel_bands], with what the second pass says of them."""
+        """The first pass's n-best for frames [time, width], with what the second pass says of them; of a second pass
+        that decodes its own n-best, in subwords, with what the first pass says of their letters.
+        """
         with self.model.lock:
+            if self.config.decoder:
+                model = self._model_for(frames)
+                result = model.run("encode", self._padded(frames))
+                steps = self._steps(result)
+                found = self._decode(model, result)
+                return [Candidate(h.tokens, self._first_pass(steps, h), h.log_probability) for h in found]
             model = self._model_for(frames)
             passes = self._two_passes(model)
             passes.advance(model.run("encode", self._padded(frames)))
             return passes.candidates()
 
+    def _first_pass(self, steps: np.ndarray, hypothesis: Hypothesis) -> float:
+        """log P of a hypothesis of the second pass by the first one's label probabilities [steps, vocabulary]."""
+        try:
+            tokens = self.tokenizer.encode(self.subwords.decode(hypothesis.tokens))
+        except InputError:  # nothing, or characters that the first pass does not have
+            return UNLIKELY
+        return max(UNLIKELY, label_log_probability(steps, tokens))
+
+    def text_of(self, candidates: Sequence[Candidate], rescoring: Rescoring) -> str:
+        """The text of the best of an utterance's candidates; of none it is empty."""
+        tokenizer = self.subwords if self.config.decoder else self.tokenizer
+        return tokenizer.decode(rescoring.best(candidates).tokens) if candidates else ""
+
     def transcribe_two_pass(self, frames: np.ndarray, rescoring: Rescoring | None = None) -> str:
-        """What is said in frames [time, mel_bands], by both passes; a second pass that decodes takes no `rescoring`."""
-        if self.config.decoder:
-            best = self.decode(frames)[:1]
-            return self.subwords.decode(best[0].tokens) if best else ""
-        return self.tokenizer.decode((rescoring or self.rescoring).best(self.candidates(frames)).tokens)
+        """What is said in frames [time, width], by both passes."""
+        return self.text_of(self.candidates(frames), rescoring or self.rescoring)
 
     def stream_two_pass(self, chunks: Iterable[np.ndarray], rescoring: Rescoring | None = None) -> Iterator[str]:
         """The first pass over frames [any, mel_bands] as they come: yields its best text so far after each model chunk,

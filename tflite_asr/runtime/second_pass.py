@@ -1,6 +1,7 @@
 """Two passes over an utterance: beam search as it comes, and at its end the signature `rescore` over the n-best.
 
-score = lambda log P_rescorer + (1 - lambda) log P_transducer (Sainath et al. 2019, arXiv 1908.10992, section 2.2).
+score = lambda log P_rescorer + (1 - lambda) log P_transducer (Sainath et al. 2019, arXiv 1908.10992, section 2.2), and
+likewise of a CTC first pass and a decoder (Watanabe et al. 2017, doi 10.1109/JSTSP.2017.2763455, equation 18).
 """
 
 from collections.abc import Sequence

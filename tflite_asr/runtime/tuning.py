@@ -22,8 +22,8 @@ class Tried:
 def try_rescorings(
     recognizer: Recognizer, examples: Sequence[Example], nbest: int | None = None, per_label: bool = False
 ) -> list[Tried]:
-    """The first pass alone, then every weight up to 1 on the n-best that it finds, scores divided by the
-    length or not.
+    """The first pass's scores alone, then every weight of the second pass's up to 1, on the n-best, scores divided by
+    the length or not; those of a second pass that decodes always are.
     """
     from tqdm import tqdm
 
@@ -32,10 +32,11 @@ def try_rescorings(
     references = [example.text for example in examples]
 
     def tried(rescoring: Rescoring) -> Tried:
-        texts = [recognizer.tokenizer.decode(rescoring.best(candidates).tokens) for candidates in found]
+        texts = [recognizer.text_of(candidates, rescoring) for candidates in found]
         return Tried(rescoring, error_rates(references, texts, normalize=recognizer.normalize))
 
-    return [tried(Rescoring(weight, per_label and weight > 0, nbest)) for weight in WEIGHTS]
+    decodes = recognizer.config.decoder is not None
+    return [tried(Rescoring(weight, decodes or (per_label and weight > 0), nbest)) for weight in WEIGHTS]
 
 
 def best_of(tried: Sequence[Tried]) -> Tried:

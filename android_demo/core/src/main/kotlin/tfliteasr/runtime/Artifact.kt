@@ -47,6 +47,7 @@ class Artifact(
     val planExits: Map<String, Int> = emptyMap(), // up to which exit, from 0, a plan trains
     val voices: Mixture? = null, // of many: what an owner's is compared with
     val licences: List<Licence> = emptyList(), // of weights that others trained; an app shows them
+    val rescoring: Rescoring = Rescoring(), // how two passes become one
 ) {
     /** Whether training can draw the weights back to what was shipped. */
     val pulls: Boolean get() = signatures["train"]?.inputs.orEmpty().any { it.name == "pull" }
@@ -136,6 +137,7 @@ class Artifact(
                 planExits = exitsOf?.names?.associateWith { exitsOf.int(it) } ?: emptyMap(),
                 voices = if ("voices" in values) Mixture.fromJson(values.at("voices")) else null,
                 licences = if ("licences" in values) values.list("licences").map(::licence) else emptyList(),
+                rescoring = if ("rescoring" in values) Rescoring.fromJson(values.at("rescoring")) else Rescoring(),
             )
         }
 

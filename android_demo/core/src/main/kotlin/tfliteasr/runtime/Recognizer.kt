@@ -19,6 +19,7 @@ class EarlyText(val text: String, val exit: Int)
 /** Log probabilities of the labels at an exit, one row a step, null at a transducer; and what decodes them. */
 class ExitResult(val logProbabilities: List<FloatArray>?, val text: () -> String)
 
+private const val UNLIKELY = -1e4 // nats: what a pass says of a text that it cannot spell
 private const val NO_ALIGNMENT = 1e25f // nats; the file's losses are of the order of 1e30 where there is no alignment at all
 
 /**
@@ -182,23 +183,38 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
      * The n-best of a second pass that decodes by itself, best first: subwords, see [AttentionDecoder.nbest]. Nothing
      * where the first pass hears nothing: a decoder would invent words.
      */
-    fun decode(frames: Frames): List<Hypothesis> = synchronized(model) {
+    fun decode(frames: Frames): List<Hypothesis> = decoded(frames).second
+
+    /** Log probabilities of the first pass's labels at each step, and the n-best of the second pass. */
+    private fun decoded(frames: Frames): Pair<List<FloatArray>, List<Hypothesis>> = synchronized(model) {
         val decoder = config.decoder
             ?: throw InputError("${artifact.path}: expected a second pass that decodes, got none; use transcribeFrames")
         val model = modelFor(frames)
         val result = model.run("encode", padded(frames))
-        if (bestPath(rows(result, "log_probabilities")).isEmpty()) return emptyList()
+        val labels = rows(result, "log_probabilities")
+        if (bestPath(labels).isEmpty()) return labels to emptyList()
         val steps = result.getValue("encoded_lengths").int(0)
-        AttentionDecoder(model, config, decoder).nbest(result.getValue("encoded"), steps)
+        labels to AttentionDecoder(model, config, decoder).nbest(result.getValue("encoded"), steps)
     }
 
-    /** What is said, by a first pass and a second one that decodes by itself: with case and punctuation. */
-    fun transcribeTwoPass(frames: Frames): String {
-        val best = decode(frames).firstOrNull() ?: return ""
-        val subwords = subwords
-            ?: throw InputError("${artifact.path}: expected its decoder's subwords, got none; export it with them")
-        return subwords.decode(best.tokens)
+    /** The n-best of a second pass that decodes, best first by it alone, with what the first pass says of their letters. */
+    fun candidates(frames: Frames): List<Candidate> {
+        val (labels, hypotheses) = decoded(frames)
+        return hypotheses.map { Candidate(it.tokens, firstPass(labels, it), it.logProbability) }
     }
+
+    private fun firstPass(labels: List<FloatArray>, hypothesis: Hypothesis): Double = try {
+        maxOf(UNLIKELY, labelLogProbability(labels, tokenizer.encode(textOf(hypothesis.tokens))))
+    } catch (_: InputError) { // nothing, or characters that the first pass does not have
+        UNLIKELY
+    }
+
+    private fun textOf(tokens: List<Int>): String = subwords?.decode(tokens)
+        ?: throw InputError("${artifact.path}: expected its decoder's subwords, got none; export it with them")
+
+    /** What is said, by a first pass and a second one that decodes by itself: with case and punctuation. */
+    fun transcribeTwoPass(frames: Frames, rescoring: Rescoring = artifact.rescoring): String =
+        rescoring.best(candidates(frames))?.let { textOf(it.tokens) } ?: ""
 
     /** An output of the encoder, one row a step, without the padding. */
     private fun rows(result: Map<String, Tensor>, output: String): List<FloatArray> {

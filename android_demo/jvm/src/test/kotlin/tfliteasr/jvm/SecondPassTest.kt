@@ -18,6 +18,7 @@ import tfliteasr.runtime.Artifact
 import tfliteasr.runtime.Frames
 import tfliteasr.runtime.Hypothesis
 import tfliteasr.runtime.Recognizer
+import tfliteasr.runtime.Rescoring
 
 /** A waveform stem, a CTC encoder and a decoder hear and learn as Python says (vectors/of_second_pass.py). */
 class SecondPassTest {
@@ -73,7 +74,10 @@ class SecondPassTest {
         assertEquals(vectors.strings("greedy"), frames.map { recognizer.transcribeFrames(it) })
         assertEquals(vectors.strings("beam"), frames.map { recognizer.transcribeFrames(it, beam = true) })
         assertNbest(vectors.list("nbest"), frames.map(recognizer::decode), 1e-4)
-        assertEquals(vectors.strings("two_pass"), frames.map(recognizer::transcribeTwoPass))
+        val first = frames.map { recognizer.candidates(it).map { candidate -> candidate.first } }
+        for ((expected, found) in vectors.matrix("first").zip(first)) assertClose(expected, found, 1e-4)
+        assertEquals(vectors.strings("by_first"), frames.map { recognizer.transcribeTwoPass(it, Rescoring(0.0)) })
+        assertEquals(vectors.strings("two_pass"), frames.map { recognizer.transcribeTwoPass(it) })
     }
 
     @ParameterizedTest
