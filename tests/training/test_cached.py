@@ -1,5 +1,6 @@
 """Training above frozen groups whose output is computed once."""
 
+import copy
 import json
 
 import numpy as np
@@ -59,6 +60,14 @@ def test_versions_differ_and_are_computed_once(corpus, model, tmp_path):
         np.testing.assert_array_equal(first.read(index, 1), second.read(index, 1))
         one, other = first.read(index, 0), first.read(index, 1)
         assert one.shape != other.shape or not np.allclose(one, other, atol=1e-2)
+
+
+def test_output_for_other_speech_is_refused(corpus, model, tmp_path):
+    CachedOutput(corpus, model, 2, 1, tmp_path, seed=0)
+    fewer = copy.copy(corpus)
+    fewer.utterances = corpus.utterances[:3]
+    with pytest.raises(InputError, match="expected 3 utterances, got 4"):
+        CachedOutput(fewer, model, 2, 1, tmp_path, seed=0)
 
 
 def test_batches_have_each_utterance_with_its_labels(corpus, model, tmp_path):

@@ -30,6 +30,7 @@ COMMANDS = (
     "synthesize",
     "import",
     "train",
+    "average",
     "distill",
     "export",
     "inspect",

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from tflite_asr.data.alignment import ctc_problem
 from tflite_asr.data.connect import Clip
 from tflite_asr.data.corpus import Corpus
+from tflite_asr.errors import InputError
 from tflite_asr.files import write_whole
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.training.batching import SAMPLE, SIZES, Example, in_batches, label_sizes
@@ -44,6 +45,11 @@ class CachedOutput:
             if not ends.exists():  # written last
                 self._compute(model, below, version, values, ends)
             self._stored.append((np.load(values, mmap_mode="r"), np.load(ends)))
+            if len(self._stored[-1][1]) != len(corpus.utterances):
+                raise InputError(
+                    f"{ends}: expected {len(corpus.utterances)} utterances, got {len(self._stored[-1][1])}; it is of "
+                    "other speech: remove the folder"
+                )
 
     def read(self, index: int, version: int) -> np.ndarray:
         """Of an utterance of the corpus: [steps, units] float32."""
