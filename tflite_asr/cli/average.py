@@ -2,9 +2,9 @@
 
     tflite-asr average runs/imported runs/tuned --share 0.5 --out runs/between
 
-Fine-tuning on little speech makes a model better at that and worse at what it does not hear any more. Weights on the way
-from the one to the other are often nearly as good at the new and as good at the old (Wortsman et al. 2022, arXiv
-2109.01903). Evaluate several shares on development speech of both kinds.
+Fine-tuning on little speech makes a model better at that speech and worse at other speech. Weights between the two
+models are often nearly as good at the new speech and as good at the old (Wortsman et al. 2022, arXiv 2109.01903).
+Evaluate several shares on development speech of both kinds.
 
 The models have the same configuration. Grids and licences of the first go into --out, voices of the second. Needs the
 extra `train`.
@@ -63,6 +63,6 @@ def run(args: argparse.Namespace) -> dict:
 
 def describe(result: dict) -> str:
     return (
-        f"{result['model']}: {result['averaged']} of {result['weights']} weights averaged, {result['share']:.0%} of the "
-        "second model's; the others are the same in both"
+        f"{result['model']}: {result['averaged']} of {result['weights']} weights averaged, {result['share']:.0%} of "
+        "the second model's; the others are the same in both"
     )
