@@ -265,3 +265,18 @@ def test_punctuate_writes_a_manifest_with_the_same_words_and_audio(path, tmp_pat
 def test_punctuate_needs_a_decoder(tiny_tflite, tmp_path, capsys):
     assert main(["punctuate", str(tiny_tflite), "--manifest", "m.jsonl", "--out", str(tmp_path / "o.jsonl")]) == 2
     assert "expected a model whose second pass decodes into cased text" in capsys.readouterr().err
+
+
+def test_personalising_tells_what_both_passes_make_of_it(path, tmp_path, capsys):
+    rows = []
+    for number, text in enumerate(["BAD EGG", "BAD EGG", "EGG", "BAD"]):
+        soundfile.write(tmp_path / f"{number}.wav", SAMPLES[: 10_000 + 500 * number], 16_000)
+        rows.append({"audio": f"{number}.wav", "text": text, "speaker": "ann"})
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["personalize", str(path), "--adapt", str(manifest), "--test", str(manifest), "--epochs", "1"]
+    assert main([*command, "--out", str(tmp_path / "out"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["two_pass_wer_before"] > 0
+    # what trains is the first pass alone, and untuned the second one decides
+    assert result["two_pass_wer_after"] == result["two_pass_wer_before"]

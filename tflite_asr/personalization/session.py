@@ -94,6 +94,7 @@ def run_session(
     with MemoryProbe() as probe:
         before = evaluate(recognizer, examples, beam=True, title="before")
         print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
+        both_before = _both_passes(recognizer, examples, "before, both passes")
         recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
         policy = None  # where to leave the encoder
         epochs = -(-len(adapt[1]) // pace.stride) if pace else settings.epochs
@@ -108,6 +109,7 @@ def run_session(
                 trained = _told(personalize(recognizer, *adapt, settings, **told))
         recognizer.owner = _owner(recognizer, adapt)
         after = evaluate(recognizer, examples, beam=True, policy=policy, title="after")
+        both_after = _both_passes(recognizer, examples, "after, both passes")
     recognizer.save(checkpoint)
     result = {
         "model": str(recognizer.artifact.path),
@@ -119,6 +121,7 @@ def run_session(
         "cer_before": before.rates.cer,
         "cer_after": after.rates.cer,
         "relative_wer_reduction": relative_reduction(before.rates.wer, after.rates.wer),
+        **({"two_pass_wer_before": both_before, "two_pass_wer_after": both_after} if recognizer.subwords else {}),
         **trained,
         "peak_rss_mb": probe.peak_rss_mb,
         "peak_private_mb": probe.peak_private_mb,
@@ -229,6 +232,13 @@ def _told(outcome: Outcome) -> dict:
         "stopped_because": outcome.stopped_because,
         "history": [row.to_json() for row in outcome.history],
     }
+
+
+def _both_passes(recognizer: Recognizer, examples: Sequence[Example], title: str) -> float | None:
+    """Word error rate of both passes, where the second one decodes by itself."""
+    if not recognizer.subwords:
+        return None
+    return evaluate(recognizer, examples, rescoring=recognizer.rescoring, title=title).rates.wer
 
 
 def _owner(recognizer: Recognizer, adapt: tuple[Corpus, Sequence[Utterance]]) -> OwnerVoice | None:
