@@ -135,6 +135,8 @@ def test_beam_search_finds_the_likeliest_short_sequence(model, recognizer, encod
 
 def test_both_passes_write_text_with_case(recognizer):
     text = recognizer.transcribe_two_pass(recognizer.features(SAMPLES))
+    assert recognizer.transcribe(SAMPLES) == text
+    assert recognizer.transcribe(SAMPLES, beam=False) == recognizer.transcribe_frames(recognizer.features(SAMPLES))
     assert text and set(text) <= set("".join(PIECES[3:]).replace("\u2581", " "))
     assert recognizer.subwords.decode(recognizer.subwords.encode("BAD cab")) == "BAD cab"
 

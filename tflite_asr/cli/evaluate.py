@@ -1,6 +1,9 @@
 """Measure the word error rate of a model on a manifest.
 
-tflite-asr evaluate commands --manifest speech/manifest.jsonl --where split=base_test,corpus=fsdd --connect 5
+    tflite-asr evaluate commands --manifest speech/manifest.jsonl --where split=base_test,corpus=fsdd --connect 5
+    tflite-asr evaluate english --two-pass --manifest letters/manifest.jsonl
+
+Without --two-pass it is the first pass that is measured.
 """
 
 import argparse

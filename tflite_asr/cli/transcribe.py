@@ -1,7 +1,11 @@
 """Write down what is said in audio files.
 
-tflite-asr transcribe commands turn_left.wav [--checkpoint mine.safetensors] [--stream]
-tflite-asr transcribe sentences.tflite letter.wav --two-pass [--stream]
+    tflite-asr transcribe commands turn_left.wav [--checkpoint mine.safetensors] [--stream]
+    tflite-asr transcribe sentences.tflite letter.wav --two-pass [--stream]
+    tflite-asr transcribe english letter.wav
+
+A model whose second pass decodes by itself, such as `english`, is heard with both passes unless --greedy asks for the
+first one alone.
 """
 
 import argparse
@@ -59,7 +63,7 @@ def run(args: argparse.Namespace) -> dict:
                     else recognizer.stream([frames], exit=args.exit)
                 )
                 *_, text = streamed
-            elif rescoring:
+            elif rescoring or (recognizer.subwords and not args.greedy and not policy):
                 text = recognizer.transcribe_two_pass(frames, rescoring)
             elif policy:
                 text, left = recognizer.transcribe_early(frames, policy, beam=not args.greedy)

@@ -128,12 +128,14 @@ class Recognizer:
         owner = self.owner
         return owner is None or owner.speaks(frames)
 
-    def transcribe(self, samples: np.ndarray, *, beam: bool = False) -> str:
-        """What is said in samples [n] float32: greedily, or by beam search.
+    def transcribe(self, samples: np.ndarray, *, beam: bool = True) -> str:
+        """What is said in samples [n] float32: by beam search, through both passes where the second one decodes by
+        itself; without `beam` greedily, by the first pass alone.
 
         Once the owner's voice is known, another's is heard with the shipped weights.
         """
-        return self.transcribe_frames(self.features(samples), beam=beam)
+        frames = self.features(samples)
+        return self.transcribe_two_pass(frames) if beam and self.subwords else self.transcribe_frames(frames, beam=beam)
 
     def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False) -> str:
         """The same for log-mel frames [time, mel_bands]."""

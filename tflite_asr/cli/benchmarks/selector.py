@@ -1,6 +1,8 @@
 """What `select` predicts of every candidate, against the same candidate in fresh processes.
 
-tflite-asr benchmark selector commands my.tflite --preset wright2023 --parts 4
+    tflite-asr benchmark selector commands my.tflite --preset wright2023 --parts 4
+
+Each candidate is measured in processes of its own.
 """
 
 import argparse

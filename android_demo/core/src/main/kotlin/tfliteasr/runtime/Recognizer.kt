@@ -102,11 +102,14 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     fun hearsOwner(frames: Frames): Boolean = owner?.speaks(frames) ?: true
 
     /**
-     * What is said in samples: greedily, or by beam search.
+     * What is said in samples: by beam search, through both passes where the second one decodes by itself; without
+     * [beam] greedily, by the first pass alone.
      *
      * Once the owner's voice is known, another's is heard with the shipped weights.
      */
-    fun transcribe(samples: FloatArray, beam: Boolean = false): String = transcribeFrames(features(samples), beam)
+    fun transcribe(samples: FloatArray, beam: Boolean = true): String = features(samples).let {
+        if (beam && subwords != null) transcribeTwoPass(it) else transcribeFrames(it, beam)
+    }
 
     /** The same for frames. */
     fun transcribeFrames(frames: Frames, beam: Boolean = false): String = synchronized(model) {
