@@ -18,6 +18,7 @@ help:
 	@echo "make exits DATA=FOLDER     models with early exits and without, and their word error rates by depth, hours"
 	@echo "make teacher DATA=FOLDER   train the two-pass model's teacher on from the shipped one, an hour"
 	@echo "make twopass DATA=FOLDER   a two-pass model, compressed in three stages and to int8, and its tables, three hours"
+	@echo "make english DATA=FOLDER SOURCE=WHEEL  the English model from public weights, three hours"
 	@echo "make clean      remove the virtual environments and results"
 
 demo: $(DEMO_VENV)/installed
@@ -188,3 +189,32 @@ study: $(VENV)/installed
 	mkdir -p runs/study
 	sed "s|DATA|$$(cd "$(DATA)" && pwd)|; s|VOICES|$(CURDIR)/$(VOICES)|; s|TRACE|$(CURDIR)/docs/phone.trace.jsonl|" docs/study.toml > runs/study/study.toml
 	$(ASR) simulate --config runs/study/study.toml --engine $(ENGINE) --workers $(WORKERS) --out runs/study/results
+
+# The shipped English model, made again from the public weights: SOURCE is what `import moonshine` takes, DATA holds read/,
+# speech/, speech_extra/ and commands/ with their manifests. Transcripts get the decoder's case and punctuation; then the
+# first pass is trained on the frozen lower groups, then the decoder and its own encoder layers; both from one cache.
+ENGLISH := runs/english
+ENGLISH_CORPORA := read speech_extra speech commands
+ENGLISH_SPEECH = $(foreach corpus,$(ENGLISH_CORPORA),--manifest $(ENGLISH)/cased/$(corpus).jsonl --where "") \
+	--noise "$(DATA)"/read/noise/*.flac --cached 4 --batch 32
+
+.PHONY: english
+english: $(VENV)/installed
+	test -n "$(DATA)" -a -n "$(SOURCE)" || { echo "make english DATA=FOLDER SOURCE=installed|WHEEL"; exit 2; }
+	test -d $(ENGLISH)/moonshine || $(ASR) import moonshine "$(SOURCE)" --out $(ENGLISH)/moonshine
+	test -f $(ENGLISH)/moonshine.tflite || $(ASR) export $(ENGLISH)/moonshine --quantize grid --out $(ENGLISH)/moonshine.tflite
+	mkdir -p $(ENGLISH)/cased
+	for corpus in $(ENGLISH_CORPORA); do test -f $(ENGLISH)/cased/$$corpus.jsonl || \
+		$(ASR) punctuate $(ENGLISH)/moonshine.tflite --manifest "$(DATA)/$$corpus/manifest.jsonl" --where split=base_train \
+			--out $(ENGLISH)/cased/$$corpus.jsonl || exit; done
+	$(ASR) train english --initial $(ENGLISH)/moonshine --trainable encoder_4,encoder_5,ctc $(ENGLISH_SPEECH) \
+		--development "$(DATA)/read/manifest.jsonl" --development-where split=base_dev \
+		--development "$(DATA)/speech/manifest.jsonl" --development-where split=base_dev,corpus=speechocean762 \
+		--epochs 12 --steps 400 --learning-rate 1e-3 --out $(ENGLISH)/first
+	mkdir -p $(ENGLISH)/second
+	test -d $(ENGLISH)/second/cached || cp -r $(ENGLISH)/first/cached $(ENGLISH)/second/cached
+	$(ASR) train english --initial $(ENGLISH)/first --trainable decoder --second-pass $(ENGLISH_SPEECH) \
+		--epochs 4 --steps 235 --learning-rate 1e-4 --out $(ENGLISH)/second
+	test -d $(ENGLISH)/both || $(ASR) average $(ENGLISH)/first $(ENGLISH)/second --share 0.5 --out $(ENGLISH)/both
+	$(ASR) export $(ENGLISH)/both --quantize grid --trainable encoder_4,encoder_5,ctc --out tflite_asr/assets/english.tflite
+	$(ASR) tune-rescoring english --manifest "$(DATA)/speech/manifest.jsonl" --where split=base_dev,corpus=speechocean762
