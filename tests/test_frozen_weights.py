@@ -95,14 +95,24 @@ def test_a_weight_that_was_trained_has_left_its_grid(weight):
 
 
 @pytest.mark.parametrize("low, high", [(-0.3, 0.7), (0.1, 0.2), (-5.0, -4.0), (0.0, 0.0)])
-def test_the_grid_around_a_weight_holds_its_nearest_values(low, high):
+def test_the_grid_around_a_weight_holds_what_it_is_rounded_to(low, high):
     weight = np.random.default_rng(2).uniform(low, high, [30, 40]).astype(np.float32)
     grid = Grid.around(weight)
-    nearest = grid.nearest(weight)
-    assert grid.holds(nearest)
-    assert np.abs(nearest - weight).max() <= 0.51 * grid.scale
+    rounded = grid.diffused(weight)
+    assert grid.holds(rounded)
+    assert np.abs(rounded - weight).max() <= 1.02 * grid.scale  # half a level of its own, half of the one before
     assert grid.scale <= max(high - low, 1e-30) / 250
-    np.testing.assert_array_equal(grid.nearest(nearest), nearest)
+    np.testing.assert_array_equal(grid.diffused(rounded), rounded)
+
+
+def test_what_training_moved_by_less_than_half_a_level_is_kept_in_sums(weight):
+    moved = weight + np.float32(0.2 * GRID.scale)  # to the closest level: back where it came from
+    rounded = GRID.diffused(moved)
+    assert np.isclose(rounded, weight, atol=0.1 * GRID.scale).mean() < 0.9
+    np.testing.assert_allclose(rounded.sum(axis=0), moved.sum(axis=0), atol=1.1 * GRID.scale)
+    x = np.linspace(0.5, 1.5, len(moved), dtype=np.float32)  # inputs that change slowly
+    kept = np.mean(x @ rounded - x @ weight) / np.mean(x @ moved - x @ weight)
+    assert kept == pytest.approx(1, abs=0.1)
 
 
 def test_a_trained_weight_is_exported_on_a_new_grid(weight, tmp_path):
@@ -121,7 +131,7 @@ def test_a_trained_weight_is_exported_on_a_new_grid(weight, tmp_path):
     path = tmp_path / "new.tflite"
     path.write_bytes(content)
     x = np.random.default_rng(4).normal(size=[1, ROWS, INPUTS]).astype(np.float32)
-    stored = Grid.around(trained).nearest(trained)
+    stored = Grid.around(trained).diffused(trained)
     # x is exact to 16 bits
     np.testing.assert_allclose(SignatureModel(path).run("multiply", {"x": x})["product"], x @ stored, atol=1e-3)
     assert not np.array_equal(stored, trained)

@@ -272,8 +272,11 @@ def _convert(
         weights = {name: weight.numpy() for name, weight in int8.items()}
         used = {}
         for name in (grids.keys() & weights.keys()) if quantization.mode == "grid" else ():
-            used[name] = grids[name] if grids[name].holds(weights[name]) else Grid.around(weights[name])
-            weights[name] = used[name].nearest(weights[name])
+            if grids[name].holds(weights[name]):
+                used[name] = grids[name]
+            else:  # trained since it was imported
+                used[name] = Grid.around(weights[name])
+                weights[name] = used[name].diffused(weights[name])
         content = freeze(content, weights, used)
     return compact(content)
 

@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> dict:
             try:
                 frames = recognizer.features(read_audio(Path(path), rate, max_seconds=most, notify=notices))
             except InputError as error:
-                failed.append({"audio": path, "problem": _with_remedy(error, recognizer)})
+                problem = _with_remedy(error, recognizer)
+                failed.append({"audio": path, "problem": problem if path in problem else f"{path}: {problem}"})
                 continue
             if args.stream:
                 streamed = (

@@ -92,6 +92,8 @@ class Recognizer:
             raise InputError(
                 f"expected at most {most / features.sample_rate:.2f} s, got {len(samples) / features.sample_rate:.2f} s"
             )
+        if features.kind == "stem" and len(samples) < features.window_samples:
+            raise InputError(f"expected {features.window_samples} samples or more, got {len(samples)}; leave it out")
         edge = min(self.config.edge_samples, (most - len(samples)) // 2)
         heard = len(samples) + 2 * edge
         frames = min(features.frames_of(heard) + self.config.tail_frames, sizes.max_frames)

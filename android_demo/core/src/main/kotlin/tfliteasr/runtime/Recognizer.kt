@@ -64,6 +64,9 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         if (samples.size > most) {
             throw InputError("expected at most ${seconds(most)} s, got ${seconds(samples.size)} s")
         }
+        if (features is StemConfig && samples.size < features.windowSamples) {
+            throw InputError("expected ${features.windowSamples} samples or more, got ${samples.size}; leave it out")
+        }
         val edge = minOf(config.edgeSamples, (most - samples.size) / 2)
         val heard = samples.size + 2 * edge
         val length = minOf(features.framesOf(heard) + config.tailFrames, config.sizes.maxFrames)
