@@ -203,7 +203,8 @@ def whole(tmp_path):
         (
             "tiny_exits",
             ["--initial", "none"],
-            "none: no such .tflite file, nor a model shipped with the package (commands, sentences), nor a folder",
+            "none: no such .tflite file, nor a model shipped with the package (commands, english, sentences), nor a "
+            "folder",
         ),
         (
             "tiny",

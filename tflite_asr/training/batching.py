@@ -70,7 +70,9 @@ def training_batches(
     drawn = [size_of(example) for example in itertools.islice(examples(0), SAMPLE)]
     if not drawn:
         raise InputError(f"expected utterances to train on, none of {len(plain)} fits the model and can be aligned")
-    sizes = sizes[: max(_needed(drawn), _needed(plain)) + 1]
+    share = 1.0 if len(plain) <= SAMPLE else COVERED
+    needed = [_quantile([size for size in found if size is not None], share) for found in (drawn, plain)]
+    sizes = sizes[: max(needed) + 1]
     _report_longer(sum(size is None or size >= len(sizes) for size in plain), len(plain), sizes[-1], config)
     return in_batches(examples, sizes, batch, small=len(plain) <= SAMPLE)
 
@@ -115,11 +117,6 @@ def in_batches(
 def _size_of(example: Example, sizes: Sequence[tuple[int, ...]]) -> int | None:
     """Index of the smallest size that an example fits into; None when it fits into none."""
     return next((index for index, size in enumerate(sizes) if all(map(_fits, example, size))), None)
-
-
-def _needed(found: Sequence[int | None]) -> int:
-    """The largest size that a corpus needs whose examples need these."""
-    return _quantile([size for size in found if size is not None], 1.0 if len(found) <= SAMPLE else COVERED)
 
 
 def _quantile(values: Sequence[int], share: float) -> int:
