@@ -24,8 +24,12 @@ help:
 demo: $(DEMO_VENV)/installed
 	$(DEMO_VENV)/bin/python -m tflite_asr demo $(DEMO_ARGS)
 
+# Two processes, twice: TensorFlow keeps what it has traced, and one pair of processes for all tests would hold it all.
+TRACING := tests/signatures tests/models tests/layers tests/losses tests/ops tests/training
+PYTEST = TFLITE_2_14_PYTHON="$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python" $(VENV)/bin/python -m pytest -q -rs -n 2 --dist loadfile
 test: $(VENV)/installed $(OLD_RUNTIME_VENV)/installed
-	TFLITE_2_14_PYTHON="$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python" $(VENV)/bin/python -m pytest -q -rs -n 2 --dist loadfile $(TEST_ARGS)
+	$(PYTEST) $(TRACING) $(TEST_ARGS)
+	$(PYTEST) $(addprefix --ignore=,$(TRACING)) $(TEST_ARGS)
 
 test-fast: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -q -m "not slow" $(TEST_ARGS)
