@@ -13,8 +13,7 @@ from signatures.update import Update, count_step, global_norm, is_finite
 
 DOES = (
     "one whole training step; invalid lengths or labels, or a loss, gradient or rate that is not finite, change "
-    "nothing and "
-    "are told as `skipped`"
+    "nothing and are told as `skipped`"
 )
 
 

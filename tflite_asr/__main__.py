@@ -2,7 +2,7 @@
 
 import sys
 
-from tflite_asr.cli.main import main
+from tflite_asr.cli.main import command_line
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command_line())

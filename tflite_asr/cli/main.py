@@ -138,6 +138,19 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
+def command_line() -> int:
+    """`main` of a process of its own. One that was stopped ends at once: libraries that were interrupted have been
+    seen to end the process by the signal, code -2, while the interpreter shuts down. Files are written by then.
+    """
+    code = main()
+    if code == STOPPED:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    return code
+
+
 def _mute_libraries() -> None:
     """Keep TensorFlow's and the TFLite runtime's own words off the terminal; child processes do so too."""
     os.environ.setdefault(LEVEL, "3")
