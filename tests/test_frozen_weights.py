@@ -106,13 +106,15 @@ def test_the_grid_around_a_weight_holds_what_it_is_rounded_to(low, high):
 
 
 def test_what_training_moved_by_less_than_half_a_level_is_kept_in_sums(weight):
-    moved = weight + np.float32(0.2 * GRID.scale)  # to the closest level: back where it came from
+    # to the closest level: back where it came from
+    shift = np.random.default_rng(5).uniform(0.1, 0.3, weight.shape)
+    moved = weight + (shift * GRID.scale).astype(np.float32)
     rounded = GRID.diffused(moved)
     assert np.isclose(rounded, weight, atol=0.1 * GRID.scale).mean() < 0.9
     np.testing.assert_allclose(rounded.sum(axis=0), moved.sum(axis=0), atol=1.1 * GRID.scale)
     x = np.linspace(0.5, 1.5, len(moved), dtype=np.float32)  # inputs that change slowly
     kept = np.mean(x @ rounded - x @ weight) / np.mean(x @ moved - x @ weight)
-    assert kept == pytest.approx(1, abs=0.1)
+    assert kept == pytest.approx(1, abs=0.05)
 
 
 def test_a_trained_weight_is_exported_on_a_new_grid(weight, tmp_path):

@@ -75,6 +75,29 @@ def check_nbest(nbest: int | None, recognizer: "Recognizer") -> None:
         )
 
 
+def add_manifests(parser: argparse.ArgumentParser, help: str, *, required: bool = True) -> None:
+    """--manifest, which can be repeated, and its --where."""
+    default = None if required else []
+    parser.add_argument(
+        "--manifest", action="append", required=required, default=default, metavar="M", help=f"{help}; can be repeated"
+    )
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="F=V",
+        help="rows to keep: one for all manifests or one for each",
+    )
+
+
+def add_development(parser: argparse.ArgumentParser) -> None:
+    """--development, which can be repeated, and its --development-where."""
+    parser.add_argument(
+        "--development", action="append", default=[], metavar="M", help="speech to choose the best weights by"
+    )
+    parser.add_argument("--development-where", action="append", default=[], metavar="F=V", help="its rows to keep")
+
+
 def add_two_pass(parser: argparse.ArgumentParser) -> None:
     """Whether, and how, the second pass is used."""
     parser.add_argument("--two-pass", action="store_true", help="rescore the first pass's n-best with the second pass")

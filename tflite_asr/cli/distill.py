@@ -12,7 +12,7 @@ interrupted one stopped. Needs the extra `train`.
 import argparse
 from pathlib import Path
 
-from tflite_asr.cli.arguments import add_connect, add_seed
+from tflite_asr.cli.arguments import add_connect, add_development, add_manifests, add_seed
 from tflite_asr.errors import InputError
 
 SUMMARY = "train a smaller model from a trained one"
@@ -24,20 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--student", required=True, metavar="PRESET", help="a smaller two-pass model")
     parser.add_argument("--initial", metavar="DIR|MODEL", help="what stage 1 starts from; see `train --initial`")
     parser.add_argument("--stages", default="1,2,3", metavar="N,N,...", help="which, in order (default %(default)s)")
-    parser.add_argument(
-        "--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated"
-    )
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="F=V",
-        help="rows to keep: one for all manifests or one for each",
-    )
-    parser.add_argument(
-        "--development", action="append", default=[], metavar="M", help="speech to choose the best weights by"
-    )
-    parser.add_argument("--development-where", action="append", default=[], metavar="F=V", help="its rows to keep")
+    add_manifests(parser, "training speech")
+    add_development(parser)
     add_connect(parser)
     parser.add_argument("--epochs", default="20,5,5", metavar="N,N,...", help="of each stage (default %(default)s)")
     parser.add_argument(

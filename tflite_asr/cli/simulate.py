@@ -14,6 +14,8 @@ Writes speakers/NAME/RUN.json, summary.json and report.html; the same command go
 import argparse
 from pathlib import Path
 
+from tflite_asr.cli.arguments import add_manifests
+
 SUMMARY = "compare personalisation on a server and on a phone over many speakers"
 
 
@@ -21,16 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", metavar="MODEL", help="default commands, or what the config says")
     parser.add_argument("--config", metavar="TOML", help="the description of a study, see docs/commands.md")
     parser.add_argument("--environment", choices=("server", "mobile", "both"), help="default both")
-    parser.add_argument(
-        "--manifest", action="append", default=[], metavar="M", help="the speakers' speech; can be repeated"
-    )
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="F=V",
-        help="rows to keep: one for all manifests or one for each",
-    )
+    add_manifests(parser, "the speakers' speech", required=False)
     parser.add_argument("--connect", type=int, default=1, metavar="N", help="join clips into strings of up to N")
     parser.add_argument("--others", metavar="M", help="speech of others, to measure what is forgotten")
     parser.add_argument("--others-where", metavar="F=V", help="its rows to keep")

@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tflite_asr.cli.arguments import add_connect, add_seed
+from tflite_asr.cli.arguments import add_connect, add_development, add_manifests, add_seed
 from tflite_asr.config import EXIT_WEIGHTINGS, PRESETS
 
 if TYPE_CHECKING:
@@ -78,21 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train only these layer groups, by number or name, comma-separated (default: all)",
     )
     parser.add_argument("--freeze", action="store_true", help="train only what --initial does not have, its new exits")
-    parser.add_argument(
-        "--manifest", action="append", required=True, metavar="M", help="training speech; can be repeated"
-    )
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="F=V",
-        help="rows to keep: one for all manifests or one for each",
-    )
+    add_manifests(parser, "training speech")
     parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
-    parser.add_argument(
-        "--development", action="append", default=[], metavar="M", help="speech to choose the best weights by"
-    )
-    parser.add_argument("--development-where", action="append", default=[], metavar="F=V", help="its rows to keep")
+    add_development(parser)
     add_connect(parser)
     parser.add_argument("--epochs", type=int, default=45, help="default %(default)s")
     parser.add_argument(

@@ -12,6 +12,7 @@ from tflite_asr.audio.samples import checked_samples
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance, read_manifest
 from tflite_asr.errors import InputError
+from tflite_asr.files import read_text
 from tflite_asr.personalization.session import run_session
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.runtime.recognizer import Recognizer
@@ -106,8 +107,6 @@ def _of_folder(folder: Path) -> list[Utterance]:
 
 def _text_beside(path: Path) -> str:
     """What NAME.txt says; without it the name, with spaces for underscores."""
-    from tflite_asr.files import read_text
-
     beside = path.with_suffix(".txt")
     if beside.exists():
         return " ".join(read_text(beside, "what is said in a recording").split())

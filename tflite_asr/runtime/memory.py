@@ -66,7 +66,8 @@ def _told(*options: tuple[int, int]) -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # no glibc
         return False
-    return sum(mallopt(option, value) == 1 for option, value in options) == len(options)
+    done = [mallopt(option, value) for option, value in options]  # all of them, also after one that failed
+    return all(done)
 
 
 class MemoryProbe:

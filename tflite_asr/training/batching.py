@@ -119,6 +119,12 @@ def _size_of(example: Example, sizes: Sequence[tuple[int, ...]]) -> int | None:
     return next((index for index, size in enumerate(sizes) if all(map(_fits, example, size))), None)
 
 
+def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
+    """Whole frames in each row: [batch] int32."""
+    features = config.features
+    return tf.maximum(0, (sample_counts - features.window_samples) // features.hop_samples + 1)
+
+
 def _quantile(values: Sequence[int], share: float) -> int:
     """The least of the values that at least `share` of them are not above; -1 for none."""
     return sorted(values)[math.ceil(share * len(values)) - 1] if values else -1

@@ -14,7 +14,7 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
 from tflite_asr.files import write_whole
 from tflite_asr.models.speech import SpeechModel
-from tflite_asr.training.batching import SAMPLE, SIZES, Example, in_batches, label_sizes
+from tflite_asr.training.batching import SAMPLE, SIZES, Example, frame_counts, in_batches, label_sizes
 
 BATCH = 16  # utterances computed together
 
@@ -65,8 +65,7 @@ class CachedOutput:
         @tf.function
         def output(samples, counts):
             frames = model.features(samples, counts)
-            lengths = tf.maximum(0, (counts - config.features.window_samples) // config.features.hop_samples + 1)
-            x, lengths = model.front(frames, lengths)
+            x, lengths = model.front(frames, frame_counts(counts, config))
             for group in model.groups[:below]:
                 x, lengths, _ = group(x, lengths)
             return tf.cast(x, tf.float16), lengths

@@ -22,21 +22,15 @@ from tflite_asr.models.speech import SpeechModel
 from tflite_asr.models.storage import save_model
 from tflite_asr.ops.stretches import in_one_loop
 from tflite_asr.quantization import Quantization
-from tflite_asr.training.batching import evaluation_batches, training_batches
+from tflite_asr.training.batching import evaluation_batches, frame_counts, training_batches
 from tflite_asr.training.cached import CachedOutput, cached_batches
-from tflite_asr.training.objective import Objective, own_loss, passes
+from tflite_asr.training.objective import Objective, names_of, own_loss, passes
 from tflite_asr.training.spec_augment import spec_augment
 from tflite_asr.training.workers import Workers
 
 MOST_DRAWS = 256  # of one step's augmentation
 AVERAGE = 0.999  # momentum of the weights' moving average, which is what is kept,
 AVERAGE_SHARE = 0.1  # unless it would reach back over more than this share of a short training
-
-
-def frame_counts(sample_counts: tf.Tensor, config: ModelConfig) -> tf.Tensor:
-    """Whole frames in each row: [batch] int32."""
-    features = config.features
-    return tf.maximum(0, (sample_counts - features.window_samples) // features.hop_samples + 1)
 
 
 def with_edges(samples: tf.Tensor, counts: tf.Tensor, config: ModelConfig) -> tuple[tf.Tensor, tf.Tensor]:
@@ -255,7 +249,7 @@ def _frozen_below(model: SpeechModel, free: Sequence[tf.Variable]) -> int:
     """How many of the encoder's groups, from the first on, neither train nor stand above a group that does; a decoder
     of which something trains stands above the groups that it hears.
     """
-    names = {group_of(name) for name, weight in model.named_weights().items() if any(weight is other for other in free)}
+    names = {group_of(name) for name in names_of(model, free)}
     lowest = min([index for index, group in enumerate(model.groups) if group.name in names], default=len(model.groups))
     if lowest > model.shared_groups and model.decodes:
         lowest = model.shared_groups  # the same files serve to train either pass

@@ -54,7 +54,7 @@ def passes(model: SpeechModel, trained: Sequence[tf.Variable], *, second_pass: b
         second_pass: whether the decoder is trained as well.
         below: groups whose output stands in for the frames; they do not train.
     """
-    first_pass = any(group_of(name) != "decoder" for name in _names_of(model, trained))
+    first_pass = any(group_of(name) != "decoder" for name in names_of(model, trained))
 
     def losses(frames, heard, lengths, tokens, token_lengths, *subwords):
         x, lengths = (heard, lengths) if below else model.front(heard, lengths)
@@ -69,7 +69,7 @@ def passes(model: SpeechModel, trained: Sequence[tf.Variable], *, second_pass: b
     return Objective(losses, trained)
 
 
-def _names_of(model: SpeechModel, weights: Sequence[tf.Variable]) -> list[str]:
+def names_of(model: SpeechModel, weights: Sequence[tf.Variable]) -> list[str]:
     """Tree paths of some of the model's weights."""
     wanted = {id(weight) for weight in weights}
     return [name for name, weight in model.named_weights().items() if id(weight) in wanted]
