@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -194,6 +195,7 @@ class DecoderConfig:
     tokens_per_second: float = 6.5  # bound on what is decoded; above it a decoder repeats itself
     weight: float = 0.5  # of its cross entropy beside the CTC loss, when both passes are trained
     subwords: SubwordConfig | None = None  # None: of a decoder whose tokens nobody can read
+    trains: bool = False  # whether its cross entropy is what trains on the device, in place of the first pass's loss
 
     @property
     def head_size(self) -> int:
@@ -210,6 +212,8 @@ class SizeConfig:
     stream_frames: int  # frames in one call of `stream`; a multiple of the encoder's frames_per_step
     max_symbols_per_step: int = 10  # bound on labels at one encoder step, so that decoding ends; words may come whole
     beam: int = 8  # rows of one `predict` or `join` call
+    lengths: tuple[int, ...] = ()  # below max_frames, rising: there are signatures for utterances of each as well
+    suffix: str = ""  # of the names of the signatures of these sizes; see `ModelConfig.at_length`
 
 
 @dataclass(frozen=True)
@@ -239,6 +243,12 @@ class ModelConfig:
     licences: tuple[dict, ...] = ()  # of weights that others trained: what, licence, holder, source
 
     def __post_init__(self):
+        lengths = self.sizes.lengths
+        if lengths != tuple(sorted(set(lengths))) or not all(0 < n < self.sizes.max_frames for n in lengths):
+            raise InputError(
+                f"model configuration: expected lengths in rising order from 1 to {self.sizes.max_frames - 1} frames, "
+                f"got {list(lengths)}"
+            )
         early = range(self.encoder.layers - 1)
         if self.exits != tuple(sorted(set(self.exits) & set(early))):
             raise InputError(
@@ -266,6 +276,11 @@ class ModelConfig:
             raise InputError(
                 "model configuration: a decoder needs a CTC encoder of its own width as first pass, got "
                 + ("a transducer" if self.prediction else f"{self.encoder.units} units for {self.decoder.units}")
+            )
+        if self.decoder and self.decoder.encoder_layers and not isinstance(self.encoder, TransformerConfig):
+            raise InputError(
+                "model configuration: a decoder's own encoder layers: expected a transformer encoder, got "
+                f"{type(self.encoder).__name__}"
             )
         if self.decoder and not 0 <= self.decoder.encoder_layers < self.encoder.layers:
             raise InputError(
@@ -297,6 +312,53 @@ class ModelConfig:
         """Most subwords that a decoder puts out for the longest utterance."""
         return int(self.max_seconds * self.decoder.tokens_per_second)
 
+    def at_length(self, frames: int) -> "ModelConfig":
+        """The same with the sizes of utterances of at most so many frames, one of `sizes.lengths`: labels in
+        proportion, signatures with a suffix."""
+        share = frames / self.sizes.max_frames
+        sizes = dataclasses.replace(
+            self.sizes,
+            max_frames=frames,
+            max_tokens=math.ceil(share * self.sizes.max_tokens),
+            lengths=(),
+            suffix=f"_{frames}f",
+        )
+        return dataclasses.replace(self, sizes=sizes)
+
+    def shortest(self, frames: int, labels: int = 0) -> "ModelConfig":
+        """The same with the smallest sizes that hold an utterance of so many frames and, to learn from, labels."""
+        for length in self.sizes.lengths:
+            sized = self.at_length(length)
+            if frames <= length and labels <= sized.max_labels:
+                return sized
+        return self
+
+    def most_subwords(self, frames: int) -> int:
+        """Most subwords that a decoder puts out for so many frames: one that hears nothing repeats itself without
+        end."""
+        seconds = self.features.samples_of(max(frames, 1)) / self.features.sample_rate
+        return max(1, min(self.max_subwords, round(seconds * self.decoder.tokens_per_second)))
+
+    @property
+    def trains_second_pass(self) -> bool:
+        """Whether what trains on the device is the second pass: labels to learn from are then its subwords."""
+        return bool(self.decoder and self.decoder.trains)
+
+    @property
+    def max_labels(self) -> int:
+        """Most labels of an utterance to learn from."""
+        return self.max_subwords if self.trains_second_pass else self.sizes.max_tokens
+
+    @property
+    def first_label(self) -> int:
+        """The smallest label: behind the blank, or behind the decoder's start and end."""
+        return 1 + max(self.decoder.start, self.decoder.end) if self.trains_second_pass else 1
+
+    @property
+    def label_bound(self) -> int:
+        """Labels to learn from are below this."""
+        return self.decoder.vocabulary_size if self.trains_second_pass else self.vocabulary_size
+
     @property
     def max_seconds(self) -> float:
         """Longest utterance that the fixed sizes hold."""
@@ -320,7 +382,7 @@ class ModelConfig:
             "encoder": functools.partial(_of_kind, "encoder", ENCODERS, "lstm"),
             "prediction": PredictionConfig,
             "rescorer": RescorerConfig,
-            "sizes": SizeConfig,
+            "sizes": _sizes,
             "subwords": _subwords,
             "decoder": _decoder,
             "features": functools.partial(_of_kind, "front end", FRONT_ENDS, "log_mel"),
@@ -334,6 +396,11 @@ class ModelConfig:
             return cls(**made | {"exits": tuple(values.get("exits", ())), "licences": licences})
         except (TypeError, AttributeError) as error:
             raise InputError(f"model configuration: {error}; was it written by another version?") from None
+
+
+def _sizes(lengths: Sequence[int] = (), **fields) -> SizeConfig:
+    """Sizes, whose lengths JSON has as a list."""
+    return SizeConfig(**fields, lengths=tuple(lengths))
 
 
 def _decoder(subwords: dict | None = None, **fields) -> DecoderConfig:

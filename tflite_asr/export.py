@@ -30,6 +30,7 @@ from tflite_asr.freeze import HOLD, freeze, restore_floats
 from tflite_asr.models.ctc import CTC
 from tflite_asr.models.exits import SubModel
 from tflite_asr.models.grids import Grid
+from tflite_asr.models.second_pass import SecondPass
 from tflite_asr.models.transducer import Transducer
 from tflite_asr.ops.log_mel import log_mel_matrices
 from tflite_asr.quantization import INT8_CONSTANTS, Quantization
@@ -91,12 +92,16 @@ def export(
         raise InputError(f"{out}: expected a name that ends in .tflite")
     if optimizer not in OPTIMIZERS:
         raise InputError(f"no optimizer named {optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
-    trainable = quantization.trainable_groups([group.name for group in model.all_groups])
+    trainable = trainable_groups(model, quantization)
     frozen = {name: weight for name, weight in model.named_weights().items() if group_of(name) not in trainable}
     live = {name: weight for name, weight in model.named_weights().items() if name not in frozen}
     state = State(live, OPTIMIZERS[optimizer], pull)
-    steps = make_steps(model, state, split) if live else []
-    signatures = all_signatures(model, state, steps, inference)
+    lengths = [model, *(model.resized(model.config.at_length(frames)) for frames in model.config.sizes.lengths)]
+    learners = [_learner(sized, trainable) for sized in lengths]
+    steps = [make_steps(sized, state, split) if live else [] for sized in learners]
+    signatures = all_signatures(model, state, steps[0], inference, learner=learners[0])
+    for sized, its_learner, its_steps in zip(lengths[1:], learners[1:], steps[1:]):
+        signatures += _signatures_at_length(sized, its_learner, its_steps, signatures, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
     content = convert(
         functions, state, allow_flex=allow_flex, frozen=frozen, quantization=quantization, grids=model.grids
@@ -108,7 +113,9 @@ def export(
     temporary = temporary_path(out)
     try:
         temporary.write_bytes(content)
-        artifact = _describe(model, state, signatures, functions, steps, temporary, out, voices, allow_flex)
+        artifact = _describe(
+            model, learners[0], state, signatures, functions, steps, temporary, out, voices, allow_flex
+        )
         quantization.check_runtime(artifact.min_runtime, out)
     finally:
         temporary.unlink(missing_ok=True)
@@ -131,7 +138,33 @@ class Steps:
         return {self.whole.name: [whole], f"split{self.suffix}": self.split.plan()}
 
 
-def make_steps(model: Transducer | CTC, state: State, split: SplitOptions) -> list[Steps]:
+def trainable_groups(model: Transducer | CTC, quantization: Quantization) -> list[str]:
+    """The groups that train on the device, by name: of the first pass or, where they are named, of a second pass that
+    decodes; InputError for both at once."""
+    first = [group.name for group in model.all_groups]
+    if not model.decodes or quantization.trainable in (None, "all", "none"):
+        return quantization.trainable_groups(first)
+    second = [group.name for group in model.second_pass_groups]
+    chosen = quantization.trainable_groups([*first, *second])
+    of_first = [name for name in chosen if name in first[model.shared_groups :]]
+    if of_first and (of_second := [name for name in chosen if name in second]):
+        raise InputError(
+            f"--trainable {quantization.trainable}: expected groups of one pass, got {', '.join(of_first)} of the "
+            f"first and {', '.join(of_second)} of the second; the device trains one of them"
+        )
+    return chosen
+
+
+def _learner(model: Transducer | CTC, trainable: Sequence[str]) -> Transducer | CTC | SecondPass:
+    """What of the model trains on the device: its first pass, or its second one where the groups are of that."""
+    if model.decodes and {group.name for group in model.second_pass_groups} & {*trainable}:
+        if model.config.decoder.subwords is None:
+            raise InputError("--trainable: expected a second pass with its subwords to learn from, it has none")
+        return SecondPass(model)
+    return model
+
+
+def make_steps(model: Transducer | CTC | SecondPass, state: State, split: SplitOptions) -> list[Steps]:
     """The steps of the model, then those at each of its early exits; InputError when the encoder cannot be cut so."""
     specs, rates = trace_chain(model), [group.name for group in model.all_groups]
     try:
@@ -139,7 +172,7 @@ def make_steps(model: Transducer | CTC, state: State, split: SplitOptions) -> li
     except ValueError as error:
         raise InputError(str(error)) from None
 
-    def steps(part_of_model: Transducer | CTC | SubModel, exit: int, suffix: str) -> Steps:
+    def steps(part_of_model: Transducer | CTC | SecondPass | SubModel, exit: int, suffix: str) -> Steps:
         last = len(part_of_model.groups) - 1
         cut = [replace(part, last=min(part.last, last)) for part in parts if part.first <= last]
         return Steps(
@@ -149,12 +182,13 @@ def make_steps(model: Transducer | CTC, state: State, split: SplitOptions) -> li
             SplitStep(part_of_model, state, cut, specs[: last + 2], rates, suffix),
         )
 
-    early = [SubModel(model, exit) for exit in range(len(model.config.exits))]
+    early = [SubModel(model, exit) for exit in range(len(model.inner_exits))]
     live = {group_of(path) for path in state.weights}
+    length = model.config.sizes.suffix
     return [
-        steps(model, len(early), ""),
+        steps(model, len(early), length),
         *(
-            steps(below, exit, f"_exit_{exit}")
+            steps(below, exit, f"_exit_{exit}{length}")
             for exit, below in enumerate(early)
             if live & {group.name for group in below.all_groups}
         ),
@@ -162,18 +196,41 @@ def make_steps(model: Transducer | CTC, state: State, split: SplitOptions) -> li
 
 
 def all_signatures(
-    model: Transducer | CTC, state: State, steps: Sequence[Steps], inference: bool = True
+    model: Transducer | CTC,
+    state: State,
+    steps: Sequence[Steps],
+    inference: bool = True,
+    *,
+    learner: Transducer | CTC | SecondPass | None = None,
 ) -> list[Signature]:
-    """Every signature of an export, in the order of docs/signatures.md."""
-    sizes = model.config.sizes
-    always = [*(_inference_signatures(model) if inference else []), loss_signature(model)]
+    """Every signature of an export, in the order of docs/signatures.md; `learner` is what of the model trains, by
+    default its first pass."""
+    learner = learner or model
+    always = [*(_inference_signatures(model) if inference else []), loss_signature(learner)]
     if not state.weights:
         return always
     return [
         *always,
-        parameters_signature(model, state, sizes.batch),
+        parameters_signature(learner, state, model.config.sizes.batch),
         *(signature for one in steps for signature in (one.whole, *one.split.signatures())),
-        *weights_signatures(model, state),
+        *weights_signatures(learner, state),
+    ]
+
+
+def _signatures_at_length(
+    model: Transducer | CTC,
+    learner: Transducer | CTC | SecondPass,
+    steps: Sequence[Steps],
+    longest: Sequence[Signature],
+    inference: bool,
+) -> list[Signature]:
+    """The signatures of a model of other sizes that differ from those for the longest utterances, named by its
+    suffix."""
+    known = {signature.name: signature.inputs for signature in longest}
+    found = [*(_inference_signatures(model) if inference else []), loss_signature(learner)]
+    return [
+        *(replace(s, name=s.name + model.config.sizes.suffix) for s in found if s.inputs != known[s.name]),
+        *(signature for one in steps for signature in (one.whole, *one.split.signatures())),
     ]
 
 
@@ -295,10 +352,11 @@ def _assigning(variables: Mapping[str, tf.Variable]) -> tf.types.experimental.Co
 
 def _describe(
     model: Transducer | CTC,
+    learner: Transducer | CTC | SecondPass,
     state: State,
     signatures: Sequence[Signature],
     functions: dict,
-    steps: Sequence[Steps],
+    steps: Sequence[Sequence[Steps]],
     written: Path,
     out: Path,
     voices: Mixture | None,
@@ -315,10 +373,10 @@ def _describe(
         bytes=written.stat().st_size,
         min_runtime=contents.min_runtime,
         allow_flex=allow_flex,
-        model=model.config.to_json(),
+        model=learner.config.to_json(),
         tokenizer=first_pass_tokenizer(model.config).to_json(),
         optimizer=state.optimizer.name,
-        groups=group_figures(model, model.config.sizes.batch),
+        groups=group_figures(learner, model.config.sizes.batch),
         parameters=[
             {
                 "name": path,
@@ -336,7 +394,7 @@ def _describe(
         ],
         exits=[
             *({"name": f"exit_{group}", "group": model.groups[group].name} for group in model.config.exits),
-            {"name": "final", "group": model.groups[-1].name},
+            {"name": "final", "group": learner.groups[-1].name},
         ],
         signatures={
             signature.name: {
@@ -348,8 +406,9 @@ def _describe(
             }
             for signature in signatures
         },
-        plans={name: plan for one in steps for name, plan in one.plans().items()},
-        plan_exits={name: one.exit for one in steps for name in one.plans()},
+        plans={name: plan for one in steps[0] for name, plan in one.plans().items()},
+        plan_exits={name: one.exit for one in steps[0] for name in one.plans()},
+        shorter_plans={name: plan for sized in steps[1:] for one in sized for name, plan in one.plans().items()},
         path=out,
         voices=voices.to_json() if voices else None,
         licences=model.config.licences,

@@ -54,7 +54,7 @@ def test_the_loss_is_ctc_and_the_decoders_cross_entropy(model):
     ]
     total = passes(model, model.trainable_weights, second_pass=True).losses(None, frames, lengths, *labels)
     _, shared, steps = model.encode_for_both(frames, lengths)
-    logits = model.decoder(shared, steps, *labels[2:]).numpy()
+    logits = model.decoder(model.decoder_input(shared, steps), steps, *labels[2:]).numpy()
     log = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
     end = DECODER.end
     second = [-log[0, 0, 5] - log[0, 1, 6] - log[0, 2, end], -log[1, 0, 7] - log[1, 1, end]]

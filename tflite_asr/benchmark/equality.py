@@ -57,7 +57,9 @@ def noise_step(config: ModelConfig, groups: int, seed: int, learning_rate: float
         frames = random.standard_normal(
             [random.integers(sizes.max_frames // 2, sizes.max_frames + 1), bands], np.float32
         )
-        tokens = random.integers(1, config.vocabulary_size, [random.integers(2, sizes.max_tokens + 1)], np.int32)
+        tokens = random.integers(
+            config.first_label, config.label_bound, [random.integers(2, config.max_labels + 1)], np.int32
+        )
         examples.append(Example(frames, tokens, "noise"))
     return {
         **collate(examples, config),

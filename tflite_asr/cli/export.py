@@ -62,6 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "they alone train",
     )
     parser.add_argument(
+        "--lengths",
+        type=_seconds,
+        metavar="S,S,...",
+        help="lengths of utterances, in seconds, that the file has signatures for, all over the same weights: an "
+        "utterance costs what the shortest that holds it costs; the last one is the longest utterance (default: the "
+        "model's)",
+    )
+    parser.add_argument(
         "--min-runtime",
         default=MIN_RUNTIMES[0],
         choices=MIN_RUNTIMES,
@@ -102,6 +110,10 @@ def run(args: argparse.Namespace) -> dict:
 
         model = with_adapters(model, args.adapters)
         trainable = trainable or ",".join(group.name for group in model.groups if isinstance(group, AdapterGroup))
+    if args.lengths is not None:
+        from tflite_asr.models.build import with_lengths
+
+        model = with_lengths(model, args.lengths)
     # before the export, so that bad speech leaves the former files alone
     corpus, clips = load_clips(utterances, model.config, args.connect, args.seed, measuring=False)
     artifact = export(
@@ -131,6 +143,17 @@ def run(args: argparse.Namespace) -> dict:
         "signatures": list(artifact.signatures),
         "min_runtime": artifact.min_runtime,
     }
+
+
+def _seconds(text: str) -> list[float]:
+    """The numbers of `--lengths`, for argparse."""
+    try:
+        seconds = [float(part) for part in text.split(",")]
+    except ValueError:
+        seconds = []
+    if not seconds or not all(0 < s < 3600 for s in seconds):
+        raise argparse.ArgumentTypeError(f"expected seconds such as 4,12,30, got {text!r}")
+    return seconds
 
 
 def _random_model(name: str, seed: int) -> "SpeechModel":

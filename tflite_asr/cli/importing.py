@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> dict:
         "model": str(out),
         "source": args.source,
         "parameters": sum(weight.size for weight in imported.weights.values()),
-        "encoder_parameters": sum(w.size for name, w in imported.weights.items() if not name.startswith("decoder/")),
+        "encoder_parameters": sum(w.size for name, w in imported.weights.items() if not name.startswith("decoder")),
         "subwords": len(imported.pieces),
         "grids": len(imported.grids),
         "licences": [imported.licence],

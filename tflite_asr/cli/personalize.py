@@ -213,15 +213,10 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
-    both_passes = []
-    if "two_pass_wer_before" in result:
-        before, after = result["two_pass_wer_before"], result["two_pass_wer_after"]
-        both_passes = [f"{'  of both passes':<26}{before:>9.1%}{after:>9.1%}"]
     return "\n".join(
         [
             f"{'':<26}{'before':>9}{'after':>9}",
             f"{'word error rate':<26}{result['wer_before']:>9.1%}{result['wer_after']:>9.1%}",
-            *both_passes,
             f"{'character error rate':<26}{result['cer_before']:>9.1%}{result['cer_after']:>9.1%}",
             f"relative WER reduction    {result['relative_wer_reduction']:>9.0%}",
             f"steps                     {result['steps']:>9}",

@@ -3,7 +3,7 @@
 A CTC path spends an encoder step on each label, and one more, on a blank, between two equal ones (Graves et al. 2006,
 section 3.1): labels + equal neighbours <= steps, at every exit with a CTC head. A transducer's lattice takes any number
 of labels, but its decoders stop after `max_symbols_per_step` labels at a step: labels <= steps * max_symbols_per_step,
-or what is learned could never be written down.
+or what is learned could never be written down. A second pass that trains stops after `tokens_per_second`.
 """
 
 import sys
@@ -35,6 +35,8 @@ def steps_at_exits(config: ModelConfig, frames: int) -> list[int]:
 
 def ctc_problem(tokens: np.ndarray, frames: int, config: ModelConfig) -> str | None:
     """Why no CTC path spells tokens [labels] within `frames` frames at some exit; None when every CTC exit has one."""
+    if config.trains_second_pass:
+        return None
     steps = steps_at_exits(config, frames)
     if config.prediction:
         steps = steps[:-1]  # the last exit is a transducer's
@@ -50,6 +52,9 @@ def alignment_problem(tokens: np.ndarray, frames: int, config: ModelConfig) -> s
     """
     if problem := ctc_problem(tokens, frames, config):
         return problem
+    if config.trains_second_pass:
+        most = config.most_subwords(frames)
+        return f"{len(tokens)} subwords, {most} are decoded of it at most" if len(tokens) > most else None
     most = steps_at_exits(config, frames)[-1] * config.sizes.max_symbols_per_step
     if config.prediction and len(tokens) > most:
         return f"{len(tokens)} characters, its encoder steps allow {most}"

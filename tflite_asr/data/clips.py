@@ -32,4 +32,4 @@ def _fits(corpus: Corpus, clip: Clip) -> bool:
     rate = config.features.sample_rate
     samples = sum(len(corpus.samples(part)) for part in clip.parts) + sum(int(gap * rate) for gap in clip.gaps_seconds)
     frames = utterance_frames(config, samples)
-    return len(tokens) <= config.sizes.max_tokens and alignment_problem(tokens, frames, config) is None
+    return len(tokens) <= config.max_labels and alignment_problem(tokens, frames, config) is None

@@ -13,8 +13,8 @@ from tflite_asr.data.augment import SPEEDS, add_noise, vary_recording, vary_spee
 from tflite_asr.data.connect import Clip
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
+from tflite_asr.text.labels import label_tokenizer
 from tflite_asr.text.subwords import decoder_tokenizer
-from tflite_asr.text.tokenizer import first_pass_tokenizer
 
 
 class Corpus:
@@ -53,7 +53,7 @@ class Corpus:
         self.too_long: list[str] = []
         self.too_short: list[str] = []
         self.noise: list[np.ndarray] = []
-        self.tokenizer = first_pass_tokenizer(config)
+        self.tokenizer = label_tokenizer(config)
         self._second_tokenizer = decoder_tokenizer(config) if second_pass else None
         self._any_text = measuring
         rate = config.features.sample_rate
@@ -62,13 +62,12 @@ class Corpus:
 
         for utterance in tqdm(utterances, desc="reading", unit="file", disable=None, leave=False):
             tokens = self.tokenizer.encode(Clip((utterance,)).text, where=utterance.where)
-            if len(tokens) > config.sizes.max_tokens and not measuring:
+            if len(tokens) > config.max_labels and not measuring:
                 if leave_out_longer:
                     self.too_long.append(f"{utterance.where} ({len(tokens)} tokens)")
                     continue
                 raise InputError(
-                    f"{utterance.where}: expected at most {config.sizes.max_tokens} tokens, the transcript has "
-                    f"{len(tokens)}"
+                    f"{utterance.where}: expected at most {config.max_labels} tokens, the transcript has {len(tokens)}"
                 )
             try:
                 samples = utterance.read(rate, config.max_seconds, notify)
@@ -100,7 +99,7 @@ class Corpus:
             )
         if self.too_long:
             rows = listed(self.too_long)
-            or_tokens = "" if self._any_text else f" or {self.config.sizes.max_tokens} tokens"
+            or_tokens = "" if self._any_text else f" or {self.config.max_labels} tokens"
             print(
                 f"notice: {len(self.too_long)} of {total} recordings left out, longer than {most}{or_tokens}: {rows}",
                 file=sys.stderr,

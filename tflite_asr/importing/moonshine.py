@@ -78,7 +78,7 @@ def tree_names(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield "stem/shift", "model.encoder.groupnorm.bias"
     layers, own = config.encoder.layers, config.decoder.encoder_layers
     yield from _encoder_names("encoder", range(layers))
-    yield from _encoder_names("decoder/encoder", range(layers - own, layers))  # the same weights again
+    yield from _encoder_names("decoder_encoder", range(layers - own, layers))  # the same weights again
     yield "decoder/embedding", "model.decoder.embed_tokens.weight"
     for index in range(config.decoder.layers):
         ours, theirs = f"decoder/layer_{index}", f"model.decoder.layers.{index}"

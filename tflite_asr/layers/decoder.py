@@ -8,9 +8,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.config import DecoderConfig
-from tflite_asr.layers.transformer import Attention, FeedForward, RotaryAttention, TransformerGroup
+from tflite_asr.layers.transformer import Attention, FeedForward, RotaryAttention
 from tflite_asr.ops.attention import MASKED, cross_attention, padding_bias
-from tflite_asr.ops.elementary import layer_norm, softmax, zero_padding
+from tflite_asr.ops.elementary import layer_norm, length_mask, softmax, zero_padding
+from tflite_asr.ops.linear_cross_entropy import linear_cross_entropy
 from tflite_asr.ops.product import kept_product, product
 from tflite_asr.ops.rotary import rotate
 
@@ -57,25 +58,13 @@ class DecoderLayer(keras.layers.Layer):
 
 
 class Decoder(keras.layers.Layer):
-    """The decoder: subwords and the encoder's output in, the next subword out. It may have encoder layers of its own,
-    which that output goes through first. The embedding is also the output layer (Press and Wolf 2017, arXiv
-    1608.05859).
+    """The decoder: subwords and the encoder's output in, the next subword out. The embedding is also the output layer
+    (Press and Wolf 2017, arXiv 1608.05859).
     """
 
     def __init__(self, config: DecoderConfig, **kwargs):
         super().__init__(**kwargs)
         self.config = config
-        self.encoder_layers = [
-            TransformerGroup(
-                config.units,
-                config.feed_forward,
-                config.heads,
-                config.rotary,
-                last=index == config.encoder_layers - 1,
-                name=f"encoder_{index}",
-            )
-            for index in range(config.encoder_layers)
-        ]
         self.layers = [DecoderLayer(config, name=f"layer_{index}") for index in range(config.layers)]
 
     def build(self, input_shape):
@@ -96,13 +85,40 @@ class Decoder(keras.layers.Layer):
         Returns:
             [batch n, U+1, vocabulary], after the start and 0, 1, ... U tokens.
         """
+        return self.logits(self._outputs(encoded, lengths, tokens, token_lengths))
+
+    def cross_entropy(self, encoded, lengths, tokens, token_lengths):
+        """-log P(tokens, end | utterance) of given sequences: [batch n] float32, in nats; arguments as of `call`. The
+        logits of all subwords are never in memory at once, see `linear_cross_entropy`.
+        """
+        outputs = layer_norm(self._outputs(encoded, lengths, tokens, token_lengths), self.gain)
+        rows, width = outputs.shape[:2]
+        valid = length_mask(token_lengths + 1, width)
+        outputs = tf.where(tf.expand_dims(valid, 2), outputs, tf.zeros_like(outputs))
+        # what stands past a row's length is the end as well
+        targets = tf.where(length_mask(token_lengths, width - 1), tokens, self.config.end)
+        targets = tf.pad(targets, [[0, 0], [0, 1]], constant_values=self.config.end)
+        flat = tf.reshape(outputs, [rows * width, self.config.units])
+        losses = linear_cross_entropy(flat, self.embedding, tf.reshape(targets, [-1]))
+        losses = tf.reshape(losses, [rows, width])
+        return tf.reduce_sum(tf.where(valid, losses, tf.zeros_like(losses)), axis=1)
+
+    def _outputs(self, encoded, lengths, tokens, token_lengths):
+        """What the last layer puts out, [batch n, U+1, units]; arguments as of `call`."""
         started = tf.concat([tf.fill([tokens.shape[0], 1], self.config.start), tokens], axis=1)
         counts = token_lengths + 1
-        encoded = self._encode(encoded, lengths)
+        encoded = zero_padding(encoded, lengths)
         x = zero_padding(self.embed(started), counts)
         for layer in self.layers:
             x = layer(x, counts, encoded, lengths)
-        return self.logits(x)
+        return x
+
+    def activation_elements(self, steps: int) -> int:
+        """Kept for backward, per utterance of `steps` subwords: what each layer's branches keep of a subword, and the
+        output; what cross-attention keeps of the encoder's steps is not counted."""
+        attention = 2 * 6 * self.config.units + self.config.heads * steps
+        feed_forward = 2 * self.config.units + 3 * self.config.feed_forward
+        return steps * (self.config.layers * (attention + feed_forward) + self.config.units)
 
     def embed(self, tokens) -> tf.Tensor:
         """tokens [batch, U] int32 -> [batch, U, units]; by a product where the embedding is to have a gradient."""
@@ -112,18 +128,9 @@ class Decoder(keras.layers.Layer):
         """[..., units] -> [..., vocabulary]."""
         return product_transposed(layer_norm(x, self.gain), self.embedding)
 
-    def _encode(self, encoded, lengths) -> tf.Tensor:
-        """What the shared encoder layers put out [batch, time, units], lengths [batch], through those of the decoder
-        alone.
-        """
-        encoded = zero_padding(encoded, lengths)
-        for layer in self.encoder_layers:
-            encoded, _, _ = layer(encoded, lengths)
-        return encoded
-
     def start(self, encoded, lengths) -> Cache:
         """Keys and values of the encoder's output [1, time, units], lengths [1], for all layers, with one row."""
-        encoded = self._encode(encoded, lengths)
+        encoded = zero_padding(encoded, lengths)
         layers = [self._by_head(layer.cross_attention.keys_and_values(encoded)) for layer in self.layers]
         return Cache(*(tf.stack(tensors) for tensors in zip(*layers)))
 

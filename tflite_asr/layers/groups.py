@@ -22,6 +22,22 @@ def encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
     return list(itertools.chain.from_iterable(zip(groups, adapters)))
 
 
+def decoder_encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
+    """The encoder layers that a decoder has in place of the first pass's last ones: `decoder_encoder_0`, ..."""
+    encoder, own = config.encoder, config.decoder.encoder_layers
+    return [
+        TransformerGroup(
+            encoder.units,
+            encoder.feed_forward,
+            encoder.heads,
+            encoder.rotary,
+            last=index == own - 1,
+            name=f"decoder_encoder_{index}",
+        )
+        for index in range(own)
+    ]
+
+
 def _layer_groups(encoder: EncoderConfig | ConformerConfig | TransformerConfig) -> list[keras.layers.Layer]:
     if isinstance(encoder, TransformerConfig):
         return [

@@ -113,7 +113,9 @@ def alignment_loss(blank: tf.Tensor, label: tf.Tensor, frame_lengths: tf.Tensor,
     log_zero = tf.fill([batch, time, width], LOG_ZERO)
     # a row without frames has nothing to align: its end is its start
     # no diagonal past the last
-    label_lengths = tf.where(frame_lengths > 0, tf.clip_by_value(label_lengths, 0, width - 1), 0)
+    label_lengths = tf.where(
+        frame_lengths > 0, tf.where(label_lengths >= width, width - 1, tf.maximum(label_lengths, 0)), 0
+    )
     ends_label = tf.cast(tf.expand_dims(tf.range(width), 0) == tf.expand_dims(label_lengths, 1), tf.int32)
     return _negative_log_likelihood(
         tf.where(may_blank, blank, log_zero),

@@ -1,9 +1,10 @@
 """A CTC encoder with a transformer decoder as second pass (Watanabe et al. 2017, doi 10.1109/JSTSP.2017.2763455)."""
 
 import tensorflow as tf
+import tf_keras as keras
 
 from tflite_asr.layers.decoder import Cache, Decoder
-from tflite_asr.losses.cross_entropy import sequence_cross_entropy
+from tflite_asr.layers.groups import decoder_encoder_groups
 from tflite_asr.models.ctc import CTC
 from tflite_asr.ops.elementary import log_softmax
 
@@ -12,23 +13,32 @@ class CTCAttention(CTC):
     """CTC heads for the first pass, and a decoder over subwords that rescores hypotheses or decodes by itself.
 
     Both share the encoder's groups, all of them or, where the decoder has encoder layers of its own, all but the last
-    so many. The loss that trains on the device is the first pass's; `second_pass_loss` trains the decoder on a server.
+    so many. `loss` is the first pass's; `models.second_pass.SecondPass` is the same model with the second pass's.
     """
 
     decodes = True
 
     def build_weights(self) -> None:
-        """Make every weight, the decoder's as well."""
+        """Make every weight, the second pass's as well."""
         super().build_weights()
-        units = self.config.decoder.units
+        encoded, lengths = tf.zeros([1, 2, self.config.decoder.units]), tf.constant([2])
+        self.decoder_groups = decoder_encoder_groups(self.config)
         self.decoder = Decoder(self.config.decoder, name="decoder")
-        self.decoder(tf.zeros([1, 2, units]), tf.constant([2]), tf.constant([[3]]), tf.constant([1]))
-        self.fixed = [*self.fixed, self.decoder]
+        self.decoder(self.decoder_input(encoded, lengths), lengths, tf.constant([[3]]), tf.constant([1]))
+
+    @property
+    def second_pass_groups(self) -> list[keras.layers.Layer]:
+        """Layer groups of the second pass alone: the decoder's encoder layers, and the decoder."""
+        return [*self.decoder_groups, self.decoder]
 
     @property
     def shared_groups(self) -> int:
-        """How many of the encoder's groups the decoder hears."""
+        """How many of the encoder's groups the second pass hears."""
         return len(self.groups) - self.config.decoder.encoder_layers * (2 if self.config.adapters else 1)
+
+    def named_weights(self) -> dict[str, tf.Variable]:
+        """Every weight by its tree path; the second pass's behind those of the first."""
+        return super().named_weights() | self.weights_of(self.second_pass_groups)
 
     def encode_for_both(self, frames, lengths):
         """What `encode` gives, and what the decoder takes: encoded [batch, steps, units], shared [batch, steps, units],
@@ -52,12 +62,17 @@ class CTCAttention(CTC):
             encoded: [batch, steps, units] float32, lengths: [batch] int32, of the shared groups.
             subwords: [batch n, U] int32, subword_lengths: [batch n] int32.
         """
-        logits = self.decoder(encoded, lengths, subwords, subword_lengths)
-        return -sequence_cross_entropy(logits, subwords, subword_lengths, end=self.config.decoder.end)
+        return -self.decoder.cross_entropy(self.decoder_input(encoded, lengths), lengths, subwords, subword_lengths)
 
     def decode_start(self, encoded, lengths) -> Cache:
         """What `decode_step` needs of the shared groups' output [1, steps, units], lengths [1]."""
-        return self.decoder.start(encoded, lengths)
+        return self.decoder.start(self.decoder_input(encoded, lengths), lengths)
+
+    def decoder_input(self, encoded, lengths):
+        """The shared groups' output [batch, steps, units], lengths [batch], through the decoder's encoder layers."""
+        for group in self.decoder_groups:
+            encoded, _, _ = group(encoded, lengths)
+        return encoded
 
     def decode_step(self, tokens, position, cache, cross, lengths) -> tuple[tf.Tensor, Cache]:
         """One subword on: log probabilities [n, vocabulary], and the rest as `layers.decoder.Decoder.step`."""

@@ -1,8 +1,11 @@
 """The model that a configuration describes."""
 
 import dataclasses
+import math
+from collections.abc import Sequence
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.errors import InputError
 from tflite_asr.models.attention import CTCAttention
 from tflite_asr.models.ctc import CTC
 from tflite_asr.models.transducer import Transducer
@@ -16,6 +19,26 @@ def build_model(config: ModelConfig) -> Transducer | CTC:
     if config.decoder:
         return CTCAttention(config)
     return Transducer(config) if config.prediction else CTC(config)
+
+
+def with_lengths(model: Transducer | CTC, seconds: Sequence[float]) -> Transducer | CTC:
+    """The same model, its weights too, whose export holds signatures for utterances of each of these lengths.
+
+    Args:
+        model: whose sizes for the longest utterance are set by the longest of them, the number of labels in proportion.
+        seconds: of the longest utterances, at most one of each.
+    """
+    config, step = model.config, model.config.encoder.frames_per_step
+    rate = config.features.sample_rate
+    frames = sorted({config.features.frames_of(round(s * rate)) // step * step for s in seconds})
+    if not frames or frames[0] < step:
+        raise InputError(
+            f"lengths: expected seconds, each of {config.features.samples_of(step) / rate:.2f} s or more, got "
+            f"{', '.join(f'{s:g}' for s in seconds) or 'none'}"
+        )
+    tokens = math.ceil(config.sizes.max_tokens * frames[-1] / config.sizes.max_frames)
+    sizes = dataclasses.replace(config.sizes, max_frames=frames[-1], max_tokens=tokens, lengths=tuple(frames[:-1]))
+    return model.resized(dataclasses.replace(config, sizes=sizes))
 
 
 def with_adapters(model: Transducer | CTC, bottleneck: int) -> Transducer | CTC:

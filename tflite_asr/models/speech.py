@@ -4,6 +4,7 @@ its loss takes.
 
 import functools
 import itertools
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras as keras
@@ -49,6 +50,12 @@ class SpeechModel(keras.Model):
         self.grids: dict[str, Grid] = {}  # of weights that were imported as int8, by tree path
         self.streams = isinstance(config.encoder, EncoderConfig)  # a conformer's groups need the whole utterance
         self.label_groups: list[keras.layers.Layer] = []  # of a label history, where a subclass has one
+
+    def resized(self, config: ModelConfig) -> "SpeechModel":
+        """The same model, its groups and weights, with the sizes of another configuration."""
+        other = object.__new__(type(self))  # Keras copies the weights too
+        other.__dict__.update(self.__dict__, config=config)
+        return other
 
     def build_weights(self) -> None:
         """Make every weight: one short utterance through the loss."""
@@ -222,19 +229,13 @@ class SpeechModel(keras.Model):
         """[batch] float32: 1 for an utterance, 0 for a row without frames, NaN for an utterance with invalid lengths or
         labels.
         """
-        weights = tf.cast(frame_lengths > 0, tf.float32)
-        weights = tf.where(in_range(frame_lengths, 0, frames.shape[1]), weights, float("nan"))
-        return self.check_labels(weights, tokens, token_lengths)
+        return self.check_labels(nan_outside(frame_lengths, frames.shape[1]), tokens, token_lengths)
 
     def check_labels(self, row_weights, tokens, token_lengths):
         """`row_weights` [batch], NaN where an utterance's number of labels is out of range or any of them is no label;
         blank is none.
         """
-        width = tokens.shape[1]
-        valid = self.has_labels(tokens) & (tokens != 0) | ~length_mask(token_lengths, width)
-        wrong = tf.reduce_sum(tf.cast(~valid, tf.int32), axis=1)
-        checked = in_range(token_lengths, 0, width) & (wrong == 0)
-        return tf.where(checked | (row_weights == 0.0), row_weights, float("nan"))
+        return nan_without_labels(row_weights, self.has_labels(tokens) & (tokens != 0), token_lengths)
 
     def has_labels(self, tokens):
         """bool of the same shape: which of the token ids are in the vocabulary; blank (0) is."""
@@ -250,8 +251,27 @@ class SpeechModel(keras.Model):
     def named_weights(self) -> dict[str, tf.Variable]:
         """Every weight by its tree path, `encoder_0/kernel`, in the order of the groups; first those that
         belong to no group and never train on the device."""
+        return self.weights_of([*self.fixed, *self.all_groups])
+
+    def weights_of(self, groups: Sequence[keras.layers.Layer]) -> dict[str, tf.Variable]:
+        """The weights of some layers by tree path."""
         return {
             weight.name.removeprefix(f"{self.name}/").removesuffix(":0"): weight
-            for group in (*self.fixed, *self.all_groups)
+            for group in groups
             for weight in group.weights
         }
+
+
+def nan_outside(frame_lengths, most: int):
+    """Row weights [batch] float32: 1 for an utterance, 0 for a row without frames, NaN where frame_lengths [batch] are
+    not from 0 to `most`."""
+    return tf.where(in_range(frame_lengths, 0, most), tf.cast(frame_lengths > 0, tf.float32), float("nan"))
+
+
+def nan_without_labels(row_weights, valid, token_lengths):
+    """`row_weights` [batch], NaN where an utterance's number of labels is out of range or any of them is none: valid
+    [batch, U] bool tells which tokens are labels."""
+    width = valid.shape[1]
+    wrong = tf.reduce_sum(tf.cast(~(valid | ~length_mask(token_lengths, width)), tf.int32), axis=1)
+    checked = in_range(token_lengths, 0, width) & (wrong == 0)
+    return tf.where(checked | (row_weights == 0.0), row_weights, float("nan"))

@@ -134,9 +134,10 @@ class KeptAverage:
     def _measured(self, validation: Sequence[Example]) -> tuple[float, float]:
         exit = self.settings.exit
         policy = None if exit is None else ExitPolicy(exit)
-        wer = evaluate(self.recognizer, validation, policy=policy, title="validating").rates.wer
+        rescoring = self.recognizer.rescoring if self.recognizer.config.trains_second_pass else None
+        measured = evaluate(self.recognizer, validation, policy=policy, rescoring=rescoring, title="validating")
         losses = self.recognizer.loss(validation) if exit is None else self.recognizer.exit_losses(validation)[exit]
-        return wer, float(np.mean(losses))
+        return measured.rates.wer, float(np.mean(losses))
 
     def _note(self, epoch: int, step: int, train_loss: float | None, measured: tuple[float, float], best: bool) -> None:
         wer, loss = measured

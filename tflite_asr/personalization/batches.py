@@ -90,7 +90,7 @@ def _varied(recognizer: Recognizer, corpus: Corpus, clip: Clip, random: np.rando
     samples, config = corpus.assemble(clip, random), recognizer.config
     too_long = len(samples) > config.features.samples_of(config.sizes.max_frames)  # slowed down
     frames = utterance_frames(config, len(samples))
-    if too_long or alignment_problem(recognizer.tokenizer.encode(clip.text), frames, config):  # or sped up
+    if too_long or alignment_problem(recognizer.labels.encode(clip.text), frames, config):  # or sped up
         samples = corpus.assemble(clip)
     return recognizer.example(samples, clip.text, clip.where)
 

@@ -17,6 +17,7 @@ from tflite_asr.files import read_text, write_whole
 from tflite_asr.metrics import relative_reduction
 from tflite_asr.out_folder import SETTINGS, check_settings, check_writable, speech_of, weights_of, write_settings
 from tflite_asr.personalization.average import Epoch, Outcome
+from tflite_asr.personalization.casing import with_heard_case
 from tflite_asr.personalization.replay import read_replay
 from tflite_asr.personalization.rounds import CHECKPOINT, STATE, Rounds, RoundsTrainer, arriving
 from tflite_asr.personalization.selector import Candidate
@@ -26,7 +27,7 @@ from tflite_asr.personalization.trainer import personalize, split
 from tflite_asr.personalization.window import Window
 from tflite_asr.report import write_report
 from tflite_asr.runtime.batch import Example
-from tflite_asr.runtime.evaluation import evaluate, examples_of
+from tflite_asr.runtime.evaluation import evaluate_transcripts, examples_of
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.memory import MemoryProbe
 from tflite_asr.runtime.recognizer import Recognizer
@@ -70,7 +71,7 @@ def run_session(
     recognizer.plan(settings.plan)  # InputError now if there is none
     kept, left_out = alignable(*adapt)
     report_left_out(left_out, len(adapt[1]))
-    adapt = adapt[0], kept
+    adapt = adapt[0], with_heard_case(recognizer, adapt[0], kept)
     if pace:
         check_time_order(adapt[1])
     heard_first = arriving(adapt[1], rounds.count, settings.seed)[0] if rounds else adapt[1]
@@ -92,9 +93,8 @@ def run_session(
         (folder / SETTINGS).unlink(missing_ok=True)  # of another run, whose results are replaced
     checkpoint = folder / CHECKPOINT
     with MemoryProbe() as probe:
-        before = evaluate(recognizer, examples, beam=True, title="before")
+        before = evaluate_transcripts(recognizer, examples, title="before")
         print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
-        both_before = _both_passes(recognizer, examples, "before, both passes")
         recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
         policy = None  # where to leave the encoder
         epochs = -(-len(adapt[1]) // pace.stride) if pace else settings.epochs
@@ -108,8 +108,7 @@ def run_session(
             else:
                 trained = _told(personalize(recognizer, *adapt, settings, **told))
         recognizer.owner = _owner(recognizer, adapt)
-        after = evaluate(recognizer, examples, beam=True, policy=policy, title="after")
-        both_after = _both_passes(recognizer, examples, "after, both passes")
+        after = evaluate_transcripts(recognizer, examples, policy=policy, title="after")
     recognizer.save(checkpoint)
     result = {
         "model": str(recognizer.artifact.path),
@@ -121,7 +120,6 @@ def run_session(
         "cer_before": before.rates.cer,
         "cer_after": after.rates.cer,
         "relative_wer_reduction": relative_reduction(before.rates.wer, after.rates.wer),
-        **({"two_pass_wer_before": both_before, "two_pass_wer_after": both_after} if recognizer.subwords else {}),
         **trained,
         "peak_rss_mb": probe.peak_rss_mb,
         "peak_private_mb": probe.peak_private_mb,
@@ -205,7 +203,7 @@ def _train_in_rounds(trainer: RoundsTrainer, test: Sequence[Example]) -> tuple[d
 
     def measure() -> dict:
         return {
-            "test_wer": evaluate(trainer.recognizer, test, beam=True, policy=trainer.policy, title="round").rates.wer
+            "test_wer": evaluate_transcripts(trainer.recognizer, test, policy=trainer.policy, title="round").rates.wer
         }
 
     stopped = trainer.run(measure)
@@ -232,13 +230,6 @@ def _told(outcome: Outcome) -> dict:
         "stopped_because": outcome.stopped_because,
         "history": [row.to_json() for row in outcome.history],
     }
-
-
-def _both_passes(recognizer: Recognizer, examples: Sequence[Example], title: str) -> float | None:
-    """Word error rate of both passes, where the second one decodes by itself."""
-    if not recognizer.subwords:
-        return None
-    return evaluate(recognizer, examples, rescoring=recognizer.rescoring, title=title).rates.wer
 
 
 def _owner(recognizer: Recognizer, adapt: tuple[Corpus, Sequence[Utterance]]) -> OwnerVoice | None:

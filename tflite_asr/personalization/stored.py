@@ -17,6 +17,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.files import check_readable
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Example
+from tflite_asr.text.labels import label_tokenizer
 
 SCALE = 24.0  # log-mel frames are within about +-4 deviations; one step of the eight bits is 1/24 deviation
 LEVELS = 127
@@ -42,7 +43,7 @@ def packed(examples: Sequence[Example], features: FeatureConfig | StemConfig) ->
 
 def read_stored(path: Path, artifact: Artifact, remedy: str) -> list[Example]:
     """The utterances of a file; InputError, ending in the remedy, unless it is whole and fits the artifact."""
-    tokenizer = artifact.make_tokenizer()
+    tokenizer = label_tokenizer(artifact.config)
     check_readable(path, "a file of stored utterances")
     try:
         stored = _read(path)
@@ -83,7 +84,7 @@ def _check_sizes(stored: Mapping[str, np.ndarray], artifact: Artifact) -> None:
         scales = stored["frame_scales"]
         if scales.shape != bands or not np.all(np.isfinite(scales) & (scales > 0)):
             raise ValueError(f"expected {config.features.width} scales of frames above 0")
-    for what, most in (("frame", config.sizes.max_frames), ("token", config.sizes.max_tokens)):
+    for what, most in (("frame", config.sizes.max_frames), ("token", config.max_labels)):
         lengths = stored[f"{what}_lengths"]
         if not len(lengths) or lengths.min() < 1 or lengths.max() > most or lengths.sum() != len(stored[f"{what}s"]):
             raise ValueError(f"expected utterances of 1 to {most} {what}s")

@@ -24,7 +24,7 @@ class Strings:
     """
 
     def __init__(self, recognizer: Recognizer, connect: int, augment: bool):
-        self.config, self.tokenizer = recognizer.config, recognizer.tokenizer
+        self.config, self.tokenizer = recognizer.config, recognizer.labels
         self.connect, self.augment = connect, augment
         features = self.config.features
         # in frames
@@ -78,11 +78,11 @@ class Strings:
         yield parts
 
     def _fits(self, parts: Sequence[Example]) -> bool:
-        sizes = self.config.sizes
         frames = sum(len(part.frames) for part in parts)  # their tails are about as long as the gaps
         tokens = self.tokenizer.encode(" ".join(part.text for part in parts))
         shortest = sum(len(without_tail(part.frames, self.config)) for part in parts) + self._gaps[0] * (len(parts) - 1)
-        return frames <= ROOM * sizes.max_frames and len(tokens) <= sizes.max_tokens and self._aligned(tokens, shortest)
+        fits = frames <= ROOM * self.config.sizes.max_frames and len(tokens) <= self.config.max_labels
+        return fits and self._aligned(tokens, shortest)
 
     def _aligned(self, tokens: np.ndarray, frames: int) -> bool:
         """Whether a string of so many frames, before its silence is added, has room for the labels."""

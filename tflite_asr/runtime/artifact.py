@@ -38,6 +38,7 @@ class Artifact:
     plans: dict[str, list[dict]]  # the ordered signature calls of one training step
     path: Path  # of the .tflite; not written
     gains: Sequence[dict] = ()  # of earlier runs, see `study.gains`: groups, relative_wer_reduction, speakers
+    shorter_plans: dict[str, list[dict]] = field(default_factory=dict)  # `plans` for utterances of `sizes.lengths`
     plan_exits: dict[str, int] = field(default_factory=dict)  # up to which exit, from 0, a plan trains
     rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with

@@ -53,16 +53,17 @@ class AttentionDecoder:
             at most `sizes.beam` hypotheses, with log P(subwords, end | utterance), an unfinished one's without the end.
         """
         decoder, beam = self.config.decoder, self.config.sizes.beam
-        longest = min(self.config.max_subwords, self._bound(steps))
+        longest = self.config.most_subwords(steps)
         lengths = np.asarray([steps], np.int32)
-        cross = self.model.run("decode_start", {"encoded": encoded, "encoded_lengths": lengths})
+        suffix = self.config.sizes.suffix
+        cross = self.model.run(f"decode_start{suffix}", {"encoded": encoded, "encoded_lengths": lengths})
         shape = [decoder.layers, beam, decoder.heads, self.config.max_subwords, decoder.head_size]
         cache = _Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
         open_hypotheses, ended = [Hypothesis((), 0.0)], []
         tokens = np.full([beam], decoder.start, np.int32)
         for position in range(longest):
             result = self.model.run(
-                "decode_step",
+                f"decode_step{suffix}",
                 {
                     "tokens": tokens,
                     "position": np.asarray([position], np.int32),
@@ -96,12 +97,6 @@ class AttentionDecoder:
     def _settled(self, ended: list[Hypothesis], grown: list[Hypothesis]) -> bool:
         """Whether no open hypothesis is still likelier a token than the best that ended."""
         return bool(ended) and max(map(_a_token, ended)) > max(map(_a_token, grown))
-
-    def _bound(self, steps: int) -> int:
-        """Most tokens for an utterance of so many steps: a decoder that hears nothing repeats itself without end."""
-        features = self.config.features
-        seconds = features.samples_of(max(steps, 1)) / features.sample_rate
-        return max(1, round(seconds * self.config.decoder.tokens_per_second))
 
 
 def _a_token(hypothesis: Hypothesis) -> float:

@@ -24,7 +24,7 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
     """The inputs of `train` and `loss`: rows past the examples are empty.
 
     Returns:
-        frames [batch, max_frames, mel_bands] float32, frame_lengths [batch] int32, tokens [batch, max_tokens] int32,
+        frames [batch, max_frames, mel_bands] float32, frame_lengths [batch] int32, tokens [batch, max_labels] int32,
         token_lengths [batch] int32.
     """
     sizes = config.sizes
@@ -33,20 +33,20 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
     batch = {
         "frames": np.zeros([sizes.batch, sizes.max_frames, config.features.width], np.float32),
         "frame_lengths": np.zeros([sizes.batch], np.int32),
-        "tokens": np.zeros([sizes.batch, sizes.max_tokens], np.int32),
+        "tokens": np.zeros([sizes.batch, config.max_labels], np.int32),
         "token_lengths": np.zeros([sizes.batch], np.int32),
     }
     for row, example in enumerate(examples):
         for what, length, most in (
             ("frames", len(example.frames), sizes.max_frames),
-            ("tokens", len(example.tokens), sizes.max_tokens),
+            ("tokens", len(example.tokens), config.max_labels),
         ):
             if not 1 <= length <= most:
                 raise InputError(f"{_place(example, row)}: expected 1 to {most} {what}, got {length}")
-        wrong = np.flatnonzero((example.tokens < 1) | (example.tokens >= config.vocabulary_size))
+        wrong = np.flatnonzero((example.tokens < 1) | (example.tokens >= config.label_bound))
         if len(wrong):
             raise InputError(
-                f"{_place(example, row)}: expected tokens from 1 to {config.vocabulary_size - 1}, "
+                f"{_place(example, row)}: expected tokens from 1 to {config.label_bound - 1}, "
                 f"got {example.tokens[wrong[0]]} at place {wrong[0] + 1}"
             )
         frames = checked_frames(example.frames, config.features.width, _place(example, row), finite=False)
@@ -55,6 +55,12 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
         batch["tokens"][row, : len(example.tokens)] = example.tokens
         batch["token_lengths"][row] = len(example.tokens)
     return batch
+
+
+def sized_for(examples: Sequence[Example], config: ModelConfig) -> ModelConfig:
+    """The configuration with the smallest sizes that hold a batch of these."""
+    frames = max((len(example.frames) for example in examples), default=0)
+    return config.shortest(frames, max((len(example.tokens) for example in examples), default=0))
 
 
 def _place(example: Example, row: int) -> str:
@@ -66,7 +72,7 @@ def longest_examples(config: ModelConfig) -> list[Example]:
     """A batch of noise, every row as long as the fixed sizes allow: the shapes decide what a step costs."""
     random, sizes = np.random.default_rng(0), config.sizes
     frames = random.standard_normal([sizes.batch, sizes.max_frames, config.features.width], np.float32)
-    tokens = random.integers(1, config.vocabulary_size, [sizes.batch, sizes.max_tokens], np.int32)
+    tokens = random.integers(config.first_label, config.label_bound, [sizes.batch, config.max_labels], np.int32)
     return [Example(*row, "", "noise") for row in zip(frames, tokens)]
 
 

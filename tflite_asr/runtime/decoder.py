@@ -57,7 +57,8 @@ class BeamSearch:
     def best(self, frames: np.ndarray) -> list[Hypothesis]:
         """frames [time, mel_bands] -> the n-best, best first; n is at most the beam."""
         sizes = self.config.sizes
-        result = self.model.run("encode", padded_frames(frames, sizes.max_frames, self.config.features.width))
+        inputs = padded_frames(frames, sizes.max_frames, self.config.features.width)
+        result = self.model.run(f"encode{sizes.suffix}", inputs)
         return self.best_of_encoded(result["encoded"][0, : result["encoded_lengths"][0]].copy())
 
     def best_of_encoded(self, encoded: np.ndarray) -> list[Hypothesis]:

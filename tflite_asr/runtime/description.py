@@ -27,6 +27,7 @@ _MIXTURE = {
     "variances": [[float]],
     "projection?": ({"center": [float], "matrix": [[float]]}, None),
 }
+_PLANS = {str: [{"signature": str, "takes?": {str: str}, "updates?": [str]}]}
 _SCHEMA = {  # a list holds one kind of item; {str: x} any names; ? marks what may be absent
     "name": str,
     "tflite_sha256": str,
@@ -41,7 +42,8 @@ _SCHEMA = {  # a list holds one kind of item; {str: x} any names; ? marks what m
     "state": [{"tensor": str, "shape": [int], "dtype": str}],
     "exits": [{"name": str, "group": str}],
     "signatures": {str: {"does": str, "inputs": [_TENSOR], "outputs": [str], "reads": [str], "writes": [str]}},
-    "plans": {str: [{"signature": str, "takes?": {str: str}, "updates?": [str]}]},
+    "plans": _PLANS,
+    "shorter_plans?": _PLANS,
     "gains?": [{"groups": [str], "relative_wer_reduction": float, "speakers": int}],
     "plan_exits?": {str: int},
     "rescoring?": ({"weight?": float, "per_label?": bool, "nbest?": (int, None)}, None),

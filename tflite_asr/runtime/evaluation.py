@@ -27,10 +27,19 @@ def examples_of(recognizer: Recognizer, corpus: Corpus, clips: Iterable[Clip]) -
     """Features and tokens of clips as they were recorded; the texts may have more tokens than the model trains on."""
     examples = []
     for clip in clips:
-        tokens = recognizer.tokenizer.encode(clip.text, where=clip.where)
+        tokens = recognizer.labels.encode(clip.text, where=clip.where)
         frames = recognizer.features(corpus.assemble(clip))
-        examples.append(Example(frames, tokens, recognizer.tokenizer.decode(tokens), clip.where))
+        examples.append(Example(frames, tokens, recognizer.labels.decode(tokens), clip.where))
     return examples
+
+
+def evaluate_transcripts(
+    recognizer: Recognizer, examples: Sequence[Example], *, policy: ExitPolicy | None = None, title: str = "recognising"
+) -> Evaluation:
+    """`evaluate` what `Recognizer.transcribe` writes: by beam search, through both passes where the second one decodes
+    by itself; with a policy the encoder is left where it says."""
+    rescoring = recognizer.rescoring if recognizer.subwords else None
+    return evaluate(recognizer, examples, beam=True, policy=policy, rescoring=rescoring, title=title)
 
 
 def evaluate(

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.audio.samples import check_not_silent, checked_samples
+from tflite_asr.config import ModelConfig
 from tflite_asr.data.alignment import check_alignable
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.attention_decoder import AttentionDecoder
-from tflite_asr.runtime.batch import Example, checked_frames, collate, padded_frames
+from tflite_asr.runtime.batch import Example, checked_frames, collate, padded_frames, sized_for
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
 from tflite_asr.runtime.exits import ExitPolicy
@@ -22,6 +23,8 @@ from tflite_asr.runtime.prefix_beam import best_path, label_log_probability, pre
 from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
 from tflite_asr.runtime.streaming import stream_results
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
+from tflite_asr.text.casing import in_one_case, with_case_of
+from tflite_asr.text.labels import label_tokenizer
 from tflite_asr.text.subwords import decoder_tokenizer
 
 UNLIKELY = -1e4  # nats: what a pass says of a text that it cannot spell
@@ -47,6 +50,7 @@ class Recognizer:
         self.config = artifact.config
         self.tokenizer = artifact.make_tokenizer()
         self.subwords = decoder_tokenizer(self.config)
+        self.labels = label_tokenizer(self.config)  # of what trains
         self.normalize = self.config.cased  # whether error rates compare normalized texts
         self.groups = [group["name"] for group in artifact.groups]
         self.skipped_updates = 0
@@ -85,8 +89,8 @@ class Recognizer:
         Silence is added as the configuration says, at the end so that the last word comes out, or on both sides; an
         utterance that fills the model's longest gets none.
         """
-        features, sizes = self.config.features, self.config.sizes
-        most = features.samples_of(sizes.max_frames)
+        features = self.config.features
+        most = features.samples_of(self.config.sizes.max_frames)
         samples = checked_samples(samples)
         if len(samples) > most:
             raise InputError(
@@ -96,25 +100,22 @@ class Recognizer:
             raise InputError(f"expected {features.window_samples} samples or more, got {len(samples)}; leave it out")
         edge = min(self.config.edge_samples, (most - len(samples)) // 2)
         heard = len(samples) + 2 * edge
-        frames = min(features.frames_of(heard) + self.config.tail_frames, sizes.max_frames)
-        padded = np.zeros([1, most], np.float32)
+        frames = min(features.frames_of(heard) + self.config.tail_frames, self.config.sizes.max_frames)
+        sizes = self.config.shortest(frames).sizes
+        signature = f"features{sizes.suffix}"
+        padded = np.zeros([1, features.samples_of(sizes.max_frames)], np.float32)
         padded[0, edge : edge + len(samples)] = samples
         inputs = {"samples": padded}
-        if "sample_lengths" in self.model.input_names("features"):
+        if "sample_lengths" in self.model.input_names(signature):
             inputs["sample_lengths"] = np.asarray([heard], np.int32)
-        return self.model.run("features", inputs)["frames"][0, :frames].copy()
+        return self.model.run(signature, inputs)["frames"][0, :frames].copy()
 
     def example(self, samples: np.ndarray, text: str, where: str = "") -> Example:
         """An utterance to train on: the features of samples [n] float in [-1, 1], not silent, and its transcript's
-        tokens.
+        tokens. Where the second pass trains, a transcript without case gets that of what both passes hear.
         """
         samples = checked_samples(samples, where or "samples")
         check_not_silent(samples, where or "samples")
-        tokens = self.tokenizer.encode(" ".join(text.split()), where=where)
-        if len(tokens) > self.config.sizes.max_tokens:
-            raise InputError(
-                f"{where or 'transcript'}: expected at most {self.config.sizes.max_tokens} tokens, got {len(tokens)}"
-            )
         least = self.config.encoder.frames_per_step
         if self.config.features.frames_of(len(samples)) < least:
             seconds = self.config.features.samples_of(least) / self.config.features.sample_rate
@@ -122,7 +123,20 @@ class Recognizer:
                 f"{where or 'utterance'}: expected {seconds:.3f} s of speech or more, got "
                 f"{len(samples) / self.config.features.sample_rate:.3f} s; leave it out"
             )
-        return Example(self.features(samples), tokens, self.tokenizer.decode(tokens), where)
+        frames = self.features(samples)
+        tokens = self.labels.encode(self.cased(" ".join(text.split()), frames), where=where)
+        if len(tokens) > self.config.max_labels:
+            raise InputError(
+                f"{where or 'transcript'}: expected at most {self.config.max_labels} tokens, got {len(tokens)}"
+            )
+        return Example(frames, tokens, self.labels.decode(tokens), where)
+
+    def cased(self, text: str, frames: np.ndarray) -> str:
+        """A transcript of frames [time, width] as the second pass is to write it, where that is what trains: one
+        without case gets case and punctuation of what is heard, see `text.casing`."""
+        if not self.config.trains_second_pass or not in_one_case(text):
+            return text
+        return with_case_of(text, self.transcribe_two_pass(frames))
 
     def hears_owner(self, frames: np.ndarray) -> bool:
         """Whether log-mel frames [time, mel_bands] are heard with the learned weights rather than the shipped ones."""
@@ -149,15 +163,15 @@ class Recognizer:
 
     def _infer(self, model: SignatureModel, frames: np.ndarray, exit: int) -> str:
         """What is said, greedily, at an exit."""
-        return self._decoded(model.run("infer", {**self._padded(frames), **self._at(exit)}))
+        return self._decoded(self._run(model, "infer", frames, **self._at(exit)))
 
     def _decoded(self, result: dict[str, np.ndarray]) -> str:
         return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]])
 
     def _nbest(self, model: SignatureModel, frames: np.ndarray) -> list[Hypothesis]:
         if self.config.prediction:
-            return BeamSearch(model, self.config).best(frames)
-        return self._prefix_beam(self._steps(model.run("encode", self._padded(frames))))
+            return BeamSearch(model, self.config.shortest(len(frames))).best(frames)
+        return self._prefix_beam(self._steps(self._run(model, "encode", frames)))
 
     def transcribe_early(self, frames: np.ndarray, policy: ExitPolicy, *, beam: bool = False) -> tuple[str, int]:
         """Transcribe frames [time, mel_bands], leaving the encoder where the policy says.
@@ -185,9 +199,10 @@ class Recognizer:
         computed before the next exit is asked for.
         """
         model = self._model_for(frames)
-        inputs = self._padded(frames)
+        sizes = self.config.shortest(len(frames)).sizes
+        inputs = padded_frames(frames, sizes.max_frames, self.config.features.width)
         for exit in range(len(self.artifact.exits)):
-            result = model.run(f"stage_{exit}", inputs)
+            result = model.run(f"stage_{exit}{sizes.suffix}", inputs)
             inputs = {name: result[name].copy() for name in ("encoded", "encoded_lengths")}
             if "log_probabilities" in result:
                 steps = self._steps(result)
@@ -245,14 +260,14 @@ class Recognizer:
         `AttentionDecoder.nbest`. Nothing where the first pass hears nothing: a decoder would invent words."""
         with self.model.lock:
             model = self._model_for(frames)
-            result = model.run("encode", self._padded(frames))
-            return self._decode(model, result)
+            return self._decode(model, frames, self._run(model, "encode", frames))
 
-    def _decode(self, model: SignatureModel, result: dict[str, np.ndarray]) -> list[Hypothesis]:
-        """`decode`, from what `encode` gave."""
+    def _decode(self, model: SignatureModel, frames: np.ndarray, result: dict[str, np.ndarray]) -> list[Hypothesis]:
+        """`decode`, from what `encode` gave for frames [time, width]."""
         if not best_path(self._steps(result)):
             return []
-        return AttentionDecoder(model, self.config).nbest(result["encoded"], int(result["encoded_lengths"][0]))
+        decoder = AttentionDecoder(model, self.config.shortest(len(frames)))
+        return decoder.nbest(result["encoded"], int(result["encoded_lengths"][0]))
 
     def candidates(self, frames: np.ndarray) -> list[Candidate]:
         """The first pass's n-best for frames [time, width], with what the second pass says of them; of a second pass
@@ -261,13 +276,13 @@ class Recognizer:
         with self.model.lock:
             if self.config.decoder:
                 model = self._model_for(frames)
-                result = model.run("encode", self._padded(frames))
+                result = self._run(model, "encode", frames)
                 steps = self._steps(result)
-                found = self._decode(model, result)
+                found = self._decode(model, frames, result)
                 return [Candidate(h.tokens, self._first_pass(steps, h), h.log_probability) for h in found]
             model = self._model_for(frames)
-            passes = self._two_passes(model)
-            passes.advance(model.run("encode", self._padded(frames)))
+            passes = self._two_passes(model, self.config.shortest(len(frames)))
+            passes.advance(self._run(model, "encode", frames))
             return passes.candidates()
 
     def _first_pass(self, steps: np.ndarray, hypothesis: Hypothesis) -> float:
@@ -291,20 +306,20 @@ class Recognizer:
         """The first pass over frames [any, mel_bands] as they come: yields its best text so far after each model chunk,
         and at the end what both passes choose. With the learned weights, as `stream`.
         """
-        passes = self._two_passes(self.model)
+        passes = self._two_passes(self.model, self.config)
         for result in stream_results(self.model, self.artifact, chunks, {}):
             passes.advance(result)
             yield self.tokenizer.decode(passes.nbest()[0].tokens)
         yield self.tokenizer.decode((rescoring or self.rescoring).best(passes.candidates()).tokens)
 
-    def _two_passes(self, model: SignatureModel) -> TwoPasses:
+    def _two_passes(self, model: SignatureModel, config: ModelConfig) -> TwoPasses:
         if "rescore" not in self.artifact.signatures:
             raise InputError(f"{self.artifact.path}: has no second pass; transcribe without --two-pass")
         if self.config.decoder:
             raise InputError(
                 f"{self.artifact.path}: its second pass decodes by itself, there is no n-best of the first to rescore"
             )
-        return TwoPasses(model, self.config)
+        return TwoPasses(model, config)
 
     def _model_for(self, frames: np.ndarray) -> SignatureModel:
         return self.model if self.hears_owner(frames) else self._shipped_model()
@@ -316,9 +331,12 @@ class Recognizer:
                 self._shipped = self.model.anew()
             return self._shipped
 
-    def _padded(self, frames: np.ndarray) -> dict[str, np.ndarray]:
-        """A whole utterance's inputs."""
-        return padded_frames(frames, self.config.sizes.max_frames, self.config.features.width)
+    def _run(self, model: SignatureModel, name: str, frames: np.ndarray, **more: np.ndarray) -> dict[str, np.ndarray]:
+        """A signature that takes a whole utterance, frames [time, width]: the one for the shortest that holds it."""
+        sizes = self.config.shortest(len(frames)).sizes
+        return model.run(
+            name + sizes.suffix, {**padded_frames(frames, sizes.max_frames, self.config.features.width), **more}
+        )
 
     def loss(self, examples: Sequence[Example]) -> np.ndarray:
         """Loss of each utterance [len(examples)] float32, in nats; any number of them, nothing changes. It is infinite
@@ -339,7 +357,8 @@ class Recognizer:
         with self.model.lock:
             for first in range(0, len(examples), size):
                 some = examples[first : first + size]
-                found = self.model.run("loss", collate(some, self.config))[output][..., : len(some)]
+                sized = sized_for(some, self.config)
+                found = self.model.run(f"loss{sized.sizes.suffix}", collate(some, sized))[output][..., : len(some)]
                 losses.append(np.where(found > NO_ALIGNMENT, np.float32(np.inf), found))
         return np.concatenate(losses, axis=-1)
 
@@ -381,14 +400,15 @@ class Recognizer:
         if pull and not self.artifact.pulls:
             raise InputError(f"{self.artifact.path}: exported without the shipped weights that pull={pull} needs")
         check_alignable(examples, self.config)
+        sized = sized_for(examples, self.config)
         inputs = {
-            **collate(examples, self.config),
+            **collate(examples, sized),
             "learning_rate": np.float32([learning_rate]),
             "clip_norm": np.float32([clip_norm]),
             "pull": np.float32([pull]),
             "group_rates": np.asarray([rates[group] for group in self.groups], np.float32),
         }
-        calls = self.plan(plan).needed({group for group, rate in rates.items() if rate != 0})
+        calls = self.plan(plan + sized.sizes.suffix).needed({group for group, rate in rates.items() if rate != 0})
         if len(calls) > 1 and self._return_memory:
             give_back_freed_memory()
             self._return_memory = False  # it holds for good
@@ -400,7 +420,8 @@ class Recognizer:
     def plan(self, name: str) -> Plan:
         """The artifact's plan of this name; InputError when there is none, or it calls what the file does not have."""
         if name not in self._plans:
-            self._plans[name] = Plan.of(name, self.artifact.plans, self.artifact.signatures)
+            plans = {**self.artifact.plans, **self.artifact.shorter_plans}
+            self._plans[name] = Plan.of(name, plans, self.artifact.signatures)
         return self._plans[name]
 
     def parameters(self) -> dict[str, dict[str, float]]:

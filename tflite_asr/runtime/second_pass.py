@@ -98,4 +98,4 @@ class TwoPasses:
             "tokens": tokens,
             "token_lengths": counts,
         }
-        return self.model.run("rescore", inputs)["log_probabilities"][: len(hypotheses)]
+        return self.model.run(f"rescore{sizes.suffix}", inputs)["log_probabilities"][: len(hypotheses)]

@@ -12,7 +12,7 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
 from tflite_asr.metrics import ErrorRates, relative_reduction
 from tflite_asr.runtime.batch import Example
-from tflite_asr.runtime.evaluation import evaluate, examples_of
+from tflite_asr.runtime.evaluation import evaluate_transcripts, examples_of
 from tflite_asr.runtime.memory import MemoryProbe
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.voice import learn_owner
@@ -32,14 +32,14 @@ def run_task(task: Task) -> dict:
     others, _ = _examples(recognizer, task.others, study.others.connect, study.seed) if task.others else ([], None)
     shipped = recognizer.state()
     with MemoryProbe() as probe, tempfile.TemporaryDirectory() as scratch:
-        before = evaluate(recognizer, test, beam=True, title="before").rates
+        before = evaluate_transcripts(recognizer, test, title="before").rates
         del recognizer  # training loads its own, and may end it: nothing here shall keep its memory
         environment = server if task.run == SERVER else mobile
         trained = environment.train(task, Path(scratch))
         learned = trained.recognizer
         if learned.background:
             learned.owner = learn_owner(learned.background, trained.heard)
-        after = evaluate(learned, test, beam=True, title="after").rates
+        after = evaluate_transcripts(learned, test, title="after").rates
     state = learned.state()
     weights = [row["tensor"] for row in learned.artifact.trainable]
     result = {
@@ -87,10 +87,10 @@ def _before_after(before: ErrorRates, after: ErrorRates) -> dict:
 def _forgetting(learned: Recognizer, others: Sequence[Example]) -> dict:
     """Other voices: as a phone hears them, which may tell that it is not the owner, and with what was learned."""
     owner, learned.owner = learned.owner, None
-    any_voice = evaluate(learned, others, beam=True, title="others").rates
+    any_voice = evaluate_transcripts(learned, others, title="others").rates
     learned.owner = owner
-    as_heard = evaluate(learned, others, beam=True, title="others").rates if owner else any_voice
-    shipped = evaluate(Recognizer.load(learned.artifact.path), others, beam=True, title="others").rates
+    as_heard = evaluate_transcripts(learned, others, title="others").rates if owner else any_voice
+    shipped = evaluate_transcripts(Recognizer.load(learned.artifact.path), others, title="others").rates
     return {**_before_after(shipped, as_heard), "errors_after_any_voice": _errors(any_voice)}
 
 

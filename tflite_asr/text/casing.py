@@ -8,6 +8,11 @@ SENTENCE_END = re.compile("[.!?]?$")
 ALWAYS_CAPITAL = re.compile(r"i(?='|$)")  # I, I'm, I'll
 
 
+def in_one_case(text: str) -> bool:
+    """Whether a text is in capitals alone or in lower case alone, and so tells nothing about its case."""
+    return text in (text.upper(), text.lower())
+
+
 def with_case_of(text: str, written: str) -> str:
     """A transcript with the case, the punctuation and the spelling of numbers of `written` where the two have the same
     words.

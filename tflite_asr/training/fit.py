@@ -155,7 +155,8 @@ def fit(
         seed: of weights, order and augmentation.
         initial: weights to start from, by tree path; those that are not in it are drawn at random.
         freeze: train only what is not in `initial`.
-        trainable: layer groups by number or name, comma-separated, or `decoder`: only these train; None for all groups.
+        trainable: layer groups by number or name, comma-separated, also those of a second pass that decodes: only these
+            train; None for all of the first pass.
         second_pass: train by the loss of a decoder as well; the corpus is loaded for both passes.
         cached: versions of each utterance, the first one plain, of which what the groups below the trained ones put
             out is computed once; 0 computes every step from the samples.
@@ -230,13 +231,13 @@ def fit(
 
 
 def _free(model: SpeechModel, frozen: Container[str], trainable: str | None) -> list[tf.Variable]:
-    """The weights that the loss is to change: of the layer groups in `trainable`, numbers or names of them or a
-    decoder's name, those whose names are not in `frozen`. A decoder's embedding stays as it is: half of the decoder's
-    weights, for words most of which do not occur in the speech.
+    """The weights that the loss is to change: of the layer groups in `trainable`, numbers or names of them, a second
+    pass's among them, those whose names are not in `frozen`. A decoder's embedding stays as it is: half of the
+    decoder's weights, for words most of which do not occur in the speech.
     """
     names = [group.name for group in model.all_groups]
     if trainable is not None and model.decodes:
-        names.append(model.decoder.name)
+        names += [group.name for group in model.second_pass_groups]
     groups = Quantization(trainable=trainable).trainable_groups(names)
     return [
         weight

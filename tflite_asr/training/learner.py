@@ -29,7 +29,7 @@ class KerasLearner:
     """
 
     def __init__(self, recognizer: Recognizer, batch: int):
-        self.recognizer, self.artifact, self.tokenizer = recognizer, recognizer.artifact, recognizer.tokenizer
+        self.recognizer, self.artifact, self.labels = recognizer, recognizer.artifact, recognizer.labels
         self.config = dataclasses.replace(
             recognizer.config, sizes=dataclasses.replace(recognizer.config.sizes, batch=batch)
         )
@@ -105,8 +105,8 @@ class KerasLearner:
 def _trimmed(batch: dict[str, np.ndarray], config: ModelConfig) -> dict[str, np.ndarray]:
     """The batch without padding that no row needs, in one of `SHAPES` sizes."""
     sizes, step = config.sizes, config.encoder.frames_per_step
-    needed = max((batch["frame_lengths"] / sizes.max_frames).max(), (batch["token_lengths"] / sizes.max_tokens).max())
+    needed = max((batch["frame_lengths"] / sizes.max_frames).max(), (batch["token_lengths"] / config.max_labels).max())
     share = np.ceil(SHAPES * needed) / SHAPES
     frames = min(sizes.max_frames, step * int(np.ceil(share * sizes.max_frames / step)))
-    tokens = int(np.ceil(share * sizes.max_tokens))
+    tokens = int(np.ceil(share * config.max_labels))
     return batch | {"frames": batch["frames"][:, :frames], "tokens": batch["tokens"][:, :tokens]}

@@ -54,7 +54,8 @@ def passes(model: SpeechModel, trained: Sequence[tf.Variable], *, second_pass: b
         second_pass: whether the decoder is trained as well.
         below: groups whose output stands in for the frames; they do not train.
     """
-    first_pass = any(group_of(name) != "decoder" for name in names_of(model, trained))
+    of_second = {group.name for group in model.second_pass_groups}
+    first_pass = any(group_of(name) not in of_second for name in names_of(model, trained))
 
     def losses(frames, heard, lengths, tokens, token_lengths, *subwords):
         x, lengths = (heard, lengths) if below else model.front(heard, lengths)

@@ -1,0 +1,28 @@
+"""Transcripts as a second pass that trains is to write them."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from tflite_asr.data.corpus import Corpus
+from tflite_asr.data.manifest import Utterance
+from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.text.casing import in_one_case
+
+
+def with_heard_case(recognizer: Recognizer, corpus: Corpus, utterances: Sequence[Utterance]) -> Sequence[Utterance]:
+    """The same utterances; those whose transcripts are without case get it from what the recognizer hears, once for all
+    epochs. Of a model whose first pass trains, they stay as they are.
+
+    Args:
+        recognizer: hears them.
+        corpus: holds the utterances' audio.
+        utterances: some of the corpus.
+    """
+    if not recognizer.config.trains_second_pass:
+        return utterances
+    return [
+        dataclasses.replace(u, text=recognizer.cased(u.text, recognizer.features(corpus.samples(u))))
+        if in_one_case(u.text)
+        else u
+        for u in utterances
+    ]
