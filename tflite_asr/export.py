@@ -93,10 +93,14 @@ def export(
     if optimizer not in OPTIMIZERS:
         raise InputError(f"no optimizer named {optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
     trainable = trainable_groups(model, quantization)
-    frozen = {name: weight for name, weight in model.named_weights().items() if group_of(name) not in trainable}
-    live = {name: weight for name, weight in model.named_weights().items() if name not in frozen}
+    live = {
+        name: weight
+        for name, weight in model.named_weights().items()
+        if group_of(name) in trainable and quantization.trains(weight.shape)
+    }
+    frozen = {name: weight for name, weight in model.named_weights().items() if name not in live}
     state = State(live, OPTIMIZERS[optimizer], pull)
-    lengths = [model, *(model.resized(model.config.at_length(frames)) for frames in model.config.sizes.lengths)]
+    lengths = [model, *(model.with_config(model.config.at_length(frames)) for frames in model.config.sizes.lengths)]
     learners = [_learner(sized, trainable) for sized in lengths]
     steps = [make_steps(sized, state, split) if live else [] for sized in learners]
     signatures = all_signatures(model, state, steps[0], inference, learner=learners[0])

@@ -24,6 +24,7 @@ class Quantization:
         None  # groups by name or number, comma-separated, all or none; None: all, or none if quantised
     )
     min_runtime: str = MIN_RUNTIMES[0]  # the oldest runtime that must load the file
+    bias_only: bool = False  # of groups that train, only gains and biases do (Ben Zaken et al. 2022, 2106.10199)
 
     def trainable_groups(self, groups: Sequence[str]) -> list[str]:
         """Which of the model's groups train on the device."""
@@ -40,11 +41,15 @@ class Quantization:
                     f"numbers of " + ", ".join(f"{index} {name}" for index, name in enumerate(groups))
                 )
             chosen = [name for name in groups if name in {numbered[name] for name in given}]
-        if self.mode != "none" and len(chosen) == len(groups):
+        if self.mode != "none" and len(chosen) == len(groups) and not self.bias_only:
             raise InputError(
                 f"--quantize {self.mode}: every layer group is to train, so none can be int8; give --trainable"
             )
         return chosen
+
+    def trains(self, weight_shape: Sequence[int]) -> bool:
+        """Whether a weight of this shape, of a group that trains, does."""
+        return not self.bias_only or len(weight_shape) <= 1
 
     @property
     def per_channel_dense(self) -> bool:

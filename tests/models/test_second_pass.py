@@ -173,3 +173,18 @@ def test_one_pass_trains(model, tmp_path):
     unreadable = build(subwords=None)
     with pytest.raises(InputError, match="expected a second pass with its subwords"):
         export(unreadable, tmp_path / "m.tflite", quantization=Quantization(trainable=TRAINED))
+
+
+def test_gains_and_biases_alone_can_train(model, tmp_path):
+    from tflite_asr.export import export
+
+    quantization = Quantization("grid", trainable=f"{TRAINED},decoder", bias_only=True)
+    artifact = export(model, tmp_path / "bias.tflite", quantization=quantization)
+    trained = {row["name"] for row in artifact.parameters if row["trainable"]}
+    vectors = [name for name, weight in model.named_weights().items() if weight.shape.rank == 1]
+    assert trained == {name for name in vectors if name.startswith("decoder")}
+    assert {name.split("/")[0] for name in trained} == {TRAINED, "decoder"}
+    recognizer = Recognizer.load(artifact.path)
+    examples = batch(recognizer)
+    losses = [recognizer.train_step(examples, learning_rate=0.02, plan=plan).loss for plan in ("train", "split") * 10]
+    assert losses[-1] < losses[0] - 1

@@ -10,6 +10,7 @@ With --replay, utterances to rehearse on the device are written beside it, as NA
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quantize, none)",
     )
     parser.add_argument(
+        "--bias-only",
+        action="store_true",
+        help="of the groups that train, only gains and biases do: a few thousand numbers, for which a few minutes of "
+        "speech are enough",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        metavar="R",
+        help="at which the file is personalised unless told otherwise (default: the model's)",
+    )
+    parser.add_argument(
         "--adapters",
         type=int,
         metavar="UNITS",
@@ -85,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
-    from tflite_asr.cli.arguments import check_least, limited, load_clips, read_manifests
+    from tflite_asr.cli.arguments import check_learning_rate, check_least, limited, load_clips, read_manifests
     from tflite_asr.export import export
     from tflite_asr.models.storage import copy_licences, load_model
     from tflite_asr.names import check_utf8
@@ -95,6 +108,8 @@ def run(args: argparse.Namespace) -> dict:
 
     check_utf8(args.out)
     check_least(args, replay_limit=1, connect=1, adapters=1)
+    if args.learning_rate is not None:
+        check_learning_rate(args)
     utterances = read_manifests(args.replay, [])
     rehearsed = []  # what was shipped with an exported model
     if args.preset is not None:
@@ -110,6 +125,8 @@ def run(args: argparse.Namespace) -> dict:
 
         model = with_adapters(model, args.adapters)
         trainable = trainable or ",".join(group.name for group in model.groups if isinstance(group, AdapterGroup))
+    if args.learning_rate is not None:
+        model = model.with_config(dataclasses.replace(model.config, learning_rate=args.learning_rate))
     if args.lengths is not None:
         from tflite_asr.models.build import with_lengths
 
@@ -122,7 +139,7 @@ def run(args: argparse.Namespace) -> dict:
         optimizer=args.optimizer,
         split=split_options(args),
         voices=voices,
-        quantization=Quantization(args.quantize, trainable, args.min_runtime),
+        quantization=Quantization(args.quantize, trainable, args.min_runtime, args.bias_only),
         allow_flex=args.allow_flex,
     )
     licences = (

@@ -38,7 +38,7 @@ def with_lengths(model: Transducer | CTC, seconds: Sequence[float]) -> Transduce
         )
     tokens = math.ceil(config.sizes.max_tokens * frames[-1] / config.sizes.max_frames)
     sizes = dataclasses.replace(config.sizes, max_frames=frames[-1], max_tokens=tokens, lengths=tuple(frames[:-1]))
-    return model.resized(dataclasses.replace(config, sizes=sizes))
+    return model.with_config(dataclasses.replace(config, sizes=sizes))
 
 
 def with_adapters(model: Transducer | CTC, bottleneck: int) -> Transducer | CTC:

@@ -51,8 +51,8 @@ class SpeechModel(keras.Model):
         self.streams = isinstance(config.encoder, EncoderConfig)  # a conformer's groups need the whole utterance
         self.label_groups: list[keras.layers.Layer] = []  # of a label history, where a subclass has one
 
-    def resized(self, config: ModelConfig) -> "SpeechModel":
-        """The same model, its groups and weights, with the sizes of another configuration."""
+    def with_config(self, config: ModelConfig) -> "SpeechModel":
+        """The same model, its groups and weights, with another configuration of the same layers."""
         other = object.__new__(type(self))  # Keras copies the weights too
         other.__dict__.update(self.__dict__, config=config)
         return other
