@@ -96,7 +96,7 @@ commands: $(VENV)/installed
 		--development "$(DATA)/speech/manifest.jsonl" --development-where split=base_dev
 	$(ASR) export runs/commands --parts 2 --out tflite_asr/assets/commands.tflite \
 		--replay $(VOICES)/rehearse/manifest.jsonl --connect 5
-	$(ASR) inspect commands --markdown > docs/signatures.md
+	$(ASR) inspect commands --markdown > docs/signatures.commands.md
 
 # Early exits: trained together, each depth alone, added to a trained model; their tables go to runs/exits/base_test and
 # runs/exits/all_unseen, the second over every speaker of commands/ that was not trained on.

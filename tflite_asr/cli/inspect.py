@@ -1,7 +1,7 @@
 """Say what an artifact holds: signatures, layer groups, ops, and the oldest runtime that has them.
 
     tflite-asr inspect commands
-    tflite-asr inspect commands --markdown > docs/signatures.md
+    tflite-asr inspect commands --markdown > docs/signatures.commands.md
 
 NAME.json holds a digest of itself. After a change by hand, `inspect NAME.tflite --accept` checks its fields and writes
 it again with the digest of what it holds now.
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tflite_asr.runtime.artifact import Artifact
     from tflite_asr.runtime.flatbuffer import FileContents
 
+TESTED_FROM = "2.14.0"  # the oldest TFLite release on which exported files were trained, see docs/signatures.md
 SUMMARY = "say what a .tflite holds"
 
 
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> dict:
             name: {key: signature[key] for key in ("does", "inputs", "outputs")}
             for name, signature in artifact.signatures.items()
         },
+        "output_tensors": _output_tensors(artifact) if args.markdown else {},
         "flex_ops": contents.flex_ops,
         "custom_ops": contents.custom_ops,
         "op_versions": contents.op_versions,
@@ -78,7 +80,8 @@ def describe(result: dict) -> str:
         return _markdown(result)
     lines = [
         f"{result['path']}: {result['bytes'] / 1e6:.1f} MB, {result['parameters']:,} parameters, {result['optimizer']}",
-        f"runs on TFLite {result['min_runtime']} and later; needs Flex: {', '.join(result['flex_ops']) or 'no'}; "
+        f"operator versions of TFLite {result['min_runtime']}, training tested from {TESTED_FROM} on; "
+        f"needs Flex: {', '.join(result['flex_ops']) or 'no'}; "
         f"custom ops: {', '.join(result['custom_ops']) or 'none'}",
         "weights: "
         + ", ".join(f"{size / 1e6:.2f} MB {dtype}" for dtype, size in result["parameter_bytes_by_dtype"].items()),
@@ -95,32 +98,35 @@ def describe(result: dict) -> str:
     return "\n".join(lines)
 
 
+def _output_tensors(artifact: "Artifact") -> dict[str, list[dict]]:
+    """Name, shape and dtype of each output, by signature; NAME.json has the names alone."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from tflite_asr.names import for_library
+
+    interpreter = Interpreter(for_library(artifact.path))
+    details = {name: interpreter.get_signature_runner(name).get_output_details() for name in artifact.signatures}
+    return {
+        name: [
+            {"name": output, "shape": tensor["shape"].tolist(), "dtype": tensor["dtype"].__name__}
+            for output, tensor in sorted(outputs.items())
+        ]
+        for name, outputs in details.items()
+    }
+
+
 def _markdown(result: dict) -> str:
-    """docs/signatures.md."""
+    """docs/signatures.NAME.md: every tensor of every signature."""
     lines = [
-        "# Signatures",
+        f"# Signatures of `{result['name']}`",
         "",
-        f"Of `{result['name']}`, written by `tflite-asr inspect {result['name']} --markdown`. Other models have the "
-        f"same "
-        "signatures with other sizes.",
+        f"Written by `tflite-asr inspect {result['name']} --markdown`; do not edit.",
+        "[signatures.md](signatures.md) explains how to call them. Other models have the same signatures with other "
+        "sizes.",
     ]
     for name, signature in result["signatures"].items():
-        inputs = [f"`{t['name']}` {t['dtype']} {t['shape']}" for t in signature["inputs"]]
-        outputs = [f"`{output}`" for output in signature["outputs"]]
-        lines += [
-            "",
-            f"## {name}",
-            "",
-            f"{signature['does'][0].upper()}{signature['does'][1:]}.",
-            "",
-            f"- in: {_listed(inputs)}",
-            f"- out: {_listed(outputs)}",
-        ]
+        lines += ["", f"## {name}", "", f"{signature['does'][0].upper()}{signature['does'][1:]}."]
+        for title, tensors in (("Inputs", signature["inputs"]), ("Outputs", result["output_tensors"][name])):
+            lines += ["", f"{title}: {'' if tensors else 'none'}".rstrip()]
+            lines += ["", *(f"- `{t['name']}` {t['dtype']} {t['shape']}" for t in tensors)] if tensors else []
     return "\n".join(lines)
-
-
-def _listed(items: list[str]) -> str:
-    most = 14
-    if len(items) > most:
-        return f"{', '.join(items[:most])}, ... {len(items)} tensors in all"
-    return ", ".join(items) or "nothing"
