@@ -1,16 +1,24 @@
 # Two commands: `make demo` and `make test`. Each makes its virtual environment and installs what it needs.
+# `PYTHON=python3.13` has environments of its own, such as .venv-python3.13.
 PYTHON ?= python3.11
-VENV := .venv
-DEMO_VENV := .venv-demo
+OTHER := $(patsubst %,-%,$(filter-out python3.11,$(notdir $(PYTHON))))
+VENV := .venv$(OTHER)
+DEMO_VENV := .venv-demo$(OTHER)
+# tflite-runtime 2.14 has no wheels for later Pythons; where there is none of these, its tests are skipped
+OLD_PYTHON ?= python3.11
 OLD_RUNTIME_VENV := .venv-tflite-2.14
+OLD_RUNTIME := $(if $(shell command -v $(OLD_PYTHON)),$(OLD_RUNTIME_VENV)/installed)
 
-.PHONY: help demo test test-fast lint android arm64 clean
+.PHONY: help demo test test-fast test-device lint docs dist android arm64 clean
 
 help:
 	@echo "make demo       a shipped recogniser learns a new voice on this machine"
 	@echo "make test       all tests"
 	@echo "make test-fast  the quick ones"
+	@echo "make test-device  the quick tests of the device side, without TensorFlow; LITERT=1.4.0 with that ai-edge-litert"
 	@echo "make lint       format and lint of all Python files"
+	@echo "make docs       the API reference, in runs/docs"
+	@echo "make dist       wheels and source distribution, in dist; the demo runs from the wheel in a bare environment"
 	@echo "make android    the Kotlin side: builds the demo app, tests it on the JVM"
 	@echo "make arm64      the device side on 64-bit ARM Linux under emulation, held to what it computes here"
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
@@ -26,13 +34,19 @@ demo: $(DEMO_VENV)/installed
 
 # Two processes, twice: TensorFlow keeps what it has traced, and one pair of processes for all tests would hold it all.
 TRACING := tests/signatures tests/models tests/layers tests/losses tests/ops tests/training
-PYTEST = TFLITE_2_14_PYTHON="$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python" $(VENV)/bin/python -m pytest -q -rs -n 2 --dist loadfile
-test: $(VENV)/installed $(OLD_RUNTIME_VENV)/installed
+PYTEST = $(if $(OLD_RUNTIME),TFLITE_2_14_PYTHON="$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python") $(VENV)/bin/python -m pytest -q -rs -n 2 --dist loadfile
+test: $(VENV)/installed $(OLD_RUNTIME)
 	$(PYTEST) $(TRACING) $(TEST_ARGS)
 	$(PYTEST) $(addprefix --ignore=,$(TRACING)) $(TEST_ARGS)
 
 test-fast: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -q -m "not slow" $(TEST_ARGS)
+
+LITERT :=
+DEVICE_VENV := .venv-device-$(notdir $(PYTHON))$(LITERT:%=-%)
+DEVICE_TESTS := tests/contract tests/text tests/audio tests/data tests/runtime tests/personalization tests/test_examples.py
+test-device: $(DEVICE_VENV)/installed
+	$(DEVICE_VENV)/bin/python -m pytest -q -n 2 --dist loadfile -m "not slow" $(DEVICE_TESTS) $(TEST_ARGS)
 
 # format and rules of pyproject.toml
 lint: $(VENV)/installed
@@ -53,7 +67,32 @@ android: $(VENV)/installed
 arm64: $(VENV)/installed
 	$(VENV)/bin/python tests/arm64/run.py .arm64
 
+# from the docstrings
+docs: $(VENV)/installed
+	$(VENV)/bin/python docs/api.py runs/docs
+
+# tflite-asr-english holds the large model alone, so that the wheel of the package stays small
+# -P: not the sources that stand here
+DIST_VENV := .venv-dist
+dist: $(VENV)/installed
+	rm -rf dist build $(DIST_VENV) *.egg-info
+	$(VENV)/bin/python -m build --outdir dist .
+	mkdir -p build/english/tflite_asr/assets
+	cp distributions/english/* docs/english.md tflite_asr/assets/LICENSE.moonshine build/english/
+	mv build/english/english.md build/english/README.md
+	cp tflite_asr/assets/english.* tflite_asr/assets/LICENSE.moonshine build/english/tflite_asr/assets/
+	$(VENV)/bin/python -m build --wheel --outdir dist build/english
+	$(PYTHON) -m venv $(DIST_VENV)
+	$(DIST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/tflite_asr-*.whl)[voices]"
+	$(DIST_VENV)/bin/python -P -m tflite_asr demo --out runs/dist
+	ls -l dist
+
 # the device side and synthetic voices: no TensorFlow
+$(DEVICE_VENV)/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(DEVICE_VENV)
+	$(DEVICE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[voices,test]" $(LITERT:%="ai-edge-litert==%")
+	touch $@
+
 $(DEMO_VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(DEMO_VENV)
 	$(DEMO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[voices]"
@@ -66,12 +105,12 @@ $(VENV)/installed: setup.cfg pyproject.toml
 
 # the oldest runtime that exports are promised to train on; it needs NumPy 1, hence an environment of its own
 $(OLD_RUNTIME_VENV)/installed: setup.cfg
-	$(PYTHON) -m venv $(OLD_RUNTIME_VENV)
+	$(OLD_PYTHON) -m venv $(OLD_RUNTIME_VENV)
 	$(OLD_RUNTIME_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "tflite-runtime==2.14.0" "numpy<2"
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) $(OLD_RUNTIME_VENV) .arm64 runs build *.egg-info android_demo/*/target
+	rm -rf .venv* .arm64 runs build dist *.egg-info android_demo/*/target
 
 # The shipped model, made again: DATA is the folder that holds commands/ and speech/ with their manifests.
 WORDS := ZERO,ONE,TWO,THREE,FOUR,FIVE,SIX,SEVEN,EIGHT,NINE,OH,BACKWARD,BED,BIRD,CAT,DOG,DOWN,FOLLOW,FORWARD,GO,HAPPY,HOUSE,LEARN,LEFT,MARVIN,NO,OFF,ON,RIGHT,SHEILA,STOP,TREE,UP,VISUAL,WOW,YES

@@ -1,7 +1,10 @@
+import contextlib
 import ctypes
 import gc
+import importlib.util
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +21,13 @@ from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
 
 RATE = 16000
+TRAINING_PACKAGES = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "sentencepiece")
+# at the top of a file: TensorFlow, or a part of this project that imports it
+TRAINING_IMPORT = re.compile(
+    r"^(?:import|from) (?:tensorflow|tf_keras|sentencepiece|flatbuffers|signatures"
+    r"|tflite_asr\.(?:ops|layers|models|losses|training|importing|export|freeze|compact)\b)",
+    re.MULTILINE,
+)
 EXPORT_GRADIENTS = 200  # custom gradients that the smallest exports trace; tests of a layer trace a few
 TESTED_BY = "TFLITE_ASR_TESTED_BY"  # in the environment of every process that the tests start: which session's it is
 
@@ -25,6 +35,42 @@ TESTED_BY = "TFLITE_ASR_TESTED_BY"  # in the environment of every process that t
 def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         os.environ[TESTED_BY] = str(os.getpid())
+
+
+def without_training() -> bool:
+    """Whether the extra `train` is missing: the tests of the device side run without it, the others are skipped."""
+    return importlib.util.find_spec("tensorflow") is None
+
+
+def pytest_ignore_collect(collection_path):
+    """Leave out files of tests that cannot be imported without TensorFlow."""
+    if collection_path.suffix == ".py" and without_training():
+        return bool(TRAINING_IMPORT.search(collection_path.read_text(encoding="utf-8"))) or None
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    """Skip a test whose fixtures need TensorFlow where it is not installed."""
+    with skipping_training():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Skip a test that needs TensorFlow where it is not installed."""
+    with skipping_training():
+        return (yield)
+
+
+@contextlib.contextmanager
+def skipping_training():
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if not without_training() or error.name not in TRAINING_PACKAGES:
+            raise
+        pytest.skip(f"needs {error.name}")
 
 
 @pytest.hookimpl(trylast=True)

@@ -16,6 +16,7 @@ from tflite_asr.text.tokenizer import Tokenizer, tokenizer_from_json
 FORMAT = 2  # since 2, inputs have at least one dimension, a file answers invalid lengths and labels, there is a digest
 FORMATS = (1, FORMAT)  # that are read
 ASSETS = Path(__file__).parent.parent / "assets"
+DISTRIBUTIONS = {"english": "tflite-asr-english"}  # of models that the wheel of this package leaves out
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,12 @@ def find(model: str | Path) -> Path:
     path = Path(model)
     if path.suffix != ".tflite" and (ASSETS / f"{model}.tflite").is_file():
         return ASSETS / f"{model}.tflite"
+    if str(model) in DISTRIBUTIONS and not path.is_file():
+        name = DISTRIBUTIONS[str(model)]
+        raise InputError(
+            f"{model}: this model is a distribution of its own: pip install {name}; `make dist` in the sources builds "
+            f"its wheel, `make {model}` trains it"
+        )
     if not path.is_file():
         shipped = ", ".join(sorted(p.stem for p in ASSETS.glob("*.tflite"))) or "none"
         raise InputError(f"{model}: no such .tflite file, nor a model shipped with the package ({shipped})")
