@@ -28,7 +28,8 @@ def trained(monkeypatch):
     """Training is to write its history; how often it was begun."""
     begun = []
 
-    def fit(config, training, development, folder, *, epochs, **options):
+    def fit(config, training, development, folder, settings, **options):
+        epochs = settings.epochs
         begun.append(epochs)
         rows = [{"epoch": epoch, "of": epochs, "loss_per_token": 1.0} for epoch in range(1, epochs + 1)]
         (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

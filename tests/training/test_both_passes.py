@@ -19,6 +19,7 @@ from tflite_asr.models.build import build_model
 from tflite_asr.training.batching import training_batches
 from tflite_asr.training.fit import _free, fit
 from tflite_asr.training.objective import passes
+from tflite_asr.training.settings import FitSettings
 
 PIECES = ("<unk>", "<s>", "</s>", "\u2581", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abcdefghij", ".")
 TINY = preset("tiny_english")
@@ -100,7 +101,7 @@ def test_fit_changes_what_is_to_train_and_nothing_else(tmp_path, eagerly):
     speech = corpus(tmp_path, ["Bad egg.", "A bed.", "Cab", "Did."], second_pass=True)
     out = tmp_path / "out"
     options = {"batch": 4, "steps_per_epoch": 4, "second_pass": True, "trainable": "encoder_1,ctc,decoder", "seed": 3}
-    fit(CONFIG, speech, None, out, epochs=1, **options)
+    fit(CONFIG, speech, None, out, FitSettings(epochs=1, **options))
     from tflite_asr.models.storage import read_model
 
     _, trained = read_model(out)

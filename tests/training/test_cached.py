@@ -18,6 +18,7 @@ from tflite_asr.models.build import build_model
 from tflite_asr.training.cached import CachedOutput, cached_batches
 from tflite_asr.training.fit import fit
 from tflite_asr.training.objective import passes
+from tflite_asr.training.settings import FitSettings
 
 CONFIG = preset("tiny_english")
 TRAINED = "encoder_2,ctc"
@@ -111,9 +112,8 @@ def test_losses_and_gradients_are_those_from_the_frames(model, second_pass):
 
 def test_training_changes_what_is_named_alone_and_goes_on(corpus, tmp_path):
     def train(epochs):
-        return fit(
-            CONFIG, corpus, None, tmp_path, batch=2, epochs=epochs, steps_per_epoch=3, trainable=TRAINED, cached=2
-        )
+        settings = FitSettings(batch=2, epochs=epochs, steps_per_epoch=3, trainable=TRAINED, cached=2)
+        return fit(CONFIG, corpus, None, tmp_path, settings)
 
     train(1)
     files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cached").iterdir()}
@@ -132,7 +132,7 @@ def test_training_changes_what_is_named_alone_and_goes_on(corpus, tmp_path):
 
 def test_a_lowest_group_that_trains_is_refused(corpus, tmp_path):
     with pytest.raises(InputError, match="expected the lowest encoder group to be frozen"):
-        fit(CONFIG, corpus, None, tmp_path, batch=2, epochs=1, steps_per_epoch=1, cached=1)
+        fit(CONFIG, corpus, None, tmp_path, FitSettings(batch=2, epochs=1, steps_per_epoch=1, cached=1))
 
 
 def test_a_transducer_is_refused(tmp_path, capsys):

@@ -19,6 +19,7 @@ from tflite_asr.losses.cross_entropy import guided_attention, sequence_cross_ent
 from tflite_asr.models.build import build_model
 from tflite_asr.models.storage import load_model
 from tflite_asr.training.distill import Weights, check_pair, check_stages, distill, stage_folder, stage_objective
+from tflite_asr.training.settings import FitSettings
 
 RATE = 16000
 
@@ -138,10 +139,9 @@ def weights_in(folder):
 @pytest.mark.slow
 def test_stages_follow_each_other_and_go_on_where_they_stopped(teacher, student_config, corpus, tmp_path, eagerly):
     def run(stages, epochs):
-        return distill(
-            teacher, student_config, stages, corpus, None, tmp_path,
-            epochs=epochs, learning_rates=[1e-3] * len(stages), batch=2, steps_per_epoch=2, seed=4, initial=given,
-        )  # fmt: skip
+        options = {"learning_rate": 1e-3, "batch": 2, "steps_per_epoch": 2, "seed": 4}
+        settings = {stage: FitSettings(epochs=count, **options) for stage, count in zip(stages, epochs)}
+        return distill(teacher, student_config, settings, corpus, None, tmp_path, initial=given)
 
     given = {
         name: w.numpy() + 0.25 for name, w in build_model(student_config).named_weights().items() if "rescorer" in name

@@ -13,6 +13,7 @@ from tflite_asr.data.manifest import read_manifest
 from tflite_asr.training.batching import training_batches
 from tflite_asr.training.fit import fit
 from tflite_asr.training.objective import Objective
+from tflite_asr.training.settings import FitSettings
 
 CONFIG = preset("tiny")
 
@@ -56,10 +57,8 @@ def test_augmentation_begins_after_the_plain_epochs_and_after_an_interruption(co
         return Objective(losses, weights)
 
     def train(epochs):
-        fit(
-            CONFIG, corpus, None, tmp_path / "out",
-            batch=2, epochs=epochs, steps_per_epoch=2, plain_epochs=2, objective_of=objective,
-        )  # fmt: skip
+        settings = FitSettings(batch=2, epochs=epochs, steps_per_epoch=2, plain_epochs=2)
+        fit(CONFIG, corpus, None, tmp_path / "out", settings, objective_of=objective)
 
     train(1)
     train(4)

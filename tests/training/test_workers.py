@@ -26,13 +26,15 @@ from tflite_asr.config import preset
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import read_manifest
 from tflite_asr.training.fit import fit
+from tflite_asr.training.settings import FitSettings
 
 folder, out = map(Path, sys.argv[1:])
 tiny = preset("tiny")
 encoder = dataclasses.replace(tiny.encoder, layers=1, dropout=0.0)  # each process would drop out other units
 config = dataclasses.replace(tiny, encoder=encoder, prediction=None, joint_units=0)
 corpus = Corpus(read_manifest(folder / "m.jsonl"), config)
-fit(config, corpus, None, out, batch=4, epochs=2, steps_per_epoch=3, learning_rate=1e-2, seed=3, workers=workers)
+settings = FitSettings(batch=4, epochs=2, steps_per_epoch=3, learning_rate=1e-2, seed=3)
+fit(config, corpus, None, out, settings, workers=workers)
 """
 
 

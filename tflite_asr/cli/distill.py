@@ -11,9 +11,14 @@ interrupted one stopped. Needs the extra `train`.
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_development, add_manifests, add_seed
+from tflite_asr.cli.training_run import RESULTS, check_resumes, finished_row, load_speech, training_errors
 from tflite_asr.errors import InputError
+
+if TYPE_CHECKING:
+    from tflite_asr.training.settings import FitSettings
 
 SUMMARY = "train a smaller model from a trained one"
 LEARNING_RATES = {1: 2e-3, 2: 2e-3, 3: 1e-3}  # the highest of each stage
@@ -55,15 +60,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
-    from tflite_asr.audio.reading import Notices
-    from tflite_asr.cli.arguments import check_least, read_manifests
-    from tflite_asr.cli.train import RESULTS, check_resumes, finished_row, training_errors
+    from tflite_asr.cli.arguments import read_manifests
     from tflite_asr.config import preset
-    from tflite_asr.data.alignment import alignable, report_left_out
-    from tflite_asr.data.corpus import Corpus
+
+    stages, epochs = _schedule(args)
+    folder = Path(args.out)
+    from tflite_asr.models.storage import load_model
+    from tflite_asr.training.distill import check_pair, check_stages, stage_folder
+    from tflite_asr.training.initial import initial_weights, with_origin
+
+    teacher = load_model(Path(args.teacher))
+    student = dataclasses.replace(preset(args.student), subwords=teacher.config.subwords)
+    if args.initial is not None:
+        student = with_origin(student, args.initial)
+    check_pair(teacher.config, student)
+    check_stages(folder, stages)
+    for stage in stages:
+        check_resumes(stage_folder(folder, stage), student)
+    training = read_manifests(args.manifest, args.where)
+    development = read_manifests(args.development, args.development_where)
+    corpus, held_out = load_speech(student, training, development)
+    initial = initial_weights(args.initial, student) if args.initial is not None else None
+    settings = _settings(args, student, teacher, corpus, held_out, initial)
+    result = {"model": str(stage_folder(folder, stages[-1])), "utterances": len(corpus.utterances)}
+    schedule = dict(zip(stages, epochs))
+    if done := _finished(folder, schedule, settings):
+        return {**result, **done, "already_trained": True}
+    return {**result, **_train(args, teacher, student, schedule, corpus, held_out, initial, settings)}
+
+
+def _schedule(args: argparse.Namespace) -> tuple[list[int], list[int]]:
+    """The stages and the epochs of each; InputError for options that are out of range or do not fit."""
+    from tflite_asr.cli.arguments import check_least
     from tflite_asr.names import check_utf8
-    from tflite_asr.out_folder import check_settings, check_writable, write_settings
-    from tflite_asr.runtime.memory import keep_freed_memory
 
     check_utf8(args.out)
     check_least(args, connect=1, plain_epochs=0, steps=1, batch=1, beta=0, ctc_weight=0)
@@ -76,63 +105,54 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError(f"--epochs {args.epochs}: expected one number for each of the stages {args.stages}")
     if args.initial is not None and stages[0] != 1:
         raise InputError(f"--initial: expected stage 1 with it, stage {stages[0]} starts from stage {stages[0] - 1}")
-    folder = Path(args.out)
-    from tflite_asr.models.storage import load_model
-    from tflite_asr.training.distill import Weights, check_pair, check_stages, distill, stage_folder
-    from tflite_asr.training.initial import initial_weights, with_origin
+    return stages, epochs
+
+
+def _finished(folder: Path, schedule: dict[int, int], settings: dict) -> dict | None:
+    """The last row of the history if every stage has done its epochs with these settings."""
+    from tflite_asr.out_folder import check_settings
+    from tflite_asr.training.distill import stage_folder
+
+    rows = []
+    for stage, epochs in schedule.items():
+        same = check_settings(stage_folder(folder, stage), settings, RESULTS)
+        rows.append(finished_row(stage_folder(folder, stage), epochs) if same else None)
+    return rows[-1] if all(rows) else None
+
+
+def _train(args, teacher, student, schedule: dict[int, int], corpus, held_out, initial: dict | None, settings) -> dict:
+    """Run the stages; the last row of the last one's history."""
+    from tflite_asr.out_folder import check_writable, write_settings
+    from tflite_asr.runtime.memory import keep_freed_memory
+    from tflite_asr.training.distill import Weights, distill, stage_folder
     from tflite_asr.training.voices import write_voices
 
-    teacher = load_model(Path(args.teacher))
-    student = dataclasses.replace(preset(args.student), subwords=teacher.config.subwords)
-    if args.initial is not None:
-        student = with_origin(student, args.initial)
-    check_pair(teacher.config, student)
-    check_stages(folder, stages)
-    for stage in stages:
-        check_resumes(stage_folder(folder, stage), student)
-    training = read_manifests(args.manifest, args.where)
-    development = read_manifests(args.development, args.development_where)
-    with Notices() as notices:
-        corpus = Corpus(training, student, notices)
-        loaded = corpus.utterances
-        corpus.utterances, left_out = alignable(corpus, loaded, tail=False)
-        held_out = Corpus(development, student, notices, measuring=True) if development else None
-    report_left_out(left_out, len(loaded))
-    initial = initial_weights(args.initial, student) if args.initial is not None else None
-    settings = _settings(args, student, teacher, corpus, held_out, initial)
-    rows = []
-    for stage, stage_epochs in zip(stages, epochs):
-        same = check_settings(stage_folder(folder, stage), settings, RESULTS)
-        rows.append(finished_row(stage_folder(folder, stage), stage_epochs) if same else None)
-    if all(rows):
-        final = stage_folder(folder, stages[-1])
-        return {"model": str(final), "utterances": len(corpus.utterances), **rows[-1], "already_trained": True}
-    for stage in stages:
+    folder = Path(args.out)
+    for stage in schedule:
         check_writable(stage_folder(folder, stage))
         write_settings(stage_folder(folder, stage), settings)
     keep_freed_memory()
     with training_errors(folder):
-        final = stage_folder(folder, stages[-1])
+        final = stage_folder(folder, [*schedule][-1])
         final.mkdir(parents=True, exist_ok=True)
         write_voices(final, corpus, args.seed)
-        last = distill(
-            teacher,
-            student,
-            stages,
-            corpus,
-            held_out,
-            folder,
-            epochs=epochs,
-            learning_rates=[LEARNING_RATES[stage] for stage in stages],
-            plain_epochs=args.plain_epochs,
-            weights=Weights(args.alpha, args.beta, args.ctc_weight),
-            connect_up_to=args.connect,
-            batch=args.batch,
-            steps_per_epoch=args.steps,
-            seed=args.seed,
-            initial=initial,
-        )
-    return {"model": str(final), "utterances": len(corpus.utterances), **last}
+        stages = {stage: _fit_settings(args, stage, epochs) for stage, epochs in schedule.items()}
+        weights = Weights(args.alpha, args.beta, args.ctc_weight)
+        return distill(teacher, student, stages, corpus, held_out, folder, weights=weights, initial=initial)
+
+
+def _fit_settings(args: argparse.Namespace, stage: int, epochs: int) -> "FitSettings":
+    from tflite_asr.training.settings import FitSettings
+
+    return FitSettings(
+        connect_up_to=args.connect,
+        batch=args.batch,
+        epochs=epochs,
+        steps_per_epoch=args.steps,
+        plain_epochs=args.plain_epochs if stage == 1 else 0,
+        learning_rate=LEARNING_RATES[stage],
+        seed=args.seed,
+    )
 
 
 def _settings(args: argparse.Namespace, student, teacher, corpus, held_out, initial: dict | None) -> dict:

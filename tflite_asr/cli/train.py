@@ -32,11 +32,12 @@ A trained model can be fine-tuned with its weights rounded as `export --quantize
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_development, add_manifests, add_seed
+from tflite_asr.cli.training_run import RESULTS, check_resumes, finished_row, load_speech, training_errors
 from tflite_asr.config import EXIT_WEIGHTINGS, PRESETS
 
 if TYPE_CHECKING:
@@ -44,13 +45,26 @@ if TYPE_CHECKING:
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.models.speech import SpeechModel
     from tflite_asr.training.objective import Objective
+    from tflite_asr.training.settings import FitSettings
     from tflite_asr.training.workers import Workers
 
 SUMMARY = "train a base model"
-RESULTS = ("history.jsonl", "resume", "weights.safetensors")  # what tells that a training was begun in a folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    add_manifests(parser, "training speech")
+    parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
+    add_development(parser)
+    add_connect(parser)
+    _add_schedule(parser)
+    _add_variants(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
+    add_seed(parser)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    """What is trained, and which weights it starts from."""
     parser.add_argument("preset", metavar="PRESET", help=f"which model: {', '.join(PRESETS)}")
     parser.add_argument("--layers", type=int, metavar="N", help="encoder groups, in place of the preset's")
     parser.add_argument(
@@ -78,10 +92,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train only these layer groups, by number or name, comma-separated (default: all)",
     )
     parser.add_argument("--freeze", action="store_true", help="train only what --initial does not have, its new exits")
-    add_manifests(parser, "training speech")
-    parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
-    add_development(parser)
-    add_connect(parser)
+
+
+def _add_schedule(parser: argparse.ArgumentParser) -> None:
+    """How long and how fast."""
     parser.add_argument("--epochs", type=int, default=45, help="default %(default)s")
     parser.add_argument(
         "--plain-epochs",
@@ -93,6 +107,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=200, help="of an epoch (default %(default)s)")
     parser.add_argument("--batch", type=int, default=32, help="utterances a step (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest (default %(default)s)")
+
+
+def _add_variants(parser: argparse.ArgumentParser) -> None:
+    """Other losses, other input, several machines."""
     parser.add_argument(
         "--ctc-weight",
         type=float,
@@ -129,22 +147,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["multiworker"],
         help="share each batch with other machines, which TF_CONFIG names; all see --out",
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written")
-    add_seed(parser)
 
 
 def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
-    from tflite_asr.audio.reading import Notices, read_audio
-    from tflite_asr.cli.arguments import check_learning_rate, check_least, keep_vocabulary, read_manifests
-    from tflite_asr.data.alignment import alignable, report_left_out
-    from tflite_asr.data.corpus import Corpus
+    from tflite_asr.cli.arguments import keep_vocabulary, read_manifests
+    from tflite_asr.out_folder import check_settings
+
+    _check_options(args)
+    config, folder = _config(args), Path(args.out)
+    if args.initial is not None:
+        from tflite_asr.training.initial import with_origin
+
+        config = with_origin(config, args.initial)
+    _check_model(args, config)
+    workers = _workers(args)
+    training = read_manifests(args.manifest, args.where)
+    development = read_manifests(args.development, args.development_where)
+    if args.words is not None:
+        training = keep_vocabulary(training, args.words)
+        development = keep_vocabulary(development, args.words) if development else []
+    config = dataclasses.replace(config, subwords=_subwords(args, [utterance.text for utterance in training]))
+    check_resumes(folder, config)
+    corpus, held_out = load_speech(
+        config, training, development, noise=args.noise, leave_out_longer=True, second_pass=args.second_pass
+    )
+    from tflite_asr.training.initial import initial_weights
+
+    initial = initial_weights(args.initial, config, whole=args.quantize_aware) if args.initial is not None else {}
+    settings = _settings(args, config, corpus, held_out, initial)
+    if check_settings(folder, settings, RESULTS) and (row := finished_row(folder, args.epochs)):
+        return {"model": args.out, "utterances": len(corpus.utterances), **row, "already_trained": True}
+    last = _train(args, config, corpus, held_out, initial, settings, workers)
+    return {"model": args.out, "utterances": len(corpus.utterances), **last}
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """InputError for values out of range and options that miss another."""
+    from tflite_asr.cli.arguments import check_learning_rate, check_least
     from tflite_asr.errors import InputError
-    from tflite_asr.files import only_writer
     from tflite_asr.names import check_utf8
-    from tflite_asr.out_folder import check_settings, check_writable, write_settings
-    from tflite_asr.runtime.memory import keep_freed_memory
 
     check_utf8(args.out)
     check_least(
@@ -155,11 +198,12 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError("--development-where: expected --development with it, got none")
     if (args.freeze or args.quantize_aware) and args.initial is None:
         raise InputError(f"--{'freeze' if args.freeze else 'quantize-aware'}: expected --initial with it, got none")
-    config, folder = _config(args), Path(args.out)
-    if args.initial is not None:
-        from tflite_asr.training.initial import with_origin
 
-        config = with_origin(config, args.initial)
+
+def _check_model(args: argparse.Namespace, config: "ModelConfig") -> None:
+    """InputError for options that are not for this model."""
+    from tflite_asr.errors import InputError
+
     if args.freeze and not config.exits:
         raise InputError("--freeze: expected --exits that are to be trained, got none")
     if args.ctc_weight and (config.exits or not config.prediction):
@@ -184,31 +228,26 @@ def run(args: argparse.Namespace) -> dict:
         raise InputError(
             "--quantize-aware: expected neither --freeze nor --ctc-weight with it, it fine-tunes the whole model"
         )
-    workers = _workers(args)
-    training = read_manifests(args.manifest, args.where)
-    development = read_manifests(args.development, args.development_where)
-    if args.words is not None:
-        training = keep_vocabulary(training, args.words)
-        development = keep_vocabulary(development, args.words) if development else []
-    config = dataclasses.replace(config, subwords=_subwords(args, [utterance.text for utterance in training]))
-    check_resumes(folder, config)
-    with Notices() as notices:
-        corpus = Corpus(training, config, notices, leave_out_longer=True, second_pass=args.second_pass)
-        corpus.noise = [read_audio(file, config.features.sample_rate, notify=notices) for file in args.noise]
-        loaded = corpus.utterances
-        corpus.utterances, left_out = alignable(corpus, loaded, tail=False)
-        held_out = Corpus(development, config, notices, measuring=True) if development else None
-    report_left_out(left_out, len(loaded))
-    from tflite_asr.models.storage import copy_companions
-    from tflite_asr.training.initial import initial_weights
 
-    initial = initial_weights(args.initial, config, whole=args.quantize_aware) if args.initial is not None else {}
-    settings = _settings(args, config, corpus, held_out, initial)
-    if check_settings(folder, settings, RESULTS) and (row := finished_row(folder, args.epochs)):
-        return {"model": args.out, "utterances": len(corpus.utterances), **row, "already_trained": True}
+
+def _train(
+    args: argparse.Namespace,
+    config: "ModelConfig",
+    corpus: "Corpus",
+    held_out: "Corpus | None",
+    initial: dict,
+    settings: dict,
+    workers: "Workers | None",
+) -> dict:
+    """Train, and write what belongs to the model besides its weights; the last row of the history."""
+    from tflite_asr.files import only_writer
+    from tflite_asr.models.storage import copy_companions
+    from tflite_asr.out_folder import check_writable, write_settings
+    from tflite_asr.runtime.memory import keep_freed_memory
     from tflite_asr.training.fit import fit
     from tflite_asr.training.voices import write_voices
 
+    folder = Path(args.out)
     check_writable(folder)
     # a large model's buffers, of one size of batches after the other, would pile up
     if config.features.kind == "log_mel":
@@ -221,28 +260,27 @@ def run(args: argparse.Namespace) -> dict:
             write_voices(folder, corpus, args.seed, initial)
             if args.initial is not None and Path(args.initial).is_dir():
                 copy_companions(Path(args.initial), folder)
-        last = fit(
-            config,
-            corpus,
-            held_out,
-            folder,
-            connect_up_to=args.connect,
-            batch=args.batch,
-            epochs=args.epochs,
-            steps_per_epoch=args.steps,
-            plain_epochs=args.plain_epochs,
-            learning_rate=args.learning_rate,
-            ctc_weight=args.ctc_weight,
-            seed=args.seed,
-            initial=initial,
-            freeze=args.freeze,
-            trainable=args.trainable,
-            second_pass=args.second_pass,
-            cached=args.cached,
-            objective_of=_objective(args),
-            workers=workers,
-        )
-    return {"model": args.out, "utterances": len(corpus.utterances), **last}
+        options = {"initial": initial, "objective_of": _objective(args), "workers": workers}
+        return fit(config, corpus, held_out, folder, _fit_settings(args), **options)
+
+
+def _fit_settings(args: argparse.Namespace) -> "FitSettings":
+    from tflite_asr.training.settings import FitSettings
+
+    return FitSettings(
+        connect_up_to=args.connect,
+        batch=args.batch,
+        epochs=args.epochs,
+        steps_per_epoch=args.steps,
+        plain_epochs=args.plain_epochs,
+        learning_rate=args.learning_rate,
+        ctc_weight=args.ctc_weight,
+        seed=args.seed,
+        freeze=args.freeze,
+        trainable=args.trainable,
+        second_pass=args.second_pass,
+        cached=args.cached,
+    )
 
 
 def _settings(
@@ -273,24 +311,6 @@ def _settings(
         "--noise": [Path(file).name for file in args.noise],
         **{f"--{name.replace('_', '-')}": getattr(args, name) for name in named},
     }
-
-
-def finished_row(folder: Path, epochs: int) -> dict | None:
-    """The last row of the history of a training that has done so many epochs, or None: with more it goes on."""
-    import json
-
-    from tflite_asr.errors import InputError
-    from tflite_asr.files import read_text
-
-    path = folder / "history.jsonl"
-    if not path.exists():
-        return None
-    text = read_text(path, "the history of a training")
-    try:
-        rows = [json.loads(line) for line in text.splitlines()]
-        return rows[-1] if rows and rows[-1]["epoch"] >= epochs else None
-    except (ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{path}: not the history of a training ({error}); remove it or give another --out") from None
 
 
 def _subwords(args: argparse.Namespace, texts: Sequence[str]) -> "SubwordConfig | None":
@@ -328,26 +348,6 @@ def _objective(args: argparse.Namespace) -> "Callable[[SpeechModel], Objective] 
     return aware_loss
 
 
-@contextlib.contextmanager
-def training_errors(folder: Path) -> Iterator[None]:
-    """TensorFlow's words for a full disk, a folder that cannot be written, a file of resume/ that is gone or torn, as
-    an InputError.
-    """
-    from tensorflow import errors
-
-    from tflite_asr.errors import InputError
-
-    try:
-        yield
-    except (
-        errors.ResourceExhaustedError,
-        errors.PermissionDeniedError,
-        errors.NotFoundError,
-        errors.DataLossError,
-    ) as error:
-        raise InputError(f"{folder}: cannot train into it: {' '.join(error.message.split())}") from None
-
-
 def _config(args: argparse.Namespace) -> "ModelConfig":
     """The preset with what the arguments say otherwise."""
     import dataclasses
@@ -367,26 +367,6 @@ def _config(args: argparse.Namespace) -> "ModelConfig":
     if args.exit_weighting is not None:
         changes["exit_weighting"] = args.exit_weighting
     return dataclasses.replace(config, **changes)
-
-
-def check_resumes(folder: Path, config: "ModelConfig") -> None:
-    """InputError when the folder holds another model than the one to train: it would be overwritten."""
-    import json
-
-    from tflite_asr.config import ModelConfig
-    from tflite_asr.errors import InputError
-    from tflite_asr.files import read_text
-
-    path = folder / "config.json"
-    if not path.exists():
-        return
-    try:
-        found = ModelConfig.from_json(json.loads(read_text(path, "the description of a model")))
-    except ValueError as error:  # InputError among them
-        raise InputError(f"{path}: not the description of a model ({error}); give another --out or remove it") from None
-    if found != config:
-        wanted = f"{config.name} as the options make it"
-        raise InputError(f"{path}: expected {wanted}, got another model; give another --out or remove it")
 
 
 def describe(result: dict) -> str:

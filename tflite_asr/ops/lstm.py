@@ -9,6 +9,9 @@ these outside the loops, as are all products with a kernel that do not wait for 
 has the figures, also of how a product inside a loop is best written.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from signatures.order import after
@@ -88,16 +91,106 @@ def _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection):
     return hidden, cell, joined(all_outputs), joined(all_cells)
 
 
+class _Saved(NamedTuple):
+    """What the loops of the backward pass take from the forward pass."""
+
+    before_gates: tf.Tensor  # [time, batch, 4 cells], of the gates before their nonlinearity
+    cells: tf.Tensor  # [time, batch, cells]
+    cell0: tf.Tensor  # [batch, cells], before the first step
+    valid: tf.Tensor  # [time, batch, 1] of 0/1
+    turns: tf.Tensor  # [] int32, turns of the loops
+
+
+class _Gradients(NamedTuple):
+    """What the loops of the backward pass compute."""
+
+    z: tf.Tensor  # [time, batch, 4 cells]
+    hidden0: tf.Tensor  # [batch, units]
+    cell0: tf.Tensor  # [batch, cells]
+    projected: list[tf.Tensor]  # with a projection: at what comes out of it, [steps, batch, units] of each stretch
+    unprojected: list[tf.Tensor]  # with a projection: what goes into it, [steps, batch, cells] of each stretch
+
+
+def _backward(saved: _Saved, d_outputs, d_hidden, d_cell, recurrent_kernel, projection) -> _Gradients:
+    """The loops, from the last step to the first.
+
+    Args:
+        saved: of the forward pass.
+        d_outputs: gradient at the outputs [time, batch, units].
+        d_hidden, d_cell: gradients at the last state [batch, units] and [batch, cells].
+        recurrent_kernel: [units, 4 cells].
+        projection: [[cells, units]] or nothing.
+    """
+    time, batch, cells, units = *saved.before_gates.shape[:2], saved.cell0.shape[1], d_hidden.shape[1]
+    kernel = _Matrix(batch, transposed=recurrent_kernel)
+    up = _Matrix(batch, transposed=projection[0]) if projection else None
+    n, all_d_z, all_d_projected, all_hidden = saved.turns, [], [], []
+    for stretch in reversed(stretches(time, batch, units)):
+        gates = _gates(stretch.of(saved.before_gates, n))
+        forget_gate, output_gate = gates[1], gates[3]
+        tanh_cell, through, slopes = _slopes(gates, stretch.before(saved.cell0, saved.cells, n))
+        all_steps = [stretch.of(saved.valid, n), stretch.of(d_outputs, n), through, slopes, forget_gate]
+
+        def turn(n, d_hidden, d_cell, all_d_outputs, all_d_cells):
+            rows = []
+            for mask, d_output, through_t, slope, forget in reversed(
+                list(zip(*(_steps(rows, n) for rows in all_steps)))
+            ):
+                d_output = mask * (d_hidden + d_output)
+                d_h = up.times(d_output) if projection else d_output
+                d_c = mask * d_cell + d_h * through_t
+                d_step = slope * tf.concat([d_c, d_c, d_c, d_h], axis=1)
+                kept_back = 1.0 - mask
+                d_hidden = kernel.times(d_step) + kept_back * d_hidden
+                d_cell = d_c * forget + kept_back * d_cell
+                rows.insert(0, (d_output, d_c))
+            new_d_outputs, new_d_cells = map(tf.stack, zip(*rows))
+            all_d_outputs = set_row(all_d_outputs, n, new_d_outputs)
+            return n - 1, d_hidden, d_cell, all_d_outputs, set_row(all_d_cells, n, new_d_cells)
+
+        buffers = [stretch.buffer(batch, width) for width in (units, cells)]
+        n, d_hidden, d_cell, d_projected, d_c = tf.while_loop(
+            lambda n, *_: n >= 0, turn, (stretch.left(saved.turns) - 1, d_hidden, d_cell, *buffers)
+        )
+        d_h = d_projected
+        if projection:
+            d_h = input_gradient(d_projected, projection[0])
+            all_d_projected.insert(0, d_projected)
+            all_hidden.insert(0, output_gate * tanh_cell)
+        all_d_z.insert(0, slopes * tf.concat([d_c, d_c, d_c, d_h], axis=3))
+    return _Gradients(joined(all_d_z), d_hidden, d_cell, all_d_projected, all_hidden)
+
+
+def _slopes(gates: Sequence[tf.Tensor], previous: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Of gates and the cells before them, each [turns, steps, batch, cells]: tanh of the new cell; the output's
+    derivative by the new cell; and derivatives by what goes into the gates, of the cell (three of them) and of the
+    output, [turns, steps, batch, 4 cells]."""
+    input_gate, forget_gate, candidate, output_gate = gates
+    # a row that has ended has a wrong cell here; its gradients are masked
+    tanh_cell = tf.tanh(forget_gate * previous + input_gate * candidate)
+    # of the output, to the cell
+    through = output_gate * (1.0 - tanh_cell * tanh_cell)
+    slopes = tf.concat(
+        [
+            candidate * input_gate * (1.0 - input_gate),
+            previous * forget_gate * (1.0 - forget_gate),
+            input_gate * (1.0 - candidate * candidate),
+            tanh_cell * output_gate * (1.0 - output_gate),
+        ],
+        axis=3,
+    )
+    return tanh_cell, through, slopes
+
+
 @tf.custom_gradient
 def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
     """z [time, batch, 4 cells], valid [time, batch, 1] of 0/1, `time` whole turns -> outputs [time, batch, units] and
     last state.
     """
-    time, batch, cells, units = z.shape[0], z.shape[1], cell0.shape[1], hidden0.shape[1]
     # up to the last frame that any row has: sums are cheap and need no per-row lengths here
-    steps = turn_steps(time)
+    steps = turn_steps(z.shape[0])
     turns = (tf.cast(tf.reduce_sum(tf.reduce_max(valid, axis=1)), tf.int32) + steps - 1) // steps
-    # dear to make again: whoever has these runs no loop forward
+    # expensive to recompute: whoever has these runs no loop forward
     hidden, cell, outputs, all_cells = kept(
         4, lambda: _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection)
     )
@@ -105,58 +198,11 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
     (before_gates,) = kept(1, lambda: [z + product(before(hidden0, outputs), recurrent_kernel)], cheap=True)
 
     def gradient(d_outputs, d_hidden, d_cell):
-        kernel = _Matrix(batch, transposed=recurrent_kernel)
-        up = _Matrix(batch, transposed=projection[0]) if projection else None
-        n, all_d_z, all_d_projected, all_hidden = turns, [], [], []
-        for stretch in reversed(stretches(time, batch, units)):
-            input_gate, forget_gate, candidate, output_gate = _gates(stretch.of(before_gates, n))
-            previous = stretch.before(cell0, all_cells, n)
-            # a row that has ended has a wrong cell here; its gradients are masked
-            tanh_cell = tf.tanh(forget_gate * previous + input_gate * candidate)
-            # of the output, to the cell
-            through = output_gate * (1.0 - tanh_cell * tanh_cell)
-            slopes = tf.concat(
-                [
-                    candidate * input_gate * (1.0 - input_gate),
-                    previous * forget_gate * (1.0 - forget_gate),
-                    input_gate * (1.0 - candidate * candidate),
-                    tanh_cell * output_gate * (1.0 - output_gate),
-                ],
-                axis=3,
-            )
-            all_steps = [stretch.of(valid, n), stretch.of(d_outputs, n), through, slopes, forget_gate]
-
-            def turn(n, d_hidden, d_cell, all_d_outputs, all_d_cells):
-                rows = []
-                for mask, d_output, through_t, slope, forget in reversed(
-                    list(zip(*(_steps(rows, n) for rows in all_steps)))
-                ):
-                    d_output = mask * (d_hidden + d_output)
-                    d_h = up.times(d_output) if projection else d_output
-                    d_c = mask * d_cell + d_h * through_t
-                    d_step = slope * tf.concat([d_c, d_c, d_c, d_h], axis=1)
-                    kept_back = 1.0 - mask
-                    d_hidden = kernel.times(d_step) + kept_back * d_hidden
-                    d_cell = d_c * forget + kept_back * d_cell
-                    rows.insert(0, (d_output, d_c))
-                new_d_outputs, new_d_cells = map(tf.stack, zip(*rows))
-                all_d_outputs = set_row(all_d_outputs, n, new_d_outputs)
-                return n - 1, d_hidden, d_cell, all_d_outputs, set_row(all_d_cells, n, new_d_cells)
-
-            buffers = [stretch.buffer(batch, width) for width in (units, cells)]
-            n, d_hidden, d_cell, d_projected, d_c = tf.while_loop(
-                lambda n, *_: n >= 0, turn, (stretch.left(turns) - 1, d_hidden, d_cell, *buffers)
-            )
-            d_h = d_projected
-            if projection:
-                d_h = input_gradient(d_projected, projection[0])
-                all_d_projected.insert(0, d_projected)
-                all_hidden.insert(0, output_gate * tanh_cell)
-            all_d_z.insert(0, slopes * tf.concat([d_c, d_c, d_c, d_h], axis=3))
-        d_z = joined(all_d_z)
-        d_projection = [kernel_gradient(joined(all_hidden), joined(all_d_projected))] if projection else []
-        d_recurrent = kernel_gradient(before(hidden0, outputs), d_z)
-        return [d_z, tf.zeros_like(valid), d_hidden, d_cell, d_recurrent, *d_projection]
+        saved = _Saved(before_gates, all_cells, cell0, valid, turns)
+        found = _backward(saved, d_outputs, d_hidden, d_cell, recurrent_kernel, projection)
+        d_projection = [kernel_gradient(joined(found.unprojected), joined(found.projected))] if projection else []
+        d_recurrent = kernel_gradient(before(hidden0, outputs), found.z)
+        return [found.z, tf.zeros_like(valid), found.hidden0, found.cell0, d_recurrent, *d_projection]
 
     return (outputs, hidden, cell), gradient
 

@@ -8,7 +8,7 @@ Each stage is a folder as `fit` writes it, OUT/stage_1 and so on; a stage starts
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from tflite_asr.models.storage import load_model
 from tflite_asr.models.two_pass import TwoPass
 from tflite_asr.training.fit import fit
 from tflite_asr.training.objective import Objective, add_auxiliary, aligned_ctc_loss
+from tflite_asr.training.settings import FitSettings
 
 STAGES = (1, 2, 3)
 
@@ -42,39 +43,36 @@ class Weights:
 def distill(
     teacher: TwoPass,
     student: ModelConfig,
-    stages: Sequence[int],
+    stages: Mapping[int, FitSettings],
     training: Corpus,
     development: Corpus | None,
     folder: Path,
     *,
-    epochs: Sequence[int],
-    learning_rates: Sequence[float],
     weights: Weights = Weights(),
-    plain_epochs: int = 0,
     initial: dict[str, np.ndarray] | None = None,
-    **options,
 ) -> dict:
-    """Run stages, or go on where an interrupted run of the same folder stopped, between stages or within one.
+    """Run stages, or resume an interrupted run of the same folder, between stages or within one.
 
     Args:
         teacher: trained.
         student: the same vocabulary, features and step length, other sizes.
-        stages: of `STAGES`, in their order; the one before the first must be finished in the folder.
+        stages: of `STAGES`, in their order, and how to train each; the one before the first must be finished in the
+            folder.
         training, development: speech; see `fit`. Stage 2 leaves the first pass alone, so it keeps the last weights.
         folder: where to write.
-        epochs, learning_rates: one for each of the stages.
         weights: of the losses.
-        plain_epochs: of stage 1, see `fit`.
         initial: weights that stage 1 starts from, by tree path.
-        options: of `fit`: connect_up_to, batch, steps_per_epoch, seed.
 
     Returns:
         the last row of the last stage's history.
+
+    Raises:
+        InputError: teacher and student do not fit, or a stage is missing.
     """
     check_pair(teacher.config, student)
-    check_stages(folder, stages)
+    check_stages(folder, [*stages])
     row: dict = {}
-    for stage, stage_epochs, learning_rate in zip(stages, epochs, learning_rates):
+    for stage, settings in stages.items():
         if stage > 1:
             before = load_model(stage_folder(folder, stage - 1))
             initial = {name: weight.numpy() for name, weight in before.named_weights().items()}
@@ -83,12 +81,9 @@ def distill(
             training,
             development if stage != 2 else None,
             stage_folder(folder, stage),
-            epochs=stage_epochs,
-            plain_epochs=plain_epochs if stage == 1 else 0,
-            learning_rate=learning_rate,
+            settings,
             initial=initial,
             objective_of=lambda model: stage_objective(stage, model, teacher, weights),
-            **options,
         )
     return row
 

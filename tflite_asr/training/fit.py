@@ -1,8 +1,7 @@
 """Training a base model on a server or laptop: a compiled step, checkpoints to go on from, the best weights kept."""
 
-import json
-import sys
-from collections.abc import Callable, Container, Sequence
+import contextlib
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from tflite_asr.config import ModelConfig
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
-from tflite_asr.files import read_text, write_whole
 from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.models.build import build_model
 from tflite_asr.models.speech import SpeechModel
@@ -25,6 +23,8 @@ from tflite_asr.quantization import Quantization
 from tflite_asr.training.batching import evaluation_batches, frame_counts, training_batches
 from tflite_asr.training.cached import CachedOutput, cached_batches
 from tflite_asr.training.objective import Objective, names_of, own_loss, passes
+from tflite_asr.training.record import Record
+from tflite_asr.training.settings import FitSettings
 from tflite_asr.training.spec_augment import spec_augment
 from tflite_asr.training.workers import Workers
 
@@ -118,24 +118,13 @@ def fit(
     training: Corpus,
     development: Corpus | None,
     folder: Path,
+    settings: FitSettings = FitSettings(),
     *,
-    connect_up_to: int = 1,
-    batch: int = 32,
-    epochs: int = 30,
-    steps_per_epoch: int = 200,
-    plain_epochs: int = 0,
-    learning_rate: float = 2e-3,
-    ctc_weight: float = 0.0,
-    seed: int = 0,
     initial: dict[str, np.ndarray] | None = None,
-    freeze: bool = False,
-    trainable: str | None = None,
-    second_pass: bool = False,
-    cached: int = 0,
     objective_of: Callable[[SpeechModel], Objective] | None = None,
     workers: Workers | None = None,
 ) -> dict:
-    """Train a model, or go on where an interrupted run of the same folder stopped.
+    """Train a model, or resume an interrupted run of the same folder.
 
     Writes `config.json`, `weights.safetensors` (averaged weights, the best on the development speech),
     `history.jsonl`, `tensorboard/` and `resume/`.
@@ -144,90 +133,155 @@ def fit(
         config: what to train.
         training, development: speech; without development speech the last weights are kept.
         folder: where to write.
-        connect_up_to: most clips joined into one training utterance.
-        batch: utterances a step.
-        epochs, steps_per_epoch: how long; the learning rate rises over the first twentieth, then falls to 0 by a
-            cosine.
-        plain_epochs: the first, in which the speech is heard as it is. With augmentation a model that does not know
-            yet where the letters are is very slow to find out.
-        learning_rate: the highest, of Adam.
-        ctc_weight: of a CTC loss on a transducer's encoder beside its own loss; see `own_loss`.
-        seed: of weights, order and augmentation.
+        settings: how to train.
         initial: weights to start from, by tree path; those that are not in it are drawn at random.
-        freeze: train only what is not in `initial`.
-        trainable: layer groups by number or name, comma-separated, also those of a second pass that decodes: only these
-            train; None for all of the first pass.
-        second_pass: train by the loss of a decoder as well; the corpus is loaded for both passes.
-        cached: versions of each utterance, the first one plain, of which what the groups below the trained ones put
-            out is computed once; 0 computes every step from the samples.
         objective_of: makes of the model what to minimise and train in place of its own loss.
         workers: that share each batch; all see the folder, the first one writes into it.
 
     Returns:
         the last row of the history.
+
+    Raises:
+        InputError: the lowest encoder group trains and `settings.cached` is above 0.
     """
     workers = workers or Workers()
-    keras.utils.set_random_seed(seed)
-    model = build_model(config)
-    weights, initial = model.named_weights(), initial or {}
-    for name, value in initial.items():
-        weights[name].assign(value)
-    below = 0
-    if objective_of is None:
-        free = _free(model, initial if freeze else {}, trainable)
-        if cached:
-            below = _frozen_below(model, free)
-        if cached or second_pass:
-            objective = passes(model, free, second_pass=second_pass, below=below)
-        else:
-            objective = own_loss(model, free, ctc_weight)
-    else:
-        objective = objective_of(model)
-    optimizer = _optimizer(learning_rate, epochs * steps_per_epoch)
+    keras.utils.set_random_seed(settings.seed)
+    model = _start_model(config, initial or {})
+    objective, below = _objective(model, initial or {}, settings, objective_of)
+    optimizer = _optimizer(settings.learning_rate, settings.steps)
     optimizer.build(objective.trained)
-    clips = (
-        fitting_clips(development, development.utterances, connect_up_to, 0, config.max_seconds) if development else []
-    )
-
+    held_out = _HeldOut(development, config, settings.connect_up_to)
     epoch_done = tf.Variable(0, dtype=tf.int64)
     state = tf.train.Checkpoint(model=model, optimizer=optimizer, epoch=epoch_done)
     state.restore(tf.train.latest_checkpoint(str(folder / "resume")))
-    record = _Record(folder, state, int(epoch_done)) if workers.chief else None
+    record = Record(folder, state, int(epoch_done)) if workers.chief else None
+    step = _step_of(model, objective, optimizer, settings, workers)
+    batches = _EpochBatches(training, model, settings, below, folder / "cached")
+    row = {"epoch": int(epoch_done), "of": settings.epochs}
+    for epoch in range(int(epoch_done) + 1, settings.epochs + 1):
+        loss = _run_epoch(epoch, settings, lambda batch: step(*workers.rows(batch)), batches.of_epoch(epoch))
+        row = {"epoch": epoch, "of": settings.epochs, "loss_per_token": loss}
+        epoch_done.assign(epoch)
+        if record:
+            with _averaged_weights(model, optimizer, objective):
+                row |= held_out.measure(model)
+                if not development or row["development_wer"] <= record.best_wer:
+                    save_model(folder, config, {name: value.numpy() for name, value in model.named_weights().items()})
+            record.append(row)
+    return record.rows[-1] if record and record.rows else row
 
+
+def _start_model(config: ModelConfig, initial: dict[str, np.ndarray]) -> SpeechModel:
+    """A model with the initial weights, by tree path, and random ones."""
+    model = build_model(config)
+    weights = model.named_weights()
+    for name, value in initial.items():
+        weights[name].assign(value)
+    return model
+
+
+def _objective(
+    model: SpeechModel,
+    initial: Container[str],
+    settings: FitSettings,
+    objective_of: Callable[[SpeechModel], Objective] | None,
+) -> tuple[Objective, int]:
+    """What is minimised, and how many of the encoder's groups are cached: their output is computed once."""
+    if objective_of is not None:
+        return objective_of(model), 0
+    free = _free(model, initial if settings.freeze else {}, settings.trainable)
+    below = _frozen_below(model, free) if settings.cached else 0
+    if settings.cached or settings.second_pass:
+        return passes(model, free, second_pass=settings.second_pass, below=below), below
+    return own_loss(model, free, settings.ctc_weight), below
+
+
+def _step_of(
+    model: SpeechModel,
+    objective: Objective,
+    optimizer: keras.optimizers.Optimizer,
+    settings: FitSettings,
+    workers: Workers,
+):
+    """The compiled step for batches of samples, or of cached output."""
+    config = model.config
     # channels of a stem and of an encoder are no bands: of these, time alone is masked
-    over_bands = config.features.kind == "log_mel" and not cached
+    over_bands = config.features.kind == "log_mel" and not settings.cached
 
     def frames_of(samples, counts):
-        return (samples, counts) if cached else (model.features(samples, counts), frame_counts(counts, config))
+        return (samples, counts) if settings.cached else (model.features(samples, counts), frame_counts(counts, config))
 
-    step = _training_step(objective, frames_of, over_bands, optimizer, seed, plain_epochs * steps_per_epoch, workers)
-    cache = CachedOutput(training, model, below, cached, folder / "cached", seed) if cached else None
-    batches = None
-    row = {"epoch": int(epoch_done), "of": epochs}
-    for epoch in range(int(epoch_done) + 1, epochs + 1):
-        drawn = seed + 1000 * (epoch - 1)
-        if cache:
-            batches = batches or iter(cached_batches(cache, batch, drawn))
-        elif batches is None or epoch == plain_epochs + 1:
-            batches = iter(training_batches(training, batch, connect_up_to, drawn, augment=epoch > plain_epochs))
-        losses = []
-        with trange(steps_per_epoch, desc=f"epoch {epoch}/{epochs}", unit="step", disable=None) as bar:
-            for _ in bar:
-                losses.append(step(*workers.rows(next(batches))))
-                bar.set_postfix(loss=f"{float(losses[-1]):.3f}")
-        row = {"epoch": epoch, "of": epochs, "loss_per_token": float(tf.reduce_mean(losses))}
-        epoch_done.assign(epoch)
-        if not record:
-            continue
-        last = model.get_weights()
-        optimizer.finalize_variable_values(objective.trained)  # the average in place of the last weights
+    plain_steps = settings.plain_epochs * settings.steps_per_epoch
+    return _training_step(objective, frames_of, over_bands, optimizer, settings.seed, plain_steps, workers)
+
+
+def _run_epoch(
+    epoch: int, settings: FitSettings, step: Callable[[tuple], tf.Tensor], batches: Iterator[tuple]
+) -> float:
+    """The steps of an epoch; their mean loss a token, in nats."""
+    losses = []
+    with trange(
+        settings.steps_per_epoch, desc=f"epoch {epoch}/{settings.epochs}", unit="step", disable=None
+    ) as progress:
+        for _ in progress:
+            losses.append(step(next(batches)))
+            progress.set_postfix(loss=f"{float(losses[-1]):.3f}")
+    return float(tf.reduce_mean(losses))
+
+
+@contextlib.contextmanager
+def _averaged_weights(
+    model: SpeechModel, optimizer: keras.optimizers.Optimizer, objective: Objective
+) -> Iterator[None]:
+    """The moving average in place of the last weights, within the block."""
+    last = model.get_weights()
+    optimizer.finalize_variable_values(objective.trained)
+    yield
+    model.set_weights(last)
+
+
+class _HeldOut:
+    """Development speech, perhaps none."""
+
+    def __init__(self, development: Corpus | None, config: ModelConfig, connect_up_to: int):
+        self._corpus = development
+        self._clips = []
         if development:
-            row["development_wer"] = evaluate(model, development, clips).wer
-        if not development or row["development_wer"] <= record.best_wer:
-            save_model(folder, config, {name: weight.numpy() for name, weight in weights.items()})
-        model.set_weights(last)
-        record.append(row)
-    return record.rows[-1] if record and record.rows else row
+            self._clips = fitting_clips(development, development.utterances, connect_up_to, 0, config.max_seconds)
+
+    def measure(self, model: SpeechModel) -> dict[str, float]:
+        """`development_wer`; nothing without development speech."""
+        return {"development_wer": evaluate(model, self._corpus, self._clips).wer} if self._corpus else {}
+
+
+class _EpochBatches:
+    """The training batches, drawn by seed and epoch; one iterator serves consecutive epochs.
+
+    Args:
+        training: speech.
+        model: computes the cached output of its lowest groups.
+        settings: how to train.
+        below: how many groups are cached.
+        folder: of the cached output.
+    """
+
+    def __init__(self, training: Corpus, model: SpeechModel, settings: FitSettings, below: int, folder: Path):
+        self._training, self._settings = training, settings
+        self._cache = (
+            CachedOutput(training, model, below, settings.cached, folder, settings.seed) if settings.cached else None
+        )
+        self._batches: Iterator[tuple] | None = None
+
+    def of_epoch(self, epoch: int) -> Iterator[tuple]:
+        """The batches from here on; anew where augmentation begins."""
+        settings, drawn = self._settings, self._settings.seed + 1000 * (epoch - 1)
+        if self._cache:
+            self._batches = self._batches or iter(cached_batches(self._cache, settings.batch, drawn))
+        elif self._batches is None or epoch == settings.plain_epochs + 1:
+            augment = epoch > settings.plain_epochs
+            batches = training_batches(self._training, settings.batch, settings.connect_up_to, drawn, augment=augment)
+            self._batches = iter(batches)
+        return self._batches
 
 
 def _free(model: SpeechModel, frozen: Container[str], trainable: str | None) -> list[tf.Variable]:
@@ -269,44 +323,3 @@ def _optimizer(learning_rate: float, total: int) -> keras.optimizers.Optimizer:
     )
     momentum = min(AVERAGE, 1 - 1 / max(1, AVERAGE_SHARE * total))
     return keras.optimizers.AdamW(schedule, weight_decay=1e-3, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum)
-
-
-class _Record:
-    """What a training writes besides weights: `history.jsonl` and `tensorboard/`, of each epoch, and `resume/`.
-
-    Args:
-        folder: where.
-        state: to go on from.
-        epochs: that are done; what came after them is forgotten.
-    """
-
-    def __init__(self, folder: Path, state: tf.train.Checkpoint, epochs: int):
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / "history.jsonl"
-        try:
-            rows = [json.loads(line) for line in read_text(self.path).splitlines()] if self.path.exists() else []
-        except json.JSONDecodeError:
-            raise InputError(
-                f"{self.path}: a line of it is not JSON; remove that line or train into another folder"
-            ) from None
-        self.rows = rows[:epochs]
-        self._write()
-        self.manager = tf.train.CheckpointManager(state, str(folder / "resume"), max_to_keep=1)
-        self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
-
-    @property
-    def best_wer(self) -> float:
-        return min((row["development_wer"] for row in self.rows if "development_wer" in row), default=float("inf"))
-
-    def _write(self) -> None:
-        write_whole(self.path, "".join(json.dumps(row) + "\n" for row in self.rows).encode())
-
-    def append(self, row: dict) -> None:
-        """Write the row of an epoch that was done, and the state to go on from."""
-        self.rows.append(row)
-        print(json.dumps(row), file=sys.stderr)
-        self._write()
-        with self.board.as_default(step=row["epoch"]):
-            for name, value in row.items():
-                tf.summary.scalar(name, value)
-        self.manager.save()

@@ -69,30 +69,7 @@ def compare(
         )
     sizes, rows = {}, []
     for work, config in works.items():
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            progress(f"{work}: exporting")
-            sizes[work] = _alone(prepare, config, folder)
-            failed = {}
-            if "stock_tflite" in runtimes:
-                progress(f"{work}: converting the stock way")
-                try:
-                    _run(python_module("tflite_asr.benchmark.peers.stock", str(folder)), CONVERSION_SECONDS)
-                except NotMeasured as error:
-                    failed["stock_tflite"] = f"not converted: {error}"
-            measured: dict[str, list[dict]] = {runtime: [] for runtime in runtimes}
-            for run in range(runs):
-                for runtime in runtimes:
-                    if runtime not in failed:
-                        progress(f"{work}, run {run + 1} of {runs}: {runtime}")
-                        try:
-                            python = stock_python if runtime == "stock_tflite" else sys.executable
-                            measured[runtime].append(_child(runtime, folder, steps, python))
-                        except NotMeasured as error:
-                            if runtime != "stock_tflite":
-                                raise InputError(f"{runtime} on {work}: {error}") from None
-                            failed[runtime] = f"not run: {error}"
-        work_rows = [_row(work, runtime, results, failed.get(runtime)) for runtime, results in measured.items()]
+        sizes[work], work_rows = _compare_on(work, config, runtimes, steps, runs, stock_python, progress)
         _check_losses([row for row in work_rows if row["loss"] is not None])
         rows += work_rows
     result = {"steps": steps, "runs": runs, "works": sizes, "rows": rows}
@@ -100,6 +77,42 @@ def compare(
         _add_ratios(rows)
         result["summary"] = {work: _summary([row for row in rows if row["work"] == work]) for work in works}
     return result
+
+
+def _compare_on(
+    work: str,
+    config: ModelConfig,
+    runtimes: Sequence[str],
+    steps: int,
+    runs: int,
+    stock_python: str,
+    progress: Callable[[str], None],
+) -> tuple[dict, list[dict]]:
+    """Sizes of one work, and a row for each runtime; see `compare`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        progress(f"{work}: exporting")
+        sizes = _alone(prepare, config, folder)
+        failed = {}
+        if "stock_tflite" in runtimes:
+            progress(f"{work}: converting the stock way")
+            try:
+                _run(python_module("tflite_asr.benchmark.peers.stock", str(folder)), CONVERSION_SECONDS)
+            except NotMeasured as error:
+                failed["stock_tflite"] = f"not converted: {error}"
+        measured: dict[str, list[dict]] = {runtime: [] for runtime in runtimes}
+        for run in range(runs):
+            for runtime in runtimes:
+                if runtime not in failed:
+                    progress(f"{work}, run {run + 1} of {runs}: {runtime}")
+                    try:
+                        python = stock_python if runtime == "stock_tflite" else sys.executable
+                        measured[runtime].append(_child(runtime, folder, steps, python))
+                    except NotMeasured as error:
+                        if runtime != "stock_tflite":
+                            raise InputError(f"{runtime} on {work}: {error}") from None
+                        failed[runtime] = f"not run: {error}"
+    return sizes, [_row(work, runtime, results, failed.get(runtime)) for runtime, results in measured.items()]
 
 
 def _alone(function: Callable, *arguments):
