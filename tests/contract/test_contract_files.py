@@ -64,14 +64,24 @@ def test_inputs_and_outputs_are_those_of_the_file(each):
 
 
 def test_every_signature_is_on_the_page(each):
-    assert set(each.description["signatures"]) <= {
-        re.sub(r"_<[ke]>$", "_0", name) for name in rows_of("## The signatures")
-    }
+    named = {re.sub(r"<[ke]>", "0", name) for name in rows_of("## The signatures")}
+    for name in each.description["signatures"]:
+        longest = re.sub(r"_\d+f$", "", name)  # of a signature for shorter utterances
+        assert re.sub(r"\d+", "0", longest) in named, name
+
+
+def test_signatures_for_shorter_utterances(each):
+    lengths, signatures = each.sizes.get("lengths", []), each.description["signatures"]
+    assert {int(name.rsplit("_", 1)[1][:-1]) for name in signatures if re.search(r"_\d+f$", name)} == set(lengths)
+    for length in lengths:
+        inputs = {row["name"]: row["shape"] for row in signatures[f"loss_{length}f"]["inputs"]}
+        assert inputs["frames"][1] == length
+        assert {name for name in each.description["shorter_plans"] if name.endswith(f"_{length}f")}
 
 
 def test_the_step_plans_update_each_trainable_group_once(each):
     trainable = {row["group"] for row in each.description["parameters"] if row["trainable"]}
-    for plan in each.description["plans"].values():
+    for plan in (*each.description["plans"].values(), *each.description.get("shorter_plans", {}).values()):
         updated = [group for call in plan for group in call["updates"]]
         assert set(updated) == trainable and len(updated) == len(trainable)
 

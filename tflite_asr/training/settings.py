@@ -16,8 +16,8 @@ class FitSettings:
     ctc_weight: float = 0.0  # of a CTC loss on a transducer's encoder beside its own loss; see `objective.own_loss`
     seed: int = 0  # of weights, order and augmentation
     freeze: bool = False  # train only the weights that are not among the initial ones
-    # layer groups to train, by number or name, comma-separated, also those of a second pass that decodes; None: all of the
-    # first pass
+    # layer groups to train, by number or name, comma-separated, also those of a second pass that decodes; None: all of
+    # the first pass
     trainable: str | None = None
     second_pass: bool = False  # train by the loss of a decoder as well; the corpus is loaded for both passes
     # versions of each utterance, the first one plain, for which the output of the groups below the trained ones is
