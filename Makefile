@@ -256,8 +256,9 @@ english: $(VENV)/installed
 		--epochs 12 --steps 400 --learning-rate 1e-3 --out $(ENGLISH)/first
 	mkdir -p $(ENGLISH)/second
 	test -d $(ENGLISH)/second/cached || cp -r $(ENGLISH)/first/cached $(ENGLISH)/second/cached
-	$(ASR) train english --initial $(ENGLISH)/first --trainable decoder --second-pass $(ENGLISH_SPEECH) \
+	$(ASR) train english --initial $(ENGLISH)/first --trainable decoder_encoder_0,decoder_encoder_1,decoder --second-pass $(ENGLISH_SPEECH) \
 		--epochs 4 --steps 235 --learning-rate 1e-4 --out $(ENGLISH)/second
 	test -d $(ENGLISH)/both || $(ASR) average $(ENGLISH)/first $(ENGLISH)/second --share 0.75 --out $(ENGLISH)/both
-	$(ASR) export $(ENGLISH)/both --quantize grid --trainable encoder_4,encoder_5,ctc --out tflite_asr/assets/english.tflite
+	$(ASR) export $(ENGLISH)/both --quantize grid --trainable decoder_encoder_0,decoder_encoder_1,decoder --bias-only \
+		--learning-rate 3e-3 --lengths 4,12,30 --out tflite_asr/assets/english.tflite
 	$(ASR) tune-rescoring english --manifest "$(DATA)/speech/manifest.jsonl" --where split=base_dev,corpus=speechocean762

@@ -314,8 +314,8 @@ class ModelConfig:
 
     def at_length(self, frames: int) -> "ModelConfig":
         """The same with the sizes of utterances of at most so many frames, one of `sizes.lengths`: labels in
-        proportion, signatures with a suffix."""
-        share = frames / self.sizes.max_frames
+        proportion and half as many more, since short utterances may be fast, and signatures with a suffix."""
+        share = min(1.0, 1.5 * frames / self.sizes.max_frames)
         sizes = dataclasses.replace(
             self.sizes,
             max_frames=frames,
