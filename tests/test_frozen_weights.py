@@ -137,3 +137,27 @@ def test_a_trained_weight_is_exported_on_a_new_grid(weight, tmp_path):
     # x is exact to 16 bits
     np.testing.assert_allclose(SignatureModel(path).run("multiply", {"x": x})["product"], x @ stored, atol=1e-3)
     assert not np.array_equal(stored, trained)
+
+
+def test_what_trains_makes_floats_of_the_matrix_that_is_stored_once(weight, tmp_path):
+    variable = tf.Variable(weight, name="group/kernel")
+    inputs = (tf.TensorSpec([1, ROWS, INPUTS], tf.float32, "x"),)
+
+    def multiply(x):
+        return {"product": product(x, variable)}
+
+    functions = {name: Signature(name, "for a test", multiply, inputs).concrete() for name in ("run", "loss_9f")}
+    path = tmp_path / "both.tflite"
+    state, frozen = State({}, OPTIMIZERS["sgd"]), {"group/kernel": variable}
+    path.write_bytes(
+        convert(functions, state, frozen=frozen, quantization=Quantization("grid"), grids={"group/kernel": GRID})
+    )
+    assert path.read_bytes().count(GRID.stored(weight.T)[0].tobytes()) == 1
+    assert path.read_bytes().count(GRID.stored(weight)[0].tobytes()) == 0
+    x = np.random.default_rng(3).standard_normal([1, ROWS, INPUTS]).astype(np.float32)
+    model = SignatureModel(path)
+    expected = x.astype(np.float64) @ weight
+    largest = np.abs(expected).max()
+    exact = np.abs(model.run("loss_9f", {"x": x})["product"] - expected).max()
+    assert exact < 1e-6 * largest  # float32
+    assert exact < np.abs(model.run("run", {"x": x})["product"] - expected).max() < 1e-3 * largest

@@ -96,17 +96,24 @@ def _add_constant(model, graph, value: np.ndarray, dtype: int) -> int:
 
 
 def _drop_unused(model) -> None:
-    """Empty the buffers of constants that nothing reads any more."""
-    used = {metadata.buffer for metadata in model.metadata or []}
+    """Take out the buffers of constants that nothing reads any more, those without content, and copies of others."""
     for graph in model.subgraphs:
         touched = {*graph.inputs, *graph.outputs}
         for operator in graph.operators:
             touched |= {*operator.inputs, *operator.outputs}
         for index, tensor in enumerate(graph.tensors):
-            if index in touched:
-                used.add(tensor.buffer)
-            else:
+            if index not in touched:
                 tensor.buffer = 0
-    for index, buffer in enumerate(model.buffers):
-        if index not in used:
-            buffer.data = None
+    kept, places = [model.buffers[0]], {}  # the first one is for tensors without content
+    holders = [*(tensor for graph in model.subgraphs for tensor in graph.tensors), *(model.metadata or [])]
+    for holder in holders:
+        data = model.buffers[holder.buffer].data
+        if holder.buffer == 0 or data is None or not len(data):
+            holder.buffer = 0
+            continue
+        content = bytes(data)
+        if content not in places:
+            places[content] = len(kept)
+            kept.append(model.buffers[holder.buffer])
+        holder.buffer = places[content]
+    model.buffers = kept

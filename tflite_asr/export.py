@@ -53,6 +53,10 @@ INSTEAD = {
 }
 
 
+# names of signatures that train or measure begin with these; the others recognise
+TRAINING = ("loss", "rescore", "parameters", "train", "forward_", "head", "backward_", "get_weights", "set_weights")
+
+
 @dataclass(frozen=True)
 class SplitOptions:
     """How the training step is cut; see `signatures.parts.make_parts`."""
@@ -108,7 +112,12 @@ def export(
         signatures += _signatures_at_length(sized, its_learner, its_steps, signatures, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
     content = convert(
-        functions, state, allow_flex=allow_flex, frozen=frozen, quantization=quantization, grids=model.grids
+        functions,
+        state,
+        allow_flex=allow_flex,
+        frozen=frozen,
+        quantization=quantization,
+        grids=model.grids,
     )
     # features are to be the same on every device and in every file
     if quantization.mode == "dynamic" and inference and not model.front_end.weights:
@@ -338,7 +347,8 @@ def _convert(
             else:  # trained since it was imported
                 used[name] = Grid.around(weights[name])
                 weights[name] = used[name].diffused(weights[name])
-        content = freeze(content, weights, used)
+        recognising = [name for name in functions if not name.startswith(TRAINING)]
+        content = freeze(content, weights, used, recognising)
     return compact(content)
 
 

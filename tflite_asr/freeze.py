@@ -4,7 +4,7 @@ The converter makes constants of its own, as floats, of variables that no signat
 likes. The signature `HOLD` assigns them while it looks, and is taken out again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import flatbuffers
@@ -20,7 +20,12 @@ GRAPH_FIELDS = ("thenSubgraphIndex", "elseSubgraphIndex", "condSubgraphIndex", "
 HOLD = "hold_frozen"  # name of the signature that is there for the converter's sake
 
 
-def freeze(content: bytes, weights: dict[str, np.ndarray], grids: Mapping[str, Grid] = MappingProxyType({})) -> bytes:
+def freeze(
+    content: bytes,
+    weights: dict[str, np.ndarray],
+    grids: Mapping[str, Grid] = MappingProxyType({}),
+    recognising: Collection[str] = (),
+) -> bytes:
     """The same model with each of these variables a constant, and without the signature `HOLD`. What then is in no use
     stays for `compact` to drop.
 
@@ -28,20 +33,37 @@ def freeze(content: bytes, weights: dict[str, np.ndarray], grids: Mapping[str, G
         content: a .tflite.
         weights: values by the names of the variables; no signature but `HOLD` assigns them.
         grids: of the weights that are stored on the grid that they came with.
+        recognising: signatures whose products with such weights are int8 products. XNNPACK keeps a copy of the weights
+            of each, from the first call of any signature on; the others make floats of them at each call.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     _drop_signature(model, HOLD)
     constants = FrozenWeights(model, weights, grids)
     variables = _variables_of(model)
-    for graph, names in zip(model.subgraphs, variables):
-        constants.find_products(graph, _read_as(model, graph, names, weights))
-    for graph, names in zip(model.subgraphs, variables):
-        graph.operators = _frozen_operators(model, graph, names, constants)
+    recognising_graphs = _graphs_of(model, recognising)
+    for index, (graph, names) in enumerate(zip(model.subgraphs, variables)):
+        if index in recognising_graphs:
+            constants.find_products(graph, _read_as(model, graph, names, weights))
+    for index, (graph, names) in enumerate(zip(model.subgraphs, variables)):
+        graph.operators = _frozen_operators(model, graph, names, constants, index in recognising_graphs)
     _drop_handles(model)
     return _packed(model, content)
 
 
-def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeights) -> list:
+def _graphs_of(model, signatures: Collection[str]) -> set[int]:
+    """The graphs that these signatures run, the branches and bodies of loops in them too."""
+    found: set[int] = set()
+    waiting = [entry.subgraphIndex for entry in model.signatureDefs if entry.signatureKey.decode() in signatures]
+    while waiting:
+        index = waiting.pop()
+        if index not in found:
+            found.add(index)
+            for operator in model.subgraphs[index].operators:
+                waiting += [inner for inner, _ in _entered(model, operator)]
+    return found
+
+
+def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeights, int8_products: bool) -> list:
     """The operators of a graph, with what reads a frozen variable reading a constant."""
     read_as = _read_as(model, graph, names, constants.weights)
     floats: set[int] = set()  # of these, the ones that are there as floats already
@@ -50,7 +72,7 @@ def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeig
         code = code_of(model, operator)
         if code in (OP.READ_VARIABLE, OP.ASSIGN_VARIABLE) and names.get(operator.inputs[0]) in constants.weights:
             continue
-        replaced = constants.computed(graph, operator, read_as)
+        replaced = constants.computed(graph, operator, read_as, int8_products)
         if replaced is not None:
             operators += replaced
             continue

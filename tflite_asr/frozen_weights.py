@@ -23,6 +23,7 @@ OP, KIND = schema.BuiltinOperator, schema.BuiltinOptions
 FLOAT, INT8, INT32 = schema.TensorType.FLOAT32, schema.TensorType.INT8, schema.TensorType.INT32
 INT8_CAST_VERSION = 2
 INT8_GATHER_VERSION = 2
+INT8_TRANSPOSE_VERSION = 2
 HYBRID_DENSE_VERSION = 5  # of FULLY_CONNECTED: int8 weights, float activations, and it keeps their axes
 
 
@@ -62,6 +63,7 @@ class FrozenWeights:
         self._buffers: dict[str, int] = {}
         self._codes: dict[tuple[int, int], int] = {}
         self._in_products: dict[int, set[str]] = {}  # of weights on a grid, by the number of values that a row has
+        self._transposed: set[str] = set()  # of these, those that int8 products take transposed: they are stored so
 
     def find_products(self, graph, read_as: Mapping[int, str]) -> None:
         """Note which weights are multiplied with in a graph, before any of it is changed; arguments as of
@@ -72,6 +74,8 @@ class FrozenWeights:
             if name is not None:
                 width = int(graph.tensors[operator.inputs[0]].shape[-1])
                 self._in_products.setdefault(width, set()).add(name)
+                if not operator.builtinOptions.adjY:
+                    self._transposed.add(name)
 
     def _factor(self, operator, read_as: Mapping[int, str]) -> str | None:
         """The weight on a grid that an operator multiplies rows with."""
@@ -90,8 +94,18 @@ class FrozenWeights:
         """
         weight = self.weights[name]
         if name in self.grids and becomes_int8(weight.shape):
-            stored, zero, scale = self._on_grid(graph, name, weight, "")
-            return self._dequantized(graph, name, stored, zero, scale, output)
+            if name not in self._transposed:
+                stored, zero, scale = self._on_grid(graph, name, weight, "")
+                return self._dequantized(graph, name, stored, zero, scale, output)
+            stored, zero, scale = self._on_grid(graph, name, weight.T, " transposed")
+            turned = self._tensor(graph, weight.shape, INT8)
+            graph.tensors[turned].quantization = graph.tensors[stored].quantization
+            order = self._constant(graph, "axes 1 0", np.asarray([1, 0], np.int32), INT32)
+            options = schema.TransposeOptionsT()
+            transpose = self._operator(
+                OP.TRANSPOSE, INT8_TRANSPOSE_VERSION, KIND.TransposeOptions, options, [stored, order], [turned]
+            )
+            return [transpose, *self._dequantized(graph, name, turned, zero, scale, output)]
         quantized = quantize(weight)
         if quantized is None:
             graph.tensors[output].buffer = self._buffer(name, weight.astype(np.float32))
@@ -102,14 +116,15 @@ class FrozenWeights:
         widened = self._tensor(graph, values.shape)
         return [self._cast(stored, widened), self._arithmetic(OP.MUL, widened, scale, output)]
 
-    def computed(self, graph, operator, read_as: Mapping[int, str]) -> list | None:
+    def computed(self, graph, operator, read_as: Mapping[int, str], int8_products: bool) -> list | None:
         """The operators that do what one does with a weight on a grid, without making floats of the weight; None for an
         operator that does something else.
 
         Args:
             read_as: the weights' names by the tensors that hold their values.
+            int8_products: whether products are among what is done so; rows of a matrix always are.
         """
-        factor = self._factor(operator, read_as)
+        factor = self._factor(operator, read_as) if int8_products else None
         if factor is not None and self._identity_is_smaller(int(graph.tensors[operator.inputs[0]].shape[-1])):
             return self._product(graph, operator, factor)
         if code_of(self.model, operator) == OP.GATHER and read_as.get(int(operator.inputs[0])) in self.grids:

@@ -7,7 +7,7 @@ passes here go through the vocabulary in chunks and compute each chunk's logits 
 
 import tensorflow as tf
 
-CHUNK = 2048  # rows of the output matrix
+CHUNK = 4096  # rows of the output matrix
 
 
 @tf.custom_gradient
