@@ -45,7 +45,7 @@ def model(weight, tmp_path_factory):
         tf.TensorSpec([3], tf.int32, "rows"),
     )
     path = tmp_path_factory.mktemp("grid") / "grid.tflite"
-    functions = {"run": Signature("run", "for a test", run, inputs).concrete()}
+    functions = {"join": Signature("join", "for a test", run, inputs).concrete()}
     grids = {"group/kernel": GRID}
     state, frozen = State({}, OPTIMIZERS["sgd"]), {"group/kernel": variable}
     path.write_bytes(convert(functions, state, frozen=frozen, quantization=Quantization("grid"), grids=grids))
@@ -60,7 +60,7 @@ def result(model):
         "back": random.standard_normal([1, ROWS, OUTPUTS]).astype(np.float32),
         "rows": np.array([0, 23, 7], np.int32),
     }
-    return inputs, SignatureModel(model).run("run", inputs)
+    return inputs, SignatureModel(model).run("join", inputs)
 
 
 def test_products_are_exact_to_16_bits(weight, result):
@@ -146,7 +146,7 @@ def test_what_trains_makes_floats_of_the_matrix_that_is_stored_once(weight, tmp_
     def multiply(x):
         return {"product": product(x, variable)}
 
-    functions = {name: Signature(name, "for a test", multiply, inputs).concrete() for name in ("run", "loss_9f")}
+    functions = {name: Signature(name, "for a test", multiply, inputs).concrete() for name in ("join", "loss_9f")}
     path = tmp_path / "both.tflite"
     state, frozen = State({}, OPTIMIZERS["sgd"]), {"group/kernel": variable}
     path.write_bytes(
@@ -160,4 +160,4 @@ def test_what_trains_makes_floats_of_the_matrix_that_is_stored_once(weight, tmp_
     largest = np.abs(expected).max()
     exact = np.abs(model.run("loss_9f", {"x": x})["product"] - expected).max()
     assert exact < 1e-6 * largest  # float32
-    assert exact < np.abs(model.run("run", {"x": x})["product"] - expected).max() < 1e-3 * largest
+    assert exact < np.abs(model.run("join", {"x": x})["product"] - expected).max() < 1e-3 * largest

@@ -53,8 +53,9 @@ INSTEAD = {
 }
 
 
-# names of signatures that train or measure begin with these; the others recognise
-TRAINING = ("loss", "rescore", "parameters", "train", "forward_", "head", "backward_", "get_weights", "set_weights")
+# names of signatures that run once a token or a chunk begin with these: making floats of weights would take longer than
+# their products
+A_TOKEN = ("decode_step", "predict", "join", "stream")
 
 
 @dataclass(frozen=True)
@@ -242,7 +243,12 @@ def _signatures_at_length(
     known = {signature.name: signature.inputs for signature in longest}
     found = [*(_inference_signatures(model) if inference else []), loss_signature(learner)]
     return [
-        *(replace(s, name=s.name + model.config.sizes.suffix) for s in found if s.inputs != known[s.name]),
+        *(
+            replace(s, name=s.name + model.config.sizes.suffix)
+            for s in found
+            # a second pass that decodes need not rescore: its search has the same scores
+            if s.inputs != known[s.name] and not (model.decodes and s.name == "rescore")
+        ),
         *(signature for one in steps for signature in (one.whole, *one.split.signatures())),
     ]
 
@@ -347,8 +353,7 @@ def _convert(
             else:  # trained since it was imported
                 used[name] = Grid.around(weights[name])
                 weights[name] = used[name].diffused(weights[name])
-        recognising = [name for name in functions if not name.startswith(TRAINING)]
-        content = freeze(content, weights, used, recognising)
+        content = freeze(content, weights, used, [name for name in functions if name.startswith(A_TOKEN)])
     return compact(content)
 
 

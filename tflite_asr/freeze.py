@@ -24,7 +24,7 @@ def freeze(
     content: bytes,
     weights: dict[str, np.ndarray],
     grids: Mapping[str, Grid] = MappingProxyType({}),
-    recognising: Collection[str] = (),
+    int8_products: Collection[str] = (),
 ) -> bytes:
     """The same model with each of these variables a constant, and without the signature `HOLD`. What then is in no use
     stays for `compact` to drop.
@@ -33,19 +33,19 @@ def freeze(
         content: a .tflite.
         weights: values by the names of the variables; no signature but `HOLD` assigns them.
         grids: of the weights that are stored on the grid that they came with.
-        recognising: signatures whose products with such weights are int8 products. XNNPACK keeps a copy of the weights
-            of each, from the first call of any signature on; the others make floats of them at each call.
+        int8_products: signatures whose products with such weights are int8 products. XNNPACK keeps a copy of the
+            weights of each, from the first call of any signature on; the others make floats of them at each call.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     _drop_signature(model, HOLD)
     constants = FrozenWeights(model, weights, grids)
     variables = _variables_of(model)
-    recognising_graphs = _graphs_of(model, recognising)
+    chosen = _graphs_of(model, int8_products)
     for index, (graph, names) in enumerate(zip(model.subgraphs, variables)):
-        if index in recognising_graphs:
+        if index in chosen:
             constants.find_products(graph, _read_as(model, graph, names, weights))
     for index, (graph, names) in enumerate(zip(model.subgraphs, variables)):
-        graph.operators = _frozen_operators(model, graph, names, constants, index in recognising_graphs)
+        graph.operators = _frozen_operators(model, graph, names, constants, index in chosen)
     _drop_handles(model)
     return _packed(model, content)
 

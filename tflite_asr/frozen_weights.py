@@ -23,7 +23,6 @@ OP, KIND = schema.BuiltinOperator, schema.BuiltinOptions
 FLOAT, INT8, INT32 = schema.TensorType.FLOAT32, schema.TensorType.INT8, schema.TensorType.INT32
 INT8_CAST_VERSION = 2
 INT8_GATHER_VERSION = 2
-INT8_TRANSPOSE_VERSION = 2
 HYBRID_DENSE_VERSION = 5  # of FULLY_CONNECTED: int8 weights, float activations, and it keeps their axes
 
 
@@ -98,14 +97,13 @@ class FrozenWeights:
                 stored, zero, scale = self._on_grid(graph, name, weight, "")
                 return self._dequantized(graph, name, stored, zero, scale, output)
             stored, zero, scale = self._on_grid(graph, name, weight.T, " transposed")
-            turned = self._tensor(graph, weight.shape, INT8)
-            graph.tensors[turned].quantization = graph.tensors[stored].quantization
+            floats = self._tensor(graph, weight.T.shape)
             order = self._constant(graph, "axes 1 0", np.asarray([1, 0], np.int32), INT32)
-            options = schema.TransposeOptionsT()
-            transpose = self._operator(
-                OP.TRANSPOSE, INT8_TRANSPOSE_VERSION, KIND.TransposeOptions, options, [stored, order], [turned]
+            # not of the constant: TFLite keeps what a TRANSPOSE makes of a constant
+            turned = self._operator(
+                OP.TRANSPOSE, 1, KIND.TransposeOptions, schema.TransposeOptionsT(), [floats, order], [output]
             )
-            return [transpose, *self._dequantized(graph, name, turned, zero, scale, output)]
+            return [*self._dequantized(graph, name, stored, zero, scale, floats), turned]
         quantized = quantize(weight)
         if quantized is None:
             graph.tensors[output].buffer = self._buffer(name, weight.astype(np.float32))

@@ -48,11 +48,14 @@ def spoken(seconds, seed=0):
 
 def test_sizes_are_those_of_the_lengths(recognizer):
     config = recognizer.config
-    assert config.sizes.max_frames == 114 and config.sizes.lengths == (48,)
-    assert config.max_seconds <= SECONDS[1] and config.at_length(48).max_seconds <= SECONDS[0]
-    assert config.shortest(48) == config.at_length(48) and config.shortest(49) == config
-    most = config.at_length(48).sizes.max_tokens
-    assert config.shortest(10, most).sizes.suffix == "_48f" and config.shortest(10, most + 1) == config
+    assert config.sizes.max_frames == 138 and config.sizes.lengths == (72,)
+    tail = config.tail_frames * config.features.hop_samples / RATE
+    for sized, seconds in zip((config.at_length(72), config), SECONDS):
+        step = config.features.samples_of(config.encoder.frames_per_step) / RATE
+        assert seconds + tail - 0.01 < sized.max_seconds < seconds + tail + step  # whole frames of 10 ms
+    assert config.shortest(72) == config.at_length(72) and config.shortest(73) == config
+    most = config.at_length(72).sizes.max_tokens
+    assert config.shortest(10, most).sizes.suffix == "_72f" and config.shortest(10, most + 1) == config
 
 
 def test_a_short_utterance_takes_the_short_signatures(recognizer, monkeypatch):
@@ -61,7 +64,7 @@ def test_a_short_utterance_takes_the_short_signatures(recognizer, monkeypatch):
     monkeypatch.setattr(recognizer.model, "run", lambda name, *rest: called.append(name) or run(name, *rest))
     for seconds in (0.25, 1.0):  # with the silence at the end
         recognizer.transcribe(spoken(seconds), beam=False)
-    assert called == ["features_48f", "infer_48f", "features", "infer"]
+    assert called == ["features_72f", "infer_72f", "features", "infer"]
 
 
 def test_what_is_heard_does_not_depend_on_the_length(recognizer, longest_only):
@@ -70,13 +73,13 @@ def test_what_is_heard_does_not_depend_on_the_length(recognizer, longest_only):
         np.testing.assert_allclose(recognizer.features(samples), longest_only.features(samples), rtol=1e-5, atol=1e-5)
         for beam in (False, True):
             text, longer = (one.transcribe(samples, beam=beam) for one in (recognizer, longest_only))
-            assert text == longer[: recognizer.config.at_length(48).sizes.max_tokens]
+            assert text == longer[: recognizer.config.at_length(72).sizes.max_tokens].rstrip()
 
 
 @pytest.mark.parametrize("plan", ["train", "split"])
 def test_training_does_not_depend_on_the_length(recognizer, longest_only, plan):
     examples = [recognizer.example(spoken(0.25, seed), text) for seed, text in enumerate(["HI", "GO"])]
-    assert sized_for(examples, recognizer.config).sizes.max_frames == 48
+    assert sized_for(examples, recognizer.config).sizes.max_frames == 72
     for _ in range(3):
         np.testing.assert_allclose(recognizer.loss(examples), longest_only.loss(examples), rtol=1e-4)
         results = [one.train_step(examples, learning_rate=0.05, plan=plan) for one in (recognizer, longest_only)]
@@ -87,11 +90,11 @@ def test_training_does_not_depend_on_the_length(recognizer, longest_only, plan):
 
 def test_a_long_text_takes_the_long_signatures(recognizer):
     config = recognizer.config
-    most = config.at_length(48).sizes.max_tokens
+    most = config.at_length(72).sizes.max_tokens
     labels = 1 + np.arange(most + 1, dtype=np.int32)
     example = dataclasses.replace(recognizer.example(spoken(0.25), "GO"), tokens=labels)
     assert sized_for([example], config) == config
-    assert collate([example], sized_for([example], config))["frames"].shape[1] == 114
+    assert collate([example], sized_for([example], config))["frames"].shape[1] == 138
 
 
 def test_lengths_that_make_no_sense_are_refused(tmp_path, capsys):

@@ -26,11 +26,13 @@ def with_lengths(model: Transducer | CTC, seconds: Sequence[float]) -> Transduce
 
     Args:
         model: whose sizes for the longest utterance are set by the longest of them, the number of labels in proportion.
-        seconds: of the longest utterances, at most one of each.
+        seconds: of the recordings that each length just holds, with the silence that recognition adds.
     """
     config, step = model.config, model.config.encoder.frames_per_step
     rate = config.features.sample_rate
-    frames = sorted({config.features.frames_of(round(s * rate)) // step * step for s in seconds})
+    silence = 2 * config.edge_samples  # that recognition adds
+    whole = [config.features.frames_of(round(s * rate) + silence) + config.tail_frames for s in seconds]
+    frames = sorted({-(-count // step) * step if count > config.tail_frames else 0 for count in whole})
     if not frames or frames[0] < step:
         raise InputError(
             f"lengths: expected seconds, each of {config.features.samples_of(step) / rate:.2f} s or more, got "
