@@ -113,6 +113,13 @@ class SubwordTokenizer:
                 run.clear()
         return text + _characters(run)
 
+    def spellings(self) -> list[str]:
+        """What each token id stands for in a text, with the space in front of a word; "" of blanks and special pieces,
+        U+FFFD of a byte.
+        """
+        texts = ["\ufffd" if piece in _BYTE_OF else piece.replace(SPACE, " ") for piece in self.pieces]
+        return [""] * self.offset + ["" if text in SPECIAL else text for text in texts]
+
     def to_json(self) -> dict:
         """The tokenizer as the artifact's JSON holds it."""
         scores = None if self.scores is None else list(self.scores)

@@ -31,6 +31,9 @@ class Tokenizer(Protocol):
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids ([tokens] integers); blanks are left out."""
 
+    def spellings(self) -> list[str]:
+        """What each token id stands for in a text, spaces included; "" of one that is no part of a text."""
+
     def to_json(self) -> dict:
         """The tokenizer as the artifact's JSON holds it."""
 
@@ -109,6 +112,10 @@ class CharacterTokenizer:
         """The text of token ids ([tokens] integers); blanks and padding (0) are left out, the ends stripped."""
         ids = checked_ids(ids, self.vocabulary_size, "characters")
         return "".join(self.characters[token - 1] for token in ids if token != BLANK).strip()
+
+    def spellings(self) -> list[str]:
+        """What each token id stands for in a text; "" of the blank."""
+        return ["", *self.characters]
 
     def _spelled(self, text: str) -> str:
         """The text as it is said; unchanged where it holds nothing but the vocabulary's characters."""
