@@ -9,6 +9,8 @@ import pytest
 
 from tflite_asr.config import preset
 from tflite_asr.runtime.decoder import BeamSearch
+from tflite_asr.runtime.hotwords import Spellings, TokenBonus
+from tflite_asr.text.phrase_automaton import PhraseAutomaton
 
 LABELS, UNITS = 3, 2  # blank and two labels
 
@@ -63,12 +65,12 @@ def exhaustive(model, per_step, max_tokens):
     return totals
 
 
-def search(seed, *, steps, beam, per_step, max_tokens):
+def search(seed, *, steps, beam, per_step, max_tokens, hotwords=None):
     config = preset("tiny")
     sizes = replace(config.sizes, beam=beam, max_symbols_per_step=per_step, max_tokens=max_tokens)
     config = replace(config, sizes=sizes, prediction=SimpleNamespace(units=UNITS, hidden_size=UNITS, cell_size=UNITS))
     model = SmallTransducer(seed, steps, beam)
-    return model, BeamSearch(model, config).best(np.zeros([6 * steps, 40], np.float32))
+    return model, BeamSearch(model, config, hotwords).best(np.zeros([6 * steps, 40], np.float32))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -103,3 +105,38 @@ def test_merging_changes_which_is_best():
             best_alignment[tokens] = max(best_alignment.get(tokens, -np.inf), score)
         found += max(best_alignment, key=best_alignment.get) != nbest[0].tokens
     assert found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_hotwords_add_their_bonus_to_each_sequence(seed):
+    # the labels are a space and a letter, the phrase is two letters
+    hotwords = TokenBonus(PhraseAutomaton([("aa", 0.75)]), Spellings(("", " ", "a")))
+    model, nbest = search(seed, steps=3, beam=600, per_step=2, max_tokens=9, hotwords=hotwords)
+    expected = exhaustive(model, 2, 9)
+    scores = {
+        labels: score + 1.5 * "".join("?-a"[label] for label in labels).split("-").count("aa")
+        for labels, score in expected.items()
+    }
+    assert {hypothesis.tokens for hypothesis in nbest} == set(expected)
+    for hypothesis in nbest:
+        assert hypothesis.log_probability == pytest.approx(expected[hypothesis.tokens], abs=1e-5)
+        assert hypothesis.score == pytest.approx(scores[hypothesis.tokens], abs=1e-5)
+    assert nbest[0].tokens == max(scores, key=scores.get)
+
+
+def test_hotwords_count_before_a_small_beam_is_pruned():
+    phrase, better = (2, 2), 0
+    hotwords = TokenBonus(PhraseAutomaton([("aa", 3.0)]), Spellings(("", " ", "a")))
+    for seed in range(20):
+        sizes = {"steps": 4, "beam": 2, "per_step": 2, "max_tokens": 9}
+        without = search(seed, **sizes)[1][0].tokens
+        best = search(seed, **sizes, hotwords=hotwords)[1][0]
+        better += best.bonus > 0 and phrase not in zip(without, without[1:])
+    assert better >= 5
+
+
+def test_hotwords_without_phrases_change_nothing():
+    nothing = TokenBonus(PhraseAutomaton([]), Spellings(("", " ", "a")))
+    sizes = {"steps": 4, "beam": 4, "per_step": 2, "max_tokens": 9}
+    for seed in range(5):
+        assert search(seed, **sizes, hotwords=nothing)[1] == search(seed, **sizes)[1]

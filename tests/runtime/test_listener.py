@@ -38,6 +38,24 @@ def test_the_text_is_that_of_the_stream(recognizer, talkative):
     assert [over for _, over in heard[:-1]] == [False] * (len(heard) - 1)
 
 
+def test_with_hotwords_an_utterance_is_heard_again_by_beam_search(recognizer, talkative):
+    recognizer.set_state(talkative(recognizer.state()))
+    samples = noise(12000)
+    hotwords = recognizer.hotwords(["ONE"], 40.0)
+    *_, (said, over) = listen(recognizer, cut(samples, (1000, 2000, 3000)), hotwords=hotwords)
+    assert over and "ONE" in said.split()
+    frames = np.concatenate(list(stream_frames(recognizer, [samples])))
+    assert said == recognizer.transcribe_frames(frames, beam=True, hotwords=hotwords)
+
+
+def test_with_hotwords_an_utterance_is_over_before_it_is_too_long_for_the_model(recognizer, talkative):
+    recognizer.set_state(talkative(recognizer.state()))
+    most = recognizer.config.features.samples_of(recognizer.config.sizes.max_frames)
+    chunks = cut(noise(3 * most), (4000,) * (3 * most // 4000))
+    heard = list(listen(recognizer, chunks, hotwords=recognizer.hotwords(["ONE"])))
+    assert sum(over for _, over in heard) >= 3
+
+
 def test_a_pause_ends_an_utterance(recognizer, monkeypatch):
     """What is recognised is given: a word, a pause of five chunks, another word."""
     said = iter(["", "ONE", "ONE", "ONE", "ONE", "ONE", "ONE", "TWO", "TWO"])

@@ -89,6 +89,28 @@ def test_scores_are_weighted_sums(rescoring, best):
     assert rescoring.best(CANDIDATES) is CANDIDATES[best]
 
 
+def test_the_bonus_of_hotwords_stands_beside_both_passes():
+    named = [*CANDIDATES, Candidate((1, 3), -4.0, -8.0, bonus=2.5)]
+    assert Rescoring(0.5).best(named) is named[3]  # -5.5, -4.5, -6.5, -3.5
+    assert Rescoring(0.5, per_label=True).best(named) is named[3]
+    assert Rescoring(0.0).best(named) is named[3]  # -4 + 2.5
+    assert Rescoring(1.0).best(named) is named[2]  # -8 + 2.5 against -4
+
+
+@pytest.mark.slow
+def test_hotwords_reach_both_passes_whole_and_by_chunks(recognizer, utterances_of_noise):
+    frames = utterances_of_noise[0]
+    hotwords = recognizer.hotwords(["E", "THE NOSE"], 20.0)
+    found = recognizer.candidates(frames, hotwords)
+    assert max(candidate.bonus for candidate in found) >= 20.0
+    nbest = recognizer._nbest(recognizer.model, frames, hotwords)
+    assert [(c.tokens, c.first, c.bonus) for c in found] == [(h.tokens, h.log_probability, h.bonus) for h in nbest]
+    text = recognizer.transcribe_two_pass(frames, hotwords=hotwords)
+    assert text == recognizer.text_of(found, recognizer.rescoring) != recognizer.transcribe_two_pass(frames)
+    *_, streamed = recognizer.stream_two_pass(cut(frames, [24] * len(frames)), hotwords=hotwords)
+    assert streamed == text
+
+
 @pytest.mark.parametrize(
     "wrong, message",
     [({"weight": 1.5}, "from 0 to 1, got 1.5"), ({"nbest": 1}, "n-best of 2 or more, got 1"), ({"nbest": 0}, "got 0")],

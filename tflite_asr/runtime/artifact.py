@@ -42,6 +42,7 @@ class Artifact:
     shorter_plans: dict[str, list[dict]] = field(default_factory=dict)  # `plans` for utterances of `sizes.lengths`
     plan_exits: dict[str, int] = field(default_factory=dict)  # up to which exit, from 0, a plan trains
     rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
+    hotwords: dict | None = None  # weight: nats a letter of a hotword, as `tune-hotwords` found it
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
     licences: Sequence[dict] = ()  # of weights that others trained: what, licence, holder, source
     format: int = FORMAT  # of NAME.json; kept when the description is written again

@@ -1,11 +1,12 @@
 """The second pass that decodes by itself: beam search over the signatures `decode_start` and `decode_step`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.runtime.decoder import Hypothesis
+from tflite_asr.runtime.hotwords import TokenBonus
 from tflite_asr.runtime.interpreter import SignatureModel
 
 
@@ -42,12 +43,13 @@ class AttentionDecoder:
         self.model = model
         self.config = config
 
-    def nbest(self, encoded: np.ndarray, steps: int) -> list[Hypothesis]:
+    def nbest(self, encoded: np.ndarray, steps: int, hotwords: TokenBonus | None = None) -> list[Hypothesis]:
         """The likeliest subword sequences, best first by log probability a token, the end included.
 
         Args:
             encoded: [1, time, units] float32, as `encode` puts it out.
             steps: of it that are the utterance's.
+            hotwords: whose bonus counts at every step, over the decoder's tokens.
 
         Returns:
             at most `sizes.beam` hypotheses, with log P(subwords, end | utterance), an unfinished one's without the end.
@@ -60,6 +62,7 @@ class AttentionDecoder:
         shape = [decoder.layers, beam, decoder.heads, self.config.max_subwords, decoder.head_size]
         cache = _Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
         open_hypotheses, ended = [Hypothesis((), 0.0)], []
+        states = [hotwords.start] if hotwords else []  # of the open hypotheses
         tokens = np.full([beam], decoder.start, np.int32)
         for position in range(longest):
             result = self.model.run(
@@ -74,25 +77,38 @@ class AttentionDecoder:
                 },
             )
             cache.write(position, result)
-            scores = np.asarray([[h.log_probability] for h in open_hypotheses])
-            scores = scores + result["log_probabilities"][: len(open_hypotheses)].astype(np.float64)
+            likelihoods = np.asarray([[h.log_probability] for h in open_hypotheses])
+            likelihoods = likelihoods + result["log_probabilities"][: len(open_hypotheses)].astype(np.float64)
+            bonuses = self._bonuses(open_hypotheses, states, hotwords) if hotwords else np.zeros_like(likelihoods)
+            scores = likelihoods + bonuses
             count = min(beam + len(open_hypotheses), scores.size)  # of which each hypothesis may end once
             best = np.argpartition(-scores, count - 1, axis=None)[:count]
             grown, rows = [], []
             for rank, index in enumerate(sorted(best, key=lambda index: -scores.flat[index])):
                 row, token = divmod(int(index), scores.shape[1])
-                before, score = open_hypotheses[row].tokens, float(scores.flat[index])
+                before, likelihood = open_hypotheses[row].tokens, float(likelihoods.flat[index])
+                bonus = float(bonuses.flat[index])
                 if token != decoder.end and len(grown) < beam:
-                    grown.append(Hypothesis((*before, token), score))
+                    grown.append(Hypothesis((*before, token), likelihood, bonus))
                     rows.append(row)
                 elif token == decoder.end and rank < beam:
-                    ended.append(Hypothesis(before, score))
+                    ended.append(Hypothesis(before, likelihood, bonus))
             if not grown or self._settled(ended, grown):
                 break
             cache.take(rows)
             open_hypotheses = grown
+            if hotwords:
+                states = [hotwords.step(states[row], h.tokens[-1])[0] for row, h in zip(rows, grown)]
             tokens[: len(grown)] = [hypothesis.tokens[-1] for hypothesis in grown]
+        if hotwords and not ended:
+            ended = [replace(h, bonus=h.bonus + hotwords.final(state)) for h, state in zip(open_hypotheses, states)]
         return sorted(ended or open_hypotheses, key=_a_token, reverse=True)[:beam]
+
+    def _bonuses(self, hypotheses: list[Hypothesis], states: list[int], hotwords: TokenBonus) -> np.ndarray:
+        """The bonus of each hypothesis with each next token, the end among them, [hypotheses, vocabulary]."""
+        gains = np.stack([hotwords.gains(state) for state in states])
+        gains[:, self.config.decoder.end] = [hotwords.final(state) for state in states]
+        return gains + [[hypothesis.bonus] for hypothesis in hypotheses]
 
     def _settled(self, ended: list[Hypothesis], grown: list[Hypothesis]) -> bool:
         """Whether no open hypothesis is still likelier a token than the best that ended."""
@@ -100,4 +116,4 @@ class AttentionDecoder:
 
 
 def _a_token(hypothesis: Hypothesis) -> float:
-    return hypothesis.log_probability / (len(hypothesis.tokens) + 1)
+    return hypothesis.score / (len(hypothesis.tokens) + 1)

@@ -1,11 +1,12 @@
 """Beam search over the signatures `encode`, `predict` and `join`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.runtime.batch import padded_frames
+from tflite_asr.runtime.hotwords import TokenBonus
 from tflite_asr.runtime.interpreter import SignatureModel
 
 
@@ -15,6 +16,12 @@ class Hypothesis:
 
     tokens: tuple[int, ...]
     log_probability: float
+    bonus: float = 0.0  # of hotwords, in nats
+
+    @property
+    def score(self) -> float:
+        """What hypotheses are compared by, in nats."""
+        return self.log_probability + self.bonus
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,12 @@ class _Open:
     predicted: np.ndarray  # [units]
     hidden: np.ndarray  # [units]
     cell: np.ndarray  # [units]
+    bonus: float = 0.0  # of hotwords so far
+    state: int = 0  # of their automaton
+
+    @property
+    def score(self) -> float:
+        return self.log_probability + self.bonus
 
 
 class BeamSearch:
@@ -36,11 +49,13 @@ class BeamSearch:
     Args:
         model: of a transducer's artifact.
         config: its configuration; `sizes.beam` hypotheses are kept.
+        hotwords: whose bonus counts in what is kept, over the labels.
     """
 
-    def __init__(self, model: SignatureModel, config: ModelConfig):
+    def __init__(self, model: SignatureModel, config: ModelConfig, hotwords: TokenBonus | None = None):
         self.model = model
         self.config = config
+        self.hotwords = hotwords
         self.beam = config.sizes.beam
 
     def start(self) -> dict[str, np.ndarray]:
@@ -71,12 +86,14 @@ class BeamSearch:
     def open(self) -> list[_Open]:
         """The hypotheses before an utterance: one, without labels."""
         start = self.start()
-        return [_Open((), 0.0, start["predicted"][0], start["hidden"][0], start["cell"][0])]
+        state = self.hotwords.start if self.hotwords else 0
+        return [_Open((), 0.0, start["predicted"][0], start["hidden"][0], start["cell"][0], state=state)]
 
     def closed(self, hypotheses: list[_Open]) -> list[Hypothesis]:
-        """The n-best of those that are open, best first."""
-        ordered = sorted(hypotheses, key=lambda hypothesis: -hypothesis.log_probability)
-        return [Hypothesis(hypothesis.tokens, hypothesis.log_probability) for hypothesis in ordered]
+        """The n-best of those that are open, best first; of hotwords that are unfinished the bonus is taken back."""
+        final = self.hotwords.final if self.hotwords else lambda state: 0.0
+        found = [Hypothesis(h.tokens, h.log_probability, h.bonus + final(h.state)) for h in hypotheses]
+        return sorted(found, key=lambda hypothesis: -hypothesis.score)
 
     def advance(self, encoded: np.ndarray, hypotheses: list[_Open]) -> list[_Open]:
         """One encoder step [units]: from each hypothesis labels until blank."""
@@ -88,19 +105,21 @@ class BeamSearch:
                 _merge(done, hypothesis, hypothesis.log_probability + float(row[0]))
             if emitted == sizes.max_symbols_per_step:
                 break
-            scores = np.asarray([h.log_probability for h in hypotheses])[:, None] + log_probabilities[:, 1:]
+            scores = np.asarray([h.score for h in hypotheses])[:, None] + log_probabilities[:, 1:]
+            if self.hotwords:
+                scores += [self.hotwords.gains(hypothesis.state)[1:] for hypothesis in hypotheses]
             scores[[len(h.tokens) >= sizes.max_tokens for h in hypotheses]] = -np.inf
             # only what may still get into the beam is worth another label
-            ended = sorted((h.log_probability for h in done.values()), reverse=True)
+            ended = sorted((h.score for h in done.values()), reverse=True)
             floor = ended[self.beam - 1] if len(ended) >= self.beam else -np.inf
             order = np.argsort(-scores, axis=None)[: self.beam]
             chosen = [divmod(int(i), scores.shape[1]) for i in order if scores.flat[i] > floor]
             if not chosen:
                 break
             hypotheses = self._extend(
-                [(hypotheses[row], label + 1, float(scores[row, label])) for row, label in chosen]
+                [(hypotheses[row], label + 1, float(log_probabilities[row, label + 1])) for row, label in chosen]
             )
-        return sorted(done.values(), key=lambda hypothesis: -hypothesis.log_probability)[: self.beam]
+        return sorted(done.values(), key=lambda hypothesis: -hypothesis.score)[: self.beam]
 
     def _join(self, encoded: np.ndarray, hypotheses: list[_Open]) -> np.ndarray:
         """[hypotheses, vocabulary] log probabilities."""
@@ -110,26 +129,31 @@ class BeamSearch:
         return self.model.run("join", inputs)["log_probabilities"][: len(hypotheses)].astype(np.float64)
 
     def _extend(self, extensions: list[tuple[_Open, int, float]]) -> list[_Open]:
-        """Each hypothesis with one more label and the score given."""
+        """Each hypothesis with one more label, whose log probability is given."""
         states = self._zero_states()
         tokens = np.zeros([self.beam], np.int32)
         for row, (hypothesis, label, _) in enumerate(extensions):
             tokens[row], states["hidden"][row], states["cell"][row] = label, hypothesis.hidden, hypothesis.cell
         result = self.model.run("predict", {"tokens": tokens, **states})
-        return [
-            _Open(
-                (*hypothesis.tokens, label),
-                score,
-                result["predicted"][row].copy(),
-                result["hidden"][row].copy(),
-                result["cell"][row].copy(),
+        grown = []
+        for row, (hypothesis, label, log_probability) in enumerate(extensions):
+            state, gain = self.hotwords.step(hypothesis.state, label) if self.hotwords else (0, 0.0)
+            grown.append(
+                _Open(
+                    (*hypothesis.tokens, label),
+                    hypothesis.log_probability + log_probability,
+                    result["predicted"][row].copy(),
+                    result["hidden"][row].copy(),
+                    result["cell"][row].copy(),
+                    hypothesis.bonus + gain,
+                    state,
+                )
             )
-            for row, (hypothesis, label, score) in enumerate(extensions)
-        ]
+        return grown
 
 
 def _merge(done: dict[tuple[int, ...], _Open], hypothesis: _Open, score: float) -> None:
     known = done.get(hypothesis.tokens)
     if known is not None:
         score = float(np.logaddexp(known.log_probability, score))
-    done[hypothesis.tokens] = _Open(hypothesis.tokens, score, hypothesis.predicted, hypothesis.hidden, hypothesis.cell)
+    done[hypothesis.tokens] = replace(hypothesis, log_probability=score)

@@ -47,6 +47,7 @@ _SCHEMA = {  # a list holds one kind of item; {str: x} any names; ? marks what m
     "gains?": [{"groups": [str], "relative_wer_reduction": float, "speakers": int}],
     "plan_exits?": {str: int},
     "rescoring?": ({"weight?": float, "per_label?": bool, "nbest?": (int, None)}, None),
+    "hotwords?": ({"weight": float}, None),
     "licences?": [{str: str}],
     "voices?": (_MIXTURE, None),
 }

@@ -1,5 +1,6 @@
 """Word error rate of a recogniser on clips."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.exits import ExitPolicy
+from tflite_asr.runtime.hotwords import Hotwords
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.second_pass import Rescoring
 
@@ -49,21 +51,25 @@ def evaluate(
     beam: bool = False,
     policy: ExitPolicy | None = None,
     rescoring: Rescoring | None = None,
+    hotwords: Hotwords | None = None,
     title: str = "recognising",
 ) -> Evaluation:
     """Transcribe every example, with a progress bar on a terminal; with a policy the encoder is left where it says,
-    with rescoring both passes decide.
+    with rescoring both passes decide; hotwords count in each beam search.
     """
     from tqdm import tqdm
 
     references = [example.text for example in examples]
     shown = tqdm(examples, desc=title, unit="utterance", disable=None, leave=False)
     if rescoring is not None:
-        hypotheses, exits = [recognizer.transcribe_two_pass(example.frames, rescoring) for example in shown], None
+        both = functools.partial(recognizer.transcribe_two_pass, rescoring=rescoring, hotwords=hotwords)
+        hypotheses, exits = [both(example.frames) for example in shown], None
     elif policy is None:
-        hypotheses, exits = [recognizer.transcribe_frames(example.frames, beam=beam) for example in shown], None
+        first = functools.partial(recognizer.transcribe_frames, beam=beam, hotwords=hotwords)
+        hypotheses, exits = [first(example.frames) for example in shown], None
     else:
-        heard = [recognizer.transcribe_early(example.frames, policy, beam=beam) for example in shown]
+        early = functools.partial(recognizer.transcribe_early, policy=policy, beam=beam, hotwords=hotwords)
+        heard = [early(example.frames) for example in shown]
         hypotheses, exits = [text for text, _ in heard], [exit for _, exit in heard]
     owner = sum(recognizer.hears_owner(example.frames) for example in examples)
     rates = error_rates(references, hypotheses, normalize=recognizer.normalize)

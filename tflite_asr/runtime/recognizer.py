@@ -16,6 +16,7 @@ from tflite_asr.runtime.batch import Example, checked_frames, collate, padded_fr
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
 from tflite_asr.runtime.exits import ExitPolicy
+from tflite_asr.runtime.hotwords import UNTUNED_WEIGHT, Hotwords, Spellings, TokenBonus, token_bonus
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
 from tflite_asr.runtime.memory import give_back_freed_memory
 from tflite_asr.runtime.plan import Plan, StepResult, run_step
@@ -25,6 +26,7 @@ from tflite_asr.runtime.streaming import stream_results
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
 from tflite_asr.text.casing import in_one_case, with_case_of
 from tflite_asr.text.labels import label_tokenizer
+from tflite_asr.text.phrases import Phrase, as_phrases
 from tflite_asr.text.subwords import decoder_tokenizer
 
 UNLIKELY = -1e4  # nats: what a pass says of a text that it cannot spell
@@ -144,21 +146,75 @@ class Recognizer:
         owner = self.owner
         return owner is None or owner.speaks(frames)
 
-    def transcribe(self, samples: np.ndarray, *, beam: bool = True) -> str:
+    @property
+    def hotword_weight(self) -> float:
+        """Nats a letter of a hotword, as `tune-hotwords` found it."""
+        return (self.artifact.hotwords or {"weight": UNTUNED_WEIGHT})["weight"]
+
+    def hotwords(
+        self, phrases: Sequence[str | tuple[str, float] | Phrase], weight: float | None = None
+    ) -> Hotwords | None:
+        """Phrases as this recogniser's beam searches take them, to be used for many utterances: names and other words
+        that are likelier today than the model thinks.
+
+        A phrase counts where its words stand as whole words, in any case. InputError for none, too many, the same one
+        twice, letters that the model does not have, or a weight that is no number.
+
+        Args:
+            phrases: strings, or pairs of a string and how much more it counts than others (1).
+            weight: nats a letter; `hotword_weight` if None.
+
+        Returns:
+            None if the weight is 0: as without hotwords.
+        """
+        found = as_phrases(phrases)
+        weight = self.hotword_weight if weight is None else weight
+        cased = self.config.cased
+        bonuses = [
+            token_bonus(found, weight, tokenizer, spellings, normalizes=cased)
+            for tokenizer, spellings in zip((self.tokenizer, self.subwords), self._spellings)
+        ]
+        return Hotwords(*bonuses) if weight else None
+
+    @functools.cached_property
+    def _spellings(self) -> list[Spellings]:
+        """Of the tokens of the first pass, and of a second pass that decodes."""
+        return [Spellings(tokenizer.spellings()) for tokenizer in (self.tokenizer, self.subwords) if tokenizer]
+
+    def transcribe(
+        self,
+        samples: np.ndarray,
+        *,
+        beam: bool = True,
+        hotwords: Hotwords | Sequence[str | tuple[str, float]] | None = None,
+        hotword_weight: float | None = None,
+    ) -> str:
         """What is said in samples [n] float32: by beam search, through both passes where the second one decodes by
         itself; without `beam` greedily, by the first pass alone.
 
         Once the owner's voice is known, another's is heard with the shipped weights.
-        """
-        frames = self.features(samples)
-        return self.transcribe_two_pass(frames) if beam and self.subwords else self.transcribe_frames(frames, beam=beam)
 
-    def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False) -> str:
-        """The same for log-mel frames [time, mel_bands]."""
+        Args:
+            samples: of the utterance.
+            beam: or greedily.
+            hotwords: phrases that are likelier today, or pairs of a phrase and its weight; what `hotwords` made of them
+                if it is many utterances that are heard with them.
+            hotword_weight: nats a letter of a hotword; `hotword_weight` of the recogniser if None.
+        """
+        if hotwords is not None and not isinstance(hotwords, Hotwords):
+            hotwords = self.hotwords(hotwords, hotword_weight)
+        frames = self.features(samples)
+        if beam and self.subwords:
+            return self.transcribe_two_pass(frames, hotwords=hotwords)
+        return self.transcribe_frames(frames, beam=beam, hotwords=hotwords)
+
+    def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False, hotwords: Hotwords | None = None) -> str:
+        """The same for log-mel frames [time, mel_bands], by the first pass alone."""
+        _check_beam(beam, hotwords)
         with self.model.lock:
             model = self._model_for(frames)
             if beam:
-                return self.tokenizer.decode(self._nbest(model, frames)[0].tokens)
+                return self.tokenizer.decode(self._nbest(model, frames, hotwords)[0].tokens)
             return self._infer(model, frames, len(self.artifact.exits) - 1)
 
     def _infer(self, model: SignatureModel, frames: np.ndarray, exit: int) -> str:
@@ -168,32 +224,37 @@ class Recognizer:
     def _decoded(self, result: dict[str, np.ndarray]) -> str:
         return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]])
 
-    def _nbest(self, model: SignatureModel, frames: np.ndarray) -> list[Hypothesis]:
+    def _nbest(self, model: SignatureModel, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
         if self.config.prediction:
-            return BeamSearch(model, self.config.shortest(len(frames))).best(frames)
-        return self._prefix_beam(self._steps(self._run(model, "encode", frames)))
+            return BeamSearch(model, self.config.shortest(len(frames)), _first(hotwords)).best(frames)
+        return self._prefix_beam(self._steps(self._run(model, "encode", frames)), hotwords)
 
-    def transcribe_early(self, frames: np.ndarray, policy: ExitPolicy, *, beam: bool = False) -> tuple[str, int]:
+    def transcribe_early(
+        self, frames: np.ndarray, policy: ExitPolicy, *, beam: bool = False, hotwords: Hotwords | None = None
+    ) -> tuple[str, int]:
         """Transcribe frames [time, mel_bands], leaving the encoder where the policy says.
 
         Returns:
             the text, and the exit it was left at, counted from 0.
         """
+        _check_beam(beam, hotwords)
         last = len(self.artifact.exits) - 1
         if policy.exit is not None:
             self._at(policy.exit)  # refuses one that is not there
             if last == 0:
-                return self.transcribe_frames(frames, beam=beam), 0
+                return self.transcribe_frames(frames, beam=beam, hotwords=hotwords), 0
             if not beam:
                 return self._infer(self._model_for(frames), frames, policy.exit), policy.exit
         elif last == 0:
             raise InputError(f"{self.artifact.path}: has no early exits to choose from")
         with self.model.lock:
-            for exit, (steps, text) in enumerate(self.exits(frames, beam=beam)):
+            for exit, (steps, text) in enumerate(self.exits(frames, beam=beam, hotwords=hotwords)):
                 if exit == last or policy.leaves(exit, steps):
                     return text(), exit
 
-    def exits(self, frames: np.ndarray, *, beam: bool = False) -> Iterator[tuple[np.ndarray | None, Callable[[], str]]]:
+    def exits(
+        self, frames: np.ndarray, *, beam: bool = False, hotwords: Hotwords | None = None
+    ) -> Iterator[tuple[np.ndarray | None, Callable[[], str]]]:
         """One exit after the other, of a model with early ones, for frames [time, mel_bands]: the log probabilities of
         the labels there [steps, vocabulary], None at a transducer, and what decodes them. Groups above an exit are not
         computed before the next exit is asked for.
@@ -206,10 +267,10 @@ class Recognizer:
             inputs = {name: result[name].copy() for name in ("encoded", "encoded_lengths")}
             if "log_probabilities" in result:
                 steps = self._steps(result)
-                yield steps, functools.partial(self._text_of, steps, beam)
+                yield steps, functools.partial(self._text_of, steps, beam, hotwords)
             elif beam:
                 encoded = inputs["encoded"][0, : inputs["encoded_lengths"][0]]
-                yield None, functools.partial(self._text_of_encoded, model, encoded)
+                yield None, functools.partial(self._text_of_encoded, model, encoded, hotwords)
             else:
                 yield None, functools.partial(self._decoded, result)
 
@@ -220,20 +281,21 @@ class Recognizer:
             raise InputError(f"expected an exit from 0 to {len(names) - 1} ({', '.join(names)}), got {exit}")
         return {"exit": np.int32([exit])} if len(names) > 1 else {}
 
-    def _text_of_encoded(self, model: SignatureModel, encoded: np.ndarray) -> str:
-        return self.tokenizer.decode(BeamSearch(model, self.config).best_of_encoded(encoded)[0].tokens)
+    def _text_of_encoded(self, model: SignatureModel, encoded: np.ndarray, hotwords: Hotwords | None) -> str:
+        search = BeamSearch(model, self.config, _first(hotwords))
+        return self.tokenizer.decode(search.best_of_encoded(encoded)[0].tokens)
 
-    def _text_of(self, log_probabilities: np.ndarray, beam: bool) -> str:
-        tokens = self._prefix_beam(log_probabilities)[0].tokens if beam else best_path(log_probabilities)
+    def _text_of(self, log_probabilities: np.ndarray, beam: bool, hotwords: Hotwords | None) -> str:
+        tokens = self._prefix_beam(log_probabilities, hotwords)[0].tokens if beam else best_path(log_probabilities)
         return self.tokenizer.decode(tokens[: self.config.sizes.max_tokens])
 
     def _steps(self, result: dict[str, np.ndarray]) -> np.ndarray:
         """Log probabilities of the labels [steps, vocabulary], without the padding."""
         return result["log_probabilities"][0, : result["encoded_lengths"][0]].copy()
 
-    def _prefix_beam(self, log_probabilities: np.ndarray) -> list[Hypothesis]:
+    def _prefix_beam(self, log_probabilities: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
         sizes = self.config.sizes
-        return prefix_beam_search(log_probabilities, sizes.beam, sizes.max_tokens)
+        return prefix_beam_search(log_probabilities, sizes.beam, sizes.max_tokens, _first(hotwords))
 
     def stream(self, chunks: Iterable[np.ndarray], *, exit: int | None = None) -> Iterator[str]:
         """Transcribe frames [any, mel_bands] as they come; yields the whole text so far after each model chunk.
@@ -255,21 +317,24 @@ class Recognizer:
         untuned = {"weight": 1.0, "per_label": True} if self.config.decoder else {}
         return Rescoring(**self.artifact.rescoring or untuned)
 
-    def decode(self, frames: np.ndarray) -> list[Hypothesis]:
+    def decode(self, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
         """The n-best of a second pass that decodes by itself, for frames [time, width], best first: subwords, see
         `AttentionDecoder.nbest`. Nothing where the first pass hears nothing: a decoder would invent words."""
         with self.model.lock:
             model = self._model_for(frames)
-            return self._decode(model, frames, self._run(model, "encode", frames))
+            return self._decode(model, frames, self._run(model, "encode", frames), hotwords)
 
-    def _decode(self, model: SignatureModel, frames: np.ndarray, result: dict[str, np.ndarray]) -> list[Hypothesis]:
+    def _decode(
+        self, model: SignatureModel, frames: np.ndarray, result: dict[str, np.ndarray], hotwords: Hotwords | None
+    ) -> list[Hypothesis]:
         """`decode`, from what `encode` gave for frames [time, width]."""
         if not best_path(self._steps(result)):
             return []
         decoder = AttentionDecoder(model, self.config.shortest(len(frames)))
-        return decoder.nbest(result["encoded"], int(result["encoded_lengths"][0]))
+        bonus = hotwords.second if hotwords else None
+        return decoder.nbest(result["encoded"], int(result["encoded_lengths"][0]), bonus)
 
-    def candidates(self, frames: np.ndarray) -> list[Candidate]:
+    def candidates(self, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Candidate]:
         """The first pass's n-best for frames [time, width], with what the second pass says of them; of a second pass
         that decodes its own n-best, in subwords, with what the first pass says of their letters.
         """
@@ -278,10 +343,10 @@ class Recognizer:
                 model = self._model_for(frames)
                 result = self._run(model, "encode", frames)
                 steps = self._steps(result)
-                found = self._decode(model, frames, result)
-                return [Candidate(h.tokens, self._first_pass(steps, h), h.log_probability) for h in found]
+                found = self._decode(model, frames, result, hotwords)
+                return [Candidate(h.tokens, self._first_pass(steps, h), h.log_probability, h.bonus) for h in found]
             model = self._model_for(frames)
-            passes = self._two_passes(model, self.config.shortest(len(frames)))
+            passes = self._two_passes(model, self.config.shortest(len(frames)), hotwords)
             passes.advance(self._run(model, "encode", frames))
             return passes.candidates()
 
@@ -298,28 +363,32 @@ class Recognizer:
         tokenizer = self.subwords if self.config.decoder else self.tokenizer
         return tokenizer.decode(rescoring.best(candidates).tokens) if candidates else ""
 
-    def transcribe_two_pass(self, frames: np.ndarray, rescoring: Rescoring | None = None) -> str:
+    def transcribe_two_pass(
+        self, frames: np.ndarray, rescoring: Rescoring | None = None, *, hotwords: Hotwords | None = None
+    ) -> str:
         """What is said in frames [time, width], by both passes."""
-        return self.text_of(self.candidates(frames), rescoring or self.rescoring)
+        return self.text_of(self.candidates(frames, hotwords), rescoring or self.rescoring)
 
-    def stream_two_pass(self, chunks: Iterable[np.ndarray], rescoring: Rescoring | None = None) -> Iterator[str]:
+    def stream_two_pass(
+        self, chunks: Iterable[np.ndarray], rescoring: Rescoring | None = None, *, hotwords: Hotwords | None = None
+    ) -> Iterator[str]:
         """The first pass over frames [any, mel_bands] as they come: yields its best text so far after each model chunk,
         and at the end what both passes choose. With the learned weights, as `stream`.
         """
-        passes = self._two_passes(self.model, self.config)
+        passes = self._two_passes(self.model, self.config, hotwords)
         for result in stream_results(self.model, self.artifact, chunks, {}):
             passes.advance(result)
             yield self.tokenizer.decode(passes.nbest()[0].tokens)
         yield self.tokenizer.decode((rescoring or self.rescoring).best(passes.candidates()).tokens)
 
-    def _two_passes(self, model: SignatureModel, config: ModelConfig) -> TwoPasses:
+    def _two_passes(self, model: SignatureModel, config: ModelConfig, hotwords: Hotwords | None) -> TwoPasses:
         if "rescore" not in self.artifact.signatures:
             raise InputError(f"{self.artifact.path}: has no second pass; transcribe without --two-pass")
         if self.config.decoder:
             raise InputError(
                 f"{self.artifact.path}: its second pass decodes by itself, there is no n-best of the first to rescore"
             )
-        return TwoPasses(model, config)
+        return TwoPasses(model, config, _first(hotwords))
 
     def _model_for(self, frames: np.ndarray) -> SignatureModel:
         return self.model if self.hears_owner(frames) else self._shipped_model()
@@ -467,3 +536,13 @@ class Recognizer:
             self.set_state(tensors)
             self.owner = voice
         return step
+
+
+def _first(hotwords: Hotwords | None) -> TokenBonus | None:
+    """What the first pass's search adds for hotwords."""
+    return hotwords.first if hotwords else None
+
+
+def _check_beam(beam: bool, hotwords: Hotwords | None) -> None:
+    if hotwords and not beam:
+        raise InputError("hotwords: expected beam search with them, the best label at each step is found without")

@@ -12,6 +12,7 @@ import numpy as np
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
+from tflite_asr.runtime.hotwords import TokenBonus
 from tflite_asr.runtime.interpreter import SignatureModel
 
 
@@ -22,6 +23,7 @@ class Candidate:
     tokens: tuple[int, ...]
     first: float
     second: float
+    bonus: float = 0.0  # of hotwords, in nats, beside both
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Rescoring:
         """The candidate of the highest score among the n-best."""
 
         def score(candidate: Candidate) -> float:
-            both = self.weight * candidate.second + (1 - self.weight) * candidate.first
+            both = self.weight * candidate.second + (1 - self.weight) * candidate.first + candidate.bonus
             return both / (len(candidate.tokens) + 1) if self.per_label else both
 
         return max(candidates[: self.nbest], key=score)
@@ -56,12 +58,13 @@ class TwoPasses:
     Args:
         model: of a two-pass artifact.
         config: its configuration.
+        hotwords: whose bonus counts in the first pass and in what is chosen, over the labels.
     """
 
-    def __init__(self, model: SignatureModel, config: ModelConfig):
+    def __init__(self, model: SignatureModel, config: ModelConfig, hotwords: TokenBonus | None = None):
         self.model = model
         self.config = config
-        self._search = BeamSearch(model, config)
+        self._search = BeamSearch(model, config, hotwords)
         self._open = self._search.open()
         self._encoded: list[np.ndarray] = []  # steps [units] so far
 
@@ -79,7 +82,7 @@ class TwoPasses:
         """The n-best of the whole utterance, in the first pass's order, with what the second pass says of them."""
         hypotheses = self.nbest()
         second = self._rescore(hypotheses)
-        return [Candidate(h.tokens, h.log_probability, float(score)) for h, score in zip(hypotheses, second)]
+        return [Candidate(h.tokens, h.log_probability, float(score), h.bonus) for h, score in zip(hypotheses, second)]
 
     def _rescore(self, hypotheses: Sequence[Hypothesis]) -> np.ndarray:
         """Log probabilities of the hypotheses by the second pass; the rows that are left over hold no labels."""
