@@ -3,7 +3,7 @@ import random
 import pytest
 
 from tflite_asr.errors import InputError
-from tflite_asr.metrics import aligned_words, error_rates, relative_reduction
+from tflite_asr.metrics import aligned_words, error_rates, relative_reduction, split_error_rates
 
 
 def edit_distance(left, right):
@@ -83,3 +83,25 @@ def test_empty_references_are_refused():
 )
 def test_relative_reduction(before, after, reduction):
     assert relative_reduction(before, after) == pytest.approx(reduction)
+
+
+def test_errors_are_told_apart_by_whose_words_they_are():
+    references = ["CALL ANN NOW", "CALL BOB"]
+    rates = split_error_rates(references, ["CALL AN NOW", "CALL BOB BOB OH"], ["ann", "Bob Lee"])
+    assert (rates.listed_wer, rates.other_wer, rates.listed_words) == (2 / 2, 1 / 3, 2)  # ANN, one BOB too many; OH
+    none = split_error_rates(references, references, ["CID"])
+    assert (none.listed_wer, none.other_wer, none.listed_words) == (None, 0.0, 0)
+    cased = split_error_rates(["CALL DOCTOR NO"], ["Call Dr. Know."], ["Dr. No"], normalize=True)
+    assert (cased.listed_wer, cased.other_wer) == (1 / 2, 0.0)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_both_parts_together_are_all_errors(seed):
+    source = random.Random(seed)
+    references = [random_sentence(source, 1) for _ in range(5)]
+    hypotheses = [random_sentence(source, 0) for _ in range(5)]
+    rates, split = error_rates(references, hypotheses), split_error_rates(references, hypotheses, ["AB", "BA"])
+    others = rates.words - split.listed_words
+    assert (split.listed_wer or 0) * split.listed_words + (split.other_wer or 0) * others == pytest.approx(
+        rates.wer * rates.words
+    )

@@ -1,5 +1,6 @@
 """Word and character error rates of transcripts, and what was wrong in each."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tflite_asr.errors import InputError
@@ -56,6 +57,42 @@ def error_rates(references: list[str], hypotheses: list[str], *, normalize: bool
         words=words.hits + words.substitutions + words.deletions,
         utterances=len(references),
     )
+
+
+@dataclass(frozen=True)
+class SplitRates:
+    """Word error rates over the words of a list and over all others (Le et al. 2021, arXiv 2104.02194, section 4.2).
+
+    An inserted word counts where it belongs, the other errors where the reference word does. A rate without reference
+    words is None.
+    """
+
+    listed_wer: float | None
+    other_wer: float | None
+    listed_words: int  # in the references
+
+
+def split_error_rates(
+    references: list[str], hypotheses: list[str], phrases: Iterable[str], *, normalize: bool = False
+) -> SplitRates:
+    """Word error rates of transcripts apart for the words of phrases, `normalize` as in `error_rates`.
+
+    Args:
+        references: [utterances] what was said; none may be empty.
+        hypotheses: [utterances] what was recognised.
+        phrases: whose words, each for itself, make the list; in any case.
+        normalize: case, punctuation and the spelling of numbers are no errors.
+    """
+    spelled = (normalized(phrase) for phrase in phrases) if normalize else phrases
+    listed = {word.casefold() for phrase in spelled for word in phrase.split()}
+    errors, words = {True: 0, False: 0}, {True: 0, False: 0}
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        for kind, said, heard in aligned_words(reference, hypothesis, normalize=normalize):
+            is_listed = (said or heard).casefold() in listed
+            words[is_listed] += said != ""
+            errors[is_listed] += kind != "equal"
+    rates = {key: errors[key] / words[key] if words[key] else None for key in words}
+    return SplitRates(rates[True], rates[False], words[True])
 
 
 def relative_reduction(before: float, after: float) -> float:

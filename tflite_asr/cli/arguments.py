@@ -17,6 +17,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.runtime.exits import ExitPolicy
 
 if TYPE_CHECKING:
+    from tflite_asr.runtime.hotwords import Hotwords
     from tflite_asr.runtime.recognizer import Recognizer
     from tflite_asr.runtime.second_pass import Rescoring
 
@@ -116,6 +117,33 @@ def rescoring_of(args: argparse.Namespace, recognizer: "Recognizer") -> "Rescori
         raise InputError("--two-pass: expected neither --greedy nor --exit with it, it rescores what beam search finds")
     check_nbest(args.nbest, recognizer)
     return dataclasses.replace(recognizer.rescoring, nbest=args.nbest)
+
+
+def add_hotwords(parser: argparse.ArgumentParser) -> None:
+    """Phrases that are likelier today than the model thinks."""
+    parser.add_argument(
+        "--hotwords", metavar="FILE", help="phrases to expect, such as names: one a line, a weight behind a tab or not"
+    )
+    parser.add_argument(
+        "--hotword-weight",
+        type=float,
+        metavar="W",
+        help="nats a letter that a phrase gains; 0: as without (default: what `tune-hotwords` found)",
+    )
+
+
+def hotwords_of(args: argparse.Namespace, recognizer: "Recognizer", *, greedy: bool) -> "Hotwords | None":
+    """What the arguments ask for; None without --hotwords, and with a weight of 0."""
+    from tflite_asr.text.phrases import read_phrases
+
+    if args.hotwords is None:
+        if args.hotword_weight is not None:
+            raise InputError("--hotword-weight: expected --hotwords with it, got none")
+        return None
+    if greedy:
+        raise InputError("--hotwords: expected beam search with it, neither --greedy nor greedy streaming")
+    check_least(args, hotword_weight=0)
+    return recognizer.hotwords(read_phrases(args.hotwords), args.hotword_weight)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

@@ -2,14 +2,16 @@
 
     tflite-asr evaluate commands --manifest speech/manifest.jsonl --where split=base_test,corpus=fsdd --connect 5
     tflite-asr evaluate english --two-pass --manifest letters/manifest.jsonl
+    tflite-asr evaluate english --two-pass --manifest names/manifest.jsonl --hotwords names/names.txt
 
-Without --two-pass it is the first pass that is measured.
+Without --two-pass it is the first pass that is measured. With --hotwords the error rates over the words of the list and
+over all others are told apart; --hotword-weight 0 measures both without its effect.
 """
 
 import argparse
 from typing import TYPE_CHECKING
 
-from tflite_asr.cli.arguments import add_connect, add_exit, add_model, add_seed, add_threads, add_two_pass
+from tflite_asr.cli.arguments import add_connect, add_exit, add_hotwords, add_model, add_seed, add_threads, add_two_pass
 
 if TYPE_CHECKING:
     from tflite_asr.runtime.evaluation import Evaluation
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_two_pass(parser)
     add_exit(parser)
+    add_hotwords(parser)
     add_connect(parser)
     add_seed(parser)
     add_threads(parser)
@@ -45,7 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     import dataclasses
 
-    from tflite_asr.cli.arguments import check_least, exit_policy, keep_vocabulary, load_clips, rescoring_of
+    from tflite_asr.cli.arguments import (
+        check_least,
+        exit_policy,
+        hotwords_of,
+        keep_vocabulary,
+        load_clips,
+        rescoring_of,
+    )
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.runtime.evaluation import evaluate, examples_of
     from tflite_asr.runtime.recognizer import Recognizer
@@ -60,12 +70,18 @@ def run(args: argparse.Namespace) -> dict:
         if args.any_voice:
             recognizer.owner = None
     rescoring = rescoring_of(args, recognizer)
+    hotwords = hotwords_of(args, recognizer, greedy=args.greedy)
     utterances = read_manifest(args.manifest, args.where)
     if args.words is not None:
         utterances = keep_vocabulary(utterances, args.words)
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
     result = evaluate(
-        recognizer, examples_of(recognizer, corpus, clips), beam=not args.greedy, policy=policy, rescoring=rescoring
+        recognizer,
+        examples_of(recognizer, corpus, clips),
+        beam=not args.greedy,
+        policy=policy,
+        rescoring=rescoring,
+        hotwords=hotwords,
     )
     return {
         "model": str(recognizer.artifact.path),
@@ -76,6 +92,7 @@ def run(args: argparse.Namespace) -> dict:
         "too_short": len(corpus.too_short),
         "owner_utterances": result.owner_utterances,
         **_exits(recognizer, result),
+        **_hotwords(args.hotwords, recognizer, result),
     }
 
 
@@ -87,12 +104,36 @@ def _exits(recognizer: "Recognizer", result: "Evaluation") -> dict:
     return {"exits": result.exits, "mean_depth": sum(depths[exit] for exit in result.exits) / len(result.exits)}
 
 
+def _hotwords(path: str | None, recognizer: "Recognizer", result: "Evaluation") -> dict:
+    """Error rates over the words of a list of phrases and over all others."""
+    if path is None:
+        return {}
+    from tflite_asr.metrics import split_error_rates
+    from tflite_asr.text.phrases import read_phrases
+
+    phrases = [phrase.text for phrase in read_phrases(path)]
+    rates = split_error_rates(result.references, result.hypotheses, phrases, normalize=recognizer.normalize)
+    return {"hotword_wer": rates.listed_wer, "other_wer": rates.other_wer, "hotword_words": rates.listed_words}
+
+
 def describe(result: dict) -> str:
     left_out = f"; {result['too_long']} recordings longer than the model takes left out" if result["too_long"] else ""
     left_out += f"; {result['too_short']} recordings too short for a word left out" if result["too_short"] else ""
+    left_out += _describe_hotwords(result)
     return (
         f"WER {result['wer']:.2%}, CER {result['cer']:.2%} on {result['utterances']} utterances, {result['words']} "
         f"words "
         f"({result['substitutions']} substituted, {result['deletions']} deleted, {result['insertions']} "
         f"inserted){left_out}"
+    )
+
+
+def _describe_hotwords(result: dict) -> str:
+    if "hotword_wer" not in result:
+        return ""
+    if result["hotword_wer"] is None:
+        return "; no reference word is in the list"
+    other = "none" if result["other_wer"] is None else f"{result['other_wer']:.2%}"
+    return (
+        f"; WER of the {result['hotword_words']} words in the list {result['hotword_wer']:.2%}, of all others {other}"
     )

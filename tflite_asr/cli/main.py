@@ -38,6 +38,7 @@ COMMANDS = (
     "punctuate",
     "evaluate",
     "tune-rescoring",
+    "tune-hotwords",
     "select",
     "exits",
     "personalize",

@@ -2,7 +2,7 @@
 
     tflite-asr transcribe commands turn_left.wav [--checkpoint mine.safetensors] [--stream]
     tflite-asr transcribe sentences.tflite letter.wav --two-pass [--stream]
-    tflite-asr transcribe english letter.wav
+    tflite-asr transcribe english letter.wav [--hotwords names.txt]
 
 A model whose second pass decodes by itself, such as `english`, is heard with both passes unless --greedy asks for the
 first one alone.
@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tflite_asr.cli.arguments import add_exit, add_model, add_threads, add_two_pass
+from tflite_asr.cli.arguments import add_exit, add_hotwords, add_model, add_threads, add_two_pass
 
 if TYPE_CHECKING:
     from tflite_asr.errors import InputError
@@ -30,12 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--stream", action="store_true", help="greedily and by chunks, as a microphone would give them")
     add_two_pass(parser)
     add_exit(parser)
+    add_hotwords(parser)
     add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices, read_audio
-    from tflite_asr.cli.arguments import check_least, exit_policy, rescoring_of
+    from tflite_asr.cli.arguments import check_least, exit_policy, hotwords_of, rescoring_of
     from tflite_asr.errors import InputError, PartlyDoneError
     from tflite_asr.runtime.recognizer import Recognizer
 
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> dict:
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
     rescoring = rescoring_of(args, recognizer)
+    hotwords = hotwords_of(args, recognizer, greedy=args.greedy or (args.stream and rescoring is None))
     rate, most = recognizer.config.features.sample_rate, recognizer.config.max_seconds
     transcripts, failed = [], []
     with Notices() as notices:
@@ -59,19 +61,19 @@ def run(args: argparse.Namespace) -> dict:
                 continue
             if args.stream:
                 streamed = (
-                    recognizer.stream_two_pass([frames], rescoring)
+                    recognizer.stream_two_pass([frames], rescoring, hotwords=hotwords)
                     if rescoring
                     else recognizer.stream([frames], exit=args.exit)
                 )
                 *_, text = streamed
             elif rescoring or (recognizer.subwords and not args.greedy and not policy):
-                text = recognizer.transcribe_two_pass(frames, rescoring)
+                text = recognizer.transcribe_two_pass(frames, rescoring, hotwords=hotwords)
             elif policy:
-                text, left = recognizer.transcribe_early(frames, policy, beam=not args.greedy)
+                text, left = recognizer.transcribe_early(frames, policy, beam=not args.greedy, hotwords=hotwords)
                 transcripts.append({"audio": path, "text": text, "exit": left})
                 continue
             else:
-                text = recognizer.transcribe_frames(frames, beam=not args.greedy)
+                text = recognizer.transcribe_frames(frames, beam=not args.greedy, hotwords=hotwords)
             transcripts.append({"audio": path, "text": text})
     problems = "; ".join(row["problem"] for row in failed)
     if failed and not transcripts:

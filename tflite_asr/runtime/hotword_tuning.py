@@ -1,0 +1,53 @@
+"""How much hotwords should count: what is tried on development speech."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tflite_asr.metrics import ErrorRates, SplitRates, split_error_rates
+from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.evaluation import evaluate
+from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.second_pass import Rescoring
+from tflite_asr.text.phrases import Phrase
+
+WEIGHTS = tuple(step / 4 for step in range(13))  # nats a letter
+
+
+@dataclass(frozen=True)
+class TriedWeight:
+    """A weight of hotwords, and what it comes to: over all words, and over those of the list and others apart."""
+
+    weight: float
+    rates: ErrorRates
+    split: SplitRates
+
+    def to_json(self) -> dict:
+        return {
+            "weight": self.weight,
+            "wer": self.rates.wer,
+            "hotword_wer": self.split.listed_wer,
+            "other_wer": self.split.other_wer,
+        }
+
+
+def try_weights(
+    recognizer: Recognizer,
+    examples: Sequence[Example],
+    phrases: Sequence[Phrase],
+    rescoring: Rescoring | None = None,
+    weights: Sequence[float] = WEIGHTS,
+) -> list[TriedWeight]:
+    """Each weight in turn, by beam search; with rescoring by both passes."""
+    tried = []
+    for weight in weights:
+        hotwords, title = recognizer.hotwords(phrases, weight), f"weight {weight:g}"
+        heard = evaluate(recognizer, examples, beam=True, rescoring=rescoring, hotwords=hotwords, title=title)
+        texts = [phrase.text for phrase in phrases]
+        split = split_error_rates(heard.references, heard.hypotheses, texts, normalize=recognizer.normalize)
+        tried.append(TriedWeight(weight, heard.rates, split))
+    return tried
+
+
+def best_weight(tried: Sequence[TriedWeight]) -> TriedWeight:
+    """The lowest word error rate, then the weight nearest to 0."""
+    return min(tried, key=lambda one: (one.rates.wer, one.weight))
