@@ -16,6 +16,7 @@ sys.path[:0] = [str(FOLDER), str(FOLDER.parent.parent)]
 
 import of_draws
 import of_exits
+import of_hotwords
 import of_runs
 import of_second_pass
 import of_selector
@@ -35,6 +36,7 @@ VECTORS = {
     },
     "selector": lambda: of_selector.selections(read_artifact("commands")),
     "exits": of_exits.exits,
+    "hotwords": of_hotwords.hotwords,
     "second_pass": of_second_pass.second_pass,
     "subwords": of_subwords.subwords,
     "parity": of_steps.parity,

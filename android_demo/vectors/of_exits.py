@@ -50,7 +50,7 @@ def write_model() -> None:
 def exits() -> dict:
     """What Kotlin has to find too."""
     recognizer = Recognizer.load(MODEL)
-    utterances = [_noise(length) for length in LENGTHS]
+    utterances = [noise(length) for length in LENGTHS]
     return {
         "lengths": LENGTHS,
         "at_each": [{"exits": _at_each_exit(recognizer, frames)} for frames in utterances],
@@ -80,7 +80,7 @@ def _left_by(recognizer: Recognizer, policy: dict, utterances: list[np.ndarray])
     return row
 
 
-def _noise(length: int) -> np.ndarray:
+def noise(length: int) -> np.ndarray:
     """[length, 40] frames, by a formula that both sides have."""
     frame, band = np.mgrid[0:length, 0:40]
     return (1.5 * np.sin(frame * band / 9 + frame / 3)).astype(np.float32)

@@ -72,6 +72,7 @@ def maven_tests(python_checkpoint):
         "description",
         "selector",
         "exits",
+        "hotwords",
         "second_pass",
         "subwords",
         pytest.param("parity", marks=pytest.mark.slow),

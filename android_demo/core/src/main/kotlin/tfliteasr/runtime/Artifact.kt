@@ -48,6 +48,7 @@ class Artifact(
     val voices: Mixture? = null, // of many: what an owner's is compared with
     val licences: List<Licence> = emptyList(), // of weights that others trained; an app shows them
     val rescoring: Rescoring = Rescoring(), // how two passes become one
+    val hotwordWeight: Double = UNTUNED_HOTWORD_WEIGHT, // nats a letter of a hotword
 ) {
     /** Whether training can draw the weights back to what was shipped. */
     val pulls: Boolean get() = signatures["train"]?.inputs.orEmpty().any { it.name == "pull" }
@@ -138,6 +139,7 @@ class Artifact(
                 voices = if ("voices" in values) Mixture.fromJson(values.at("voices")) else null,
                 licences = if ("licences" in values) values.list("licences").map(::licence) else emptyList(),
                 rescoring = if ("rescoring" in values) Rescoring.fromJson(values.at("rescoring")) else Rescoring(),
+                hotwordWeight = if ("hotwords" in values) values.at("hotwords").double("weight") else UNTUNED_HOTWORD_WEIGHT,
             )
         }
 

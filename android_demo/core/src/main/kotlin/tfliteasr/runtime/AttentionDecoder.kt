@@ -33,7 +33,9 @@ private class Cache(private val shape: IntArray) {
 }
 
 /** One more token for the hypothesis of a row. */
-private class Grown(val row: Int, val token: Int, val score: Double)
+private class Grown(val row: Int, val token: Int, val logProbability: Double, val bonus: Double) {
+    val score: Double get() = logProbability + bonus
+}
 
 /**
  * The second pass that decodes by itself: beam search over the signatures `decode_start` and `decode_step`, one token a
@@ -55,42 +57,54 @@ class AttentionDecoder(
      *
      * @param encoded [1, time, units] float32, as `encode` puts it out.
      * @param steps of it that are the utterance's.
+     * @param hotwords whose bonus counts at every step, over the decoder's tokens.
      * @return at most `sizes.beam` hypotheses, with log P(subwords, end | utterance), of an unfinished one without the
      *     end.
      */
-    fun nbest(encoded: Tensor, steps: Int): List<Hypothesis> {
+    fun nbest(encoded: Tensor, steps: Int, hotwords: TokenBonus? = null): List<Hypothesis> {
         val lengths = mapOf("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
         val given = model.run("decode_start", lengths + ("encoded" to encoded)) + lengths
         val cache = Cache(intArrayOf(decoder.layers, beam, decoder.heads, config.maxSubwords, decoder.headSize))
         val tokens = Tensor.ints(beam).put(0, IntArray(beam) { decoder.start })
         var open = listOf(Hypothesis(emptyList(), 0.0))
+        var states = listOf(hotwords?.start ?: 0) // of the open hypotheses
         val ended = ArrayList<Hypothesis>()
         for (position in 0 until minOf(config.maxSubwords, bound(steps))) {
             val at = mapOf("tokens" to tokens, "position" to Tensor.ints(1).put(0, intArrayOf(position)))
             val result = model.run("decode_step", given + at + cache.tensors)
             cache.write(position, result)
-            val best = likeliest(open, result.getValue("log_probabilities"))
+            val gains = hotwords?.let { states.map { state -> gains(it, state) } }
+            val best = likeliest(open, result.getValue("log_probabilities"), gains)
             val ends = best.take(beam).filter { it.token == decoder.end }
-            ends.mapTo(ended) { Hypothesis(open[it.row].tokens, it.score) }
+            ends.mapTo(ended) { Hypothesis(open[it.row].tokens, it.logProbability, it.bonus) }
             val grown = best.filter { it.token != decoder.end }.take(beam)
-            val next = grown.map { Hypothesis(open[it.row].tokens + it.token, it.score) }
+            val next = grown.map { Hypothesis(open[it.row].tokens + it.token, it.logProbability, it.bonus) }
             if (next.isEmpty() || isSettled(ended, next)) break
             cache.take(grown.map { it.row })
             tokens.put(0, IntArray(next.size) { grown[it].token })
             open = next
+            hotwords?.let { states = grown.map { one -> it.step(states[one.row], one.token).state } }
         }
-        return ended.ifEmpty { open }.sortedByDescending { it.aToken }.take(beam)
+        val unfinished = open.mapIndexed { row, it ->
+            Hypothesis(it.tokens, it.logProbability, it.bonus + (hotwords?.final(states[row]) ?: 0.0))
+        }
+        return ended.ifEmpty { unfinished }.sortedByDescending { it.aToken }.take(beam)
     }
 
+    /** The bonus for each next token behind a state, the end among them. */
+    private fun gains(hotwords: TokenBonus, state: Int): DoubleArray =
+        hotwords.gains(state).also { it[decoder.end] = hotwords.final(state) }
+
     /** The best next tokens of all open hypotheses together, best first: as many as may grow, and each may end once. */
-    private fun likeliest(open: List<Hypothesis>, logProbabilities: Tensor): List<Grown> {
+    private fun likeliest(open: List<Hypothesis>, logProbabilities: Tensor, gains: List<DoubleArray>?): List<Grown> {
         val (count, vocabulary) = beam + open.size to logProbabilities.shape.last()
         val kept = PriorityQueue<Grown>(count, compareBy { it.score }) // the worst of them in front
         open.forEachIndexed { row, hypothesis ->
             logProbabilities.floats(row * vocabulary, vocabulary).forEachIndexed { token, added ->
-                val score = hypothesis.logProbability + added
+                val bonus = hypothesis.bonus + (gains?.get(row)?.get(token) ?: 0.0)
+                val score = hypothesis.logProbability + added + bonus
                 if (kept.size == count && score > kept.peek().score) kept.poll()
-                if (kept.size < count) kept.add(Grown(row, token, score))
+                if (kept.size < count) kept.add(Grown(row, token, hypothesis.logProbability + added, bonus))
             }
         }
         return kept.sortedByDescending { it.score }
@@ -107,5 +121,5 @@ class AttentionDecoder(
     }
 }
 
-/** Log probability a token, the end included. */
-private val Hypothesis.aToken: Double get() = logProbability / (tokens.size + 1)
+/** Score a token, the end included. */
+private val Hypothesis.aToken: Double get() = score / (tokens.size + 1)

@@ -2,9 +2,17 @@ package tfliteasr.runtime
 
 import kotlin.math.exp
 import kotlin.math.ln1p
+import tfliteasr.text.Walked
 
-/** A label sequence and log P(labels | frames), summed over the alignments that the beam kept. */
-class Hypothesis(val tokens: List<Int>, val logProbability: Double)
+/**
+ * A label sequence and log P(labels | frames), summed over the alignments that the beam kept.
+ *
+ * @property bonus of hotwords, in nats.
+ */
+class Hypothesis(val tokens: List<Int>, val logProbability: Double, val bonus: Double = 0.0) {
+    /** What hypotheses are compared by, in nats. */
+    val score: Double get() = logProbability + bonus
+}
 
 /** A hypothesis and the prediction network's state after it. */
 private class Open(
@@ -13,17 +21,26 @@ private class Open(
     val predicted: FloatArray, // [units of the joint network's input]
     val hidden: FloatArray, // [units]
     val cell: FloatArray, // [units]
+    val walked: Walked, // of hotwords so far
 ) {
-    fun at(logProbability: Double) = Open(tokens, logProbability, predicted, hidden, cell)
+    val score: Double get() = logProbability + walked.bonus
+
+    fun at(logProbability: Double) = Open(tokens, logProbability, predicted, hidden, cell, walked)
 }
 
-private class Extension(val hypothesis: Open, val label: Int, val score: Double)
+private class Extension(val hypothesis: Open, val label: Int, val logProbability: Double, val score: Double)
 
 /**
  * Time-synchronous beam search (Graves 2012, algorithm 1, with a bound on labels a step) over the signatures `encode`,
  * `predict` and `join`. Equal label sequences are merged by adding their probabilities.
+ *
+ * @param hotwords whose bonus counts in what is kept, over the labels.
  */
-class BeamSearch(private val model: SignatureModel, private val config: ModelConfig) {
+class BeamSearch(
+    private val model: SignatureModel,
+    private val config: ModelConfig,
+    private val hotwords: TokenBonus? = null,
+) {
     private val sizes = config.sizes
     private val units = checkNotNull(config.prediction) { "a model without prediction network has no beam search of this kind" }
 
@@ -38,8 +55,11 @@ class BeamSearch(private val model: SignatureModel, private val config: ModelCon
     /** The same from the encoder's output, one row a step. */
     fun bestOfEncoded(encoded: List<FloatArray>): List<Hypothesis> {
         val kept = encoded.fold(listOf(start())) { hypotheses, step -> advance(step, hypotheses) }
-        return kept.sortedByDescending { it.logProbability }.map { Hypothesis(it.tokens, it.logProbability) }
+        val final = kept.map { Hypothesis(it.tokens, it.logProbability, it.walked.bonus + final(it.walked.state)) }
+        return final.sortedByDescending { it.score }
     }
+
+    private fun final(state: Int): Double = hotwords?.final(state) ?: 0.0
 
     /** The prediction network before any label. */
     private fun start(): Open {
@@ -48,7 +68,7 @@ class BeamSearch(private val model: SignatureModel, private val config: ModelCon
             "cell" to Tensor.floats(sizes.beam, units.cellSize),
         )
         val result = model.run("predict", zeros + ("tokens" to Tensor.ints(sizes.beam)))
-        return opened(result, 0, emptyList(), 0.0)
+        return opened(result, 0, emptyList(), 0.0, Walked(hotwords?.start ?: 0, 0.0))
     }
 
     /** One encoder step [units]: from each hypothesis labels until blank. */
@@ -63,20 +83,22 @@ class BeamSearch(private val model: SignatureModel, private val config: ModelCon
             if (chosen.isEmpty()) break
             hypotheses = extend(chosen)
         }
-        return done.values.sortedByDescending { it.logProbability }.take(sizes.beam)
+        return done.values.sortedByDescending { it.score }.take(sizes.beam)
     }
 
     /** The score that a hypothesis must exceed to get into the beam: only then is it worth another label. */
     private fun floor(done: Map<List<Int>, Open>): Double =
-        done.values.map { it.logProbability }.sortedDescending().getOrElse(sizes.beam - 1) { Double.NEGATIVE_INFINITY }
+        done.values.map { it.score }.sortedDescending().getOrElse(sizes.beam - 1) { Double.NEGATIVE_INFINITY }
 
     private fun extensions(hypotheses: List<Open>, rows: List<FloatArray>, floor: Double): List<Extension> {
         val all = ArrayList<Extension>()
         for ((hypothesis, row) in hypotheses.zip(rows)) {
             if (hypothesis.tokens.size >= sizes.maxTokens) continue
+            val gains = hotwords?.gains(hypothesis.walked.state)
             for (label in 1 until row.size) {
-                val score = hypothesis.logProbability + row[label]
-                if (score > floor) all.add(Extension(hypothesis, label, score))
+                val logProbability = hypothesis.logProbability + row[label]
+                val score = hypothesis.score + row[label] + (gains?.get(label) ?: 0.0)
+                if (score > floor) all.add(Extension(hypothesis, label, logProbability, score))
             }
         }
         return all.sortedByDescending { it.score }.take(sizes.beam)
@@ -93,7 +115,7 @@ class BeamSearch(private val model: SignatureModel, private val config: ModelCon
         return hypotheses.indices.map { row(result, it) }
     }
 
-    /** Each hypothesis with one more label and the score given. */
+    /** Each hypothesis with one more label and the log probability given. */
     private fun extend(extensions: List<Extension>): List<Open> {
         val tokens = Tensor.ints(sizes.beam)
         val hidden = Tensor.floats(sizes.beam, units.hiddenSize)
@@ -104,15 +126,18 @@ class BeamSearch(private val model: SignatureModel, private val config: ModelCon
             cell.put(row * units.cellSize, extension.hypothesis.cell)
         }
         val result = model.run("predict", mapOf("tokens" to tokens, "hidden" to hidden, "cell" to cell))
-        return extensions.mapIndexed { row, it -> opened(result, row, it.hypothesis.tokens + it.label, it.score) }
+        return extensions.mapIndexed { row, it ->
+            opened(result, row, it.hypothesis.tokens + it.label, it.logProbability, it.hypothesis.walked.on(hotwords, it.label))
+        }
     }
 
-    private fun opened(result: Map<String, Tensor>, row: Int, tokens: List<Int>, score: Double) = Open(
+    private fun opened(result: Map<String, Tensor>, row: Int, tokens: List<Int>, logProbability: Double, walked: Walked) = Open(
         tokens,
-        score,
+        logProbability,
         row(result.getValue("predicted"), row),
         row(result.getValue("hidden"), row),
         row(result.getValue("cell"), row),
+        walked,
     )
 
     private fun row(tensor: Tensor, index: Int): FloatArray {
@@ -125,6 +150,10 @@ class BeamSearch(private val model: SignatureModel, private val config: ModelCon
         done[hypothesis.tokens] = hypothesis.at(if (known == null) score else addedLogs(known.logProbability, score))
     }
 }
+
+/** The state and the bonus behind one more token; the same without hotwords. */
+internal fun Walked.on(hotwords: TokenBonus?, token: Int): Walked =
+    hotwords?.step(state, token)?.let { Walked(it.state, bonus + it.bonus) } ?: this
 
 /** log(exp(a) + exp(b)) */
 internal fun addedLogs(a: Double, b: Double): Double {

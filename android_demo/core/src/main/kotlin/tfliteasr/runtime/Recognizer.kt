@@ -6,6 +6,8 @@ import tfliteasr.audio.checkNotSilent
 import tfliteasr.audio.checkSamples
 import tfliteasr.data.checkAlignable
 import tfliteasr.fixed
+import tfliteasr.text.Phrase
+import tfliteasr.text.checkPhrases
 import tfliteasr.text.decoderTokenizer
 import tfliteasr.text.folded
 
@@ -104,20 +106,45 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     /** Whether frames are heard with the learned weights rather than the shipped ones. */
     fun hearsOwner(frames: Frames): Boolean = owner?.speaks(frames) ?: true
 
+    /** Of the tokens of the first pass, and of a second pass that decodes. */
+    private val spellings = listOfNotNull(tokenizer, subwords).map { lazy { Spellings(it.spellings()) } }
+
+    /**
+     * Phrases as this recogniser's beam searches take them, to be used for many utterances: names and other words that are
+     * likelier today than the model thinks. A phrase counts where its words stand as whole words, in any case.
+     *
+     * @param weight nats a letter.
+     * @return null if the weight is 0: as without hotwords.
+     */
+    fun hotwords(phrases: List<Phrase>, weight: Double = artifact.hotwordWeight): Hotwords? {
+        checkPhrases(phrases)
+        val bonuses = listOfNotNull(tokenizer, subwords).zip(spellings) { tokenizer, spelled ->
+            tokenBonus(phrases, weight, tokenizer, spelled.value, config.cased)
+        }
+        return if (weight > 0) Hotwords(bonuses[0], bonuses.getOrNull(1)) else null
+    }
+
     /**
      * What is said in samples: by beam search, through both passes where the second one decodes by itself; without
      * [beam] greedily, by the first pass alone.
      *
      * Once the owner's voice is known, another's is heard with the shipped weights.
      */
-    fun transcribe(samples: FloatArray, beam: Boolean = true): String = features(samples).let {
-        if (beam && subwords != null) transcribeTwoPass(it) else transcribeFrames(it, beam)
+    fun transcribe(samples: FloatArray, beam: Boolean = true, hotwords: Hotwords? = null): String = features(samples).let {
+        if (beam && subwords != null) transcribeTwoPass(it, hotwords = hotwords) else transcribeFrames(it, beam, hotwords)
     }
 
-    /** The same for frames. */
-    fun transcribeFrames(frames: Frames, beam: Boolean = false): String = synchronized(model) {
+    /** The same for frames, by the first pass alone. */
+    fun transcribeFrames(frames: Frames, beam: Boolean = false, hotwords: Hotwords? = null): String = synchronized(model) {
+        checkBeam(beam, hotwords)
         val model = modelFor(frames)
-        if (beam) tokenizer.decode(nbest(model, frames)[0].tokens) else infer(model, frames, lastExit)
+        if (beam) tokenizer.decode(nbest(model, frames, hotwords)[0].tokens) else infer(model, frames, lastExit)
+    }
+
+    private fun checkBeam(beam: Boolean, hotwords: Hotwords?) {
+        if (hotwords != null && !beam) {
+            throw InputError("hotwords: expected beam search with them, the best label at each step is found without")
+        }
     }
 
     /** What is said, greedily, at an exit. */
@@ -126,21 +153,27 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     private fun decoded(result: Map<String, Tensor>): String =
         tokenizer.decode(result.getValue("tokens").ints().take(result.getValue("token_lengths").int(0)))
 
-    private fun nbest(model: SignatureModel, frames: Frames): List<Hypothesis> {
-        if (config.prediction != null) return BeamSearch(model, config).best(frames)
-        return prefixBeam(rows(model.run("encode", padded(frames)), "log_probabilities"))
+    private fun nbest(model: SignatureModel, frames: Frames, hotwords: Hotwords?): List<Hypothesis> {
+        if (config.prediction != null) return BeamSearch(model, config, hotwords?.first).best(frames)
+        return prefixBeam(rows(model.run("encode", padded(frames)), "log_probabilities"), hotwords)
     }
 
     /** Transcribe frames, leaving the encoder where the policy says. */
-    fun transcribeEarly(frames: Frames, policy: ExitPolicy, beam: Boolean = false): EarlyText = synchronized(model) {
+    fun transcribeEarly(
+        frames: Frames,
+        policy: ExitPolicy,
+        beam: Boolean = false,
+        hotwords: Hotwords? = null,
+    ): EarlyText = synchronized(model) {
+        checkBeam(beam, hotwords)
         if (policy.exit != null) {
             at(policy.exit) // refuses one that is not there
-            if (lastExit == 0) return EarlyText(transcribeFrames(frames, beam), 0)
+            if (lastExit == 0) return EarlyText(transcribeFrames(frames, beam, hotwords), 0)
             if (!beam) return EarlyText(infer(modelFor(frames), frames, policy.exit), policy.exit)
         } else if (lastExit == 0) {
             throw InputError("${artifact.path}: has no early exits to choose from")
         }
-        val (exit, result) = exits(frames, beam).withIndex().first { (exit, result) ->
+        val (exit, result) = exits(frames, beam, hotwords).withIndex().first { (exit, result) ->
             exit == lastExit || result.logProbabilities?.let { policy.leaves(exit, it) } ?: false
         }
         EarlyText(result.text(), exit)
@@ -150,7 +183,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
      * One exit after the other, of a model with early ones. Groups above an exit are not computed before the next exit is
      * asked for.
      */
-    fun exits(frames: Frames, beam: Boolean = false): Sequence<ExitResult> = sequence {
+    fun exits(frames: Frames, beam: Boolean = false, hotwords: Hotwords? = null): Sequence<ExitResult> = sequence {
         val model = modelFor(frames)
         var inputs = padded(frames)
         for (exit in 0..lastExit) {
@@ -159,11 +192,12 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
             when {
                 "log_probabilities" in result -> {
                     val steps = rows(result, "log_probabilities")
-                    yield(ExitResult(steps) { textOf(steps, beam) })
+                    yield(ExitResult(steps) { textOf(steps, beam, hotwords) })
                 }
                 beam -> {
                     val encoded = rows(result, "encoded")
-                    yield(ExitResult(null) { tokenizer.decode(BeamSearch(model, config).bestOfEncoded(encoded)[0].tokens) })
+                    val search = BeamSearch(model, config, hotwords?.first)
+                    yield(ExitResult(null) { tokenizer.decode(search.bestOfEncoded(encoded)[0].tokens) })
                 }
                 else -> yield(ExitResult(null) { decoded(result) })
             }
@@ -178,21 +212,22 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         return if (lastExit > 0) mapOf("exit" to Tensor.ints(1).put(0, intArrayOf(exit))) else emptyMap()
     }
 
-    private fun textOf(steps: List<FloatArray>, beam: Boolean): String {
-        val tokens = if (beam) prefixBeam(steps)[0].tokens else bestPath(steps)
+    private fun textOf(steps: List<FloatArray>, beam: Boolean, hotwords: Hotwords?): String {
+        val tokens = if (beam) prefixBeam(steps, hotwords)[0].tokens else bestPath(steps)
         return tokenizer.decode(tokens.take(config.sizes.maxTokens))
     }
 
-    private fun prefixBeam(steps: List<FloatArray>) = prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens)
+    private fun prefixBeam(steps: List<FloatArray>, hotwords: Hotwords?) =
+        prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens, hotwords?.first)
 
     /**
      * The n-best of a second pass that decodes by itself, best first: subwords, see [AttentionDecoder.nbest]. Nothing
      * where the first pass hears nothing: a decoder would invent words.
      */
-    fun decode(frames: Frames): List<Hypothesis> = decoded(frames).second
+    fun decode(frames: Frames, hotwords: Hotwords? = null): List<Hypothesis> = decoded(frames, hotwords).second
 
     /** Log probabilities of the first pass's labels at each step, and the n-best of the second pass. */
-    private fun decoded(frames: Frames): Pair<List<FloatArray>, List<Hypothesis>> = synchronized(model) {
+    private fun decoded(frames: Frames, hotwords: Hotwords?): Pair<List<FloatArray>, List<Hypothesis>> = synchronized(model) {
         val decoder = config.decoder
             ?: throw InputError("${artifact.path}: expected a second pass that decodes, got none; use transcribeFrames")
         val model = modelFor(frames)
@@ -200,13 +235,13 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         val labels = rows(result, "log_probabilities")
         if (bestPath(labels).isEmpty()) return labels to emptyList()
         val steps = result.getValue("encoded_lengths").int(0)
-        labels to AttentionDecoder(model, config, decoder).nbest(result.getValue("encoded"), steps)
+        labels to AttentionDecoder(model, config, decoder).nbest(result.getValue("encoded"), steps, hotwords?.second)
     }
 
     /** The n-best of a second pass that decodes, best first by it alone, with what the first pass says of their letters. */
-    fun candidates(frames: Frames): List<Candidate> {
-        val (labels, hypotheses) = decoded(frames)
-        return hypotheses.map { Candidate(it.tokens, firstPass(labels, it), it.logProbability) }
+    fun candidates(frames: Frames, hotwords: Hotwords? = null): List<Candidate> {
+        val (labels, hypotheses) = decoded(frames, hotwords)
+        return hypotheses.map { Candidate(it.tokens, firstPass(labels, it), it.logProbability, it.bonus) }
     }
 
     private fun firstPass(labels: List<FloatArray>, hypothesis: Hypothesis): Double = try {
@@ -219,8 +254,8 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         ?: throw InputError("${artifact.path}: expected its decoder's subwords, got none; export it with them")
 
     /** What is said, by a first pass and a second one that decodes by itself: with case and punctuation. */
-    fun transcribeTwoPass(frames: Frames, rescoring: Rescoring = artifact.rescoring): String =
-        rescoring.best(candidates(frames))?.let { textOf(it.tokens) } ?: ""
+    fun transcribeTwoPass(frames: Frames, rescoring: Rescoring = artifact.rescoring, hotwords: Hotwords? = null): String =
+        rescoring.best(candidates(frames, hotwords))?.let { textOf(it.tokens) } ?: ""
 
     /** An output of the encoder, one row a step, without the padding. */
     private fun rows(result: Map<String, Tensor>, output: String): List<FloatArray> {

@@ -3,8 +3,12 @@ package tfliteasr.runtime
 import tfliteasr.InputError
 import tfliteasr.JsonObject
 
-/** A hypothesis of a second pass that decodes, in its subwords, and what both passes say of it, in nats. */
-data class Candidate(val tokens: List<Int>, val first: Double, val second: Double)
+/**
+ * A hypothesis of a second pass that decodes, in its subwords, and what both passes say of it, in nats.
+ *
+ * @property bonus of hotwords, in nats, beside both.
+ */
+data class Candidate(val tokens: List<Int>, val first: Double, val second: Double, val bonus: Double = 0.0)
 
 /**
  * How the passes' scores become one: weight * second + (1 - weight) * first, a token (Watanabe et al. 2017, doi
@@ -20,7 +24,7 @@ data class Rescoring(val weight: Double = 1.0, val nbest: Int? = null) {
 
     /** The candidate of the highest score; null of none. */
     fun best(candidates: List<Candidate>): Candidate? = candidates.take(nbest ?: candidates.size).maxByOrNull {
-        (weight * it.second + (1 - weight) * it.first) / (it.tokens.size + 1)
+        (weight * it.second + (1 - weight) * it.first + it.bonus) / (it.tokens.size + 1)
     }
 
     companion object {

@@ -48,6 +48,8 @@ class CharacterTokenizer(val characters: String, val normalizes: Boolean = false
         return ids.filter { it != BLANK }.joinToString("") { characters[it - 1].toString() }.trim()
     }
 
+    override fun spellings(): List<String> = listOf("") + characters.map { it.toString() }
+
     /** The text as it is said; unchanged where it holds nothing but the vocabulary's characters. */
     private fun asSaid(text: String): String =
         if (!normalizes || text.uppercase(Locale.ROOT).all { it in characters }) text else normalized(text)

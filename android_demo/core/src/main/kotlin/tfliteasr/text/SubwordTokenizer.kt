@@ -94,6 +94,12 @@ class SubwordTokenizer(val pieces: List<String>, val scores: List<Double>? = nul
         return text.append(characters(run.toByteArray())).toString()
     }
 
+    /** What each token id stands for in a text, with the space in front of a word; "" of blanks and special pieces, U+FFFD of
+     * a byte. */
+    override fun spellings(): List<String> = List(offset) { "" } + pieces.map {
+        if (it in SPECIAL) "" else if (it in BYTE_OF) "\ufffd" else it.replace(SPACE, " ")
+    }
+
     private class Pair(val rank: Double, val left: Int, val right: Int, val length: Int) : Comparable<Pair> {
         override fun compareTo(other: Pair): Int = compareValuesBy(this, other, { it.rank }, { it.left })
     }

@@ -17,6 +17,9 @@ interface Tokenizer {
 
     /** The text of token ids; blanks are left out. */
     fun decode(ids: Iterable<Int>): String
+
+    /** What each token id stands for in a text, spaces included; "" of one that is no part of a text. */
+    fun spellings(): List<String>
 }
 
 /** The tokenizer of NAME.json, of the type that it names. */
