@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from tflite_asr.benchmark.hotwords import invented_names
 from tflite_asr.cli.main import main
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.hotword_tuning import WEIGHTS
 from tflite_asr.runtime.recognizer import Recognizer
 
 RATE = 16000
+KEYS = ("wer", "hotword_wer", "other_wer")
 
 
 @pytest.fixture
@@ -80,9 +82,7 @@ def test_tuning_finds_the_lowest_rate_and_writes_it_into_the_description(speech,
     assert read_artifact(model).hotwords == {"weight": tuned["weight"]}
     assert Recognizer.load(model).hotword_weight == tuned["weight"]
     measured = result_of(capsys, "evaluate", model, *listed)
-    assert {key: measured[key] for key in ("wer", "hotword_wer", "other_wer")} == {
-        key: tuned[key] for key in ("wer", "hotword_wer", "other_wer")
-    }
+    assert [measured[key] for key in KEYS] == [tuned[key] for key in KEYS]
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,22 @@ def test_what_cannot_be_done_is_refused_in_one_line(speech, capsys, options, mes
     places = {"NAMES": "names.txt", "FOREIGN": "foreign.txt", "EMPTY": "empty.txt"}
     options = [speech / places[option] if option in places else option for option in options]
     assert message in refused(capsys, "transcribe", speech / "two.tflite", speech / "0.wav", *options)
+
+
+def test_the_benchmark_hears_each_utterance_in_every_way(speech, capsys):
+    listed = ["--manifest", speech / "m.jsonl", "--hotwords", speech / "names.txt"]
+    command = ["benchmark", "hotwords", speech / "two.tflite", *listed, "--distractors", 50, "--json"]
+    assert main([*map(str, command)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["phrases"] for row in found["ways"]] == [0, 2, 52]
+    assert all(row["cpu_seconds_per_second"] > 0 for row in found["ways"])
+    off = result_of(capsys, "evaluate", speech / "two.tflite", *listed, "--hotword-weight", 0)
+    on = result_of(capsys, "evaluate", speech / "two.tflite", *listed)
+    for row, measured in zip(found["ways"], (off, on)):
+        assert [row[key] for key in KEYS] == [measured[key] for key in KEYS]
+
+
+def test_invented_names_are_as_many_as_asked_for_and_none_of_the_list():
+    names = invented_names(300, 0)
+    assert len(set(names)) == 300 and names == invented_names(300, 0) != invented_names(300, 1)
+    assert not set(names[:20]) & set(invented_names(300, 0, names[:20]))

@@ -1,19 +1,20 @@
-"""Measure on this machine what ways of training cost, and check that they train alike.
+"""Measure on this machine what ways of training and of recognition cost, and check that they train alike.
 
     tflite-asr benchmark split --preset sim2019 --parts 2
     tflite-asr benchmark equality --preset commands --parts 3 --optimizer adam
     tflite-asr benchmark selector commands
     tflite-asr benchmark peers --work conformer
+    tflite-asr benchmark hotwords english --manifest M --hotwords FILE
 
-Every figure comes from fresh processes. Nothing else heavy should run meanwhile.
+Every figure of training comes from fresh processes. Nothing else heavy should run meanwhile.
 `tflite-asr benchmark WHAT --help` explains each.
 """
 
 import argparse
 import importlib
 
-SUMMARY = "measure the memory and time of training"
-BENCHMARKS = ("split", "equality", "selector", "peers")
+SUMMARY = "measure the memory and time of training and recognition"
+BENCHMARKS = ("split", "equality", "selector", "peers", "hotwords")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -140,15 +140,17 @@ def _texts(phrase: Phrase, tokenizer: Tokenizer, spellings: Spellings, normalize
     """How a tokenizer's tokens spell a phrase, in lower case."""
     if isinstance(tokenizer, CharacterTokenizer):
         return {lower(tokenizer.decode(tokenizer.encode(phrase.text, where=phrase.where)))}
-    written = lower(phrase.text)
-    lacking = sorted(set(written) - spellings.letters - {" "})
-    if lacking:
-        raise InputError(
-            f"{phrase.where}: {', '.join(map(repr, lacking))} not among the letters of the model's subwords; spell the "
-            f"phrase without"
-        )
-    if not normalizes:
-        return {written}
-    from tflite_asr.text.normalization import normalized
+    written = [lower(phrase.text)]
+    if normalizes:
+        from tflite_asr.text.normalization import normalized
 
-    return {written, lower(normalized(phrase.text))} - {""}
+        written.append(lower(normalized(phrase.text)))
+    known = spellings.letters | {" "}
+    found = {text for text in written if text and known.issuperset(text)}
+    if not found:
+        lacking = ", ".join(map(repr, sorted(set(written[0]) - known)))
+        raise InputError(
+            f"{phrase.where or 'hotwords'}: {lacking} not among the letters of the model's subwords; spell the phrase "
+            f"without"
+        )
+    return found
