@@ -137,8 +137,8 @@ def test_english_writes_names_that_it_would_not_guess():
     from tflite_asr.data.espeak import Espeak
 
     recognizer = Recognizer.load("english")
-    samples = soxr.resample(*Espeak().speak("Please call Siobhan Nakamura this evening.", rate_wpm=150), 16_000)
-    names = ["SIOBHAN NAKAMURA", "TOBIAS BELLWEATHER", "ULRICH QUIGLEY"]
-    without, with_them = recognizer.transcribe(samples), recognizer.transcribe(samples, hotwords=names)
-    assert "nakamura" in with_them.lower() and "siobhan" in with_them.lower()
-    assert "siobhan nakamura" not in without.lower()
+    names = recognizer.hotwords(["CORDELIA LINDQVIST", "TOBIAS BELLWEATHER", "ULRICH QUIGLEY"])
+    for text in ("Please call Cordelia Lindqvist this evening.", "Send a message to Ulrich Quigley."):
+        samples = soxr.resample(*Espeak().speak(text, rate_wpm=150), 16_000)
+        assert recognizer.transcribe(samples) != text
+        assert recognizer.transcribe(samples, hotwords=names) == text
