@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tflite_asr.config import preset
 from tflite_asr.runtime.attention_decoder import AttentionDecoder
 from tflite_asr.runtime.hotwords import Spellings, TokenBonus
 from tflite_asr.text.phrase_automaton import PhraseAutomaton
@@ -40,9 +39,9 @@ class SmallDecoder:
 
 
 def search(seed, beam, hotwords=None):
-    decoder = SimpleNamespace(layers=1, heads=1, head_size=2, start=1, end=END, tokens_per_second=1e3)
-    features, sizes = preset("tiny_english").features, SimpleNamespace(beam=beam)
-    config = SimpleNamespace(decoder=decoder, features=features, sizes=sizes, max_subwords=LONGEST)
+    decoder = SimpleNamespace(layers=1, heads=1, head_size=2, start=1, end=END)
+    sizes = SimpleNamespace(beam=beam, suffix="")
+    config = SimpleNamespace(decoder=decoder, sizes=sizes, max_subwords=LONGEST, most_subwords=lambda steps: LONGEST)
     model = SmallDecoder(seed)
     return model, AttentionDecoder(model, config).nbest(np.zeros([1, 9, 2], np.float32), 9, hotwords)
 
