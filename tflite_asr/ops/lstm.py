@@ -5,7 +5,7 @@ TFLite has no gradient of a loop, so the backward pass is written as `while_loop
 
 What goes round a loop is copied at each turn (`ops/stretches.py`), so only what no other way gives is stored inside: a
 step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are made of
-these outside the loops, as are all products with a kernel that do not wait for the step before. docs/architecture.md
+these outside the loops, as are all products with a kernel that do not wait for the step before. docs/performance.md
 has the figures, also of how a product inside a loop is best written.
 """
 
