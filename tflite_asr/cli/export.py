@@ -42,6 +42,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replay-limit", type=int, default=100, metavar="N", help="utterances of it (default %(default)s)"
     )
+    _add_weights(parser)
+    parser.add_argument(
+        "--lengths",
+        type=_seconds,
+        metavar="S,S,...",
+        help="lengths of utterances, in seconds, that the file has signatures for, all over the same weights: an "
+        "utterance costs what the shortest that holds it costs; the last one is the longest utterance (default: the "
+        "model's)",
+    )
+    parser.add_argument(
+        "--min-runtime",
+        default=MIN_RUNTIMES[0],
+        choices=MIN_RUNTIMES,
+        help="oldest TFLite that must load the file; dense layers have a scale for each channel from 2.21 on (default "
+        "%(default)s)",
+    )
+    add_split(parser)
+    add_connect(parser)
+    add_seed(parser)
+    parser.add_argument(
+        "--allow-flex", action="store_true", help="let ops through that need the TensorFlow library on the device"
+    )
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    """Which weights train on the device, and how the others are stored."""
     parser.add_argument(
         "--quantize",
         default="none",
@@ -74,27 +100,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="put a residual adapter of so many units behind each encoder group; unless --trainable says otherwise, "
         "they alone train",
     )
-    parser.add_argument(
-        "--lengths",
-        type=_seconds,
-        metavar="S,S,...",
-        help="lengths of utterances, in seconds, that the file has signatures for, all over the same weights: an "
-        "utterance costs what the shortest that holds it costs; the last one is the longest utterance (default: the "
-        "model's)",
-    )
-    parser.add_argument(
-        "--min-runtime",
-        default=MIN_RUNTIMES[0],
-        choices=MIN_RUNTIMES,
-        help="oldest TFLite that must load the file; dense layers have a scale for each channel from 2.21 on (default "
-        "%(default)s)",
-    )
-    add_split(parser)
-    add_connect(parser)
-    add_seed(parser)
-    parser.add_argument(
-        "--allow-flex", action="store_true", help="let ops through that need the TensorFlow library on the device"
-    )
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -118,19 +123,7 @@ def run(args: argparse.Namespace) -> dict:
         model, voices = load_model(Path(args.model)), read_voices(Path(args.model))
     else:
         model, voices, rehearsed = _exported_model(args.model)
-    trainable = args.trainable
-    if args.adapters is not None:
-        from tflite_asr.layers.adapter import AdapterGroup
-        from tflite_asr.models.build import with_adapters
-
-        model = with_adapters(model, args.adapters)
-        trainable = trainable or ",".join(group.name for group in model.groups if isinstance(group, AdapterGroup))
-    if args.learning_rate is not None:
-        model = model.with_config(dataclasses.replace(model.config, learning_rate=args.learning_rate))
-    if args.lengths is not None:
-        from tflite_asr.models.build import with_lengths
-
-        model = with_lengths(model, args.lengths)
+    model, trainable = _as_asked(model, args)
     # before the export, so that bad speech leaves the former files alone
     corpus, clips = load_clips(utterances, model.config, args.connect, args.seed, measuring=False)
     artifact = export(
@@ -160,6 +153,22 @@ def run(args: argparse.Namespace) -> dict:
         "signatures": list(artifact.signatures),
         "min_runtime": artifact.min_runtime,
     }
+
+
+def _as_asked(model: "SpeechModel", args: argparse.Namespace) -> "tuple[SpeechModel, str | None]":
+    """The model with the adapters, learning rate and lengths of the arguments; and the groups that train."""
+    from tflite_asr.layers.adapter import AdapterGroup
+    from tflite_asr.models.build import with_adapters, with_lengths
+
+    trainable = args.trainable
+    if args.adapters is not None:
+        model = with_adapters(model, args.adapters)
+        trainable = trainable or ",".join(group.name for group in model.groups if isinstance(group, AdapterGroup))
+    if args.learning_rate is not None:
+        model = model.with_config(dataclasses.replace(model.config, learning_rate=args.learning_rate))
+    if args.lengths is not None:
+        model = with_lengths(model, args.lengths)
+    return model, trainable
 
 
 def _seconds(text: str) -> list[float]:
