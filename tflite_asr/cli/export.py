@@ -213,5 +213,5 @@ def _exported_model(source: str) -> "tuple[SpeechModel, Mixture | None, list[Exa
 def describe(result: dict) -> str:
     return (
         f"{result['model']}: {result['bytes'] / 1e6:.1f} MB, {result['parameters']:,} parameters, "
-        f"{len(result['signatures'])} signatures, runs on TFLite {result['min_runtime']} and later"
+        f"{len(result['signatures'])} signatures, operators of TFLite {result['min_runtime']}"
     )
