@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from tflite_asr.errors import InputError
@@ -27,6 +28,7 @@ CPU revision\t: 1
 """
 WHEELS = [f"--platform=manylinux_2_{glibc}_aarch64" for glibc in (17, 26, 27, 28, 34)]
 TOOLS = ("apt-get", "dpkg")
+RUNTIME = "ai-edge-litert"
 
 
 class Emulator:
@@ -113,7 +115,8 @@ def _base_requirements() -> list[str]:
     config.read(PROJECT / "setup.cfg", encoding="utf-8")
     wanted = config["options"]["install_requires"].split()
     # num2words needs a package without a wheel; it is imported for texts with digits alone
-    return [requirement for requirement in wanted if not requirement.startswith("num2words")]
+    wanted = [requirement for requirement in wanted if not requirement.startswith(("num2words", RUNTIME))]
+    return [*wanted, f"{RUNTIME}=={version(RUNTIME)}"]  # the one of this machine, so that the two compare
 
 
 def _run(command: list[str | Path], *, capture: bool = True, env: dict[str, str] | None = None) -> str:

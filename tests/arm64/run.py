@@ -39,7 +39,7 @@ def main() -> int:
         rows += compare_restored(host, arm, "from x86 on ARM") + compare_restored(arm, host, "from ARM on x86")
         older = compare_measured(host, oldest, OTHER_RELEASE_FEATURES)
     print(f"\nARM ({PROCESSOR}, emulated) against this machine, the same runtime:\n\n{as_table(rows)}")
-    print(f"\nARM with {OLDEST} against this machine with the pinned runtime:\n\n{as_table(older)}")
+    print(f"\nARM with {OLDEST} against this machine with its own:\n\n{as_table(older)}")
     different = [row for row in rows + older if not row.ok]
     for row in different:
         print(f"differs: {row.model}, {row.what}: {row.difference:.3g}, at most {row.limit:g}", file=sys.stderr)
