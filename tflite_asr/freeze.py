@@ -79,13 +79,24 @@ def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeig
         # made floats just before they are used, so that few are alive at a time
         for tensor in map(int, operator.inputs):
             if tensor in read_as and tensor not in floats:
-                operators += constants.read(graph, read_as[tensor], tensor)
+                operators += constants.read(graph, read_as[tensor], tensor, _computed(model, graph, operator, read_as))
                 floats.add(tensor)
         operators.append(operator)
     for tensor in map(int, graph.outputs):
         if tensor in read_as and tensor not in floats:
             operators += constants.read(graph, read_as[tensor], tensor)
     return operators
+
+
+def _computed(model, graph, operator, read_as: Mapping[int, str]) -> int | None:
+    """A float tensor that an operator takes and that is neither a weight nor a constant, if there is one."""
+    for index in map(int, operator.inputs):
+        if index < 0 or index in read_as:
+            continue
+        tensor = graph.tensors[index]
+        if tensor.type == schema.TensorType.FLOAT32 and model.buffers[tensor.buffer].data is None:
+            return index
+    return None
 
 
 def _read_as(model, graph, names: dict[int, str], weights: Mapping[str, np.ndarray]) -> dict[int, str]:

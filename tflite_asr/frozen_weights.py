@@ -21,6 +21,7 @@ SMALLEST_ELEMENTS = 512  # smaller weights stay floats: their scales would weigh
 LEVELS = 127  # of int8 on either side of 0
 OP, KIND = schema.BuiltinOperator, schema.BuiltinOptions
 FLOAT, INT8, INT32 = schema.TensorType.FLOAT32, schema.TensorType.INT8, schema.TensorType.INT32
+BOOL = schema.TensorType.BOOL
 INT8_CAST_VERSION = 2
 INT8_GATHER_VERSION = 2
 HYBRID_DENSE_VERSION = 5  # of FULLY_CONNECTED: int8 weights, float activations, and it keeps their axes
@@ -62,6 +63,7 @@ class FrozenWeights:
         self._buffers: dict[str, int] = {}
         self._codes: dict[tuple[int, int], int] = {}
         self._in_products: dict[int, set[str]] = {}  # of weights on a grid, by the number of values that a row has
+        self._zeros: dict[tuple[int, int], int] = {}  # by graph and tensor, see `_zero_after`
         self._transposed: set[str] = set()  # of these, those that int8 products take transposed: they are stored so
 
     def find_products(self, graph, read_as: Mapping[int, str]) -> None:
@@ -87,23 +89,29 @@ class FrozenWeights:
         """Whether the identity matrix that products of rows of this width need weighs less than their weights."""
         return width**2 <= sum(self.weights[name].size for name in self._in_products[width])
 
-    def read(self, graph, name: str, output: int) -> list:
+    def read(self, graph, name: str, output: int, earlier: int | None = None) -> list:
         """The operators that put a weight into the tensor `output` of a graph; none when it is made a
         constant itself.
+
+        Args:
+            earlier: a float tensor after which the weight is made floats. XNNPACK takes operators together in large
+                pieces; what depends on constants alone runs before all of them, for every weight of the graph at once.
         """
         weight = self.weights[name]
         if name in self.grids and becomes_int8(weight.shape):
-            if name not in self._transposed:
-                stored, zero, scale = self._on_grid(graph, name, weight, "")
-                return self._dequantized(graph, name, stored, zero, scale, output)
-            stored, zero, scale = self._on_grid(graph, name, weight.T, " transposed")
-            floats = self._tensor(graph, weight.T.shape)
-            order = self._constant(graph, "axes 1 0", np.asarray([1, 0], np.int32), INT32)
-            # not of the constant: TFLite keeps what a TRANSPOSE makes of a constant
-            turned = self._operator(
-                OP.TRANSPOSE, 1, KIND.TransposeOptions, schema.TransposeOptionsT(), [floats, order], [output]
-            )
-            return [*self._dequantized(graph, name, stored, zero, scale, floats), turned]
+            transposed = name in self._transposed
+            form, values = (" transposed", weight.T) if transposed else ("", weight)
+            stored, zero, scale = self._on_grid(graph, name, values, form)
+            rows, operators = self._after(graph, stored, earlier)
+            floats = self._tensor(graph, values.shape) if transposed else output
+            operators += self._dequantized(graph, name, rows, zero, scale, floats)
+            if transposed:
+                order = self._constant(graph, "axes 1 0", np.asarray([1, 0], np.int32), INT32)
+                options = schema.TransposeOptionsT()
+                operators.append(
+                    self._operator(OP.TRANSPOSE, 1, KIND.TransposeOptions, options, [floats, order], [output])
+                )
+            return operators
         quantized = quantize(weight)
         if quantized is None:
             graph.tensors[output].buffer = self._buffer(name, weight.astype(np.float32))
@@ -111,8 +119,50 @@ class FrozenWeights:
         values, scales = quantized
         stored = self._constant(graph, f"{name} int8", values, INT8)
         scale = self._constant(graph, f"{name} scale", scales, FLOAT)
+        rows, operators = self._after(graph, stored, earlier)
         widened = self._tensor(graph, values.shape)
-        return [self._cast(stored, widened), self._arithmetic(OP.MUL, widened, scale, output)]
+        return [*operators, self._cast(rows, widened), self._arithmetic(OP.MUL, widened, scale, output)]
+
+    def _after(self, graph, stored: int, earlier: int | None) -> tuple[int, list]:
+        """A copy of an int8 constant that is made when `earlier` is there, and the operators that make it: GATHER of
+        all rows by their numbers + (earlier > infinity)."""
+        if earlier is None:
+            return stored, []
+        zero, operators = self._zero_after(graph, earlier)
+        shape = [int(size) for size in graph.tensors[stored].shape]
+        numbers = self._constant(graph, f"range {shape[0]}", np.arange(shape[0], dtype=np.int32), INT32)
+        chosen, rows = self._tensor(graph, [shape[0]], INT32), self._tensor(graph, shape, INT8)
+        graph.tensors[rows].quantization = graph.tensors[stored].quantization
+        gather = schema.GatherOptionsT()
+        operators += [
+            self._arithmetic(OP.ADD, numbers, zero, chosen),
+            self._operator(OP.GATHER, INT8_GATHER_VERSION, KIND.GatherOptions, gather, [stored, chosen], [rows]),
+        ]
+        return rows, operators
+
+    def _zero_after(self, graph, earlier: int) -> tuple[int, list]:
+        """An int32 tensor [1] of 0 that is computed from a float tensor, and the operators that do so; none when they
+        are in the graph already."""
+        key = id(graph), earlier
+        if key in self._zeros:
+            return self._zeros[key], []
+        rank = len(graph.tensors[earlier].shape)
+        begin = self._constant(graph, f"zeros {rank}", np.zeros([rank], np.int32), INT32)
+        size = self._constant(graph, f"ones {rank}", np.ones([rank], np.int32), INT32)
+        largest = self._constant(graph, "infinity", np.asarray([np.inf], np.float32), FLOAT)
+        one_value = self._constant(graph, "shape 1", np.asarray([1], np.int32), INT32)
+        first, value = self._tensor(graph, [1] * rank), self._tensor(graph, [1])
+        above, zero = self._tensor(graph, [1], BOOL), self._tensor(graph, [1], INT32)
+        reshape, widen = schema.ReshapeOptionsT(), schema.CastOptionsT()
+        reshape.newShape = [1]
+        widen.inDataType, widen.outDataType = BOOL, INT32
+        self._zeros[key] = zero
+        return zero, [
+            self._operator(OP.SLICE, 1, KIND.SliceOptions, schema.SliceOptionsT(), [earlier, begin, size], [first]),
+            self._operator(OP.RESHAPE, 1, KIND.ReshapeOptions, reshape, [first, one_value], [value]),
+            self._operator(OP.GREATER, 1, KIND.GreaterOptions, schema.GreaterOptionsT(), [value, largest], [above]),
+            self._operator(OP.CAST, 1, KIND.CastOptions, widen, [above], [zero]),
+        ]
 
     def computed(self, graph, operator, read_as: Mapping[int, str], int8_products: bool) -> list | None:
         """The operators that do what one does with a weight on a grid, without making floats of the weight; None for an
