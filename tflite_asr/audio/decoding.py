@@ -53,16 +53,22 @@ def read_streams(path: Path, layout: Layout, place: str, max_seconds: float | No
             channels = _read(file, left)
             if left is not None and len(channels) > left:
                 raise TooLongError(place, max_seconds, seconds + len(channels) / file.samplerate, "more than {:.2f} s")
-            if (_known(file) and len(channels) < file.frames - SLACK_SECONDS * file.samplerate) or _is_cut_short(file):
-                raise InputError(
-                    f"{place}: the file is cut short, only {len(channels) / file.samplerate:.2f} s are there; copy it "
-                    f"again"
-                )
+            _check_whole(file, len(channels), place)
             seconds += len(channels) / file.samplerate
             recordings.append((channels, file.samplerate))
     if seconds == 0:
         raise InputError(f"{place}: expected speech, got a file without samples; leave it out")
     return [(channels, rate) for channels, rate in recordings if len(channels)]
+
+
+def stream_blocks(path: Path, layout: Layout, stream: Stream, place: str) -> Iterator[Recording]:
+    """A recording of a file, block by block."""
+    with _opened(path, layout, stream, place) as file:
+        count = 0
+        for block in _blocks(file, file.frames if _known(file) else 1 << 62):
+            count += len(block)
+            yield block, file.samplerate
+        _check_whole(file, count, place)
 
 
 def read_segment(path: Path, layout: Layout, segment: Segment, place: str, max_seconds: float | None) -> Recording:
@@ -74,7 +80,8 @@ def read_segment(path: Path, layout: Layout, segment: Segment, place: str, max_s
         with _opened(path, layout, layout.streams[0], place) as file:
             if file.format in SEEKABLE and file.can_seek and _known(file):
                 first, last = _span(segment, file.frames, file.samplerate, place, max_seconds)
-                file.seek(first)
+                with muted_stderr():
+                    file.seek(first)
                 return _read(file, last - first, exactly=True), file.samplerate
     recordings = read_streams(path, layout, place, None)
     rate = recordings[0][1]
@@ -137,7 +144,9 @@ def _opened(path: Path, layout: Layout, stream: Stream, place: str) -> Iterator:
         for position, value in stream.patches:
             content[position : position + len(value)] = value
         source = io.BytesIO(stream.prefix + content)
-    with muted_stderr(), SoundFile(source) as file:  # mpg123 prints what it thinks of an MP3
+    with muted_stderr():  # mpg123 prints what it thinks of an MP3
+        file = SoundFile(source)
+    with file:
         lowest, highest = SAMPLE_RATES
         if not lowest <= file.samplerate <= highest or file.channels > MOST_CHANNELS:
             raise InputError(
@@ -162,18 +171,31 @@ def _read(file, most: int | None, exactly: bool = False) -> np.ndarray:
         most: frames that are wanted; None: all.
         exactly: no frame more than `most`.
     """
-    blocks, count = [np.zeros([0, file.channels], np.float32)], 0
     # what is asked for behind the end is an error where a tag stands there
     end = file.frames if _known(file) else 1 << 62
     if most is not None:
         end = min(end, most + (not exactly))
+    return np.concatenate([np.zeros([0, file.channels], np.float32), *_blocks(file, end)])
+
+
+def _blocks(file, end: int) -> Iterator[np.ndarray]:
+    """Blocks [frames, channels] float32 from where the file stands, of `end` frames together or to its end."""
+    count = 0
     while count < end:
-        block = file.read(min(BLOCK_FRAMES, end - count), dtype="float32", always_2d=True)
+        with muted_stderr():  # not while a caller works on a block
+            block = file.read(min(BLOCK_FRAMES, end - count), dtype="float32", always_2d=True)
         if len(block) == 0:
-            break
-        blocks.append(block)
+            return
         count += len(block)
-    return np.concatenate(blocks)
+        yield block
+
+
+def _check_whole(file, frames: int, place: str) -> None:
+    """InputError if less of a recording was read than its header gives."""
+    if (_known(file) and frames < file.frames - SLACK_SECONDS * file.samplerate) or _is_cut_short(file):
+        raise InputError(
+            f"{place}: the file is cut short, only {frames / file.samplerate:.2f} s are there; copy it again"
+        )
 
 
 def _is_cut_short(file) -> bool:

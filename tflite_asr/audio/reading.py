@@ -1,15 +1,17 @@
 """Audio files to samples: any rate and channel count comes out mono, at the rate that was asked for."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from tflite_asr.audio.channels import mixed
-from tflite_asr.audio.decoding import Segment, read_segment, read_streams, stream_seconds
+from tflite_asr.audio.channels import mixed, mixing_of
+from tflite_asr.audio.decoding import Segment, read_segment, read_streams, stream_blocks, stream_seconds
 from tflite_asr.audio.layout import Layout, layout_of
-from tflite_asr.audio.resampling import resample
+from tflite_asr.audio.resampling import Resampling, resample
 from tflite_asr.audio.samples import check_not_silent, check_range
 from tflite_asr.errors import InputError
 from tflite_asr.files import check_readable
@@ -80,18 +82,11 @@ def read_audio(
     place = f"{where}: {path}" if where else str(path)
     segment = None if offset_seconds is None else Segment(offset_seconds, duration_seconds)
     layout = _layout(path, place)
-    try:
+    with _decoding(place):
         if segment is not None:
             recordings = [read_segment(path, layout, segment, place, max_seconds)]
         else:
             recordings = read_streams(path, layout, place, max_seconds)
-    except InputError:
-        raise
-    except MemoryError:
-        raise InputError(f"{place}: expected audio that fits into memory, it is too long; cut it") from None
-    except Exception as error:  # libsndfile refused it, in whatever way its Python package tells
-        reason = (getattr(error, "error_string", "") or str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        raise InputError(f"{place}: expected a WAV, FLAC, Ogg or MP3 file, cannot read it: {reason}") from error
     done: dict[str, None] = {}  # each once, also of joined recordings
     pieces = []
     for channels, file_rate in recordings:
@@ -114,6 +109,49 @@ def read_audio(
     return np.clip(samples, -1.0, 1.0).astype(np.float32)
 
 
+def audio_blocks(
+    path: str | Path, sample_rate: int, *, where: str = "", notify: Notify | None = None
+) -> Iterator[np.ndarray]:
+    """The same samples as `read_audio`, block by block, in memory that does not grow with the file.
+
+    A file of several channels is decoded twice: how they are mixed is a matter of the whole recording. Of a file whose
+    header has to be mended the bytes are in memory.
+
+    Yields:
+        blocks [samples] float32 from -1 to 1; InputError as `read_audio`, at the latest when the file ends.
+    """
+    path = Path(path)
+    place = f"{where}: {path}" if where else str(path)
+    layout = _layout(path, place)
+    done: dict[str, None] = dict.fromkeys(layout.notices)
+    peak, count = 0.0, 0
+    with _decoding(place):
+        for stream in layout.streams:
+            mixing = mixing_of(block for block, _ in stream_blocks(path, layout, stream, place))
+            done |= dict.fromkeys(mixing.notices)
+            resampling = None
+            for channels, file_rate in stream_blocks(path, layout, stream, place):
+                check_range(channels, place)
+                samples = mixing.apply(channels)
+                peak = max(peak, float(np.max(np.abs(samples), initial=0.0)))
+                if file_rate != sample_rate:
+                    done[f"resampled from {file_rate} Hz to {sample_rate} Hz"] = None
+                    resampling = resampling or Resampling(file_rate, sample_rate)
+                    samples = resampling.process(samples)
+                count += len(samples)
+                yield np.clip(samples, -1.0, 1.0)
+            if resampling:
+                yield np.clip(resampling.finish(), -1.0, 1.0)
+    if not count:
+        raise InputError(f"{place}: expected speech, got a file without samples; leave it out")
+    check_not_silent(np.float32([peak]), place)
+    if peak > 1:
+        done["clipped samples beyond full scale"] = None
+    if notify:
+        for notice in done:
+            notify(notice, str(path) if notice in layout.notices else "")
+
+
 def audio_seconds(path: str | Path, place: str) -> float:
     """How long an audio file is, by its header where that can be believed; InputError, which names the place, when it
     cannot be read."""
@@ -124,6 +162,20 @@ def audio_seconds(path: str | Path, place: str) -> float:
     except Exception as error:
         reason = (getattr(error, "error_string", "") or str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise InputError(f"{place}: cannot read {path}: {reason}") from error
+
+
+@contextmanager
+def _decoding(place: str) -> Iterator[None]:
+    """InputError for whatever a decoder ends with."""
+    try:
+        yield
+    except InputError:
+        raise
+    except MemoryError:
+        raise InputError(f"{place}: expected audio that fits into memory, it is too long; cut it") from None
+    except Exception as error:  # libsndfile refused it, in whatever way its Python package tells
+        reason = (getattr(error, "error_string", "") or str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise InputError(f"{place}: expected a WAV, FLAC, Ogg or MP3 file, cannot read it: {reason}") from error
 
 
 def _layout(path: Path, place: str) -> Layout:
