@@ -108,14 +108,12 @@ def test_personalize(speech, tiny_tflite, tmp_path_factory, monkeypatch, capsys,
 
 def test_transcribe_goes_on_after_a_bad_file(speech, tiny_tflite, capsys):
     (speech / "bad.wav").write_bytes(b"no audio" * 9)
-    soundfile.write(speech / "long.wav", 0.1 * np.random.default_rng(0).standard_normal(3 * RATE), RATE)
-    line = ["transcribe", tiny_tflite, *(speech / name for name in ("0.wav", "bad.wav", "1.wav", "long.wav"))]
+    line = ["transcribe", tiny_tflite, *(speech / name for name in ("0.wav", "bad.wav", "1.wav"))]
     assert main([*map(str, line)]) == 2
     out, told = capsys.readouterr()
     assert [row.split(": ")[0] for row in out.splitlines()] == [str(speech / "0.wav"), str(speech / "1.wav")]
     problem = next(row for row in told.splitlines() if row.startswith("tflite-asr"))
-    assert "bad.wav: expected a WAV" in problem and "the other 2 of 4 files are transcribed" in problem
-    assert "long.wav: expected at most 1.215 s" in problem and "`tflite-asr listen --file` hears it whole" in problem
+    assert "bad.wav: expected a WAV" in problem and "the other 2 of 3 files are transcribed" in problem
     assert main([*map(str, line), "--json"]) == 2
     result = json.loads(capsys.readouterr().out)
     assert len(result["transcripts"]) == 2 and result["failed"][0]["audio"] == str(speech / "bad.wav")

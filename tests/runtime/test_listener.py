@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from tflite_asr.runtime import listener
-from tflite_asr.runtime.listener import listen, stream_frames
+from tflite_asr.audio.endpoints import EndpointRules
+from tflite_asr.errors import InputError
+from tflite_asr.runtime.listener import endpointer_for, listen, stream_frames
 
 
 def noise(samples, seed=0):
@@ -29,39 +30,94 @@ def test_frames_of_chunks_are_those_of_the_whole(recognizer, length, sizes):
     assert abs(sum(map(len, got)) - len(expected)) <= 3
 
 
-def test_the_text_is_that_of_the_stream(recognizer, talkative):
+class Loud:
+    """A detector for samples that are noise or nothing: loud ones are speech."""
+
+    step_seconds = 0.01
+
+    def __init__(self):
+        self.waiting = np.zeros(0, np.float32)
+
+    def process(self, samples):
+        self.waiting = np.concatenate([self.waiting, samples])
+        steps = len(self.waiting) // 160
+        rows, self.waiting = self.waiting[: steps * 160].reshape(steps, 160), self.waiting[steps * 160 :]
+        return np.max(np.abs(rows), axis=1) - 0.01
+
+    def reset(self):
+        self.waiting = np.zeros(0, np.float32)
+
+
+def heard_in(recognizer, chunks, hotwords=None, **rules):
+    endpointer = endpointer_for(recognizer.config, EndpointRules(**rules), Loud())
+    return list(listen(recognizer, chunks, endpointer=endpointer, hotwords=hotwords))
+
+
+def silence(seconds):
+    return np.zeros(round(seconds * 16000), np.float32)
+
+
+def test_an_utterance_is_streamed_and_then_transcribed_whole(recognizer, talkative):
     recognizer.set_state(talkative(recognizer.state()))
     samples = noise(12000)
-    *_, expected = recognizer.stream([recognizer.features(samples)])
-    heard = list(listen(recognizer, cut(samples, (1000, 2000, 3000))))
-    assert expected and heard[-1] == (expected, True)
-    assert [over for _, over in heard[:-1]] == [False] * (len(heard) - 1)
+    *_, streamed = recognizer.stream([recognizer.features(samples)])
+    heard = heard_in(recognizer, cut(samples, (1000, 2000, 3000)))
+    assert streamed and heard[-2].text == streamed and not any(one.over for one in heard[:-1])
+    assert heard[-1].text == recognizer.transcribe(samples) and heard[-1].endpoint.rule == "end"
 
 
-def test_with_hotwords_an_utterance_is_heard_again_by_beam_search(recognizer, talkative):
+@pytest.mark.parametrize("size", [160, 100000])
+def test_a_pause_ends_an_utterance(recognizer, talkative, size):
     recognizer.set_state(talkative(recognizer.state()))
-    samples = noise(12000)
-    hotwords = recognizer.hotwords(["ONE"], 40.0)
-    *_, (said, over) = listen(recognizer, cut(samples, (1000, 2000, 3000)), hotwords=hotwords)
-    assert over and "ONE" in said.split()
-    frames = np.concatenate(list(stream_frames(recognizer, [samples])))
-    assert said == recognizer.transcribe_frames(frames, beam=True, hotwords=hotwords)
+    words = noise(5600), noise(4800, seed=1)
+    samples = np.concatenate([silence(0.5), words[0], silence(1.5), words[1], silence(0.1)])
+    chunks = [samples[first : first + size] for first in range(0, len(samples), size)]
+    ended = [one for one in heard_in(recognizer, [*chunks, silence(0)], trailing_silence_seconds=0.2) if one.over]
+    expected = recognizer.transcribe(np.concatenate([silence(0.4), words[0], silence(0.1)]))
+    assert ended[0].text == expected and ended[0].endpoint.rule == "trailing_silence"
+    assert (ended[0].endpoint.start_seconds, ended[0].endpoint.end_seconds) == pytest.approx((0.1, 0.95))
+    last = recognizer.transcribe(np.concatenate([silence(0.4), words[1], silence(0.1)]))
+    assert [one.text for one in ended] == [text for text in (expected, last) if text]
 
 
-def test_with_hotwords_an_utterance_is_over_before_it_is_too_long_for_the_model(recognizer, talkative):
+def test_speech_without_a_pause_is_cut_to_what_the_model_takes(recognizer, talkative):
     recognizer.set_state(talkative(recognizer.state()))
-    most = recognizer.config.features.samples_of(recognizer.config.sizes.max_frames)
-    chunks = cut(noise(3 * most), (4000,) * (3 * most // 4000))
-    heard = list(listen(recognizer, chunks, hotwords=recognizer.hotwords(["ONE"])))
-    assert sum(over for _, over in heard) >= 3
+    ended = [one for one in heard_in(recognizer, cut(noise(48000), (1600,) * 20)) if one.over]
+    assert len(ended) > 3 and {one.endpoint.rule for one in ended[:-1]} == {"longest"}
+    assert all(before.endpoint.end_seconds == after.endpoint.start_seconds for before, after in zip(ended, ended[1:]))
+    # the cut is at a quiet step, so an utterance is at least half as long as it may be
+    assert all(one.endpoint.end_seconds - one.endpoint.start_seconds > 0.4 for one in ended[:-1])
 
 
-def test_a_pause_ends_an_utterance(recognizer, monkeypatch):
-    """What is recognised is given: a word, a pause of five chunks, another word."""
-    said = iter(["", "ONE", "ONE", "ONE", "ONE", "ONE", "ONE", "TWO", "TWO"])
-    monkeypatch.setattr(type(recognizer), "stream", lambda self, frames: (next(said) for _ in frames))
-    size = recognizer.config.sizes.stream_frames
-    frames = (np.zeros([size, 40], np.float32) for _ in range(9))
-    monkeypatch.setattr(listener, "stream_frames", lambda recognizer, chunks: frames)
-    ended = [text for text, over in listen(recognizer, []) if over]
-    assert ended == ["ONE", "TWO"]
+def test_a_model_that_does_not_stream_is_heard_utterance_by_utterance(recognizer, talkative):
+    recognizer.set_state(talkative(recognizer.state()))
+    del recognizer.artifact.signatures["stream"]
+    samples = noise(8000)
+    (heard,) = heard_in(recognizer, [samples])
+    assert heard.over and heard.text == recognizer.transcribe(samples)
+
+
+def test_hotwords_count_when_an_utterance_is_over(recognizer, talkative):
+    recognizer.set_state(talkative(recognizer.state()))
+    samples, hotwords = noise(12000), recognizer.hotwords(["ONE"], 40.0)
+    *_, last = heard_in(recognizer, cut(samples, (1000, 2000, 3000)), hotwords=hotwords)
+    assert last.over and "ONE" in last.text.split()
+    assert last.text == recognizer.transcribe(samples, hotwords=hotwords)
+
+
+@pytest.mark.parametrize("chunks", [[], [np.zeros(0, np.float32)] * 3, [silence(7.0)]])
+def test_nothing_and_silence_are_no_utterance(recognizer, chunks):
+    assert heard_in(recognizer, chunks) == [] and list(listen(recognizer, chunks)) == []
+
+
+@pytest.mark.parametrize(
+    ("chunk", "told"),
+    [
+        (np.zeros([800, 2], np.float32), "chunk: expected samples of one channel"),
+        (np.zeros(800, np.int16), "chunk: expected samples from -1 to 1 as float32, got int16; divide by 32768"),
+        (np.full(800, np.nan, np.float32), "chunk: expected finite samples, 800 are NaN"),
+    ],
+)
+def test_chunks_that_are_no_samples_are_refused(recognizer, chunk, told):
+    with pytest.raises(InputError, match=told):
+        heard_in(recognizer, [noise(800), chunk])

@@ -1,16 +1,22 @@
-"""Write down what the microphone hears, by chunks of a quarter of a second, until Ctrl-C.
+"""Write down what the microphone hears, utterance by utterance, until Ctrl-C.
 
     tflite-asr listen commands [--checkpoint mine.safetensors]
     tflite-asr listen commands --file turn_left.wav     # a file in place of the microphone
     tflite-asr listen commands --hotwords names.txt
 
-With --hotwords each utterance is heard once more when it is over, whole and by beam search.
-The microphone needs the extra `record`.
+An utterance is over after a silence; a model that streams shows its text while somebody speaks. The microphone needs
+the extra `record`.
 """
 
 import argparse
+from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_hotwords, add_model, add_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
 
 SUMMARY = "write down what the microphone hears"
 
@@ -19,6 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--file", metavar="FILE", help="an audio file of any length in place of the microphone")
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
+    for rule, seconds, help in (
+        ("leading-silence", 5.0, "an utterance is over after so much silence from its beginning"),
+        ("trailing-silence", 0.8, "after so much silence behind speech"),
+        ("longest", 20.0, "when it lasts so long, or as long as the model takes"),
+    ):
+        parser.add_argument(
+            f"--{rule}", type=float, default=seconds, metavar="S", help=f"{help} (default %(default)s s)"
+        )
     add_hotwords(parser)
     add_threads(parser)
 
@@ -26,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict:
     import sys
 
-    from tflite_asr.audio.microphone import BLOCK_SECONDS, Microphone
-    from tflite_asr.audio.reading import Notices, read_audio
+    from tflite_asr.audio.endpoints import EndpointRules
+    from tflite_asr.audio.microphone import Microphone
     from tflite_asr.cli.arguments import check_least, hotwords_of
-    from tflite_asr.runtime.listener import listen
+    from tflite_asr.runtime.listener import endpointer_for, listen
     from tflite_asr.runtime.recognizer import Recognizer
 
     check_least(args, threads=1)
@@ -38,23 +52,28 @@ def run(args: argparse.Namespace) -> dict:
         recognizer.restore(args.checkpoint)
     hotwords = hotwords_of(args, recognizer, greedy=False)
     rate = recognizer.config.features.sample_rate
-    if args.file:
-        with Notices() as notices:
-            samples = read_audio(args.file, rate, notify=notices)
-        block = int(BLOCK_SECONDS * rate)
-        chunks = (samples[first : first + block] for first in range(0, len(samples), block))
-    else:
-        chunks = Microphone(rate).blocks()
-    transcripts = []
+    chunks = _file(args.file, rate) if args.file else Microphone(rate).blocks()
+    rules = EndpointRules(args.leading_silence, args.trailing_silence, args.longest)
+    endpointer = endpointer_for(recognizer.config, rules)
+    utterances = []
     try:
-        for text, over in listen(recognizer, chunks, hotwords=hotwords):
+        for heard in listen(recognizer, chunks, endpointer=endpointer, hotwords=hotwords):
             if sys.stderr.isatty():
-                print(f"\r{text}", end="\n" if over else "", file=sys.stderr, flush=True)
-            if over:
-                transcripts.append(text)
+                print(f"\r{heard.text}", end="\n" if heard.over else "", file=sys.stderr, flush=True)
+            if heard.over:
+                place = {name: round(getattr(heard.endpoint, name), 3) for name in ("start_seconds", "end_seconds")}
+                utterances.append({**place, "rule": heard.endpoint.rule, "text": heard.text})
     except KeyboardInterrupt:  # how one stops listening
         print(file=sys.stderr)
-    return {"transcripts": transcripts}
+    return {"transcripts": [row["text"] for row in utterances], "utterances": utterances}
+
+
+def _file(path: str, rate: int) -> "Iterator[np.ndarray]":
+    """A file's samples, block by block."""
+    from tflite_asr.audio.reading import Notices, audio_blocks
+
+    with Notices() as notices:
+        yield from audio_blocks(path, rate, notify=notices)
 
 
 def describe(result: dict) -> str:

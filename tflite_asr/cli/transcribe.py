@@ -5,7 +5,7 @@
     tflite-asr transcribe english letter.wav [--hotwords names.txt]
 
 A model whose second pass decodes by itself, such as `english`, is heard with both passes unless --greedy asks for the
-first one alone.
+first one alone. A recording longer than the model takes is cut at pauses; each utterance comes with its times.
 """
 
 import argparse
@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING
 from tflite_asr.cli.arguments import add_exit, add_hotwords, add_model, add_threads, add_two_pass
 
 if TYPE_CHECKING:
-    from tflite_asr.errors import InputError
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+
+    from tflite_asr.runtime.exits import ExitPolicy
     from tflite_asr.runtime.recognizer import Recognizer
 
 SUMMARY = "write down what is said in audio files"
@@ -35,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
-    from tflite_asr.audio.reading import Notices, read_audio
-    from tflite_asr.cli.arguments import check_least, exit_policy, hotwords_of, rescoring_of
+    from tflite_asr.audio.decoding import TooLongError
+    from tflite_asr.audio.reading import Notices, audio_blocks, read_audio
+    from tflite_asr.cli.arguments import check_least, exit_policy
     from tflite_asr.errors import InputError, PartlyDoneError
     from tflite_asr.runtime.recognizer import Recognizer
 
@@ -47,34 +52,20 @@ def run(args: argparse.Namespace) -> dict:
     recognizer = Recognizer.load(args.model, threads=args.threads)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
-    rescoring = rescoring_of(args, recognizer)
-    hotwords = hotwords_of(args, recognizer, greedy=args.greedy or (args.stream and rescoring is None))
+    hear = _hearing(args, recognizer, policy)
     rate, most = recognizer.config.features.sample_rate, recognizer.config.max_seconds
     transcripts, failed = [], []
     with Notices() as notices:
         for path in args.audio:
             try:
-                frames = recognizer.features(read_audio(Path(path), rate, max_seconds=most, notify=notices))
+                try:
+                    heard = hear(read_audio(Path(path), rate, max_seconds=most, notify=notices))
+                except TooLongError:
+                    heard = _hear_long(hear, recognizer, audio_blocks(Path(path), rate, notify=notices))
             except InputError as error:
-                problem = _with_remedy(error, recognizer)
-                failed.append({"audio": path, "problem": problem if path in problem else f"{path}: {problem}"})
+                failed.append({"audio": path, "problem": str(error) if path in str(error) else f"{path}: {error}"})
                 continue
-            if args.stream:
-                streamed = (
-                    recognizer.stream_two_pass([frames], rescoring, hotwords=hotwords)
-                    if rescoring
-                    else recognizer.stream([frames], exit=args.exit)
-                )
-                *_, text = streamed
-            elif rescoring or (recognizer.subwords and not args.greedy and not policy):
-                text = recognizer.transcribe_two_pass(frames, rescoring, hotwords=hotwords)
-            elif policy:
-                text, left = recognizer.transcribe_early(frames, policy, beam=not args.greedy, hotwords=hotwords)
-                transcripts.append({"audio": path, "text": text, "exit": left})
-                continue
-            else:
-                text = recognizer.transcribe_frames(frames, beam=not args.greedy, hotwords=hotwords)
-            transcripts.append({"audio": path, "text": text})
+            transcripts.append({"audio": path, **heard})
     problems = "; ".join(row["problem"] for row in failed)
     if failed and not transcripts:
         raise InputError(problems)
@@ -86,14 +77,58 @@ def run(args: argparse.Namespace) -> dict:
     return {"transcripts": transcripts}
 
 
-def _with_remedy(error: "InputError", recognizer: "Recognizer") -> str:
-    """What is wrong with a file; of one that is too long, which command hears it whole."""
-    from tflite_asr.audio.decoding import TooLongError
+def _hearing(
+    args: argparse.Namespace, recognizer: "Recognizer", policy: "ExitPolicy | None"
+) -> "Callable[[np.ndarray], dict]":
+    """A function samples [n] -> the row of an utterance, transcribed as the arguments ask."""
+    from tflite_asr.cli.arguments import hotwords_of, rescoring_of
 
-    if not isinstance(error, TooLongError) or "stream" not in recognizer.artifact.signatures:
-        return str(error)
-    return f"{error}; `tflite-asr listen --file` hears it whole"
+    rescoring = rescoring_of(args, recognizer)
+    hotwords = hotwords_of(args, recognizer, greedy=args.greedy or (args.stream and rescoring is None))
+
+    def hear(samples: "np.ndarray") -> dict:
+        frames = recognizer.features(samples)
+        if args.stream:
+            streamed = (
+                recognizer.stream_two_pass([frames], rescoring, hotwords=hotwords)
+                if rescoring
+                else recognizer.stream([frames], exit=args.exit)
+            )
+            *_, text = streamed
+            return {"text": text}
+        if rescoring or (recognizer.subwords and not args.greedy and not policy):
+            return {"text": recognizer.transcribe_two_pass(frames, rescoring, hotwords=hotwords)}
+        if policy:
+            text, left = recognizer.transcribe_early(frames, policy, beam=not args.greedy, hotwords=hotwords)
+            return {"text": text, "exit": left}
+        return {"text": recognizer.transcribe_frames(frames, beam=not args.greedy, hotwords=hotwords)}
+
+    return hear
+
+
+def _hear_long(hear: "Callable[[np.ndarray], dict]", recognizer: "Recognizer", blocks: "Iterable[np.ndarray]") -> dict:
+    """The row of a recording that is longer than the model takes: its utterances, cut at pauses."""
+    from tflite_asr.audio.segments import speech_segments
+    from tflite_asr.runtime.listener import endpointer_for
+
+    rate = recognizer.config.features.sample_rate
+    segments = [
+        {
+            "start_seconds": round(segment.endpoint.start_seconds, 3),
+            "end_seconds": round(segment.endpoint.end_seconds, 3),
+            **hear(segment.samples),
+        }
+        for segment in speech_segments(blocks, rate, endpointer_for(recognizer.config))
+    ]
+    return {"text": " ".join(row["text"] for row in segments if row["text"]), "segments": segments}
 
 
 def describe(result: dict) -> str:
-    return "\n".join(f"{row['audio']}: {row['text']}" for row in result["transcripts"])
+    lines = []
+    for row in result["transcripts"]:
+        lines += [
+            f"{row['audio']} {segment['start_seconds']:.1f}-{segment['end_seconds']:.1f} s: {segment['text']}"
+            for segment in row.get("segments", [])
+            if segment["text"]
+        ] or [f"{row['audio']}: {row['text']}"]
+    return "\n".join(lines)

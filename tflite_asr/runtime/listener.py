@@ -1,53 +1,118 @@
 """Speech as it comes from a microphone: chunks of samples in, the text so far out."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from tflite_asr.audio.endpoints import Endpoint, Endpointer, EndpointRules
+from tflite_asr.audio.segments import Segmenter, SpeechSegment, pieces
+from tflite_asr.audio.voice_activity import VoiceActivityDetector
+from tflite_asr.config import ModelConfig
 from tflite_asr.runtime.hotwords import Hotwords
 from tflite_asr.runtime.recognizer import Recognizer
 
-PAUSE_SECONDS = 1.2  # without a new label: an utterance is over
+
+@dataclass(frozen=True)
+class Heard:
+    """The text of an utterance so far, or, when it is over, all of it."""
+
+    text: str
+    endpoint: Endpoint | None = None  # where the utterance is in the stream, once it is over
+
+    @property
+    def over(self) -> bool:
+        return self.endpoint is not None
+
+
+def endpointer_for(
+    config: ModelConfig, rules: EndpointRules | None = None, detector: VoiceActivityDetector | None = None
+) -> Endpointer:
+    """An endpointer whose utterances are no longer than a model takes.
+
+    Args:
+        config: of the model.
+        rules: of which `longest_seconds` is lowered where the model takes less; the usual ones when None.
+        detector: tells speech from silence, at the model's sample rate; see `Endpointer`.
+    """
+    features, rules = config.features, rules or EndpointRules()
+    tail = features.samples_of(config.tail_frames) if config.tail_frames else 0
+    longest = config.max_seconds - max(tail, 2 * config.edge_samples) / features.sample_rate
+    rules = dataclasses.replace(rules, longest_seconds=min(rules.longest_seconds, longest))
+    return Endpointer(features.sample_rate, rules, detector)
 
 
 def listen(
-    recognizer: Recognizer, chunks: Iterable[np.ndarray], *, hotwords: Hotwords | None = None
-) -> Iterator[tuple[str, bool]]:
+    recognizer: Recognizer,
+    chunks: Iterable[np.ndarray],
+    *,
+    endpointer: Endpointer | None = None,
+    hotwords: Hotwords | None = None,
+) -> Iterator[Heard]:
     """Transcribe samples [any] float32 in [-1, 1] at the model's rate as they come.
 
-    Yields:
-        the text of the utterance so far, and whether the utterance is over. After a pause the encoder starts anew:
-        it has not learnt to listen longer than the model's longest utterance. With hotwords the last text of an
-        utterance is what beam search with them hears in the whole; before it gets longer than the model takes whole, it
-        is over.
+    While somebody speaks, the text so far is what `stream` gives, of a model that streams. The text of an utterance
+    that is over is what `transcribe` gives of its samples. Utterances in which nothing is said or recognised are left
+    out.
+
+    Args:
+        recognizer: of any model.
+        chunks: empty ones do no harm.
+        endpointer: ends the utterances; that of `endpointer_for` with the usual rules when None.
+        hotwords: count in the text of an utterance that is over.
     """
-    features, sizes = recognizer.config.features, recognizer.config.sizes
-    pause_chunks = PAUSE_SECONDS * features.sample_rate / (sizes.stream_frames * features.hop_samples)
-    longest = sizes.max_frames - sizes.stream_frames
-    frames = stream_frames(recognizer, chunks)
-    more = True
-    while more:
-        said, unchanged = "", 0
-        more = False
-        kept: list[np.ndarray] = []
-        for text in recognizer.stream(_kept(frames, kept) if hotwords else frames):
-            unchanged = unchanged + 1 if text == said else 0
-            said = text
-            if (said and unchanged >= pause_chunks) or sum(map(len, kept)) > longest:
-                more = True
-                break
-            yield said, False
-        if said and hotwords:
-            said = recognizer.transcribe_frames(np.concatenate(kept), beam=True, hotwords=hotwords)
-        if said:
-            yield said, True
+    utterances = _Utterances(recognizer, chunks, endpointer or endpointer_for(recognizer.config))
+    streams = "stream" in recognizer.artifact.signatures
+    while utterances.more:
+        samples = utterances.samples()
+        if streams:
+            for text in recognizer.stream(stream_frames(recognizer, samples)):
+                if text and utterances.speaking:
+                    yield Heard(text)
+        for _ in samples:  # what was not streamed
+            pass
+        for segment in utterances.ended():
+            text = recognizer.transcribe(segment.samples, hotwords=hotwords)
+            if text:
+                yield Heard(text, segment.endpoint)
 
 
-def _kept(frames: Iterable[np.ndarray], kept: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same frames, which are added to a list as they go by."""
-    for some in frames:
-        kept.append(some)
-        yield some
+class _Utterances:
+    """A stream of samples, one utterance after the other."""
+
+    def __init__(self, recognizer: Recognizer, chunks: Iterable[np.ndarray], endpointer: Endpointer):
+        rate = recognizer.config.features.sample_rate
+        self.more = True  # whether the stream goes on
+        self._least = recognizer.config.features.samples_of(recognizer.config.encoder.frames_per_step)
+        self._pieces = pieces(chunks, rate)
+        self._segmenter = Segmenter(rate, endpointer)
+        self._ended: list[SpeechSegment] = []
+        self.speaking = False  # whether anything was said in the utterance so far
+
+    def samples(self) -> Iterator[np.ndarray]:
+        """Samples of the utterance as they come, until it is over; first those behind the last endpoint."""
+        if len(self._segmenter.unfinished):
+            yield self._segmenter.unfinished
+        for piece in self._pieces:
+            self._ended = self._segmenter.process(piece)
+            if not self._ended:
+                self.speaking = self._segmenter.endpointer.speaking
+            yield piece
+            if self._ended:
+                return
+        last = self._segmenter.finish()
+        self._ended, self.more = [last] if last else [], False
+
+    def ended(self) -> list[SpeechSegment]:
+        """The utterances that were over when `samples` ended, in which something was said."""
+        ended, self._ended = self._ended, []
+        self.speaking = self._segmenter.endpointer.speaking
+        return [
+            segment
+            for segment in ended
+            if segment.endpoint.speech_start_seconds is not None and len(segment.samples) >= self._least
+        ]
 
 
 def stream_frames(recognizer: Recognizer, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
