@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tflite_asr.runtime.batch import Example
     from tflite_asr.runtime.recognizer import Recognizer
     from tflite_asr.runtime.second_pass import Rescoring
+    from tflite_asr.runtime.words import Word
 
 __version__ = "0.1.0"
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Rescoring",
     "Settings",
     "Utterance",
+    "Word",
     "personalize",
     "read_manifest",
 ]
@@ -36,6 +38,7 @@ _MODULES = {
     "Rescoring": "runtime.second_pass",
     "Settings": "personalization.settings",
     "Utterance": "data.manifest",
+    "Word": "runtime.words",
     "personalize": "personalization.library",
     "read_manifest": "data.manifest",
 }

@@ -1,7 +1,9 @@
 """Word and character error rates of transcripts, and what was wrong in each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from tflite_asr.errors import InputError
 from tflite_asr.text.normalization import normalized
@@ -130,6 +132,46 @@ def aligned_words(reference: str, hypothesis: str, *, normalize: bool = False) -
         for index in range(max(len(left), len(right))):
             aligned.append((chunk.type, left[index] if left else "", right[index] if right else ""))
     return aligned
+
+
+def matched_words(reference: Sequence[str], hypothesis: Sequence[str]) -> dict[int, int]:
+    """Which words of a hypothesis are right: the place of a word in the reference -> that in the hypothesis, of the
+    alignment with the fewest errors.
+    """
+    import jiwer
+
+    if not reference or not hypothesis:
+        return {}
+    output = jiwer.process_words([" ".join(reference)], [" ".join(hypothesis)])
+    return {
+        chunk.ref_start_idx + index: chunk.hyp_start_idx + index
+        for chunk in output.alignments[0]
+        if chunk.type == "equal"
+        for index in range(chunk.ref_end_idx - chunk.ref_start_idx)
+    }
+
+
+def roc_area(scores: Sequence[float], right: Sequence[bool]) -> float | None:
+    """The area under the receiver operating characteristic: how often a right word has a higher score than a wrong one,
+    ties counting half. None unless there are both.
+    """
+    scores, right = np.asarray(scores, np.float64), np.asarray(right, bool)
+    if right.all() or not right.any():
+        return None
+    wrong = np.sort(scores[~right])
+    below = np.searchsorted(wrong, scores[right], "left")
+    ties = np.searchsorted(wrong, scores[right], "right") - below
+    return float(np.mean((below + ties / 2) / len(wrong)))
+
+
+def expected_calibration_error(scores: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+    """How far scores from 0 to 1 are from the share of right words, the mean over bins of equal width (Guo et al. 2017,
+    arXiv 1706.04599, equation 3); 0 without any.
+    """
+    scores, right = np.asarray(scores, np.float64), np.asarray(right, np.float64)
+    bin_of = np.minimum((scores * bins).astype(int), bins - 1)
+    apart = np.bincount(bin_of, scores - right, bins)
+    return float(np.sum(np.abs(apart)) / max(len(scores), 1))
 
 
 def _normalized_pair(reference: str, hypothesis: str) -> tuple[str, str]:

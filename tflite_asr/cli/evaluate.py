@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave case, punctuation and the spelling of numbers out of account (default: for models whose texts have "
         "case)",
     )
+    parser.add_argument(
+        "--times", action="store_true", help="how far starts and ends of words are from those of the clips (--connect)"
+    )
+    parser.add_argument(
+        "--confidence", action="store_true", help="how well confidences tell right words from wrong ones"
+    )
     add_two_pass(parser)
     add_exit(parser)
     add_hotwords(parser)
@@ -59,6 +65,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.runtime.evaluation import evaluate, examples_of
     from tflite_asr.runtime.recognizer import Recognizer
+    from tflite_asr.runtime.word_evaluation import judge_words
 
     check_least(args, connect=1, threads=1)
     policy = exit_policy(args)
@@ -75,14 +82,14 @@ def run(args: argparse.Namespace) -> dict:
     if args.words is not None:
         utterances = keep_vocabulary(utterances, args.words)
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
-    result = evaluate(
-        recognizer,
-        examples_of(recognizer, corpus, clips),
-        beam=not args.greedy,
-        policy=policy,
-        rescoring=rescoring,
-        hotwords=hotwords,
-    )
+    examples = examples_of(recognizer, corpus, clips)
+    result = evaluate(recognizer, examples, beam=not args.greedy, policy=policy, rescoring=rescoring, hotwords=hotwords)
+    told = {}
+    if args.times or args.confidence:
+        second_pass = rescoring is not None and recognizer.config.decoder is not None
+        judged = judge_words(recognizer, corpus, clips, examples, result.hypotheses, second_pass=second_pass)
+        told |= judged.times() if args.times else {}
+        told |= judged.confidence() if args.confidence else {}
     return {
         "model": str(recognizer.artifact.path),
         "checkpoint": args.checkpoint,
@@ -91,6 +98,7 @@ def run(args: argparse.Namespace) -> dict:
         "normalized": recognizer.normalize,
         "too_short": len(corpus.too_short),
         "owner_utterances": result.owner_utterances,
+        **told,
         **_exits(recognizer, result),
         **_hotwords(args.hotwords, recognizer, result),
     }
@@ -124,7 +132,7 @@ def describe(result: dict) -> str:
         f"WER {result['wer']:.2%}, CER {result['cer']:.2%} on {result['utterances']} utterances, {result['words']} "
         f"words "
         f"({result['substitutions']} substituted, {result['deletions']} deleted, {result['insertions']} "
-        f"inserted){left_out}"
+        f"inserted){left_out}{_of_words(result)}"
     )
 
 
@@ -137,3 +145,21 @@ def _describe_hotwords(result: dict) -> str:
     return (
         f"; WER of the {result['hotword_words']} words in the list {result['hotword_wer']:.2%}, of all others {other}"
     )
+
+
+def _of_words(result: dict) -> str:
+    """What --times and --confidence found, each in a line."""
+    lines = []
+    for name in ("start", "end"):
+        if result.get(f"{name}_error_ms_median") is not None:
+            lines.append(
+                f"{name}s of {result[f'timed_{name}s']} words: median error "
+                f"{result[f'{name}_error_ms_median']:.0f} ms, {result[f'{name}_within_200_ms']:.1%} within 200 ms"
+            )
+    if "ece" in result:
+        area = "not defined" if result["auroc"] is None else f"{result['auroc']:.3f}"
+        lines.append(
+            f"confidence: AUROC {area}, ECE {result['ece']:.3f} ({result['right_words']} of {result['judged_words']} "
+            f"words right)"
+        )
+    return "".join(f"\n{line}" for line in lines)

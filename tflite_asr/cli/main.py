@@ -39,6 +39,7 @@ COMMANDS = (
     "evaluate",
     "tune-rescoring",
     "tune-hotwords",
+    "calibrate",
     "select",
     "exits",
     "personalize",

@@ -5,7 +5,8 @@
     tflite-asr transcribe english letter.wav [--hotwords names.txt]
 
 A model whose second pass decodes by itself, such as `english`, is heard with both passes unless --greedy asks for the
-first one alone. A recording longer than the model takes is cut at pauses; each utterance comes with its times.
+first one alone. A recording longer than the model takes is cut at pauses; each utterance comes with its times. --json
+has each word with its times and its confidence.
 """
 
 import argparse
@@ -81,13 +82,16 @@ def _hearing(
     args: argparse.Namespace, recognizer: "Recognizer", policy: "ExitPolicy | None"
 ) -> "Callable[[np.ndarray], dict]":
     """A function samples [n] -> the row of an utterance, transcribed as the arguments ask."""
+    import dataclasses
+
     from tflite_asr.cli.arguments import hotwords_of, rescoring_of
 
     rescoring = rescoring_of(args, recognizer)
     hotwords = hotwords_of(args, recognizer, greedy=args.greedy or (args.stream and rescoring is None))
 
-    def hear(samples: "np.ndarray") -> dict:
-        frames = recognizer.features(samples)
+    decodes = recognizer.subwords is not None and not args.greedy and not args.stream and not policy
+
+    def transcribe(frames: "np.ndarray") -> dict:
         if args.stream:
             streamed = (
                 recognizer.stream_two_pass([frames], rescoring, hotwords=hotwords)
@@ -96,14 +100,27 @@ def _hearing(
             )
             *_, text = streamed
             return {"text": text}
-        if rescoring or (recognizer.subwords and not args.greedy and not policy):
+        if rescoring or decodes:
             return {"text": recognizer.transcribe_two_pass(frames, rescoring, hotwords=hotwords)}
         if policy:
             text, left = recognizer.transcribe_early(frames, policy, beam=not args.greedy, hotwords=hotwords)
             return {"text": text, "exit": left}
         return {"text": recognizer.transcribe_frames(frames, beam=not args.greedy, hotwords=hotwords)}
 
+    def hear(samples: "np.ndarray") -> dict:
+        frames = recognizer.features(samples)
+        row = transcribe(frames)
+        if args.json:
+            words = recognizer.timed_words(frames, row["text"], samples=len(samples), second_pass=decodes)
+            row["words"] = [_rounded(dataclasses.asdict(word)) for word in words]
+        return row
+
     return hear
+
+
+def _rounded(row: dict) -> dict:
+    """The same with thousandths."""
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
 
 
 def _hear_long(hear: "Callable[[np.ndarray], dict]", recognizer: "Recognizer", blocks: "Iterable[np.ndarray]") -> dict:
@@ -112,14 +129,14 @@ def _hear_long(hear: "Callable[[np.ndarray], dict]", recognizer: "Recognizer", b
     from tflite_asr.runtime.listener import endpointer_for
 
     rate = recognizer.config.features.sample_rate
-    segments = [
-        {
-            "start_seconds": round(segment.endpoint.start_seconds, 3),
-            "end_seconds": round(segment.endpoint.end_seconds, 3),
-            **hear(segment.samples),
-        }
-        for segment in speech_segments(blocks, rate, endpointer_for(recognizer.config))
-    ]
+    segments = []
+    for segment in speech_segments(blocks, rate, endpointer_for(recognizer.config)):
+        start, row = segment.endpoint.start_seconds, hear(segment.samples)
+        for word in row.get("words", []):  # from the beginning of the recording
+            word |= {name: word[name] + start for name in ("start_seconds", "end_seconds")}
+            word |= _rounded(word)
+        place = {"start_seconds": start, "end_seconds": segment.endpoint.end_seconds}
+        segments.append({**_rounded(place), **row})
     return {"text": " ".join(row["text"] for row in segments if row["text"]), "segments": segments}
 
 

@@ -44,6 +44,7 @@ class Artifact:
     rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     hotwords: dict | None = None  # weight: nats a letter of a hotword, as `tune-hotwords` found it
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
+    calibration: dict | None = None  # of times and confidences of words: fields of `runtime.words.Calibration`
     licences: Sequence[dict] = ()  # of weights that others trained: what, licence, holder, source
     format: int = FORMAT  # of NAME.json; kept when the description is written again
 

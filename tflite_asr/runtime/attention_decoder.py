@@ -110,6 +110,31 @@ class AttentionDecoder:
         gains[:, self.config.decoder.end] = [hotwords.final(state) for state in states]
         return gains + [[hypothesis.bonus] for hypothesis in hypotheses]
 
+    def distributions(self, encoded: np.ndarray, steps: int, tokens: np.ndarray) -> np.ndarray:
+        """Log probabilities of the next subword before each of given ones.
+
+        Args:
+            encoded: [1, time, units] float32, as `encode` puts it out.
+            steps: of it that are the utterance's.
+            tokens: [tokens] int, at most as many as the file takes.
+
+        Returns:
+            [tokens, vocabulary] float32.
+        """
+        decoder, beam = self.config.decoder, self.config.sizes.beam
+        suffix, lengths = self.config.sizes.suffix, np.asarray([steps], np.int32)
+        cross = self.model.run(f"decode_start{suffix}", {"encoded": encoded, "encoded_lengths": lengths})
+        shape = [decoder.layers, beam, decoder.heads, self.config.max_subwords, decoder.head_size]
+        cache = _Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+        rows = []
+        for position, before in enumerate([decoder.start, *tokens[:-1]] if len(tokens) else []):
+            inputs = {"tokens": np.full([beam], before, np.int32), "position": np.asarray([position], np.int32)}
+            cached = {"keys": cache.keys, "values": cache.values, "encoded_lengths": lengths}
+            result = self.model.run(f"decode_step{suffix}", {**inputs, **cached, **cross})
+            cache.write(position, result)
+            rows.append(result["log_probabilities"][0].copy())
+        return np.asarray(rows, np.float32).reshape(len(tokens), -1)
+
     def _settled(self, ended: list[Hypothesis], grown: list[Hypothesis]) -> bool:
         """Whether no open hypothesis is still likelier a token than the best that ended."""
         return bool(ended) and max(map(_a_token, ended)) > max(map(_a_token, grown))

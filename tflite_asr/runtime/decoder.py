@@ -83,6 +83,22 @@ class BeamSearch:
             kept = self.advance(step, kept)
         return self.closed(kept)
 
+    def lattice(self, encoded: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Log probabilities at every node of the lattice of a given text.
+
+        Args:
+            encoded: the encoder's output [steps, units].
+            tokens: [tokens] int.
+
+        Returns:
+            [steps, tokens + 1, vocabulary] float64: at each step behind so many tokens.
+        """
+        hypotheses = self.open()
+        for token in tokens:
+            hypotheses += self._extend([(hypotheses[-1], int(token), 0.0)])
+        batches = [hypotheses[first : first + self.beam] for first in range(0, len(hypotheses), self.beam)]
+        return np.asarray([np.concatenate([self._join(step, batch) for batch in batches]) for step in encoded])
+
     def open(self) -> list[_Open]:
         """The hypotheses before an utterance: one, without labels."""
         start = self.start()

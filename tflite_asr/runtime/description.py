@@ -48,6 +48,16 @@ _SCHEMA = {  # a list holds one kind of item; {str: x} any names; ? marks what m
     "plan_exits?": {str: int},
     "rescoring?": ({"weight?": float, "per_label?": bool, "nbest?": (int, None)}, None),
     "hotwords?": ({"weight": float}, None),
+    "calibration?": (
+        {
+            "measure?": str,
+            "over?": str,
+            "temperature?": float,
+            "start_delay_seconds?": float,
+            "end_delay_seconds?": float,
+        },
+        None,
+    ),
     "licences?": [{str: str}],
     "voices?": (_MIXTURE, None),
 }

@@ -24,6 +24,7 @@ from tflite_asr.runtime.prefix_beam import best_path, label_log_probability, pre
 from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
 from tflite_asr.runtime.streaming import stream_results
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
+from tflite_asr.runtime.words import AlignedWord, Calibration, Word, WordAligner, timed
 from tflite_asr.text.casing import in_one_case, with_case_of
 from tflite_asr.text.labels import label_tokenizer
 from tflite_asr.text.phrases import Phrase, as_phrases
@@ -100,7 +101,7 @@ class Recognizer:
             )
         if features.kind == "stem" and len(samples) < features.window_samples:
             raise InputError(f"expected {features.window_samples} samples or more, got {len(samples)}; leave it out")
-        edge = min(self.config.edge_samples, (most - len(samples)) // 2)
+        edge = self._edge(len(samples))
         heard = len(samples) + 2 * edge
         frames = min(features.frames_of(heard) + self.config.tail_frames, self.config.sizes.max_frames)
         sizes = self.config.shortest(frames).sizes
@@ -111,6 +112,11 @@ class Recognizer:
         if "sample_lengths" in self.model.input_names(signature):
             inputs["sample_lengths"] = np.asarray([heard], np.int32)
         return self.model.run(signature, inputs)["frames"][0, :frames].copy()
+
+    def _edge(self, count: int) -> int:
+        """Samples of silence that `features` puts before, and behind, so many samples."""
+        most = self.config.features.samples_of(self.config.sizes.max_frames)
+        return min(self.config.edge_samples, (most - count) // 2)
 
     def example(self, samples: np.ndarray, text: str, where: str = "") -> Example:
         """An utterance to train on: the features of samples [n] float in [-1, 1], not silent, and its transcript's
@@ -207,6 +213,49 @@ class Recognizer:
         if beam and self.subwords:
             return self.transcribe_two_pass(frames, hotwords=hotwords)
         return self.transcribe_frames(frames, beam=beam, hotwords=hotwords)
+
+    def words(
+        self, samples: np.ndarray, *, hotwords: Hotwords | Sequence[str | tuple[str, float]] | None = None
+    ) -> list[Word]:
+        """The words of samples [n] float32 as `transcribe` writes them, with times and confidences; empty where nothing
+        is said.
+        """
+        with self.model.lock:
+            text = self.transcribe(samples, hotwords=hotwords)
+            return self.timed_words(self.features(samples), text, samples=len(samples))
+
+    def timed_words(
+        self, frames: np.ndarray, text: str, *, samples: int | None = None, second_pass: bool | None = None
+    ) -> list[Word]:
+        """The words of a text that is said in frames [time, width], with times and confidences.
+
+        Args:
+            frames: as `features` gives them.
+            text: what is said in them.
+            samples: how many samples they were made of; None where they are not at hand.
+            second_pass: whether the second pass wrote the text; None: it did where it decodes by itself.
+        """
+        aligned = self.aligned_words(frames, text, samples=samples, second_pass=second_pass)
+        features = self.config.features
+        count = features.samples_of(len(frames)) if samples is None else samples
+        return timed(aligned, self.calibration, count / features.sample_rate)
+
+    def aligned_words(
+        self, frames: np.ndarray, text: str, *, samples: int | None = None, second_pass: bool | None = None
+    ) -> list[AlignedWord]:
+        """What `timed_words` are made of, before calibration."""
+        edge = self.config.edge_samples if samples is None else self._edge(samples)
+        second_pass = self.config.decoder is not None if second_pass is None else second_pass
+        with self.model.lock:
+            model = self._model_for(frames)
+            aligner = WordAligner(model, self.config.shortest(len(frames)), self.tokenizer, self.subwords)
+            result = self._run(model, "encode", frames)
+            return aligner.align(result, text, edge, second_pass=second_pass)
+
+    @property
+    def calibration(self) -> Calibration:
+        """How times and confidences of words are corrected, as `calibrate` found it."""
+        return Calibration(**self.artifact.calibration or {})
 
     def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False, hotwords: Hotwords | None = None) -> str:
         """The same for log-mel frames [time, mel_bands], by the first pass alone."""
