@@ -22,6 +22,7 @@ import of_second_pass
 import of_selector
 import of_steps
 import of_subwords
+import of_words
 
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.checkpoint import save_checkpoint
@@ -39,6 +40,7 @@ VECTORS = {
     "hotwords": of_hotwords.hotwords,
     "second_pass": of_second_pass.second_pass,
     "subwords": of_subwords.subwords,
+    "words": of_words.words,
     "parity": of_steps.parity,
     "runs": of_runs.runs,
 }

@@ -75,6 +75,7 @@ def maven_tests(python_checkpoint):
         "hotwords",
         "second_pass",
         "subwords",
+        "words",
         pytest.param("parity", marks=pytest.mark.slow),
         pytest.param("runs", marks=pytest.mark.slow),
     ],

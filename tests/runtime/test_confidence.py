@@ -54,5 +54,5 @@ def test_calibration_error_by_hand():
 
 
 def test_words_that_match():
-    assert matched_words("A B C D".split(), "A X D".split()) == {0: 0, 3: 2}
+    assert matched_words(["A", "B", "C", "D"], ["A", "X", "D"]) == {0: 0, 3: 2}
     assert matched_words([], ["A"]) == matched_words(["A"], []) == {}

@@ -133,7 +133,7 @@ class AttentionDecoder:
             result = self.model.run(f"decode_step{suffix}", {**inputs, **cached, **cross})
             cache.write(position, result)
             rows.append(result["log_probabilities"][0].copy())
-        return np.asarray(rows, np.float32).reshape(len(tokens), -1)
+        return np.stack(rows) if rows else np.zeros([0, self.config.decoder.vocabulary_size], np.float32)
 
     def _settled(self, ended: list[Hypothesis], grown: list[Hypothesis]) -> bool:
         """Whether no open hypothesis is still likelier a token than the best that ended."""

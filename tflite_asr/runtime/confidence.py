@@ -4,6 +4,7 @@ Measures and their aggregation over tokens are those of Laptev and Ginsburg 2022
 that of Guo et al. 2017 (arXiv 1706.04599).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +59,25 @@ class ConfidenceMeasure:
             log_probabilities: [tokens, vocabulary], normalized: what was known where each token was written.
             tokens: [tokens] int, at least one.
         """
-        scores = MEASURES[self.measure](tempered(log_probabilities, self.temperature), np.asarray(tokens))
-        return float(np.clip(AGGREGATIONS[self.over](scores), 0.0, 1.0))
+        (confidence,) = confidences(log_probabilities, tokens, [self])
+        return confidence
+
+
+def confidences(
+    log_probabilities: np.ndarray, tokens: np.ndarray, measures: Sequence[ConfidenceMeasure]
+) -> list[float]:
+    """The confidence of a word by each of several measures, see `ConfidenceMeasure.of`."""
+    rows: dict[float, np.ndarray] = {}
+    scores: dict[tuple[str, float], np.ndarray] = {}
+    found = []
+    for one in measures:
+        kind = (one.measure, one.temperature)
+        if one.temperature not in rows:
+            rows[one.temperature] = tempered(log_probabilities, one.temperature)
+        if kind not in scores:
+            scores[kind] = MEASURES[one.measure](rows[one.temperature], np.asarray(tokens))
+        found.append(float(np.clip(AGGREGATIONS[one.over](scores[kind]), 0.0, 1.0)))
+    return found
 
 
 def tempered(log_probabilities: np.ndarray, temperature: float) -> np.ndarray:

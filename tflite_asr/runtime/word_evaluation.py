@@ -11,7 +11,7 @@ from tflite_asr.data.speech_extent import part_extents
 from tflite_asr.errors import InputError
 from tflite_asr.metrics import expected_calibration_error, matched_words, roc_area
 from tflite_asr.runtime.batch import Example
-from tflite_asr.runtime.confidence import AGGREGATIONS, MEASURES, ConfidenceMeasure
+from tflite_asr.runtime.confidence import AGGREGATIONS, MEASURES, ConfidenceMeasure, confidences
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.words import Calibration, timed
 from tflite_asr.text.normalization import normalized
@@ -103,7 +103,9 @@ def judge_words(
                 own = [place for place, of in enumerate(owner) if of == index]
                 judged.right.append(all(place in found for place in own))
                 judged.confidences.append(
-                    [m.of(word.log_probabilities, word.tokens) if word.spelled else 0.0 for m in measures]
+                    confidences(word.log_probabilities, word.tokens, measures)
+                    if word.spelled
+                    else [0.0] * len(measures)
                 )
         first = 0
         for part, (start, end) in zip(parts, part_extents(corpus, clip)):

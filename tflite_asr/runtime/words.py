@@ -163,7 +163,10 @@ class WordAligner:
 
     def _second_pass(self, encoded: np.ndarray, steps: int, text: str) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each word of a text, what the decoder knew where it wrote its subwords."""
-        tokens = self.subwords.encode(text)[: self.config.max_subwords]
+        try:
+            tokens = self.subwords.encode(text)[: self.config.max_subwords]
+        except InputError:  # no text of the second pass's
+            tokens = np.zeros([0], np.int32)
         rows = AttentionDecoder(self.model, self.config).distributions(encoded, steps, tokens)
         ends = np.asarray([len(self.subwords.decode(tokens[: end + 1]).split()) - 1 for end in range(len(tokens))])
         return [(rows[ends == index], tokens[ends == index]) for index in range(len(text.split()))]

@@ -49,6 +49,7 @@ class Artifact(
     val licences: List<Licence> = emptyList(), // of weights that others trained; an app shows them
     val rescoring: Rescoring = Rescoring(), // how two passes become one
     val hotwordWeight: Double = UNTUNED_HOTWORD_WEIGHT, // nats a letter of a hotword
+    val calibration: Calibration = Calibration(), // of times and confidences of words
 ) {
     /** Whether training can draw the weights back to what was shipped. */
     val pulls: Boolean get() = signatures["train"]?.inputs.orEmpty().any { it.name == "pull" }
@@ -140,6 +141,7 @@ class Artifact(
                 licences = if ("licences" in values) values.list("licences").map(::licence) else emptyList(),
                 rescoring = if ("rescoring" in values) Rescoring.fromJson(values.at("rescoring")) else Rescoring(),
                 hotwordWeight = if ("hotwords" in values) values.at("hotwords").double("weight") else UNTUNED_HOTWORD_WEIGHT,
+                calibration = if ("calibration" in values) Calibration.fromJson(values.at("calibration")) else Calibration(),
             )
         }
 

@@ -95,6 +95,25 @@ class AttentionDecoder(
     private fun gains(hotwords: TokenBonus, state: Int): DoubleArray =
         hotwords.gains(state).also { it[decoder.end] = hotwords.final(state) }
 
+    /**
+     * Log probabilities of the next subword before each of given [tokens], at most as many as the file takes.
+     *
+     * @param encoded [1, time, units] float32, as `encode` puts it out.
+     * @param steps of it that are the utterance's.
+     */
+    fun distributions(encoded: Tensor, steps: Int, tokens: List<Int>): List<FloatArray> {
+        val lengths = mapOf("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
+        val given = model.run("decode_start", lengths + ("encoded" to encoded)) + lengths
+        val cache = Cache(intArrayOf(decoder.layers, beam, decoder.heads, config.maxSubwords, decoder.headSize))
+        return (listOf(decoder.start) + tokens).take(tokens.size).mapIndexed { position, before ->
+            val row = Tensor.ints(beam).put(0, IntArray(beam) { before })
+            val at = mapOf("tokens" to row, "position" to Tensor.ints(1).put(0, intArrayOf(position)))
+            val result = model.run("decode_step", given + at + cache.tensors)
+            cache.write(position, result)
+            result.getValue("log_probabilities").let { it.floats(0, it.shape.last()) }
+        }
+    }
+
     /** The best next tokens of all open hypotheses together, best first: as many as may grow, and each may end once. */
     private fun likeliest(open: List<Hypothesis>, logProbabilities: Tensor, gains: List<DoubleArray>?): List<Grown> {
         val (count, vocabulary) = beam + open.size to logProbabilities.shape.last()

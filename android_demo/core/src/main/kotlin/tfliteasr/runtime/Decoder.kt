@@ -61,6 +61,15 @@ class BeamSearch(
 
     private fun final(state: Int): Double = hotwords?.final(state) ?: 0.0
 
+    /**
+     * Log probabilities of the next label at every node of the lattice of given [tokens]: at each step of the encoder's
+     * output, behind none of them, one, and so on.
+     */
+    fun lattice(encoded: List<FloatArray>, tokens: IntArray): List<List<FloatArray>> {
+        val hypotheses = tokens.fold(listOf(start())) { before, token -> before + extend(listOf(Extension(before.last(), token, 0.0, 0.0))) }
+        return encoded.map { step -> hypotheses.chunked(sizes.beam).flatMap { join(step, it) } }
+    }
+
     /** The prediction network before any label. */
     private fun start(): Open {
         val zeros = mapOf(

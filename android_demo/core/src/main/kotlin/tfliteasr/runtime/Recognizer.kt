@@ -69,7 +69,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         if (features is StemConfig && samples.size < features.windowSamples) {
             throw InputError("expected ${features.windowSamples} samples or more, got ${samples.size}; leave it out")
         }
-        val edge = minOf(config.edgeSamples, (most - samples.size) / 2)
+        val edge = edgeOf(samples.size)
         val heard = samples.size + 2 * edge
         val length = minOf(features.framesOf(heard) + config.tailFrames, config.sizes.maxFrames)
         val inputs = mapOf("samples" to Tensor.floats(1, most).put(edge, samples)) + sampleLengths(heard)
@@ -256,6 +256,35 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     /** What is said, by a first pass and a second one that decodes by itself: with case and punctuation. */
     fun transcribeTwoPass(frames: Frames, rescoring: Rescoring = artifact.rescoring, hotwords: Hotwords? = null): String =
         rescoring.best(candidates(frames, hotwords))?.let { textOf(it.tokens) } ?: ""
+
+    /**
+     * The words of samples as [transcribe] writes them, with times and confidences; empty where nothing is said.
+     */
+    fun words(samples: FloatArray, hotwords: Hotwords? = null): List<Word> = synchronized(model) {
+        timedWords(features(samples), transcribe(samples, hotwords = hotwords), samples.size)
+    }
+
+    /**
+     * The words of a text that is said in frames, with times and confidences.
+     *
+     * @param samples how many the frames were made of.
+     * @param secondPass whether the second pass wrote the text.
+     */
+    fun timedWords(
+        frames: Frames,
+        text: String,
+        samples: Int,
+        secondPass: Boolean = config.decoder != null,
+    ): List<Word> = synchronized(model) {
+        val model = modelFor(frames)
+        val aligner = WordAligner(model, config, tokenizer, subwords)
+        val aligned = aligner.align(model.run("encode", padded(frames)), text, edgeOf(samples), secondPass)
+        timed(aligned, artifact.calibration, samples.toDouble() / config.features.sampleRate)
+    }
+
+    /** Samples of silence that [features] puts before, and behind, so many samples. */
+    private fun edgeOf(samples: Int): Int =
+        minOf(config.edgeSamples, (config.features.samplesOf(config.sizes.maxFrames) - samples) / 2)
 
     /** An output of the encoder, one row a step, without the padding. */
     private fun rows(result: Map<String, Tensor>, output: String): List<FloatArray> {
