@@ -131,6 +131,18 @@ def test_errors_are_marked_and_what_was_wrong_comes_first(tmp_path, result):
     ]
 
 
+def test_words_tell_their_times_and_confidence(tmp_path, result):
+    def word(start, confidence):
+        return {"text": "X", "start_seconds": start, "end_seconds": start + 0.25, "confidence": confidence}
+
+    pair = {"reference": "ONE TWO THREE", "before": "ONE TO", "after": "ONE TWO"}
+    words = {"before_words": [word(0.1, 0.9), word(0.5, 0.25)], "after_words": [word(0.1, 0.9)]}
+    page = write_report(tmp_path, result | {"pairs": [pair | words]}).read_text()
+    assert '<span title="0.10-0.35 s, confidence 0.90">ONE</span>' in page
+    assert '<mark title="instead of TWO, 0.50-0.75 s, confidence 0.25">TO</mark> <del>THREE</del>' in page
+    assert ">ONE TWO <del>THREE</del></td>" in page  # words that do not fit the text are left out
+
+
 def test_case_and_punctuation_are_not_marked_where_texts_are_normalized(tmp_path, result):
     result["pairs"] = [{"reference": "ONE TWO", "before": "one two.", "after": "One, two!"}]
     plain, normalized = (write_report(tmp_path, result | {"normalized": on}).read_text() for on in (False, True))

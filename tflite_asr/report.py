@@ -194,16 +194,14 @@ def _utterances(pairs: list[dict], normalize: bool) -> list[str]:
     return [
         "<h2>Test utterances</h2>",
         "<p><mark>another word</mark> recognised, <del>word</del> left out, <ins>word</ins> that was not said.",
+        "Hovering over a word shows when it was said and how sure the recogniser is of it.",
         "Utterances that were wrong before training come first.</p>",
         '<table class="utterances"><thead><tr>',
         *(f"<th>{cell}</th>" for cell in cells),
         "</tr></thead><tbody>",
         *(
             f'<tr><td data-label="reference">{_text(pair["reference"])}</td>'
-            + "".join(
-                f'<td data-label="{cell}">{_marked(pair["reference"], pair[cell], normalize)}</td>'
-                for cell in cells[1:]
-            )
+            + "".join(f'<td data-label="{cell}">{_marked(pair, cell, normalize)}</td>' for cell in cells[1:])
             + "</tr>"
             for pair in ordered[:MAX_ROWS]
         ),
@@ -212,15 +210,29 @@ def _utterances(pairs: list[dict], normalize: bool) -> list[str]:
     ]
 
 
-def _marked(reference: str, hypothesis: str, normalize: bool) -> str:
+def _marked(pair: dict, cell: str, normalize: bool) -> str:
+    """What was recognised, its errors marked; each word tells its times and confidence where they are known."""
     shapes = {
-        "equal": "{1}",
-        "substitute": '<mark title="instead of {0}">{1}</mark>',
-        "delete": "<del>{0}</del>",
-        "insert": "<ins>{1}</ins>",
+        "equal": "<span{title}>{heard}</span>",
+        "substitute": "<mark{title}>{heard}</mark>",
+        "delete": "<del>{said}</del>",
+        "insert": "<ins{title}>{heard}</ins>",
     }
-    words = aligned_words(reference, hypothesis, normalize=normalize)
-    return " ".join(shapes[kind].format(_text(said), _text(heard)) for kind, said, heard in words)
+    aligned = aligned_words(pair["reference"], pair[cell], normalize=normalize)
+    heard_count = sum(kind != "delete" for kind, *_ in aligned)
+    timed = pair.get(f"{cell}_words", [])
+    places = iter(timed if len(timed) == heard_count else [None] * heard_count)  # normalized words may be more or fewer
+    marked = []
+    for kind, said, heard in aligned:
+        place = None if kind == "delete" else next(places)
+        told = [f"instead of {said}"] if kind == "substitute" else []
+        if place:
+            told.append(f"{place['start_seconds']:.2f}-{place['end_seconds']:.2f} s")
+            told.append(f"confidence {place['confidence']:.2f}")
+        title = f' title="{_text(", ".join(told))}"' if told else ""
+        shape = "{heard}" if kind == "equal" and not told else shapes[kind]
+        marked.append(shape.format(title=title, said=_text(said), heard=_text(heard)))
+    return " ".join(marked)
 
 
 def _draw_wer(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> dict:
 
     from tflite_asr.cli.arguments import check_least, load_clips, read_manifests
     from tflite_asr.runtime.artifact import write_description
-    from tflite_asr.runtime.evaluation import evaluate, examples_of
+    from tflite_asr.runtime.evaluation import evaluate_transcripts, examples_of
     from tflite_asr.runtime.recognizer import Recognizer
     from tflite_asr.runtime.word_evaluation import calibrated, every_measure, judge_words, try_measures
     from tflite_asr.runtime.words import Calibration
@@ -38,8 +38,7 @@ def run(args: argparse.Namespace) -> dict:
     utterances = read_manifests(args.manifest, args.where)
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
     examples = examples_of(recognizer, corpus, clips)
-    rescoring = recognizer.rescoring if recognizer.config.decoder else None
-    texts = evaluate(recognizer, examples, beam=True, rescoring=rescoring).hypotheses
+    texts = evaluate_transcripts(recognizer, examples).hypotheses
     measures = every_measure()
     judged = judge_words(recognizer, corpus, clips, examples, texts, calibration=Calibration(), measures=measures)
     tried = try_measures(judged, measures)

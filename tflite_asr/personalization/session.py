@@ -95,6 +95,7 @@ def run_session(
     with MemoryProbe() as probe:
         before = evaluate_transcripts(recognizer, examples, title="before")
         print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
+        words_before = _words(recognizer, examples, before.hypotheses)
         recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
         policy = None  # where to leave the encoder
         epochs = -(-len(adapt[1]) // pace.stride) if pace else settings.epochs
@@ -109,6 +110,7 @@ def run_session(
                 trained = _told(personalize(recognizer, *adapt, settings, **told))
         recognizer.owner = _owner(recognizer, adapt)
         after = evaluate_transcripts(recognizer, examples, policy=policy, title="after")
+        words_after = _words(recognizer, examples, after.hypotheses)
     recognizer.save(checkpoint)
     result = {
         "model": str(recognizer.artifact.path),
@@ -137,8 +139,10 @@ def run_session(
         | (rounds.settings() if rounds else {}),
         "memory": probe.samples,
         "pairs": [
-            {"reference": reference, "before": old, "after": new}
-            for reference, old, new in zip(before.references, before.hypotheses, after.hypotheses)
+            {"reference": reference, "before": old, "after": new, "before_words": old_words, "after_words": new_words}
+            for reference, old, new, old_words, new_words in zip(
+                before.references, before.hypotheses, after.hypotheses, words_before, words_after
+            )
         ],
     }
     if window:
@@ -147,6 +151,17 @@ def run_session(
     write_whole(folder / "result.json", (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
     write_report(folder, result)  # after all that was measured is on the disk
     return result
+
+
+def _words(recognizer: Recognizer, examples: Sequence[Example], texts: Sequence[str]) -> list[list[dict]]:
+    """The words of what was recognised, for the report: text, times and confidence, in thousandths."""
+    return [
+        [
+            {name: value if isinstance(value, str) else round(value, 3) for name, value in vars(word).items()}
+            for word in recognizer.timed_words(example.frames, text)
+        ]
+        for example, text in zip(examples, texts)
+    ]
 
 
 def _settings(
