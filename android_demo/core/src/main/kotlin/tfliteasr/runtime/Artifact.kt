@@ -50,6 +50,7 @@ class Artifact(
     val rescoring: Rescoring = Rescoring(), // how two passes become one
     val hotwordWeight: Double = UNTUNED_HOTWORD_WEIGHT, // nats a letter of a hotword
     val calibration: Calibration = Calibration(), // of times and confidences of words
+    val shorterPlans: Map<String, Plan> = emptyMap(), // `plans` for utterances of `sizes.lengths`
 ) {
     /** Whether training can draw the weights back to what was shipped. */
     val pulls: Boolean get() = signatures["train"]?.inputs.orEmpty().any { it.name == "pull" }
@@ -117,7 +118,6 @@ class Artifact(
                 val inputs = signature.list("inputs").map { tensor(it, "name") }
                 Signature(name, inputs, signature.strings("outputs"), signature.strings("writes"))
             }
-            val plans = values.at("plans")
             val exitsOf = if ("plan_exits" in values) values.at("plan_exits") else null
             return Artifact(
                 name = values.string("name"),
@@ -133,7 +133,7 @@ class Artifact(
                 state = values.list("state").map { tensor(it, "tensor") },
                 exits = values.list("exits").map { Exit(it.string("name"), it.string("group")) },
                 signatures = signatures,
-                plans = plans.names.associateWith { Plan(it, plans.list(it).map(Call::fromJson), signatures) },
+                plans = plans(values.at("plans"), signatures),
                 path = path,
                 gains = if ("gains" in values) values.list("gains").map(::gain) else emptyList(),
                 planExits = exitsOf?.names?.associateWith { exitsOf.int(it) } ?: emptyMap(),
@@ -142,8 +142,12 @@ class Artifact(
                 rescoring = if ("rescoring" in values) Rescoring.fromJson(values.at("rescoring")) else Rescoring(),
                 hotwordWeight = if ("hotwords" in values) values.at("hotwords").double("weight") else UNTUNED_HOTWORD_WEIGHT,
                 calibration = if ("calibration" in values) Calibration.fromJson(values.at("calibration")) else Calibration(),
+                shorterPlans = if ("shorter_plans" in values) plans(values.at("shorter_plans"), signatures) else emptyMap(),
             )
         }
+
+        private fun plans(values: JsonObject, signatures: Map<String, Signature>): Map<String, Plan> =
+            values.names.associateWith { Plan(it, values.list(it).map(Call::fromJson), signatures) }
 
         private fun gain(row: JsonObject) = Gain(row.strings("groups").toSet(), row.double("relative_wer_reduction"))
 

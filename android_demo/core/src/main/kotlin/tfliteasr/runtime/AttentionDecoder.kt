@@ -1,7 +1,6 @@
 package tfliteasr.runtime
 
 import java.util.PriorityQueue
-import kotlin.math.round
 
 /** Keys and values of the tokens so far, of each hypothesis: [layers, beam, heads, max_subwords, size] float32. */
 private class Cache(private val shape: IntArray) {
@@ -42,7 +41,7 @@ private class Grown(val row: Int, val token: Int, val logProbability: Double, va
  * call for all hypotheses.
  *
  * @param model of an artifact whose second pass decodes.
- * @param config its configuration; `sizes.beam` hypotheses are kept.
+ * @param config its configuration, at the utterance's length; `sizes.beam` hypotheses are kept.
  * @param decoder the decoder's part of it.
  */
 class AttentionDecoder(
@@ -63,15 +62,15 @@ class AttentionDecoder(
      */
     fun nbest(encoded: Tensor, steps: Int, hotwords: TokenBonus? = null): List<Hypothesis> {
         val lengths = mapOf("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
-        val given = model.run("decode_start", lengths + ("encoded" to encoded)) + lengths
+        val given = model.run("decode_start${config.sizes.suffix}", lengths + ("encoded" to encoded)) + lengths
         val cache = Cache(intArrayOf(decoder.layers, beam, decoder.heads, config.maxSubwords, decoder.headSize))
         val tokens = Tensor.ints(beam).put(0, IntArray(beam) { decoder.start })
         var open = listOf(Hypothesis(emptyList(), 0.0))
         var states = listOf(hotwords?.start ?: 0) // of the open hypotheses
         val ended = ArrayList<Hypothesis>()
-        for (position in 0 until minOf(config.maxSubwords, bound(steps))) {
+        for (position in 0 until config.mostSubwords(steps)) {
             val at = mapOf("tokens" to tokens, "position" to Tensor.ints(1).put(0, intArrayOf(position)))
-            val result = model.run("decode_step", given + at + cache.tensors)
+            val result = model.run("decode_step${config.sizes.suffix}", given + at + cache.tensors)
             cache.write(position, result)
             val gains = hotwords?.let { states.map { state -> gains(it, state) } }
             val best = likeliest(open, result.getValue("log_probabilities"), gains)
@@ -132,12 +131,6 @@ class AttentionDecoder(
     /** Whether no open hypothesis is still likelier a token than the best that ended. */
     private fun isSettled(ended: List<Hypothesis>, open: List<Hypothesis>): Boolean =
         ended.isNotEmpty() && ended.maxOf { it.aToken } > open.maxOf { it.aToken }
-
-    /** Most tokens for an utterance of so many steps: a decoder that hears nothing repeats itself without end. */
-    private fun bound(steps: Int): Int {
-        val seconds = config.features.samplesOf(maxOf(steps, 1)).toDouble() / config.features.sampleRate
-        return maxOf(1, round(seconds * decoder.tokensPerSecond).toInt())
-    }
 }
 
 /** Score a token, the end included. */

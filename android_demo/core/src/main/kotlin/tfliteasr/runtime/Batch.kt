@@ -26,7 +26,7 @@ class Example(val frames: Frames, val tokens: IntArray, val text: String, val wh
 /**
  * The inputs of `train` and `loss`: rows past the examples are empty.
  *
- * @return frames [batch, max_frames, width] float32, frame_lengths [batch] int32, tokens [batch, max_tokens] int32,
+ * @return frames [batch, max_frames, width] float32, frame_lengths [batch] int32, tokens [batch, max_labels] int32,
  *     token_lengths [batch] int32.
  */
 fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
@@ -36,15 +36,15 @@ fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
         throw InputError("expected 1 to ${sizes.batch} utterances a batch, got ${examples.size}")
     }
     val frames = Tensor.floats(sizes.batch, sizes.maxFrames, width)
-    val tokens = Tensor.ints(sizes.batch, sizes.maxTokens)
+    val tokens = Tensor.ints(sizes.batch, config.maxLabels)
     val frameLengths = IntArray(sizes.batch)
     val tokenLengths = IntArray(sizes.batch)
     for ((row, example) in examples.withIndex()) {
         checkLength(example, row, "frames", example.frames.length, sizes.maxFrames)
-        checkLength(example, row, "tokens", example.tokens.size, sizes.maxTokens)
+        checkLength(example, row, "tokens", example.tokens.size, config.maxLabels)
         checkTokens(example, row, config.vocabularySize)
         frames.put(row * sizes.maxFrames * width, example.frames.values)
-        tokens.put(row * sizes.maxTokens, example.tokens)
+        tokens.put(row * config.maxLabels, example.tokens)
         frameLengths[row] = example.frames.length
         tokenLengths[row] = example.tokens.size
     }
@@ -55,6 +55,10 @@ fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
         "token_lengths" to Tensor.ints(sizes.batch).put(0, tokenLengths),
     )
 }
+
+/** The configuration with the smallest sizes that hold a batch of [examples]. */
+fun sizedFor(examples: List<Example>, config: ModelConfig): ModelConfig =
+    config.shortest(examples.maxOfOrNull { it.frames.length } ?: 0, examples.maxOfOrNull { it.tokens.size } ?: 0)
 
 private fun checkLength(example: Example, row: Int, what: String, length: Int, most: Int) {
     if (length !in 1..most) {

@@ -46,7 +46,7 @@ class BeamSearch(
 
     /** The n-best, best first; n is at most the beam. */
     fun best(frames: Frames): List<Hypothesis> {
-        val result = model.run("encode", paddedFrames(frames, sizes.maxFrames, config.features.width))
+        val result = model.run("encode${sizes.suffix}", paddedFrames(frames, sizes.maxFrames, config.features.width))
         val encoded = result.getValue("encoded")
         val steps = encoded.floats().asList().chunked(encoded.shape.last()) { it.toFloatArray() }
         return bestOfEncoded(steps.take(result.getValue("encoded_lengths").int(0)))

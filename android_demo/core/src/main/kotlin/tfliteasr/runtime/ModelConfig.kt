@@ -1,5 +1,7 @@
 package tfliteasr.runtime
 
+import kotlin.math.ceil
+import kotlin.math.round
 import tfliteasr.InputError
 import tfliteasr.JsonObject
 
@@ -39,13 +41,20 @@ data class StemConfig(val units: Int, override val sampleRate: Int) : FrontEnd()
     override val width: Int get() = units
 }
 
-/** Fixed sizes of an export: TFLite plans its memory for them. */
+/**
+ * Fixed sizes of an export: TFLite plans its memory for them.
+ *
+ * @property lengths in frames, below [maxFrames], rising: there are signatures for utterances of each as well.
+ * @property suffix of the names of the signatures of these sizes; see [ModelConfig.atLength].
+ */
 data class SizeConfig(
     val batch: Int,
     val maxFrames: Int,
     val maxTokens: Int,
     val maxSymbolsPerStep: Int,
     val beam: Int,
+    val lengths: List<Int> = emptyList(),
+    val suffix: String = "",
 )
 
 /** Prediction network: widths of the states that `predict` takes and gives, all its layers' side by side. */
@@ -94,6 +103,29 @@ data class ModelConfig(
     /** Most subwords that a decoder puts out for the longest utterance; 0 without one. */
     val maxSubwords: Int get() = decoder?.let { (maxSeconds * it.tokensPerSecond).toInt() } ?: 0
 
+    /** Most subwords that a decoder puts out for [frames] frames; one that hears nothing repeats itself without end. 0 without
+     * one. */
+    fun mostSubwords(frames: Int): Int {
+        val seconds = features.samplesOf(maxOf(frames, 1)).toDouble() / features.sampleRate
+        return decoder?.let { minOf(maxSubwords, round(seconds * it.tokensPerSecond).toInt()).coerceAtLeast(1) } ?: 0
+    }
+
+    /**
+     * The same with the sizes of utterances of at most [frames] frames, one of `sizes.lengths`: labels in proportion,
+     * signatures with a suffix.
+     */
+    fun atLength(frames: Int): ModelConfig {
+        val tokens = ceil(frames.toDouble() / sizes.maxFrames * sizes.maxTokens).toInt()
+        return copy(sizes = sizes.copy(maxFrames = frames, maxTokens = tokens, lengths = emptyList(), suffix = "_${frames}f"))
+    }
+
+    /** The same with the smallest sizes that hold an utterance of [frames] frames and, to learn from, [labels] labels. */
+    fun shortest(frames: Int, labels: Int = 0): ModelConfig =
+        sizes.lengths.filter { frames <= it }.map(::atLength).firstOrNull { labels <= it.maxLabels } ?: this
+
+    /** Most labels of an utterance to learn from. */
+    val maxLabels: Int get() = sizes.maxTokens
+
     /** Longest utterance that the fixed sizes hold. */
     val maxSeconds: Double get() = features.samplesOf(sizes.maxFrames).toDouble() / features.sampleRate
 
@@ -104,16 +136,9 @@ data class ModelConfig(
         private const val MIN_SECONDS = 0.2
 
         fun fromJson(values: JsonObject): ModelConfig {
-            val sizes = values.at("sizes")
             return ModelConfig(
                 encoder(values),
-                SizeConfig(
-                    sizes.int("batch"),
-                    sizes.int("max_frames"),
-                    sizes.int("max_tokens"),
-                    sizes.int("max_symbols_per_step"),
-                    sizes.int("beam"),
-                ),
+                sizes(values.at("sizes")),
                 frontEnd(values.at("features")),
                 vocabularySize(values),
                 if ("prediction" in values) prediction(values.at("prediction")) else null,
@@ -123,6 +148,23 @@ data class ModelConfig(
                 if ("edge_samples" in values) values.int("edge_samples") else 0,
                 if ("decoder" in values) decoder(values.at("decoder")) else null,
                 if ("learning_rate" in values) values.double("learning_rate") else 1e-3,
+            )
+        }
+
+        private fun sizes(values: JsonObject): SizeConfig {
+            val lengths = if ("lengths" in values) values.shape("lengths").toList() else emptyList()
+            val most = values.int("max_frames")
+            if (lengths != lengths.distinct().sorted() || lengths.any { it !in 1 until most }) {
+                throw InputError("${values.place}: expected lengths in rising order from 1 to ${most - 1} frames, got $lengths")
+            }
+            return SizeConfig(
+                values.int("batch"),
+                most,
+                values.int("max_tokens"),
+                values.int("max_symbols_per_step"),
+                values.int("beam"),
+                lengths,
+                if ("suffix" in values) values.string("suffix") else "",
             )
         }
 

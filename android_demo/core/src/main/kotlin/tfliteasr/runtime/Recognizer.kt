@@ -72,15 +72,19 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         val edge = edgeOf(samples.size)
         val heard = samples.size + 2 * edge
         val length = minOf(features.framesOf(heard) + config.tailFrames, config.sizes.maxFrames)
-        val inputs = mapOf("samples" to Tensor.floats(1, most).put(edge, samples)) + sampleLengths(heard)
-        val frames = model.run("features", inputs).getValue("frames").floats()
+        val holding = length + if (heard > features.samplesOf(length)) 1 else 0 // so that all samples are in
+        val sizes = config.shortest(holding).sizes
+        val signature = "features${sizes.suffix}"
+        val padded = Tensor.floats(1, features.samplesOf(sizes.maxFrames)).put(edge, samples)
+        val inputs = mapOf("samples" to padded) + sampleLengths(signature, heard)
+        val frames = model.run(signature, inputs).getValue("frames").floats()
         return Frames(frames.copyOf(length * features.width), features.width)
     }
 
     /** The input that says how many samples are the utterance's, which log-mel frames do without. */
-    private fun sampleLengths(heard: Int): Map<String, Tensor> {
+    private fun sampleLengths(signature: String, heard: Int): Map<String, Tensor> {
         val name = "sample_lengths"
-        val asked = artifact.signature("features").inputs.any { it.name == name }
+        val asked = artifact.signature(signature).inputs.any { it.name == name }
         return if (asked) mapOf(name to Tensor.ints(1).put(0, intArrayOf(heard))) else emptyMap()
     }
 
@@ -148,14 +152,14 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     }
 
     /** What is said, greedily, at an exit. */
-    private fun infer(model: SignatureModel, frames: Frames, exit: Int): String = decoded(model.run("infer", padded(frames) + at(exit)))
+    private fun infer(model: SignatureModel, frames: Frames, exit: Int): String = decoded(run(model, "infer", frames, at(exit)))
 
     private fun decoded(result: Map<String, Tensor>): String =
         tokenizer.decode(result.getValue("tokens").ints().take(result.getValue("token_lengths").int(0)))
 
     private fun nbest(model: SignatureModel, frames: Frames, hotwords: Hotwords?): List<Hypothesis> {
-        if (config.prediction != null) return BeamSearch(model, config, hotwords?.first).best(frames)
-        return prefixBeam(rows(model.run("encode", padded(frames)), "log_probabilities"), hotwords)
+        if (config.prediction != null) return BeamSearch(model, config.shortest(frames.length), hotwords?.first).best(frames)
+        return prefixBeam(rows(run(model, "encode", frames), "log_probabilities"), hotwords)
     }
 
     /** Transcribe frames, leaving the encoder where the policy says. */
@@ -185,9 +189,10 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
      */
     fun exits(frames: Frames, beam: Boolean = false, hotwords: Hotwords? = null): Sequence<ExitResult> = sequence {
         val model = modelFor(frames)
-        var inputs = padded(frames)
+        val sizes = config.shortest(frames.length).sizes
+        var inputs = paddedFrames(frames, sizes.maxFrames, config.features.width)
         for (exit in 0..lastExit) {
-            val result = model.run("stage_$exit", inputs)
+            val result = model.run("stage_$exit${sizes.suffix}", inputs)
             inputs = listOf("encoded", "encoded_lengths").associateWith(result::getValue)
             when {
                 "log_probabilities" in result -> {
@@ -231,11 +236,12 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         val decoder = config.decoder
             ?: throw InputError("${artifact.path}: expected a second pass that decodes, got none; use transcribeFrames")
         val model = modelFor(frames)
-        val result = model.run("encode", padded(frames))
+        val result = run(model, "encode", frames)
         val labels = rows(result, "log_probabilities")
         if (bestPath(labels).isEmpty()) return labels to emptyList()
         val steps = result.getValue("encoded_lengths").int(0)
-        labels to AttentionDecoder(model, config, decoder).nbest(result.getValue("encoded"), steps, hotwords?.second)
+        val search = AttentionDecoder(model, config.shortest(frames.length), decoder)
+        labels to search.nbest(result.getValue("encoded"), steps, hotwords?.second)
     }
 
     /** The n-best of a second pass that decodes, best first by it alone, with what the first pass says of their letters. */
@@ -293,8 +299,11 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
             .take(result.getValue("encoded_lengths").int(0))
     }
 
-    /** A whole utterance's inputs. */
-    private fun padded(frames: Frames) = paddedFrames(frames, config.sizes.maxFrames, config.features.width)
+    /** A signature that takes a whole utterance, the one for the shortest length that holds it. */
+    private fun run(model: SignatureModel, name: String, frames: Frames, more: Map<String, Tensor> = emptyMap()): Map<String, Tensor> {
+        val sizes = config.shortest(frames.length).sizes
+        return model.run(name + sizes.suffix, paddedFrames(frames, sizes.maxFrames, config.features.width) + more)
+    }
 
     private fun modelFor(frames: Frames): SignatureModel = if (hearsOwner(frames)) model else shipped.value
 
@@ -308,7 +317,9 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     private fun losses(output: String, examples: List<Example>): List<List<Float>> = synchronized(model) {
         val size = config.sizes.batch
         val parts = examples.chunked(size).map { some ->
-            val rows = model.run("loss", collate(some, config), listOf(output)).getValue(output).floats().asList().chunked(size)
+            val sized = sizedFor(some, config)
+            val result = model.run("loss${sized.sizes.suffix}", collate(some, sized), listOf(output))
+            val rows = result.getValue(output).floats().asList().chunked(size)
             rows.map { row -> row.take(some.size).map { if (it > NO_ALIGNMENT) Float.POSITIVE_INFINITY else it } }
         }
         parts[0].indices.map { row -> parts.flatMap { it[row] } }
@@ -342,18 +353,19 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         val frozen = artifact.frozenGroups
         val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: if (groups[it] in frozen) 0f else 1f }
         checkAlignable(examples, config)
-        val values = collate(examples, config) + mapOf(
+        val sized = sizedFor(examples, config)
+        val values = collate(examples, sized) + mapOf(
             "learning_rate" to Tensor.oneValue(learningRate),
             "clip_norm" to Tensor.oneValue(clipNorm),
             "pull" to Tensor.oneValue(pull),
             "group_rates" to Tensor.floats(groups.size).put(0, rates),
         )
-        val calls = plan(plan).needed(groups.filterIndexedTo(HashSet()) { index, _ -> rates[index] != 0f })
+        val calls = plan(plan + sized.sizes.suffix).needed(groups.filterIndexedTo(HashSet()) { index, _ -> rates[index] != 0f })
         return synchronized(model) { calls.step(model, values, clipGlobally).also { if (it.skipped) skippedUpdates++ } }
     }
 
-    /** The artifact's plan of this name; [InputError] when there is none. */
-    fun plan(name: String): Plan = artifact.plans[name]
+    /** The artifact's plan of this name, of any length; [InputError] when there is none. */
+    fun plan(name: String): Plan = artifact.plans[name] ?: artifact.shorterPlans[name]
         ?: throw InputError("no plan named '$name'; there are: ${artifact.plans.keys.sorted().joinToString().ifEmpty { NO_PLAN }}")
 
     /** [InputError] when a name is not of a layer group that can be trained so. */
