@@ -28,6 +28,7 @@ import tfliteasr.personalization.StopReason
 import tfliteasr.personalization.TrainingListener
 import tfliteasr.personalization.ownerOf
 import tfliteasr.personalization.readReplay
+import tfliteasr.personalization.withHeardCase
 import tfliteasr.runtime.ModelConfig
 import tfliteasr.runtime.Recognizer
 
@@ -128,8 +129,8 @@ class Engine(private val context: Context) {
         }
         change { it.copy(measuring = false) }
         val recognizer = recognizer()
-        val corpus = Corpus(utterances, recognizer.config, recognizer.tokenizer)
-        val speech = Speech(corpus, corpus.utterances)
+        val corpus = Corpus(utterances, recognizer.config, recognizer.labels)
+        val speech = Speech(corpus, cased(corpus))
         val rounds = Rounds(1, resources, limits, calibration) { asked?.let { StopReason(it, "asked to stop") } }
         val replay = readReplay(recognizer.artifact)
         val trainer = RoundsTrainer(
@@ -143,6 +144,14 @@ class Engine(private val context: Context) {
         forget() // weights in the middle of training; the checkpoint has the best
         throw error
     }
+
+    /**
+     * The recordings as a second pass that trains is to write them: cased as the shipped weights hear them, so that training that
+     * is gone on with has the same texts.
+     */
+    private fun cased(corpus: Corpus): List<Utterance> =
+        if (!corpus.config.trainsSecondPass) corpus.utterances
+        else open().use { withHeardCase(it, corpus, corpus.utterances) }
 
     /** The next recogniser is a fresh one, with what the checkpoint holds, if there is one. */
     private fun forget() {

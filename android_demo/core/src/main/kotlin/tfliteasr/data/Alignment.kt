@@ -9,13 +9,14 @@ import tfliteasr.runtime.ModelConfig
  *
  * A CTC path spends an encoder step on each label, and one more, on a blank, between two equal ones: labels + equal neighbours
  * <= steps, at every exit with a CTC head. A transducer takes any number of labels, but its decoders stop after
- * `maxSymbolsPerStep` labels at a step.
+ * `maxSymbolsPerStep` labels at a step, and a second pass that trains after `tokensPerSecond`.
  */
 
 private const val MOST_NAMED = 10 // rows that a notice lists
 
 /** Why no CTC path spells [tokens] within [frames] frames at some exit; null when every CTC exit has one. */
 fun ctcProblem(tokens: IntArray, frames: Int, config: ModelConfig): String? {
+    if (config.trainsSecondPass) return null
     val all = config.encoder.stepsAtExits(frames)
     val steps = (if (config.prediction == null) all else all.dropLast(1)).minOrNull() ?: return null
     val needed = tokens.size + (1 until tokens.size).count { tokens[it] == tokens[it - 1] }
@@ -25,6 +26,10 @@ fun ctcProblem(tokens: IntArray, frames: Int, config: ModelConfig): String? {
 /** Why [tokens] cannot be learned from [frames] frames, the silence at the end among them; null when they can. */
 fun alignmentProblem(tokens: IntArray, frames: Int, config: ModelConfig): String? {
     ctcProblem(tokens, frames, config)?.let { return it }
+    if (config.trainsSecondPass) {
+        val most = config.mostSubwords(frames)
+        return if (tokens.size <= most) null else "${tokens.size} subwords, $most are decoded of it at most"
+    }
     val most = config.encoder.stepsAtExits(frames).last() * config.sizes.maxSymbolsPerStep
     val written = config.prediction == null || tokens.size <= most
     return if (written) null else "${tokens.size} characters, its encoder steps allow $most"

@@ -5,6 +5,6 @@ fun fittingClips(corpus: Corpus, utterances: List<Utterance>, upTo: Int, seed: I
     connect(utterances, upTo, seed) { corpus.seconds(it) <= maxSeconds }.flatMap { clip ->
         val tokens = corpus.tokenizer.encode(clip.text)
         val frames = utteranceFrames(corpus.config, corpus.sampleCount(clip))
-        val fits = tokens.size <= corpus.config.sizes.maxTokens && alignmentProblem(tokens, frames, corpus.config) == null
+        val fits = tokens.size <= corpus.config.maxLabels && alignmentProblem(tokens, frames, corpus.config) == null
         if (fits || clip.parts.size == 1) listOf(clip) else clip.parts.map { Clip(listOf(it)) }
     }

@@ -13,6 +13,7 @@ import tfliteasr.text.folded
  * Utterances held in memory as 16-bit samples, checked when they are loaded, and clips of them put together.
  *
  * @param all what to load; recordings too short to hold a word are left out of [utterances], and [notices] name them.
+ * @property tokenizer of what trains, `Artifact.labels`.
  */
 class Corpus(all: List<Utterance>, val config: ModelConfig, val tokenizer: Tokenizer) {
     private val rate = config.features.sampleRate
@@ -34,8 +35,8 @@ class Corpus(all: List<Utterance>, val config: ModelConfig, val tokenizer: Token
 
     private fun load(utterance: Utterance): ShortArray? {
         val tokens = tokenizer.encode(folded(utterance.text), utterance.where).size
-        if (tokens > config.sizes.maxTokens) {
-            throw InputError("${utterance.where}: expected at most ${config.sizes.maxTokens} tokens, the transcript has $tokens")
+        if (tokens > config.maxLabels) {
+            throw InputError("${utterance.where}: expected at most ${config.maxLabels} tokens, the transcript has $tokens")
         }
         val sound = readWav(utterance.audio, utterance.where, utterance.segment)
         if (sound.sampleRate != rate) {

@@ -130,7 +130,8 @@ class KeptAverage(
     }
 
     private fun measured(validation: List<Example>): Measured {
-        val wer = evaluate(recognizer, validation, policy = settings.exit?.let { ExitPolicy(it) }).rates.wer
+        val bothPasses = if (recognizer.config.trainsSecondPass) recognizer.artifact.rescoring else null
+        val wer = evaluate(recognizer, validation, policy = settings.exit?.let { ExitPolicy(it) }, rescoring = bothPasses).rates.wer
         val losses = settings.exit?.let { recognizer.exitLosses(validation)[it] } ?: recognizer.loss(validation)
         return Measured(wer, losses.average())
     }

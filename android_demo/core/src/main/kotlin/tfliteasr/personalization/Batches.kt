@@ -79,7 +79,7 @@ private fun varied(recognizer: Recognizer, corpus: Corpus, clip: Clip, random: G
     val samples = corpus.assemble(clip, random)
     val config = recognizer.config
     val tooLong = samples.size > config.features.samplesOf(config.sizes.maxFrames) // slowed down
-    val tokens = recognizer.tokenizer.encode(clip.text)
+    val tokens = recognizer.labels.encode(clip.text)
     if (tooLong || alignmentProblem(tokens, utteranceFrames(config, samples.size), config) != null) { // or sped up
         return asRecorded(recognizer, corpus, clip)
     }

@@ -66,10 +66,10 @@ fun measureCalls(artifact: Artifact, plan: String, model: SignatureModel): PlanC
 /** A batch of noise, every row as long as the fixed sizes allow: the shapes decide what a step costs. */
 private fun longestExamples(artifact: Artifact): List<Example> {
     val random = Generator(0)
-    val (sizes, width) = artifact.config.sizes to artifact.config.features.width
+    val (config, sizes) = artifact.config to artifact.config.sizes
     return List(sizes.batch) {
-        val frames = Frames(FloatArray(sizes.maxFrames * width) { random.normalFloat() }, width)
-        Example(frames, IntArray(sizes.maxTokens) { random.integers(1, artifact.tokenizer.vocabularySize - 1) }, "", "noise")
+        val frames = Frames(FloatArray(sizes.maxFrames * config.features.width) { random.normalFloat() }, config.features.width)
+        Example(frames, IntArray(config.maxLabels) { random.integers(config.firstLabel, config.labelBound - 1) }, "", "noise")
     }
 }
 

@@ -14,7 +14,7 @@ import tfliteasr.runtime.Example
 import tfliteasr.runtime.ExitPolicy
 import tfliteasr.runtime.OwnerVoice
 import tfliteasr.runtime.Recognizer
-import tfliteasr.runtime.evaluate
+import tfliteasr.runtime.evaluateTranscripts
 import tfliteasr.runtime.examplesOf
 import tfliteasr.runtime.learnOwner
 import tfliteasr.runtime.watchingMemory
@@ -54,14 +54,14 @@ fun runSession(
     recognizer.plan(settings.plan) // InputError now if there is none
     val alignable = alignable(heard.corpus, heard.utterances)
     alignable.notice?.let(listener::onNotice)
-    val adapt = Speech(heard.corpus, alignable.kept)
+    val adapt = Speech(heard.corpus, withHeardCase(recognizer, heard.corpus, alignable.kept))
     val clips = fittingClips(test.corpus, test.utterances, settings.connect, settings.seed, recognizer.config.maxSeconds)
     val examples = examplesOf(recognizer, test.corpus, clips)
     val replay = readReplay(recognizer.artifact)
     if (!folder.isDirectory && !folder.mkdirs()) throw InputError("$folder: expected a folder to write into; it cannot be made")
     val checkpoint = folder.resolve(CHECKPOINT)
     val (measured, peakPrivateMb) = watchingMemory(PROBE_MILLIS) {
-        val before = evaluate(recognizer, examples, beam = true)
+        val before = evaluateTranscripts(recognizer, examples)
         recognizer.owner = null // of an earlier run; while training, everything is heard with what is learned
         val saving = Saving(recognizer, checkpoint, listener)
         val trained = when {
@@ -73,7 +73,7 @@ fun runSession(
             else -> Trained(told(personalize(recognizer, adapt.corpus, adapt.utterances, settings, replay, saving)), null)
         }
         recognizer.owner = ownerOf(recognizer, adapt)
-        Triple(before, trained, evaluate(recognizer, examples, beam = true, policy = trained.policy))
+        Triple(before, trained, evaluateTranscripts(recognizer, examples, trained.policy))
     }
     recognizer.save(checkpoint)
     val (before, trained, after) = measured
@@ -140,7 +140,7 @@ private fun hearAll(
 
 /** All rounds that the device has to spare for. */
 private fun inRounds(trainer: RoundsTrainer, test: List<Example>, recognizer: Recognizer): Trained {
-    val stopped = trainer.run { mapOf("test_wer" to evaluate(recognizer, test, beam = true, policy = trainer.policy).rates.wer) }
+    val stopped = trainer.run { mapOf("test_wer" to evaluateTranscripts(recognizer, test, trainer.policy).rates.wer) }
     val history = trainer.history()
     val told = mapOf(
         "steps" to trainer.done.sumOf { it.steps },

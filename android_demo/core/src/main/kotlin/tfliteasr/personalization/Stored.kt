@@ -64,7 +64,7 @@ internal fun readStored(path: File, artifact: Artifact, remedy: String): List<Ex
     if (frames.shape.size != 2 || frames.shape[1] != width) throw InputError("expected frames of $width values")
     val tokens = tensor(file, "tokens", DType.INT32).ints()
     val frameLengths = lengths(file, "frame", artifact.config.sizes.maxFrames, frames.shape[0])
-    val tokenLengths = lengths(file, "token", artifact.config.sizes.maxTokens, tokens.size)
+    val tokenLengths = lengths(file, "token", artifact.config.maxLabels, tokens.size)
     if (frameLengths.size != tokenLengths.size) throw InputError("expected a transcript for each utterance")
     val scales = scales(file, artifact.config.features)
     val bytes = frames.bytes()
@@ -73,7 +73,7 @@ internal fun readStored(path: File, artifact: Artifact, remedy: String): List<Ex
         val values = FloatArray(frameLengths[index] * width) { bytes.get() / scales[it % width] }
         val ids = tokens.copyOfRange(firstToken, firstToken + tokenLengths[index])
         firstToken += ids.size
-        val text = artifact.tokenizer.decode(ids.asIterable())
+        val text = artifact.labels.decode(ids.asIterable())
         Example(Frames(values, width), ids, text, "${path.name}, utterance $index")
     }
 } catch (error: InputError) {

@@ -24,7 +24,7 @@ private const val ROOM = 0.75 // of the model's longest utterance: a string of s
  */
 class Strings(recognizer: Recognizer, private val connect: Int, private val augment: Boolean) {
     private val config = recognizer.config
-    private val tokenizer = recognizer.tokenizer
+    private val tokenizer = recognizer.labels
     private val shortestGap = frames(SHORTEST_GAP_SECONDS)
     private val longestGap = frames(LONGEST_GAP_SECONDS)
 
@@ -83,7 +83,7 @@ class Strings(recognizer: Recognizer, private val connect: Int, private val augm
         val frames = parts.sumOf { it.frames.length } // their tails are about as long as the gaps
         val tokens = tokenizer.encode(parts.joinToString(" ") { it.text })
         val shortest = parts.sumOf { withoutTail(it.frames, config).length } + shortestGap * (parts.size - 1)
-        return frames <= ROOM * config.sizes.maxFrames && tokens.size <= config.sizes.maxTokens && aligned(tokens, shortest)
+        return frames <= ROOM * config.sizes.maxFrames && tokens.size <= config.maxLabels && aligned(tokens, shortest)
     }
 
     /** Whether a string of so many frames, before its silence is added, has room for the labels. */

@@ -6,7 +6,10 @@ import java.security.MessageDigest
 import tfliteasr.InputError
 import tfliteasr.JsonObject
 import tfliteasr.readText
+import tfliteasr.text.SubwordTokenizer
 import tfliteasr.text.Tokenizer
+import tfliteasr.text.decoderTokenizer
+import tfliteasr.text.labelTokenizer
 import tfliteasr.text.tokenizerFromJson
 
 /** A layer group, in the order of the input `group_rates`. */
@@ -52,6 +55,12 @@ class Artifact(
     val calibration: Calibration = Calibration(), // of times and confidences of words
     val shorterPlans: Map<String, Plan> = emptyMap(), // `plans` for utterances of `sizes.lengths`
 ) {
+    /** What the tokens of a second pass that decodes stand for; null without one, or where nobody can read them. */
+    val subwords: SubwordTokenizer? by lazy { decoderTokenizer(config) }
+
+    /** Of what trains: transcripts to learn from are spelled by this. */
+    val labels: Tokenizer by lazy { labelTokenizer(config, tokenizer, subwords) }
+
     /** Whether training can draw the weights back to what was shipped. */
     val pulls: Boolean get() = signatures["train"]?.inputs.orEmpty().any { it.name == "pull" }
 

@@ -42,7 +42,7 @@ fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
     for ((row, example) in examples.withIndex()) {
         checkLength(example, row, "frames", example.frames.length, sizes.maxFrames)
         checkLength(example, row, "tokens", example.tokens.size, config.maxLabels)
-        checkTokens(example, row, config.vocabularySize)
+        checkTokens(example, row, config.labelBound)
         frames.put(row * sizes.maxFrames * width, example.frames.values)
         tokens.put(row * config.maxLabels, example.tokens)
         frameLengths[row] = example.frames.length
@@ -70,11 +70,11 @@ private fun checkFinite(frames: Frames, where: String) {
     if (!frames.values.all { it.isFinite() }) throw InputError("$where: expected finite frames, some are NaN or infinite")
 }
 
-private fun checkTokens(example: Example, row: Int, vocabularySize: Int) {
-    val wrong = example.tokens.indexOfFirst { it !in 1 until vocabularySize }
+private fun checkTokens(example: Example, row: Int, labelBound: Int) {
+    val wrong = example.tokens.indexOfFirst { it !in 1 until labelBound }
     if (wrong >= 0) {
         val token = example.tokens[wrong]
-        val expected = "expected tokens from 1 to ${vocabularySize - 1}"
+        val expected = "expected tokens from 1 to ${labelBound - 1}"
         throw InputError("${place(example, row)}: $expected, got $token at place ${wrong + 1}")
     }
 }

@@ -80,10 +80,12 @@ data class DecoderConfig(
     val layers: Int,
     val heads: Int,
     val headSize: Int,
+    val vocabularySize: Int, // tokens, start and end among them
     val start: Int, // token before the first
     val end: Int, // token after the last
     val tokensPerSecond: Double, // bound on what is decoded; above it a decoder repeats itself
     val subwords: SubwordConfig?, // null: of a decoder whose tokens nobody can read
+    val trains: Boolean = false, // whether its cross entropy is what trains on the device, in place of the first pass's loss
 )
 
 /** What a host needs to know of a recogniser's configuration. Its head is a transducer's, or CTC's without [prediction]. */
@@ -123,8 +125,17 @@ data class ModelConfig(
     fun shortest(frames: Int, labels: Int = 0): ModelConfig =
         sizes.lengths.filter { frames <= it }.map(::atLength).firstOrNull { labels <= it.maxLabels } ?: this
 
+    /** Whether what trains on the device is the second pass: labels to learn from are then its subwords. */
+    val trainsSecondPass: Boolean get() = decoder?.trains ?: false
+
     /** Most labels of an utterance to learn from. */
-    val maxLabels: Int get() = sizes.maxTokens
+    val maxLabels: Int get() = if (trainsSecondPass) maxSubwords else sizes.maxTokens
+
+    /** The smallest label: behind the blank, or behind the decoder's start and end. */
+    val firstLabel: Int get() = decoder?.takeIf { it.trains }?.let { 1 + maxOf(it.start, it.end) } ?: 1
+
+    /** Labels to learn from are below this. */
+    val labelBound: Int get() = decoder?.takeIf { it.trains }?.vocabularySize ?: vocabularySize
 
     /** Longest utterance that the fixed sizes hold. */
     val maxSeconds: Double get() = features.samplesOf(sizes.maxFrames).toDouble() / features.sampleRate
@@ -192,10 +203,12 @@ data class ModelConfig(
             values.int("layers"),
             values.int("heads"),
             values.int("units") / values.int("heads"),
+            values.int("vocabulary_size"),
             values.int("start"),
             values.int("end"),
             values.double("tokens_per_second"),
             if ("subwords" in values) subwords(values.at("subwords")) else null,
+            if ("trains" in values) values.boolean("trains") else false,
         )
 
         private fun subwords(values: JsonObject) =

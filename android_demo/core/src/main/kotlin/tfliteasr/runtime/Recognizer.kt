@@ -8,8 +8,9 @@ import tfliteasr.data.checkAlignable
 import tfliteasr.fixed
 import tfliteasr.text.Phrase
 import tfliteasr.text.checkPhrases
-import tfliteasr.text.decoderTokenizer
 import tfliteasr.text.folded
+import tfliteasr.text.inOneCase
+import tfliteasr.text.withCaseOf
 
 // tensors of a checkpoint beside those of the model
 const val OWNER_MEANS = "owner_voice.means"
@@ -36,7 +37,10 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     val tokenizer = artifact.tokenizer
 
     /** What the tokens of a second pass that decodes stand for; null without one, or where nobody can read them. */
-    val subwords = decoderTokenizer(config)
+    val subwords = artifact.subwords
+
+    /** Of what trains. */
+    val labels = artifact.labels
     val groups = artifact.groups.map { it.name }
     val background = artifact.voices
 
@@ -90,22 +94,32 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
 
     private fun seconds(samples: Int): String = fixed(samples.toDouble() / config.features.sampleRate, 2)
 
-    /** An utterance to train on: the features of samples that are not silent, and its transcript's tokens. */
+    /**
+     * An utterance to train on: the features of samples that are not silent, and its transcript's tokens. Where the second pass
+     * trains, a transcript without case gets that of what both passes hear.
+     */
     fun example(samples: FloatArray, text: String, where: String = ""): Example {
         checkSamples(samples, where.ifEmpty { "samples" })
         checkNotSilent(samples, where.ifEmpty { "samples" })
-        val tokens = tokenizer.encode(folded(text), where)
-        if (tokens.size > config.sizes.maxTokens) {
-            val place = where.ifEmpty { "transcript" }
-            throw InputError("$place: expected at most ${config.sizes.maxTokens} tokens, got ${tokens.size}")
-        }
         val (features, least) = config.features to config.framesPerStep
         if (features.framesOf(samples.size) < least) {
             val (needed, got) = listOf(features.samplesOf(least), samples.size).map { it.toDouble() / features.sampleRate }
             throw InputError("${where.ifEmpty { "utterance" }}: expected $needed s of speech or more, got $got s; leave it out")
         }
-        return Example(features(samples), tokens, tokenizer.decode(tokens.asIterable()), where)
+        val frames = features(samples)
+        val tokens = labels.encode(cased(folded(text), frames), where)
+        if (tokens.size > config.maxLabels) {
+            throw InputError("${where.ifEmpty { "transcript" }}: expected at most ${config.maxLabels} tokens, got ${tokens.size}")
+        }
+        return Example(frames, tokens, labels.decode(tokens.asIterable()), where)
     }
+
+    /**
+     * A transcript of frames as the second pass is to write it, where that is what trains: one without case gets case and
+     * punctuation of what is heard, see [withCaseOf].
+     */
+    fun cased(text: String, frames: Frames): String =
+        if (config.trainsSecondPass && inOneCase(text)) withCaseOf(text, transcribeTwoPass(frames)) else text
 
     /** Whether frames are heard with the learned weights rather than the shipped ones. */
     fun hearsOwner(frames: Frames): Boolean = owner?.speaks(frames) ?: true
@@ -300,7 +314,12 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     }
 
     /** A signature that takes a whole utterance, the one for the shortest length that holds it. */
-    private fun run(model: SignatureModel, name: String, frames: Frames, more: Map<String, Tensor> = emptyMap()): Map<String, Tensor> {
+    private fun run(
+        model: SignatureModel,
+        name: String,
+        frames: Frames,
+        more: Map<String, Tensor> = emptyMap(),
+    ): Map<String, Tensor> {
         val sizes = config.shortest(frames.length).sizes
         return model.run(name + sizes.suffix, paddedFrames(frames, sizes.maxFrames, config.features.width) + more)
     }

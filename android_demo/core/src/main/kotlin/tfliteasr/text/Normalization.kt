@@ -18,11 +18,12 @@ private val MONEY = mapOf(
 )
 
 // as Python's: white space and words of all scripts
-private const val NO_SPACE_BEFORE = "(?<![^\\s\\u001c-\\u001f\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000])"
-private const val NO_SPACE_AFTER = "(?![^\\s\\u001c-\\u001f\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000])"
+private const val SPACES = "\\s\\u001c-\\u001f\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
+private const val NO_SPACE_BEFORE = "(?<![^$SPACES])"
 private const val WORD_BEGINS = "(?<![\\p{L}\\p{N}_])"
 private const val WORD_ENDS = "(?![\\p{L}\\p{N}_])"
 
+internal val WHITE_SPACE = Regex("[$SPACES]+")
 private val APOSTROPHES = Regex("[\u2018\u2019\u02bc]")
 private val NEGATIVE = Regex("$NO_SPACE_BEFORE[-\u2212](?=[0-9])")
 private val AMOUNT = Regex("([$\u20ac\u00a3]) ?($NUMBER)(?:\\.([0-9]+))?(?: ($SCALE)$WORD_ENDS)?")

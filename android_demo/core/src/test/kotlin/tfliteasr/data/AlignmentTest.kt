@@ -3,6 +3,7 @@ package tfliteasr.data
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Test
+import tfliteasr.runtime.DecoderConfig
 import tfliteasr.runtime.EncoderConfig
 import tfliteasr.runtime.FeatureConfig
 import tfliteasr.runtime.ModelConfig
@@ -19,6 +20,15 @@ class AlignmentTest {
         assertNull(ctcProblem(intArrayOf(1, 2), 8, ctc))
         assertEquals("2 characters need 3 encoder steps, the audio has 2", ctcProblem(intArrayOf(1, 1), 11, ctc))
         assertNull(ctcProblem(intArrayOf(1, 1), 12, ctc))
+    }
+
+    @Test
+    fun `a second pass that trains takes as many subwords as it decodes`() {
+        val decoder = DecoderConfig(1, 2, 2, 40, 1, 2, 12.0, null, trains = true)
+        val second = ctc.copy(decoder = decoder)
+        assertNull(alignmentProblem(IntArray(8) { 5 }, 65, second)) // 0.665 s
+        assertEquals("9 subwords, 8 are decoded of it at most", alignmentProblem(IntArray(9) { 5 }, 65, second))
+        assertNull(ctcProblem(IntArray(9) { 5 }, 4, second))
     }
 
     @Test

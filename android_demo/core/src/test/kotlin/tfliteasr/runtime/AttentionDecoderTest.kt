@@ -14,7 +14,7 @@ class AttentionDecoderTest {
     private val features = StemConfig(4, 16000)
     private val sizes = SizeConfig(1, 50, 12, 10, 3)
 
-    private fun config(tokensPerSecond: Double = 6.5) = DecoderConfig(2, 2, 2, 1, END, tokensPerSecond, null).let {
+    private fun config(tokensPerSecond: Double = 6.5) = DecoderConfig(2, 2, 2, VOCABULARY, 1, END, tokensPerSecond, null).let {
         ModelConfig(EncoderConfig(1, 0, 1, listOf(1)), sizes, features, 29, null, 0, decoder = it)
     }
 

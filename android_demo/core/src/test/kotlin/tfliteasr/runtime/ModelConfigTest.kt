@@ -12,6 +12,7 @@ import tfliteasr.JsonObject
 import tfliteasr.data.withoutTail
 import tfliteasr.text.CharacterTokenizer
 import tfliteasr.text.decoderTokenizer
+import tfliteasr.text.labelTokenizer
 import tfliteasr.text.tokenizerFromJson
 
 /** The configuration of a waveform stem, a transformer and a decoder, as vectors/of_second_pass.py exported it. */
@@ -37,6 +38,38 @@ class ModelConfigTest {
         assertEquals(1 to 2, decoder.start to decoder.end)
         assertEquals(8, config.maxSubwords) // 1.23 s of 6.5
         assertTrue(config.cased)
+    }
+
+    private fun withLengths(vararg lengths: Long) = of("sizes" to (model["sizes"] as Map<*, *>) + ("lengths" to lengths.toList()))
+
+    @Test
+    fun `an utterance takes the smallest sizes that hold it and its labels`() {
+        val several = withLengths(13, 24)
+        assertEquals(config, config.shortest(1))
+        assertEquals(several.atLength(13), several.shortest(13, 6))
+        assertEquals(several.atLength(24), several.shortest(13, 7)) // 13 / 50 of 20 labels are 5.2
+        assertEquals(several.atLength(24), several.shortest(14))
+        assertEquals(several, several.shortest(25))
+        val sizes = several.atLength(13).sizes
+        assertEquals(listOf(13, 6), listOf(sizes.maxFrames, sizes.maxTokens))
+        assertEquals("_13f" to emptyList<Int>(), sizes.suffix to sizes.lengths)
+        for (wrong in listOf(longArrayOf(24, 13), longArrayOf(0), longArrayOf(50), longArrayOf(13, 13))) {
+            assertTrue("expected lengths in rising order from 1 to 49 frames, got [" in told { withLengths(*wrong) })
+        }
+    }
+
+    @Test
+    fun `labels are the subwords of a second pass that trains`() {
+        assertEquals(listOf(20, 1, 1 + 28), listOf(config.maxLabels, config.firstLabel, config.labelBound))
+        val trains = of("decoder" to (model["decoder"] as Map<*, *>) + ("trains" to true))
+        assertEquals(listOf(8, 3, 40), listOf(trains.maxLabels, trains.firstLabel, trains.labelBound))
+        assertEquals(listOf(1, 3, 8), listOf(1, 17, 50).map(trains::mostSubwords)) // of 0.06, 0.44 and 1.23 s
+        val letters = CharacterTokenizer(" AB")
+        assertEquals(letters, labelTokenizer(config, letters, decoderTokenizer(config)))
+        val sentences = labelTokenizer(trains, letters, decoderTokenizer(trains))
+        assertEquals("Bad cab", sentences.decode(sentences.encode("BAD CAB").asIterable()))
+        assertEquals("bad CAB", sentences.decode(sentences.encode("bad CAB").asIterable()))
+        assertTrue("expected a second pass with its subwords to learn from" in told { labelTokenizer(trains, letters, null) })
     }
 
     @Test

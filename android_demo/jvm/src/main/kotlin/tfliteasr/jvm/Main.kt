@@ -103,7 +103,7 @@ private fun personalize(arguments: Arguments) {
 
 private fun speech(manifest: File, recognizer: Recognizer): Speech {
     val utterances = readManifest(manifest)
-    val corpus = Corpus(utterances, recognizer.config, recognizer.tokenizer)
+    val corpus = Corpus(utterances, recognizer.config, recognizer.labels)
     corpus.notices.forEach { System.err.println("notice: $it") }
     return Speech(corpus, corpus.utterances)
 }

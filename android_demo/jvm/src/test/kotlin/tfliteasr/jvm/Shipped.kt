@@ -24,7 +24,7 @@ object Shipped {
     /** Fourteen words of one voice. */
     fun speech(recognizer: Recognizer): Speech {
         val utterances = readManifest(folder.resolve("speech/manifest.jsonl"))
-        return Corpus(utterances, recognizer.config, recognizer.tokenizer).let { Speech(it, it.utterances) }
+        return Corpus(utterances, recognizer.config, recognizer.labels).let { Speech(it, it.utterances) }
     }
 }
 
