@@ -19,6 +19,7 @@ import of_exits
 import of_hotwords
 import of_runs
 import of_second_pass
+import of_second_pass_training
 import of_selector
 import of_steps
 import of_subwords
@@ -39,6 +40,7 @@ VECTORS = {
     "exits": of_exits.exits,
     "hotwords": of_hotwords.hotwords,
     "second_pass": of_second_pass.second_pass,
+    "second_pass_training": of_second_pass_training.second_pass_training,
     "subwords": of_subwords.subwords,
     "words": of_words.words,
     "parity": of_steps.parity,
@@ -65,6 +67,7 @@ if __name__ == "__main__":
     of_runs.write_speech()
     of_exits.write_model()
     of_second_pass.write_model()
+    of_second_pass_training.write_model()
     write_checkpoint(CHECKPOINT)
     for name, compute in VECTORS.items():
         (FOLDER / f"{name}.json").write_text(json.dumps(compute(), indent=1) + "\n", encoding="utf-8")

@@ -40,14 +40,14 @@ def write_model() -> None:
     random = np.random.default_rng(6)
     for name, weight in weights.items():
         weight.assign_add((1.0 if "embedding" in name else 0.2) * random.standard_normal(weight.shape))
-    _let_end({name: weight for name, weight in weights.items() if name.startswith("decoder/")}, decoder.end)
+    let_end({name: weight for name, weight in weights.items() if name.startswith("decoder/")}, decoder.end)
     quantization = Quantization(trainable="encoder_1,ctc")
     export(model, MODEL, optimizer="sgd", split=SplitOptions(parts=1), pull=False, quantization=quantization)
 
 
-def _let_end(weights: dict, end: int) -> None:
+def let_end(weights: dict, end: int, seed: int = 2) -> None:
     """Weights of a decoder that goes from one subword to another and comes to an end in some recordings."""
-    random = np.random.default_rng(2)
+    random = np.random.default_rng(seed)
     for name in sorted(weights):
         shape = weights[name].shape
         if "gain" in name:
@@ -67,12 +67,12 @@ def second_pass() -> dict:
     return {
         "lengths": LENGTHS,
         "texts": TEXTS,
-        "frames": [_powers(x) for x in frames],
-        "in_time": {str(speed): _powers(in_time(frames[0], speed)) for speed in SPEEDS},
-        "joined": _powers(joined([frames[0], frames[1][:5]], [3], recognizer.config.features)),
+        "frames": [powers(x) for x in frames],
+        "in_time": {str(speed): powers(in_time(frames[0], speed)) for speed in SPEEDS},
+        "joined": powers(joined([frames[0], frames[1][:5]], [3], recognizer.config.features)),
         "greedy": [recognizer.transcribe_frames(x) for x in frames],
         "beam": [recognizer.transcribe_frames(x, beam=True) for x in frames],
-        "nbest": [_nbest(recognizer, x) for x in frames],
+        "nbest": [nbest(recognizer, x) for x in frames],
         "first": [[c.first for c in recognizer.candidates(x)] for x in frames],
         "by_first": [recognizer.transcribe_two_pass(x, Rescoring(0.0, per_label=True)) for x in frames],
         "two_pass": [recognizer.transcribe_two_pass(x) for x in frames],
@@ -89,13 +89,14 @@ def tone(length: int) -> np.ndarray:
     return (0.3 * np.sin(2 * np.pi * (200 * seconds + 1_500 * seconds**2)) * np.cos(9 * seconds)).astype(np.float32)
 
 
-def _powers(frames: np.ndarray) -> dict:
+def powers(frames: np.ndarray) -> dict:
     """Root mean squares of frames [time, width]."""
     squares = np.square(frames, dtype=np.float64)
     return {"by_frame": np.sqrt(squares.mean(axis=1)).tolist(), "by_unit": np.sqrt(squares.mean(axis=0)).tolist()}
 
 
-def _nbest(recognizer: Recognizer, frames: np.ndarray) -> dict:
+def nbest(recognizer: Recognizer, frames: np.ndarray) -> dict:
+    """The second pass's hypotheses for frames [time, width]."""
     found = recognizer.decode(frames)
     return {"tokens": [list(h.tokens) for h in found], "log_probabilities": [h.log_probability for h in found]}
 
@@ -112,7 +113,7 @@ def _steps(plan: str) -> dict:
         "train_losses": [result.loss for result in results],
         "gradient_norms": [result.gradient_norm for result in results],
         "losses_after": recognizer.loss(examples).tolist(),
-        "nbest_after": [_nbest(recognizer, example.frames) for example in examples],
+        "nbest_after": [nbest(recognizer, example.frames) for example in examples],
     }
 
 

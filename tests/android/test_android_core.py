@@ -74,6 +74,7 @@ def maven_tests(python_checkpoint):
         "exits",
         "hotwords",
         "second_pass",
+        "second_pass_training",
         "subwords",
         "words",
         pytest.param("parity", marks=pytest.mark.slow),
