@@ -108,3 +108,14 @@ def test_lengths_that_make_no_sense_are_refused(tmp_path, capsys):
     with pytest.raises(SystemExit) as raised:
         main(["export", "--preset", "tiny", "--lengths", "4,long", "--out", str(tmp_path / "m.tflite")])
     assert raised.value.code == 2 and "expected seconds such as 4,12,30, got '4,long'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [0, 1, 159, 160])
+def test_samples_past_the_last_whole_frame_are_held(recognizer, longest_only, more):
+    for one in (recognizer, longest_only):
+        one.config = dataclasses.replace(one.config, tail_frames=0)
+    features = recognizer.config.features
+    samples = spoken(1.0)[: features.samples_of(72) + more]
+    frames = recognizer.features(samples)
+    assert len(frames) == 72 + (more == features.hop_samples)
+    np.testing.assert_allclose(frames, longest_only.features(samples), rtol=1e-5, atol=1e-5)

@@ -104,7 +104,8 @@ class Recognizer:
         edge = self._edge(len(samples))
         heard = len(samples) + 2 * edge
         frames = min(features.frames_of(heard) + self.config.tail_frames, self.config.sizes.max_frames)
-        sizes = self.config.shortest(frames).sizes
+        holding = frames + (heard > features.samples_of(frames))  # so that all samples are in
+        sizes = self.config.shortest(holding).sizes
         signature = f"features{sizes.suffix}"
         padded = np.zeros([1, features.samples_of(sizes.max_frames)], np.float32)
         padded[0, edge : edge + len(samples)] = samples
