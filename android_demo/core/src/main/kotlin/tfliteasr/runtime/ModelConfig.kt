@@ -113,11 +113,12 @@ data class ModelConfig(
     }
 
     /**
-     * The same with the sizes of utterances of at most [frames] frames, one of `sizes.lengths`: labels in proportion,
-     * signatures with a suffix.
+     * The same with the sizes of utterances of at most [frames] frames, one of `sizes.lengths`: labels in proportion and
+     * half as many more, signatures with a suffix.
      */
     fun atLength(frames: Int): ModelConfig {
-        val tokens = ceil(frames.toDouble() / sizes.maxFrames * sizes.maxTokens).toInt()
+        val share = minOf(1.0, 1.5 * frames / sizes.maxFrames) // short utterances may be fast
+        val tokens = ceil(share * sizes.maxTokens).toInt()
         return copy(sizes = sizes.copy(maxFrames = frames, maxTokens = tokens, lengths = emptyList(), suffix = "_${frames}f"))
     }
 

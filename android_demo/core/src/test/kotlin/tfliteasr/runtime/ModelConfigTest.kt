@@ -46,12 +46,12 @@ class ModelConfigTest {
     fun `an utterance takes the smallest sizes that hold it and its labels`() {
         val several = withLengths(13, 24)
         assertEquals(config, config.shortest(1))
-        assertEquals(several.atLength(13), several.shortest(13, 6))
-        assertEquals(several.atLength(24), several.shortest(13, 7)) // 13 / 50 of 20 labels are 5.2
+        assertEquals(several.atLength(13), several.shortest(13, 8))
+        assertEquals(several.atLength(24), several.shortest(13, 9)) // 13 / 50 of 20 labels are 5.2, half as many more 7.8
         assertEquals(several.atLength(24), several.shortest(14))
         assertEquals(several, several.shortest(25))
         val sizes = several.atLength(13).sizes
-        assertEquals(listOf(13, 6), listOf(sizes.maxFrames, sizes.maxTokens))
+        assertEquals(listOf(13, 8), listOf(sizes.maxFrames, sizes.maxTokens))
         assertEquals("_13f" to emptyList<Int>(), sizes.suffix to sizes.lengths)
         for (wrong in listOf(longArrayOf(24, 13), longArrayOf(0), longArrayOf(50), longArrayOf(13, 13))) {
             assertTrue("expected lengths in rising order from 1 to 49 frames, got [" in told { withLengths(*wrong) })
