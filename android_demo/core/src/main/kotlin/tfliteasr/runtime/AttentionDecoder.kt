@@ -102,12 +102,12 @@ class AttentionDecoder(
      */
     fun distributions(encoded: Tensor, steps: Int, tokens: List<Int>): List<FloatArray> {
         val lengths = mapOf("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
-        val given = model.run("decode_start", lengths + ("encoded" to encoded)) + lengths
+        val given = model.run("decode_start${config.sizes.suffix}", lengths + ("encoded" to encoded)) + lengths
         val cache = Cache(intArrayOf(decoder.layers, beam, decoder.heads, config.maxSubwords, decoder.headSize))
         return (listOf(decoder.start) + tokens).take(tokens.size).mapIndexed { position, before ->
             val row = Tensor.ints(beam).put(0, IntArray(beam) { before })
             val at = mapOf("tokens" to row, "position" to Tensor.ints(1).put(0, intArrayOf(position)))
-            val result = model.run("decode_step", given + at + cache.tensors)
+            val result = model.run("decode_step${config.sizes.suffix}", given + at + cache.tensors)
             cache.write(position, result)
             result.getValue("log_probabilities").let { it.floats(0, it.shape.last()) }
         }

@@ -297,8 +297,8 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         secondPass: Boolean = config.decoder != null,
     ): List<Word> = synchronized(model) {
         val model = modelFor(frames)
-        val aligner = WordAligner(model, config, tokenizer, subwords)
-        val aligned = aligner.align(model.run("encode", padded(frames)), text, edgeOf(samples), secondPass)
+        val aligner = WordAligner(model, config.shortest(frames.length), tokenizer, subwords)
+        val aligned = aligner.align(run(model, "encode", frames), text, edgeOf(samples), secondPass)
         timed(aligned, artifact.calibration, samples.toDouble() / config.features.sampleRate)
     }
 

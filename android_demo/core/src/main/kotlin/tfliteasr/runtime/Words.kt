@@ -159,7 +159,10 @@ class WordAligner(
             emptyList()
         }
         val rows = decoder.distributions(encoded, steps, tokens)
-        val ends = tokens.indices.map { folded(checkNotNull(subwords).decode(tokens.take(it + 1))).split(" ").size - 1 }
+        // -1 where a space of its own is all so far
+        val ends = tokens.indices.map { end ->
+            folded(checkNotNull(subwords).decode(tokens.take(end + 1))).split(" ").count(String::isNotEmpty) - 1
+        }
         return List(count) { index ->
             val own = tokens.indices.filter { ends[it] == index }
             own.map { token -> DoubleArray(rows[token].size) { rows[token][it].toDouble() } } to own.map { tokens[it] }
