@@ -13,8 +13,8 @@ RATES = ("learning_rate", "clip_norm", "pull", "group_rates")
 class Host:
     """NAME.tflite and NAME.json, called by signature."""
 
-    def __init__(self, name: str):
-        self.path = ASSETS / f"{name}.tflite"
+    def __init__(self, name: str, folder: Path = ASSETS):
+        self.path = folder / f"{name}.tflite"
         self.description = json.loads(self.path.with_suffix(".json").read_text(encoding="utf-8"))
         self.interpreter = Interpreter(str(self.path))
         self.runners = {}

@@ -43,7 +43,8 @@ def test_decoding_token_by_token_gives_what_rescoring_does(english, encoded):
         assert np.exp(result["log_probabilities"]).sum(axis=1) == pytest.approx(1, abs=1e-3)
         keys[:, :, :, position], values[:, :, :, position] = result["keys"][:, :, :, 0], result["values"][:, :, :, 0]
         total += result["log_probabilities"][[0, 1], after]
-    np.testing.assert_allclose(rescored(english, encoded, hypotheses), total, rtol=1e-4, atol=1e-3)
+    # products of `decode_step` are exact to 16 bits, `rescore` computes in floats
+    np.testing.assert_allclose(rescored(english, encoded, hypotheses), total, rtol=5e-4)
 
 
 def test_subword_ids_are_indices_into_the_pieces(english):
