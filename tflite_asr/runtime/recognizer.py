@@ -125,6 +125,8 @@ class Recognizer:
         """
         samples = checked_samples(samples, where or "samples")
         check_not_silent(samples, where or "samples")
+        text = " ".join(text.split())
+        tokens = self._labels(text, where)
         least = self.config.encoder.frames_per_step
         if self.config.features.frames_of(len(samples)) < least:
             seconds = self.config.features.samples_of(least) / self.config.features.sample_rate
@@ -133,12 +135,19 @@ class Recognizer:
                 f"{len(samples) / self.config.features.sample_rate:.3f} s; leave it out"
             )
         frames = self.features(samples)
-        tokens = self.labels.encode(self.cased(" ".join(text.split()), frames), where=where)
+        cased = self.cased(text, frames)
+        if cased != text:
+            tokens = self._labels(cased, where)
+        return Example(frames, tokens, self.labels.decode(tokens), where)
+
+    def _labels(self, text: str, where: str) -> np.ndarray:
+        """Tokens [labels] int32 to learn from a text; InputError if they are more than the file takes."""
+        tokens = self.labels.encode(text, where=where)
         if len(tokens) > self.config.max_labels:
             raise InputError(
                 f"{where or 'transcript'}: expected at most {self.config.max_labels} tokens, got {len(tokens)}"
             )
-        return Example(frames, tokens, self.labels.decode(tokens), where)
+        return tokens
 
     def cased(self, text: str, frames: np.ndarray) -> str:
         """A transcript of frames [time, width] as the second pass is to write it, where that is what trains: one
