@@ -65,7 +65,7 @@ def test_evaluate(speech, tiny_tflite, capsys):
 
 @pytest.mark.parametrize("option, normalized", [((), False), (("--no-normalize",), False), (("--normalize",), True)])
 def test_evaluate_normalizes_texts_as_it_is_told(speech, tiny_tflite, capsys, monkeypatch, option, normalized):
-    monkeypatch.setattr(Recognizer, "transcribe_frames", lambda self, frames, beam: "One.")
+    monkeypatch.setattr(Recognizer, "transcribe_frames", lambda self, frames, beam, hotwords: "One.")
     result = result_of(capsys, "evaluate", tiny_tflite, "--manifest", speech / "m.jsonl", *option)
     assert (result["normalized"], result["wer"]) == (normalized, 0.5 if normalized else 1.0)
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tflite_asr.config import preset
 from tflite_asr.metrics import ErrorRates
 from tflite_asr.personalization import average
 from tflite_asr.personalization.average import KeptAverage
@@ -14,6 +15,8 @@ from tflite_asr.runtime.exits import ExitPolicy
 
 class Measured:
     """Its state is (WER, validation loss)."""
+
+    config = preset("tiny")
 
     def __init__(self, wer, loss):
         self.values = np.asarray([wer, loss], np.float32)
@@ -32,7 +35,7 @@ class Measured:
 def kept(monkeypatch):
     """A function (WER, loss) -> a recogniser of these and what keeps its best; every epoch replaces the average."""
 
-    def rates(recognizer, examples, policy, title):
+    def rates(recognizer, examples, policy, rescoring, title):
         return SimpleNamespace(rates=ErrorRates(float(recognizer.values[0]), 0.0, 0, 0, 0, 1, 1))
 
     monkeypatch.setattr(average, "evaluate", rates)
@@ -81,7 +84,7 @@ def test_what_is_validated_is_the_exit_that_learns(monkeypatch):
     recognizer, policies = Measured(0.5, 3.0), []
     recognizer.exit_losses = lambda examples: np.asarray([[9.0], [2.0], [1.0]])
 
-    def rates(recognizer, examples, policy, title):
+    def rates(recognizer, examples, policy, rescoring, title):
         policies.append(policy)
         return SimpleNamespace(rates=ErrorRates(0.5, 0.0, 0, 0, 0, 1, 1))
 

@@ -41,7 +41,7 @@ class Scripted:
     def __init__(self, script, batch=2, failing=()):
         self.script, self.epoch, self.failing = list(script), 0, set(failing)
         self.config = preset("tiny")
-        self.tokenizer = CharacterTokenizer(self.config.characters)
+        self.labels = CharacterTokenizer(self.config.characters)
         self.weights, self.batches, self.rates, self.options = 0, [], [], []
         assert self.config.sizes.batch == batch
 
@@ -82,7 +82,7 @@ def run(monkeypatch):
         monkeypatch.setattr(
             average,
             "evaluate",
-            lambda recognizer, examples, policy, title: SimpleNamespace(
+            lambda recognizer, examples, policy, rescoring, title: SimpleNamespace(
                 rates=ErrorRates(recognizer.script[recognizer.epoch][0], 0.0, 0, 0, 0, 1, 1)
             ),
         )
