@@ -139,7 +139,9 @@ def test_a_trained_weight_is_exported_on_a_new_grid(weight, tmp_path):
     assert not np.array_equal(stored, trained)
 
 
-def test_what_trains_makes_floats_of_the_matrix_that_is_stored_once(weight, tmp_path):
+@pytest.mark.parametrize("large", [1, 16_384])
+def test_what_trains_makes_floats_of_the_matrix_that_is_stored_once(weight, tmp_path, monkeypatch, large):
+    monkeypatch.setattr("tflite_asr.frozen_weights.LARGE_ELEMENTS", large)
     variable = tf.Variable(weight, name="group/kernel")
     inputs = (tf.TensorSpec([1, ROWS, INPUTS], tf.float32, "x"),)
 

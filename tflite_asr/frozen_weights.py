@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tflite_asr.models.grids import Grid
 
 SMALLEST_ELEMENTS = 512  # smaller weights stay floats: their scales would weigh as much as is saved
+LARGE_ELEMENTS = 16_384  # from here on a weight's floats are made just before they are used
 LEVELS = 127  # of int8 on either side of 0
 OP, KIND = schema.BuiltinOperator, schema.BuiltinOptions
 FLOAT, INT8, INT32 = schema.TensorType.FLOAT32, schema.TensorType.INT8, schema.TensorType.INT32
@@ -98,6 +99,8 @@ class FrozenWeights:
                 pieces; what depends on constants alone runs before all of them, for every weight of the graph at once.
         """
         weight = self.weights[name]
+        if weight.size < LARGE_ELEMENTS:
+            earlier = None
         if name in self.grids and becomes_int8(weight.shape):
             transposed = name in self._transposed
             form, values = (" transposed", weight.T) if transposed else ("", weight)
