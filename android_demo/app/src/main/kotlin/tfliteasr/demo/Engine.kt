@@ -91,10 +91,9 @@ class Engine(private val context: Context) {
     fun listen(sound: Sound, tell: (before: String?, after: String?, ownVoice: Boolean) -> Unit) =
         worker.run(R.string.problem_listening, { tell(null, null, true) }) {
             val recognizer = recognizer()
-            val frames = recognizer.features(sound.samples)
-            val after = recognizer.transcribeFrames(frames, beam = true)
-            val ownVoice = recognizer.hearsOwner(frames)
-            val before = open().use { it.transcribeFrames(frames, beam = true) }
+            val after = recognizer.transcribe(sound.samples)
+            val ownVoice = recognizer.hearsOwner(recognizer.features(sound.samples))
+            val before = open().use { it.transcribe(sound.samples) }
             main.post { tell(before, after, ownVoice) }
         }
 
