@@ -101,17 +101,26 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     fun example(samples: FloatArray, text: String, where: String = ""): Example {
         checkSamples(samples, where.ifEmpty { "samples" })
         checkNotSilent(samples, where.ifEmpty { "samples" })
+        val plain = folded(text)
+        val tokens = labelsOf(plain, where)
         val (features, least) = config.features to config.framesPerStep
         if (features.framesOf(samples.size) < least) {
             val (needed, got) = listOf(features.samplesOf(least), samples.size).map { it.toDouble() / features.sampleRate }
             throw InputError("${where.ifEmpty { "utterance" }}: expected $needed s of speech or more, got $got s; leave it out")
         }
         val frames = features(samples)
-        val tokens = labels.encode(cased(folded(text), frames), where)
+        val cased = cased(plain, frames)
+        val learned = if (cased == plain) tokens else labelsOf(cased, where)
+        return Example(frames, learned, labels.decode(learned.asIterable()), where)
+    }
+
+    /** Tokens to learn from a text; [InputError] if they are more than the file takes. */
+    private fun labelsOf(text: String, where: String): IntArray {
+        val tokens = labels.encode(text, where)
         if (tokens.size > config.maxLabels) {
             throw InputError("${where.ifEmpty { "transcript" }}: expected at most ${config.maxLabels} tokens, got ${tokens.size}")
         }
-        return Example(frames, tokens, labels.decode(tokens.asIterable()), where)
+        return tokens
     }
 
     /**

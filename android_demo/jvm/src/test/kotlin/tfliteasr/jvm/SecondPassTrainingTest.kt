@@ -6,12 +6,14 @@ import kotlin.math.cos
 import kotlin.math.sin
 import kotlin.math.sqrt
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import org.junit.jupiter.params.ParameterizedTest
 import org.junit.jupiter.params.provider.ValueSource
 import tfliteasr.Generator
+import tfliteasr.InputError
 import tfliteasr.JsonObject
 import tfliteasr.personalization.Pace
 import tfliteasr.personalization.Settings
@@ -136,6 +138,17 @@ class SecondPassTrainingTest {
         assertClose(expected.numbers("gradient_norms"), steps.map { it.gradientNorm.toDouble() }, 1e-3)
         assertClose(expected.numbers("losses_after"), recognizer.loss(examples).map { it.toDouble() }, 1e-4)
         assertNbest(expected.list("nbest_after"), examples.map { recognizer.decode(it.frames) }, 1e-3)
+    }
+
+    @Test
+    fun `a text of too many subwords is refused before anything is heard`() {
+        val artifact = artifact()
+        val noting = Noting(LiteRtModel(artifact.path))
+        Recognizer(artifact, noting).use { recognizer ->
+            val told = assertThrows(InputError::class.java) { recognizer.example(tones.last(), "A BAD BAD BAD BAD EGG", "m.jsonl:3") }
+            assertTrue("m.jsonl:3: expected at most ${recognizer.config.maxLabels} tokens, got" in told.message!!)
+            assertEquals(emptyList<String>(), noting.called)
+        }
     }
 
     /** The words as the second pass is to write them. */
