@@ -79,7 +79,9 @@ def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeig
         # made floats just before they are used, so that few are alive at a time
         for tensor in map(int, operator.inputs):
             if tensor in read_as and tensor not in floats:
-                operators += constants.read(graph, read_as[tensor], tensor, _computed(model, graph, operator, read_as))
+                operators += constants.read(
+                    graph, read_as[tensor], tensor, _other_factor(model, graph, operator, read_as)
+                )
                 floats.add(tensor)
         operators.append(operator)
     for tensor in map(int, graph.outputs):
@@ -88,7 +90,7 @@ def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeig
     return operators
 
 
-def _computed(model, graph, operator, read_as: Mapping[int, str]) -> int | None:
+def _other_factor(model, graph, operator, read_as: Mapping[int, str]) -> int | None:
     """A float tensor that an operator takes and that is neither a weight nor a constant, if there is one."""
     for index in map(int, operator.inputs):
         if index < 0 or index in read_as:

@@ -43,8 +43,8 @@ def test_decoding_token_by_token_gives_what_rescoring_does(english, encoded):
         assert np.exp(result["log_probabilities"]).sum(axis=1) == pytest.approx(1, abs=1e-3)
         keys[:, :, :, position], values[:, :, :, position] = result["keys"][:, :, :, 0], result["values"][:, :, :, 0]
         total += result["log_probabilities"][[0, 1], after]
-    # products of `decode_step` are exact to 16 bits, `rescore` computes in floats
-    np.testing.assert_allclose(rescored(english, encoded, hypotheses), total, rtol=5e-4)
+    # products of `decode_step` are exact to 16 bits, `rescore` computes in floats: 1.4e-4 apart on this noise
+    np.testing.assert_allclose(rescored(english, encoded, hypotheses), total, rtol=2e-4)
 
 
 def test_subword_ids_are_indices_into_the_pieces(english):

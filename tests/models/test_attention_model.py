@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-import tf_keras as keras
+from small_english import small_english
 
 from tflite_asr.cli.main import main
-from tflite_asr.config import SubwordConfig, preset
 from tflite_asr.data.manifest import read_manifest
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
@@ -28,17 +27,7 @@ SAMPLES = np.random.default_rng(4).uniform(-0.5, 0.5, 12_000).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def model():
-    from tflite_asr.models.build import build_model
-
-    keras.utils.set_random_seed(6)
-    config = preset("tiny_english")
-    decoder = dataclasses.replace(config.decoder, layers=1, vocabulary_size=len(PIECES), subwords=SubwordConfig(PIECES))
-    encoder = dataclasses.replace(config.encoder, layers=2)  # conversion takes seconds a layer
-    model = build_model(dataclasses.replace(config, encoder=encoder, decoder=decoder, edge_samples=800))
-    random = np.random.default_rng(7)
-    for name, weight in model.named_weights().items():
-        weight.assign_add((1.0 if "embedding" in name else 0.2) * random.standard_normal(weight.shape))
-    return model
+    return small_english(PIECES)
 
 
 @pytest.fixture(scope="module")

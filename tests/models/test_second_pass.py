@@ -1,16 +1,14 @@
 """A file whose second pass trains: its loss and steps are those of Keras, and personalising changes what is read."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-import tf_keras as keras
+from small_english import small_english
 
 from tflite_asr.cli.main import main
-from tflite_asr.config import SubwordConfig, preset
 from tflite_asr.errors import InputError
 from tflite_asr.models.second_pass import SecondPass
 from tflite_asr.quantization import Quantization
@@ -23,24 +21,9 @@ TRAINED = "decoder_encoder_0"
 RATE = 0.05
 
 
-def build(**changes):
-    from tflite_asr.models.build import build_model
-
-    config = preset("tiny_english")
-    small = {"layers": 1, "vocabulary_size": len(PIECES), "subwords": SubwordConfig(PIECES), "tokens_per_second": 12.0}
-    decoder = dataclasses.replace(config.decoder, **small | changes)
-    encoder = dataclasses.replace(config.encoder, layers=2)  # conversion takes seconds a layer
-    return build_model(dataclasses.replace(config, encoder=encoder, decoder=decoder, edge_samples=800))
-
-
 @pytest.fixture(scope="module")
 def model():
-    keras.utils.set_random_seed(6)
-    model = build()
-    random = np.random.default_rng(7)
-    for name, weight in model.named_weights().items():
-        weight.assign_add((1.0 if "embedding" in name else 0.2) * random.standard_normal(weight.shape))
-    return model
+    return small_english(PIECES, tokens_per_second=12.0)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +153,7 @@ def test_one_pass_trains(model, tmp_path):
         InputError, match="expected groups of one pass, got encoder_1 of the first and decoder_encoder_0"
     ):
         export(model, tmp_path / "m.tflite", quantization=Quantization(trainable="encoder_1,decoder_encoder_0"))
-    unreadable = build(subwords=None)
+    unreadable = small_english(PIECES, subwords=None)
     with pytest.raises(InputError, match="expected a second pass with its subwords"):
         export(unreadable, tmp_path / "m.tflite", quantization=Quantization(trainable=TRAINED))
 

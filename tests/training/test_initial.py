@@ -101,3 +101,12 @@ def test_other_widths_are_refused_and_as_a_whole_other_depths(trained):
     assert initial_weights(str(folder), preset("tiny"), whole=True)
     with pytest.raises(InputError, match="differs from tiny in its exits alone, got other encoder"):
         initial_weights(str(folder), with_layers("tiny", 4), whole=True)
+
+
+def test_weights_that_are_views_are_stored_as_they_are(tmp_path):
+    """safetensors would write the buffer of a transposed array in its own order."""
+    from tflite_asr.models.storage import read_model
+
+    weight = np.arange(12, dtype=np.float32).reshape(3, 4).T
+    save_model(tmp_path, preset("tiny"), {"group/kernel": weight})
+    np.testing.assert_array_equal(read_model(tmp_path)[1]["group/kernel"], weight)

@@ -54,7 +54,7 @@ def alignment_problem(tokens: np.ndarray, frames: int, config: ModelConfig) -> s
         return problem
     if config.trains_second_pass:
         most = config.most_subwords(frames)
-        return f"{len(tokens)} subwords, {most} are decoded of it at most" if len(tokens) > most else None
+        return f"{len(tokens)} subwords, the decoder stops after {most} for this audio" if len(tokens) > most else None
     most = steps_at_exits(config, frames)[-1] * config.sizes.max_symbols_per_step
     if config.prediction and len(tokens) > most:
         return f"{len(tokens)} characters, its encoder steps allow {most}"

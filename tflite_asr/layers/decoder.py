@@ -10,7 +10,7 @@ import tf_keras as keras
 from tflite_asr.config import DecoderConfig
 from tflite_asr.layers.transformer import Attention, FeedForward, RotaryAttention
 from tflite_asr.ops.attention import MASKED, cross_attention, padding_bias
-from tflite_asr.ops.elementary import layer_norm, length_mask, softmax, zero_padding
+from tflite_asr.ops.elementary import layer_norm, length_mask, softmax, with_end, zero_padding
 from tflite_asr.ops.linear_cross_entropy import linear_cross_entropy
 from tflite_asr.ops.product import kept_product, product
 from tflite_asr.ops.rotary import rotate
@@ -95,9 +95,7 @@ class Decoder(keras.layers.Layer):
         rows, width = outputs.shape[:2]
         valid = length_mask(token_lengths + 1, width)
         outputs = tf.where(tf.expand_dims(valid, 2), outputs, tf.zeros_like(outputs))
-        # what stands past a row's length is the end as well
-        targets = tf.where(length_mask(token_lengths, width - 1), tokens, self.config.end)
-        targets = tf.pad(targets, [[0, 0], [0, 1]], constant_values=self.config.end)
+        targets = with_end(tokens, token_lengths, self.config.end)
         flat = tf.reshape(outputs, [rows * width, self.config.units])
         losses = linear_cross_entropy(flat, self.embedding, tf.reshape(targets, [-1]))
         losses = tf.reshape(losses, [rows, width])

@@ -24,34 +24,28 @@ def encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
 
 def decoder_encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
     """The encoder layers that a decoder has in place of the first pass's last ones: `decoder_encoder_0`, ..."""
-    encoder, own = config.encoder, config.decoder.encoder_layers
+    return _transformer_groups(config.encoder, config.decoder.encoder_layers, "decoder_encoder", dropout=0.0)
+
+
+def _transformer_groups(encoder: TransformerConfig, layers: int, name: str, dropout: float) -> list[TransformerGroup]:
+    """So many layers, of which the last one normalises."""
     return [
         TransformerGroup(
             encoder.units,
             encoder.feed_forward,
             encoder.heads,
             encoder.rotary,
-            last=index == own - 1,
-            name=f"decoder_encoder_{index}",
+            last=index == layers - 1,
+            dropout=dropout,
+            name=f"{name}_{index}",
         )
-        for index in range(own)
+        for index in range(layers)
     ]
 
 
 def _layer_groups(encoder: EncoderConfig | ConformerConfig | TransformerConfig) -> list[keras.layers.Layer]:
     if isinstance(encoder, TransformerConfig):
-        return [
-            TransformerGroup(
-                encoder.units,
-                encoder.feed_forward,
-                encoder.heads,
-                encoder.rotary,
-                last=index == encoder.layers - 1,
-                dropout=encoder.dropout,
-                name=f"encoder_{index}",
-            )
-            for index in range(encoder.layers)
-        ]
+        return _transformer_groups(encoder, encoder.layers, "encoder", encoder.dropout)
     if isinstance(encoder, ConformerConfig):
         return [
             ConformerGroup(

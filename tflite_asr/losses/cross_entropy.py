@@ -2,26 +2,23 @@
 
 import tensorflow as tf
 
-from tflite_asr.ops.elementary import length_mask, log_softmax
+from tflite_asr.ops.elementary import length_mask, log_softmax, with_end
 
 END = 0  # the label after the last; blank does not occur among them
 
 
-def sequence_cross_entropy(logits: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor, end: int = END) -> tf.Tensor:
+def sequence_cross_entropy(logits: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor:
     """-log P(labels, end), each label given those before it: [batch] float32, in nats.
 
     Args:
         logits: [batch, U+1, vocabulary] float32, after 0, 1, ... U labels; ignored past the lengths.
         tokens: [batch, U] int32.
         token_lengths: [batch] int32.
-        end: the token that stands for the end.
     """
     width, vocabulary = logits.shape[1:]
     valid = length_mask(token_lengths + 1, width)
     log_probabilities = log_softmax(tf.where(tf.expand_dims(valid, 2), logits, tf.zeros_like(logits)))
-    # what stands past a row's length is the end as well
-    targets = tf.where(length_mask(token_lengths, width - 1), tokens, end)
-    targets = tf.pad(targets, [[0, 0], [0, 1]], constant_values=end)
+    targets = with_end(tokens, token_lengths, END)
     chosen = tf.reduce_sum(log_probabilities * tf.one_hot(targets, vocabulary), axis=2)
     return -tf.reduce_sum(tf.where(valid, chosen, tf.zeros_like(chosen)), axis=1)
 

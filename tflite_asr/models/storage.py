@@ -20,7 +20,8 @@ from tflite_asr.models.transducer import Transducer
 def save_model(folder: Path, config: ModelConfig, weights: dict[str, np.ndarray]) -> None:
     """Write the folder; each file is whole or the former one stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "weights.safetensors", safetensors.numpy.save(weights))
+    contiguous = {name: np.ascontiguousarray(value) for name, value in weights.items()}  # safetensors stores the buffer
+    write_whole(folder / "weights.safetensors", safetensors.numpy.save(contiguous))
     write_whole(folder / "config.json", json.dumps(config.to_json(), indent=1).encode())
 
 

@@ -104,8 +104,8 @@ class Recognizer:
         edge = self._edge(len(samples))
         heard = len(samples) + 2 * edge
         frames = min(features.frames_of(heard) + self.config.tail_frames, self.config.sizes.max_frames)
-        holding = frames + (heard > features.samples_of(frames))  # so that all samples are in
-        sizes = self.config.shortest(holding).sizes
+        needed = frames + (heard > features.samples_of(frames))  # samples past the last whole frame have to fit too
+        sizes = self.config.shortest(needed).sizes
         signature = f"features{sizes.suffix}"
         padded = np.zeros([1, features.samples_of(sizes.max_frames)], np.float32)
         padded[0, edge : edge + len(samples)] = samples
@@ -126,7 +126,7 @@ class Recognizer:
         samples = checked_samples(samples, where or "samples")
         check_not_silent(samples, where or "samples")
         text = " ".join(text.split())
-        tokens = self._labels(text, where)
+        tokens = self._label_tokens(text, where)
         least = self.config.encoder.frames_per_step
         if self.config.features.frames_of(len(samples)) < least:
             seconds = self.config.features.samples_of(least) / self.config.features.sample_rate
@@ -137,10 +137,10 @@ class Recognizer:
         frames = self.features(samples)
         cased = self.cased(text, frames)
         if cased != text:
-            tokens = self._labels(cased, where)
+            tokens = self._label_tokens(cased, where)
         return Example(frames, tokens, self.labels.decode(tokens), where)
 
-    def _labels(self, text: str, where: str) -> np.ndarray:
+    def _label_tokens(self, text: str, where: str) -> np.ndarray:
         """Tokens [labels] int32 to learn from a text; InputError if they are more than the file takes."""
         tokens = self.labels.encode(text, where=where)
         if len(tokens) > self.config.max_labels:

@@ -28,7 +28,7 @@ fun alignmentProblem(tokens: IntArray, frames: Int, config: ModelConfig): String
     ctcProblem(tokens, frames, config)?.let { return it }
     if (config.trainsSecondPass) {
         val most = config.mostSubwords(frames)
-        return if (tokens.size <= most) null else "${tokens.size} subwords, $most are decoded of it at most"
+        return if (tokens.size <= most) null else "${tokens.size} subwords, the decoder stops after $most for this audio"
     }
     val most = config.encoder.stepsAtExits(frames).last() * config.sizes.maxSymbolsPerStep
     val written = config.prediction == null || tokens.size <= most

@@ -27,7 +27,7 @@ class AlignmentTest {
         val decoder = DecoderConfig(1, 2, 2, 40, 1, 2, 12.0, null, trains = true)
         val second = ctc.copy(decoder = decoder)
         assertNull(alignmentProblem(IntArray(8) { 5 }, 65, second)) // 0.665 s
-        assertEquals("9 subwords, 8 are decoded of it at most", alignmentProblem(IntArray(9) { 5 }, 65, second))
+        assertEquals("9 subwords, the decoder stops after 8 for this audio", alignmentProblem(IntArray(9) { 5 }, 65, second))
         assertNull(ctcProblem(IntArray(9) { 5 }, 4, second))
     }
 
