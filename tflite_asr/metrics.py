@@ -69,9 +69,20 @@ class SplitRates:
     words is None.
     """
 
-    listed_wer: float | None
-    other_wer: float | None
+    listed_errors: int
     listed_words: int  # in the references
+    other_errors: int
+    other_words: int  # in the references
+
+    @property
+    def listed_wer(self) -> float | None:
+        """Word error rate over the words of the list."""
+        return self.listed_errors / self.listed_words if self.listed_words else None
+
+    @property
+    def other_wer(self) -> float | None:
+        """Word error rate over all other words."""
+        return self.other_errors / self.other_words if self.other_words else None
 
 
 def split_error_rates(
@@ -93,8 +104,7 @@ def split_error_rates(
             is_listed = (said or heard).casefold() in listed
             words[is_listed] += said != ""
             errors[is_listed] += kind != "equal"
-    rates = {key: errors[key] / words[key] if words[key] else None for key in words}
-    return SplitRates(rates[True], rates[False], words[True])
+    return SplitRates(errors[True], words[True], errors[False], words[False])
 
 
 def relative_reduction(before: float, after: float) -> float:

@@ -4,7 +4,7 @@ import pytest
 
 from tflite_asr.errors import InputError
 from tflite_asr.study.plan import Speech
-from tflite_asr.study.speakers import in_random_order, read_speakers
+from tflite_asr.study.speakers import in_random_order, read_speakers, without_words
 
 
 def manifest(folder, rows, name="m.jsonl"):
@@ -40,6 +40,25 @@ def test_order_is_by_seed_and_speaker(tmp_path):
     assert order == [first.adapt.index(row) for row in in_random_order(first, 1)]
     assert order != [second.adapt.index(row) for row in in_random_order(second, 1)]
     assert order != [first.adapt.index(row) for row in in_random_order(first, 2)]
+
+
+def test_nothing_is_learned_from_utterances_with_a_held_out_word(tmp_path):
+    texts = ["ONE", "TWO", "THREE", "FOUR", "ONE TWO", "FOUR THREE"] * 4
+    path = manifest(tmp_path, [{"speaker": "ann", "text": text} for text in texts])
+    (ann,) = read_speakers([Speech(path)], 0.25)
+    found = {seed: without_words(ann, 0.5, seed) for seed in range(8)}
+    for held_out in found.values():
+        assert len(held_out.unsaid) == 2 and held_out.test == ann.test
+        assert [row for row in ann.adapt if not held_out.unsaid & set(row.text.split())] == list(held_out.adapt)
+    assert len({held_out.unsaid for held_out in found.values()}) > 1
+    assert without_words(ann, 0.5, 3) == found[3]
+    assert len(without_words(ann, 0.01, 0).unsaid) == 1 and len(without_words(ann, 0.74, 0).unsaid) == 3
+
+
+def test_a_speaker_with_too_little_left_is_refused(tmp_path):
+    (ann,) = read_speakers([Speech(manifest(tmp_path, [{"speaker": "ann", "text": "ONE TWO"}] * 8))], 0.25)
+    with pytest.raises(InputError, match="speaker ann: without the 1 words held out of 2, expected 2 utterances"):
+        without_words(ann, 0.5, 0)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,19 @@ def test_both_environments(tiny_tflite, speakers, here, tmp_path):
     assert page.count("<figure>") == 2 and "http" not in page and "s0" in page
 
 
+def test_words_held_out_are_measured_apart_and_not_learned_from(tiny_tflite, speakers, here, tmp_path):
+    one = study(tiny_tflite, speakers(1), environment="mobile", hold_out_words=0.5)
+    summary = run_study(one, tmp_path)["mobile"]
+    (found,) = results(tmp_path).values()
+    assert found["adapt_utterances"] == 4  # of eight, half of which have the other of two words
+    assert found["said"]["words"] == found["unsaid"]["words"] == 2
+    for when in ("before", "after"):
+        errors = found["said"][f"errors_{when}"] + found["unsaid"][f"errors_{when}"]
+        assert errors == found[f"errors_{when}"]
+        assert summary["unsaid"][f"wer_{when}"] == found["unsaid"][f"errors_{when}"] / 2
+    assert found["unsaid"]["errors_after"] == 2  # a word that was never learned by this model
+
+
 def test_it_goes_on_where_it_stopped(tiny_tflite, speakers, here, tmp_path):
     mobile = study(tiny_tflite, speakers(2), environment="mobile")
     first = run_study(mobile, tmp_path)

@@ -47,6 +47,16 @@ def test_forgetting_is_pooled():
     assert pooled["mobile"]["others"] == {"wer_before": 0.1, "wer_after": 0.12, "wer_after_any_voice": 0.4}
 
 
+def test_words_said_and_unsaid_are_pooled_apart():
+    def held_out(speaker, said, unsaid):
+        names = ("words", "errors_before", "errors_after")
+        return result(speaker, "mobile", 9, 3, 1, said=dict(zip(names, said)), unsaid=dict(zip(names, unsaid)))
+
+    pooled = summarize([held_out("a", (10, 4, 1), (30, 6, 9)), held_out("b", (30, 4, 1), (10, 2, 3))], 0)["mobile"]
+    assert pooled["said"] == {"wer_before": 0.2, "wer_after": 0.05, "relative_wer_reduction": pytest.approx(0.75)}
+    assert pooled["unsaid"] == {"wer_before": 0.2, "wer_after": 0.3, "relative_wer_reduction": pytest.approx(-0.5)}
+
+
 def test_bootstrap_of_a_mean_is_its_standard_error():
     """400 draws of a normal distribution: the interval is the mean and 1.96 standard errors either way."""
     values = np.random.default_rng(4).normal(3.0, 2.0, 400)

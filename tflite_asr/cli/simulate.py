@@ -6,7 +6,8 @@
 
 server: all of a speaker's data in shuffled epochs, large batches, Adam, through Keras. mobile: a sliding window, small
 batches, the TFLite runtime, interruptions from a resource trace. Options go before the file's settings. Adaptation and
-test rows are those of split pers_adapt and pers_test; a speaker without them is tested on the last rows.
+test rows are those of split pers_adapt and pers_test; a speaker without them is tested on the last rows. With
+--hold-out-words the summary also has, by run, `said` and `unsaid`: the words adapted to and those held out.
 
 Writes speakers/NAME/RUN.json, summary.json and report.html; the same command goes on where an earlier one stopped.
 """
@@ -32,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--subsets", action="store_true", help="also compare what to train: joint, encoder, biases, ..."
+    )
+    parser.add_argument(
+        "--hold-out-words",
+        type=float,
+        metavar="SHARE",
+        help="never adapt to this share of each speaker's words, such as 0.5, and measure them apart",
     )
     parser.add_argument("--trace", metavar="FILE", help="the phone's resources, JSON Lines; they interrupt training")
     parser.add_argument(
@@ -60,7 +67,7 @@ def _study(args: argparse.Namespace):
     from tflite_asr.study.plan import PhoneSettings, Speech, Study, check_study, read_study
 
     given = read_study(Path(args.config)) if args.config else {}
-    for name in ("model", "environment", "seed"):
+    for name in ("model", "environment", "seed", "hold_out_words"):
         if getattr(args, name) is not None:
             given[name] = getattr(args, name)
     if args.subsets:
@@ -99,6 +106,13 @@ def describe(result: dict) -> str:
                 f"{pooled['relative_wer_reduction']:>11.1%}"
                 + (f"   {interval[0]:.1%} to {interval[1]:.1%}" if interval else "")
             )
+            for words in ("said", "unsaid"):
+                if words in pooled:
+                    rates = pooled[words]
+                    lines.append(
+                        f"  {f'{words} words':<31}{rates['wer_before']:>9.1%}{rates['wer_after']:>9.1%}"
+                        f"{rates['relative_wer_reduction']:>11.1%}"
+                    )
     if result["kept"] is not None:
         lines.append(f"kept on the phone: {result['kept']:.1%} of the server's gain")
     if result["peak_private_mb"] is not None:

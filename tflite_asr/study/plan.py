@@ -66,6 +66,7 @@ class Study:
     subsets: bool = False  # compare what to train, see `subsets.py`, under mobile conditions
     adapters: str = ""  # the model as `export --adapters` makes it, to compare as well
     test_share: float = 0.3  # of a speaker's rows, the last ones, where no split says which are for testing
+    hold_out_words: float = 0.0  # share of a speaker's words, drawn by seed, that nothing is learned from
     seed: int = 0
     server: Server = field(default_factory=Server)
     mobile: Mobile = field(default_factory=Mobile)
@@ -103,6 +104,7 @@ def check_study(study: Study) -> None:
         ("environment", study.environment in ENVIRONMENTS, f"one of {', '.join(ENVIRONMENTS)}", study.environment)
     ]
     checks.append(("test_share", 0 < study.test_share < 1, "more than 0 and less than 1", study.test_share))
+    checks.append(("hold_out_words", 0 <= study.hold_out_words < 1, "0 or more, less than 1", study.hold_out_words))
     checks.append(("mobile.order", study.mobile.order in ("random", "time"), "random or time", study.mobile.order))
     for part in ("server", "mobile"):
         for name, value in dataclasses.asdict(getattr(study, part)).items():

@@ -58,7 +58,7 @@ def _page(summary: dict, results: Sequence[dict], figures: list[str]) -> str:
             *_table(
                 (
                     *("run", "speakers", "WER before", "after", "reduction", "interval"),
-                    *("seconds", "memory MB", "checkpoint kB", "others' WER"),
+                    *("seconds", "memory MB", "checkpoint kB", "others' WER", "words held out"),
                 ),
                 (_run_row(run, pooled) for run, pooled in _runs(summary)),
             ),
@@ -79,6 +79,8 @@ def _runs(summary: dict) -> list[tuple[str, dict]]:
 def _run_row(run: str, pooled: dict) -> tuple:
     others = pooled.get("others")
     forgetting = f"{others['wer_before']:.1%} → {others['wer_after']:.1%}" if others else ""
+    unsaid = pooled.get("unsaid")
+    held_out = f"{unsaid['wer_before']:.1%} → {unsaid['wer_after']:.1%}" if unsaid else ""
     return (
         run,
         pooled["speakers"],
@@ -90,6 +92,7 @@ def _run_row(run: str, pooled: dict) -> tuple:
         f"{pooled['peak_private_mb']:.0f}",
         f"{pooled['checkpoint_bytes'] / 1e3:.0f}",
         forgetting,
+        held_out,
     )
 
 

@@ -17,7 +17,7 @@ from tflite_asr.personalization.resources import read_trace
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.study.engines import run_tasks
 from tflite_asr.study.plan import Study
-from tflite_asr.study.speakers import read_speakers
+from tflite_asr.study.speakers import read_speakers, without_words
 from tflite_asr.study.subsets import Subset, subsets
 from tflite_asr.study.summary import summarize
 from tflite_asr.study.task import MOBILE, SERVER, Task
@@ -70,6 +70,8 @@ def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int
 def _tasks(study: Study) -> list[Task]:
     parts = _parts(study)
     speakers = read_speakers(study.speech, study.test_share)
+    if study.hold_out_words:
+        speakers = [without_words(speaker, study.hold_out_words, study.seed) for speaker in speakers]
     others = ()
     if study.others:
         others = tuple(read_manifest(study.others.manifest, study.others.where or None))

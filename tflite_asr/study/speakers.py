@@ -1,5 +1,6 @@
 """The speakers of a study: what each adapts to and is tested on."""
 
+import dataclasses
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ class Speaker:
     adapt: tuple[Utterance, ...]
     test: tuple[Utterance, ...]
     connect: int
+    unsaid: frozenset[str] = frozenset()  # words that no utterance of `adapt` has, of those that were held out
 
 
 def read_speakers(speech: Sequence[Speech], test_share: float) -> list[Speaker]:
@@ -43,6 +45,23 @@ def read_speakers(speech: Sequence[Speech], test_share: float) -> list[Speaker]:
     if twice:
         raise InputError(f"expected every speaker once, {twice[0]} is in several manifests; leave rows out by `where`")
     return speakers
+
+
+def without_words(speaker: Speaker, share: float, seed: int) -> Speaker:
+    """The speaker without the adaptation utterances that have a held-out word: `share` of all words of the speaker, at
+    least one, drawn by seed and by the speaker's name alone.
+    """
+    words = sorted({word for utterance in (*speaker.adapt, *speaker.test) for word in utterance.text.split()})
+    count = min(max(1, round(share * len(words))), len(words) - 1)
+    random = np.random.default_rng([seed, 17, zlib.crc32(speaker.name.encode())])
+    unsaid = frozenset(words[index] for index in random.permutation(len(words))[:count])
+    adapt = tuple(utterance for utterance in speaker.adapt if not unsaid & set(utterance.text.split()))
+    if len(adapt) < 2:
+        raise InputError(
+            f"speaker {speaker.name}: without the {count} words held out of {len(words)}, expected 2 utterances or "
+            f"more to adapt to, {len(adapt)} are left; hold out fewer words, or leave the speaker out by `where`"
+        )
+    return dataclasses.replace(speaker, adapt=adapt, unsaid=unsaid)
 
 
 def in_random_order(speaker: Speaker, seed: int) -> list[Utterance]:

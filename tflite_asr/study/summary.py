@@ -69,6 +69,11 @@ def _pooled(results: Sequence[dict], seed: int) -> dict:
         "peak_private_mb": max(result["peak_private_mb"] for result in results),
         "checkpoint_bytes": max(result["checkpoint_bytes"] for result in results),
     }
+    for name in ("said", "unsaid"):
+        rows = [result[name] for result in results if name in result]
+        if rows:
+            pooled[name] = dict(zip(("wer_before", "wer_after"), _wer(rows)))
+            pooled[name]["relative_wer_reduction"] = _reduction(rows)
     others = [result["others"] for result in results if "others" in result]
     if others:
         before, after = _wer(others)

@@ -10,9 +10,9 @@ from tflite_asr.audio.reading import Notices
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
-from tflite_asr.metrics import ErrorRates, relative_reduction
+from tflite_asr.metrics import ErrorRates, relative_reduction, split_error_rates
 from tflite_asr.runtime.batch import Example
-from tflite_asr.runtime.evaluation import evaluate_transcripts, examples_of
+from tflite_asr.runtime.evaluation import Evaluation, evaluate_transcripts, examples_of
 from tflite_asr.runtime.memory import MemoryProbe
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.voice import learn_owner
@@ -28,24 +28,24 @@ def run_task(task: Task) -> dict:
     """
     study, speaker = task.study, task.speaker
     recognizer = Recognizer.load(task.model)
-    test, measured = _examples(recognizer, speaker.test, speaker.connect, study.seed)
+    test, measured = _examples(recognizer, speaker.test, speaker.connect, study.seed, speaker.unsaid)
     others, _ = _examples(recognizer, task.others, study.others.connect, study.seed) if task.others else ([], None)
     shipped = recognizer.state()
     with MemoryProbe() as probe, tempfile.TemporaryDirectory() as scratch:
-        before = evaluate_transcripts(recognizer, test, title="before").rates
+        before = evaluate_transcripts(recognizer, test, title="before")
         del recognizer  # training loads its own, and may end it: nothing here shall keep its memory
         environment = server if task.run == SERVER else mobile
         trained = environment.train(task, Path(scratch))
         learned = trained.recognizer
         if learned.background:
             learned.owner = learn_owner(learned.background, trained.heard)
-        after = evaluate_transcripts(learned, test, title="after").rates
+        after = evaluate_transcripts(learned, test, title="after")
     state = learned.state()
     weights = [row["tensor"] for row in learned.artifact.trainable]
     result = {
         "speaker": speaker.name,
         "run": task.run,
-        **_before_after(before, after),
+        **_before_after(before.rates, after.rates),
         "adapt_utterances": len(speaker.adapt) - len(trained.more["left_out"]) - trained.more["too_short"],
         "test_utterances": len(test),
         "test_too_long": len(measured.too_long),
@@ -58,19 +58,42 @@ def run_task(task: Task) -> dict:
         **trained.more,
         "history": trained.history,
     }
+    if speaker.unsaid:
+        result |= _said_unsaid(speaker.unsaid, before, after, learned.normalize)
     if others:
         result["others"] = _forgetting(learned, others)
     return result
 
 
 def _examples(
-    recognizer: Recognizer, utterances: Sequence[Utterance], connect: int, seed: int
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    connect: int,
+    seed: int,
+    apart: frozenset[str] = frozenset(),
 ) -> tuple[list[Example], Corpus]:
-    """What to measure on, and the corpus, which tells what was left out of it."""
+    """What to measure on, and the corpus, which tells what was left out of it. Utterances with a word of `apart` are
+    joined with each other only.
+    """
     with Notices() as notices:
         corpus = Corpus(utterances, recognizer.config, notices, measuring=True)
-    clips = fitting_clips(corpus, corpus.utterances, connect, seed, recognizer.config.max_seconds)
+    groups: dict[bool, list[Utterance]] = {False: [], True: []}
+    for utterance in corpus.utterances:
+        groups[not apart.isdisjoint(utterance.text.split())].append(utterance)
+    longest = recognizer.config.max_seconds
+    clips = [clip for group in groups.values() for clip in fitting_clips(corpus, group, connect, seed, longest)]
     return examples_of(recognizer, corpus, clips), corpus
+
+
+def _said_unsaid(unsaid: frozenset[str], before: Evaluation, after: Evaluation, normalize: bool) -> dict:
+    """Errors in the words that the speaker adapted to, and in those that were held out."""
+    told: dict[str, dict] = {"said": {}, "unsaid": {}}
+    for when, heard in (("before", before), ("after", after)):
+        rates = split_error_rates(heard.references, heard.hypotheses, unsaid, normalize=normalize)
+        counted = {"said": (rates.other_errors, rates.other_words), "unsaid": (rates.listed_errors, rates.listed_words)}
+        for name, (errors, words) in counted.items():
+            told[name] |= {"words": words, f"errors_{when}": errors}
+    return told
 
 
 def _before_after(before: ErrorRates, after: ErrorRates) -> dict:
