@@ -519,6 +519,48 @@ def test_synthesize_where_nothing_can_be_written(speech, capsys):
 # --- the sliding window ---
 
 
+def corrections(speech, *rows):
+    """A manifest of corrections of b.wav."""
+    return str(write_rows(speech, [{"audio": "b.wav", **row} for row in rows], "corrections.jsonl"))
+
+
+def only_corrections(speech, model, manifest):
+    test, out = str(speech / "m.jsonl"), str(speech / "out")
+    return ["personalize", str(model), "--corrections", manifest, "--test", test, "--out", out]
+
+
+def test_corrections_that_teach_nothing(speech, tiny_tflite, capsys):
+    """Equal to what was heard, of another length, in letters that the model lacks."""
+    rows = ({"text": "ONE", "heard": "one"}, {"text": "ONE", "heard": "NO " * 9}, {"text": "TWO", "heard": 3})
+    line = only_corrections(speech, tiny_tflite, corrections(speech, *rows))
+    assert "0 of 3 corrections can be learned from" in refused(capsys, speech, line)
+    assert main(line) == 2
+    notices = [line for line in capsys.readouterr().err.splitlines() if line.startswith("notice: left out")]
+    for notice, told in zip(
+        notices, ("nothing to correct", "it is of another utterance", "expected a text as 'heard'")
+    ):
+        assert told in notice
+    assert len(notices) == 3 and "corrections.jsonl:2" in notices[1]
+
+
+def test_no_speech_to_learn_from(speech, tiny_tflite, capsys):
+    line = ["personalize", str(tiny_tflite), "--test", str(speech / "m.jsonl"), "--out", str(speech / "out")]
+    assert "expected --adapt, --corrections or both" in refused(capsys, speech, line)
+    more = ("--corrections", corrections(speech, {"text": "ONE", "heard": "NO"}), "--rounds", 2)
+    line = command_line("personalize", tiny_tflite, speech, *more)
+    assert "--corrections: expected no --rounds with it" in refused(capsys, speech, line)
+
+
+@pytest.mark.parametrize("pace", [(), ("--window", 8, "--stride", 4, "--steps", 2)])
+def test_refused_corrections_do_not_stop_what_can_be_learned(speech, tiny_tflite, capsys, pace):
+    manifest = corrections(speech, {"text": "TWO", "heard": "ONE"}, {"text": "ONE", "heard": "ONE"})
+    more = ("--corrections", manifest, "--epochs", 1, "--no-augment", *pace, "--json")
+    assert main(command_line("personalize", tiny_tflite, speech, *more)) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["corrections"]["utterances"] == 1 and len(result["corrections"]["refused"]) == 1
+    assert result["steps"] > 0 and result["adapt_utterances"] + result["validation_utterances"] == 6
+
+
 @pytest.mark.parametrize(
     "options, told",
     [

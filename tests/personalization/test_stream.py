@@ -1,5 +1,7 @@
 """Training on utterances as they come; the tiny model, noise for speech."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,21 @@ def test_a_stride_of_utterances_is_a_round_of_steps(tiny_tflite, tmp_path):
     assert best.epoch > 0, "nothing was learned"
     assert all(np.array_equal(tensor, outcome.best_state[name]) for name, tensor in stream.recognizer.state().items())
     assert stream.window.numbers == list(range(1, 9))
+
+
+def test_corrections_are_trained_on_more_often_and_do_not_validate(tiny_tflite, tmp_path, monkeypatch):
+    stream = trainer(tiny_tflite, tmp_path)
+    drawn, validated = [], []
+    endless, validation = stream.strings.endless, stream.strings.validation
+    monkeypatch.setattr(
+        stream.strings, "endless", lambda numbers, *args: drawn.append(numbers) or endless(numbers, *args)
+    )
+    monkeypatch.setattr(
+        stream.strings, "validation", lambda numbers, *args: validated.append(numbers) or validation(numbers, *args)
+    )
+    for index, example in enumerate(said(4)):
+        stream.hear(dataclasses.replace(example, weight=3 if index in (1, 2) else 1))
+    assert drawn == [[0, 1, 1, 1, 2, 2, 2]] and validated == [[3]]  # number 2 would have validated
 
 
 def test_training_begins_with_two_utterances_of_which_the_newest_validates(tiny_tflite, tmp_path):

@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import os
 
@@ -38,6 +39,26 @@ def test_the_oldest_are_forgotten_on_disk_too(artifact, tmp_path):
         assert read.tokens.tolist() == written.tokens.tolist()
     with pytest.raises(InputError):
         window.read(4)
+
+
+def test_one_utterance_is_forgotten(artifact, tmp_path):
+    window = Window(tmp_path, artifact, 4, 10**6)
+    for index in range(3):
+        window.add(example(index))
+    window.forget(1)
+    assert window.numbers == [0, 2] and len(list(tmp_path.iterdir())) == 2
+    window.add(example(3))
+    assert window.numbers == [0, 2, 3]
+    with pytest.raises(InputError, match="expected an utterance that is kept, got number 1"):
+        window.forget(1)
+
+
+def test_weights_are_kept(artifact, tmp_path):
+    window = Window(tmp_path, artifact, 4, 10**6)
+    window.add(dataclasses.replace(example(0), weight=4))
+    window.add(example(1))
+    again = Window(tmp_path, artifact, 4, 10**6)
+    assert [again.read(number).weight for number in again.numbers] == [4, 1]
 
 
 def test_disk_is_never_over_the_bytes_also_while_a_file_is_written(artifact, tmp_path, monkeypatch):

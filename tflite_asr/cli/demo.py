@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.data.manifest import read_manifest
-    from tflite_asr.personalization.session import run_session
+    from tflite_asr.personalization.session import Speech, run_session
     from tflite_asr.personalization.settings import Settings
     from tflite_asr.personalization.trainer import split
     from tflite_asr.runtime.recognizer import Recognizer
@@ -64,4 +64,4 @@ def run(args: argparse.Namespace) -> dict:
         corpus = Corpus(utterances, recognizer.config, notices)
     adapt, test = split(corpus.utterances, TEST_SHARE, args.seed)
     settings = Settings(connect=args.connect, seed=args.seed, epochs=EPOCHS)
-    return run_session(recognizer, (corpus, adapt), (corpus, test), settings, out, voice=voice)
+    return run_session(recognizer, Speech(corpus, adapt), (corpus, test), settings, out, voice=voice)

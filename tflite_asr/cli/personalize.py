@@ -10,6 +10,9 @@ With --rounds the utterances come in N rounds. Before each, `select` chooses wha
 that the device has, or that a recorded trace says. A round ends by --patience, or when the device runs low: then the
 command ends, and the same command goes on from the best weights.
 
+--corrections may come with --adapt, and counts more, or alone: then nothing is trained, and the names that were heard
+wrong are learned alone.
+
 Writes checkpoint.safetensors (for `transcribe` and `evaluate --checkpoint`), result.json, report.html and plots.
 """
 
@@ -24,8 +27,14 @@ BATTERY_FLOOR_PERCENT, RAM_FLOOR_MB = 20.0, 200.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
-    parser.add_argument("--adapt", required=True, metavar="M", help="manifest of the speech to learn from")
+    parser.add_argument("--adapt", metavar="M", help="manifest of the speech to learn from")
     parser.add_argument("--where", metavar="F=V", help="its rows to keep, such as speaker=ann,split=adapt")
+    parser.add_argument(
+        "--corrections",
+        metavar="M",
+        help="manifest of speech that was heard wrong: `text` is what was meant, `heard`, where it is there, what was "
+        "written; names in it are expected from now on",
+    )
     parser.add_argument("--test", required=True, metavar="M", help="manifest of the speech to measure on")
     parser.add_argument("--test-where", metavar="F=V", help="its rows to keep")
     parser.add_argument("--limit", type=int, metavar="N", help="learn from N clips only, drawn by seed")
@@ -181,7 +190,7 @@ def settings_of(args: argparse.Namespace, connect: int):
 
 def run(args: argparse.Namespace) -> dict:
     from tflite_asr.audio.reading import Notices
-    from tflite_asr.cli.arguments import check_least, limited
+    from tflite_asr.cli.arguments import check_least
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.personalization.session import run_session
@@ -192,24 +201,61 @@ def run(args: argparse.Namespace) -> dict:
     settings, pace, make_rounds = settings_of(args, args.connect), pace_of(args), rounds_of(args)
     if (args.plan != "train" or make_rounds) and not args.keep_memory:
         give_back_freed_memory()
-    adapt = limited(read_manifest(args.adapt, args.where), args.limit, args.seed)
+    adapt, corrected = _speech(args)
     test = read_manifest(args.test, args.test_where)
     recognizer = Recognizer.load(args.model, threads=args.threads, return_memory=not args.keep_memory)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
     with Notices() as notices:
-        adapt_corpus = Corpus(adapt, recognizer.config, notices)
+        adapt_corpus = Corpus([*adapt, *corrected], recognizer.config, notices)
         test_corpus = Corpus(test, recognizer.config, notices, measuring=True)
     return run_session(
         recognizer,
-        (adapt_corpus, adapt_corpus.utterances),
+        _learned(recognizer, adapt_corpus, corrected),
         (test_corpus, test_corpus.utterances),
         settings,
         Path(args.out),
-        voice=args.where or args.adapt,
+        voice=args.where or args.adapt or args.corrections,
         pace=pace,
         rounds=make_rounds(recognizer.artifact) if make_rounds else None,
     )
+
+
+def _speech(args: argparse.Namespace) -> tuple[list, list]:
+    """The rows of --adapt and of --corrections."""
+    from tflite_asr.cli.arguments import limited
+    from tflite_asr.data.manifest import read_manifest
+    from tflite_asr.errors import InputError
+
+    if args.adapt is None and args.corrections is None:
+        raise InputError("expected --adapt, --corrections or both, got none")
+    if args.corrections is not None and args.rounds is not None:
+        raise InputError("--corrections: expected no --rounds with it")
+    adapt = limited(read_manifest(args.adapt, args.where), args.limit, args.seed) if args.adapt else []
+    return adapt, read_manifest(args.corrections) if args.corrections else []
+
+
+def _learned(recognizer, corpus, corrected: list):
+    """The `Speech` to learn from; says which corrections are refused."""
+    import sys
+
+    from tflite_asr.errors import InputError
+    from tflite_asr.personalization.corrections import check_corrections
+    from tflite_asr.personalization.session import Speech
+
+    rows = {utterance.where for utterance in corrected}
+    utterances = [utterance for utterance in corpus.utterances if utterance.where not in rows]
+    if not corrected:
+        return Speech(corpus, utterances)
+    corrections = check_corrections(recognizer, corpus, [u for u in corpus.utterances if u.where in rows])
+    for line in corrections.refused:
+        print(f"notice: left out: {line}", file=sys.stderr)
+    if not utterances and not corrections.phrases:
+        taken = f"{len(corrections.utterances)} of {len(corrected)} corrections can be learned from"
+        raise InputError(
+            f"{taken}, and none of them teaches a name that is not known; give --adapt as well, to train on them"
+        )
+    return Speech(corpus, utterances, corrections)
 
 
 def describe(result: dict) -> str:
@@ -219,6 +265,7 @@ def describe(result: dict) -> str:
             f"{'word error rate':<26}{result['wer_before']:>9.1%}{result['wer_after']:>9.1%}",
             f"{'character error rate':<26}{result['cer_before']:>9.1%}{result['cer_after']:>9.1%}",
             f"relative WER reduction    {result['relative_wer_reduction']:>9.0%}",
+            *_describe_corrections(result["corrections"]),
             f"steps                     {result['steps']:>9}",
             f"seconds of training       {result['seconds']:>9.0f}",
             f"peak memory, MB           {result['peak_rss_mb']:>9.0f}",
@@ -231,3 +278,10 @@ def describe(result: dict) -> str:
             f"report: {result['report']}",
         ]
     )
+
+
+def _describe_corrections(corrections: dict) -> list[str]:
+    if not corrections["utterances"]:
+        return []
+    names = ", ".join(corrections["phrases"]) or "none"
+    return [f"corrections               {corrections['utterances']:>9}", f"names learned: {names}"]

@@ -13,7 +13,7 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance, read_manifest
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text
-from tflite_asr.personalization.session import run_session
+from tflite_asr.personalization.session import Speech, run_session
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.runtime.recognizer import Recognizer
 
@@ -82,7 +82,7 @@ def personalize(
     speakers = {utterance.speaker for utterance in adapt if utterance.speaker}
     return run_session(
         recognizer,
-        (learned, learned.utterances),
+        Speech(learned, learned.utterances),
         (heard, heard.utterances),
         settings,
         Path(out),

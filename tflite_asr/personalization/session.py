@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tflite_asr.data.alignment import alignable, report_left_out
@@ -18,6 +19,7 @@ from tflite_asr.metrics import relative_reduction
 from tflite_asr.out_folder import SETTINGS, check_settings, check_writable, speech_of, weights_of, write_settings
 from tflite_asr.personalization.average import Epoch, Outcome
 from tflite_asr.personalization.casing import with_heard_case
+from tflite_asr.personalization.corrections import Corrections
 from tflite_asr.personalization.replay import read_replay
 from tflite_asr.personalization.rounds import CHECKPOINT, STATE, Rounds, RoundsTrainer, arriving
 from tflite_asr.personalization.selector import Candidate
@@ -27,6 +29,7 @@ from tflite_asr.personalization.trainer import personalize, split
 from tflite_asr.personalization.window import Window
 from tflite_asr.report import write_report
 from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
 from tflite_asr.runtime.evaluation import evaluate_transcripts, examples_of
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.memory import MemoryProbe
@@ -34,9 +37,22 @@ from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.voice import OwnerVoice, learn_owner
 
 
+@dataclass(frozen=True)
+class Speech:
+    """What a personalisation learns from, of one corpus."""
+
+    corpus: Corpus
+    utterances: Sequence[Utterance]  # with transcripts; those that cannot be aligned are named and left out
+    corrections: Corrections = field(default_factory=Corrections)
+
+    @property
+    def transcribed(self) -> tuple[Corpus, Sequence[Utterance]]:
+        return self.corpus, self.utterances
+
+
 def run_session(
     recognizer: Recognizer,
-    adapt: tuple[Corpus, Sequence[Utterance]],
+    adapt: Speech,
     test: tuple[Corpus, Sequence[Utterance]],
     settings: Settings,
     folder: Path,
@@ -49,8 +65,8 @@ def run_session(
 
     Args:
         recognizer: trained in place.
-        adapt: the speech to learn from and which of its utterances; those that cannot be aligned are named and left
-            out.
+        adapt: the speech to learn from. Without utterances nothing is trained, and the names of corrections are learned
+            alone.
         test: the speech to measure on; joined by `settings.connect` as the training speech is.
         settings: how to train.
         folder: made if need be, once the input is known to be good. From the first epoch on it holds a checkpoint,
@@ -59,23 +75,16 @@ def run_session(
         pace: train as utterances come, in their order, and keep no more than a window of them, in `folder/window`;
             None: in epochs over all of them.
         rounds: train in epochs over what has come, round after round, each with what the selector chooses; not with
-            pace.
+            pace or corrections.
 
     Returns:
         what result.json holds.
     """
-    unknown = sorted(settings.group_rates.keys() - set(recognizer.groups))
-    if unknown:
-        raise InputError(f"no such layer group: {', '.join(unknown)}; there are {', '.join(recognizer.groups)}")
-    settings = dataclasses.replace(settings, learning_rate=settings.rate(recognizer.config))
-    recognizer.plan(settings.plan)  # InputError now if there is none
-    kept, left_out = alignable(*adapt)
-    report_left_out(left_out, len(adapt[1]))
-    adapt = adapt[0], with_heard_case(recognizer, adapt[0], kept)
+    settings = _checked(recognizer, settings)
+    adapt, left_out = _alignable(recognizer, adapt)
+    held_out = _held_out(adapt, settings, rounds)
     if pace:
-        check_time_order(adapt[1])
-    heard_first = arriving(adapt[1], rounds.count, settings.seed)[0] if rounds else adapt[1]
-    held_out = split(heard_first, settings.validation_share, settings.seed)[1]
+        check_time_order(adapt.utterances)
     corpus, utterances = test
     clips = fitting_clips(corpus, utterances, settings.connect, settings.seed, recognizer.config.max_seconds)
     examples = examples_of(recognizer, corpus, clips)
@@ -97,18 +106,25 @@ def run_session(
         print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
         words_before = _words(recognizer, examples, before.hypotheses)
         recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
+        recognizer.learned_phrases = [*recognizer.learned_phrases, *adapt.corrections.phrases]
         policy = None  # where to leave the encoder
-        epochs = -(-len(adapt[1]) // pace.stride) if pace else settings.epochs
+        epochs = -(-len(adapt.utterances) // pace.stride) if pace else settings.epochs
         with _Progress(recognizer, checkpoint, epochs) as progress:
             told = {"replay": replay, "on_epoch": progress.epoch, "on_step": progress.step}
-            if rounds:
-                trainer = RoundsTrainer(recognizer, adapt, settings, rounds, folder, on_round=progress.round, **told)
+            if not adapt.utterances:
+                trained = _told(Outcome([], recognizer.state(), 0, 0.0, "corrections alone: names are learned"))
+            elif rounds:
+                trainer = RoundsTrainer(
+                    recognizer, adapt.transcribed, settings, rounds, folder, on_round=progress.round, **told
+                )
                 trained, policy = _train_in_rounds(trainer, examples)
             elif pace:
                 trained = _told(_hear_all(StreamTrainer(recognizer, window, settings, pace, **told), adapt))
             else:
-                trained = _told(personalize(recognizer, *adapt, settings, **told))
-        recognizer.owner = _owner(recognizer, adapt)
+                corrected = adapt.corrections.utterances
+                trained = _told(personalize(recognizer, *adapt.transcribed, settings, corrected=corrected, **told))
+        if adapt.utterances:
+            recognizer.owner = _owner(recognizer, adapt)
         after = evaluate_transcripts(recognizer, examples, policy=policy, title="after")
         words_after = _words(recognizer, examples, after.hypotheses)
     recognizer.save(checkpoint)
@@ -128,8 +144,9 @@ def run_session(
         "owner_voice": recognizer.owner is not None,
         "test_utterances_of_owner": after.owner_utterances,
         "skipped_updates": recognizer.skipped_updates,
-        "adapt_utterances": len(adapt[1]) - len(held_out),
-        "validation_utterances": len(held_out),
+        "adapt_utterances": len(adapt.utterances) - held_out,
+        "validation_utterances": held_out,
+        "corrections": adapt.corrections.to_json(),
         "left_out_utterances": len(left_out),
         "test_utterances": len(examples),
         "test_too_long": len(corpus.too_long),
@@ -153,6 +170,33 @@ def run_session(
     return result
 
 
+def _checked(recognizer: Recognizer, settings: Settings) -> Settings:
+    """The settings with the model's learning rate where they have none; InputError for what the model does not have."""
+    unknown = sorted(settings.group_rates.keys() - set(recognizer.groups))
+    if unknown:
+        raise InputError(f"no such layer group: {', '.join(unknown)}; there are {', '.join(recognizer.groups)}")
+    recognizer.plan(settings.plan)  # InputError now if there is none
+    return dataclasses.replace(settings, learning_rate=settings.rate(recognizer.config))
+
+
+def _alignable(recognizer: Recognizer, adapt: Speech) -> tuple[Speech, list[str]]:
+    """The speech without utterances that cannot be aligned, its transcripts in the case that is heard; and those."""
+    kept, left_out = alignable(*adapt.transcribed)
+    report_left_out(left_out, len(adapt.utterances))
+    corrected = with_heard_case(recognizer, adapt.corpus, adapt.corrections.utterances)
+    corrections = dataclasses.replace(adapt.corrections, utterances=tuple(corrected))
+    kept = with_heard_case(recognizer, adapt.corpus, kept)
+    return dataclasses.replace(adapt, utterances=kept, corrections=corrections), left_out
+
+
+def _held_out(adapt: Speech, settings: Settings, rounds: Rounds | None) -> int:
+    """How many utterances validate."""
+    if not adapt.utterances:
+        return 0
+    heard_first = arriving(adapt.utterances, rounds.count, settings.seed)[0] if rounds else adapt.utterances
+    return len(split(heard_first, settings.validation_share, settings.seed)[1])
+
+
 def _words(recognizer: Recognizer, examples: Sequence[Example], texts: Sequence[str]) -> list[list[dict]]:
     """The words of what was recognised, for the report: text, times and confidence, in thousandths."""
     return [
@@ -166,7 +210,7 @@ def _words(recognizer: Recognizer, examples: Sequence[Example], texts: Sequence[
 
 def _settings(
     recognizer: Recognizer,
-    adapt: tuple[Corpus, Sequence[Utterance]],
+    adapt: Speech,
     test: tuple[Corpus, Sequence[Utterance]],
     settings: Settings,
     pace: Pace | None,
@@ -179,7 +223,8 @@ def _settings(
     return {
         "the model": recognizer.artifact.tflite_sha256,
         "the weights to start from (--checkpoint)": weights_of(recognizer.state()),
-        "the speech of --adapt": speech_of(adapt[1]),
+        "the speech of --adapt": speech_of(adapt.utterances),
+        "the speech of --corrections": speech_of(adapt.corrections.utterances),
         "the speech of --test": speech_of(test[1]),
         **{f"--{name.replace('_', '-')}": value for name, value in (values | more).items()},
     }
@@ -203,14 +248,16 @@ def _finished(folder: Path, rounds: Rounds | None) -> dict | None:
     return result if done else None
 
 
-def _hear_all(trainer: StreamTrainer, adapt: tuple[Corpus, Sequence[Utterance]]) -> Outcome:
-    """Train on the utterances one after the other."""
-    corpus, utterances = adapt
+def _hear_all(trainer: StreamTrainer, adapt: Speech) -> Outcome:
+    """Train on the utterances one after the other, on corrections last."""
     trainer.window.forget_all()  # what an earlier run left may be another person's
-    for utterance in utterances:
-        trainer.hear(trainer.recognizer.example(corpus.samples(utterance), utterance.text, utterance.where))
+    weighted = [(utterance, 1) for utterance in adapt.utterances]
+    weighted += [(utterance, CORRECTION_WEIGHT) for utterance in adapt.corrections.utterances]
+    for utterance, weight in weighted:
+        example = trainer.recognizer.example(adapt.corpus.samples(utterance), utterance.text, utterance.where)
+        trainer.hear(dataclasses.replace(example, weight=weight))
     trainer.finish()
-    return trainer.outcome(f"all {len(utterances)} utterances heard")
+    return trainer.outcome(f"all {len(weighted)} utterances heard")
 
 
 def _train_in_rounds(trainer: RoundsTrainer, test: Sequence[Example]) -> tuple[dict, ExitPolicy | None]:
@@ -247,12 +294,12 @@ def _told(outcome: Outcome) -> dict:
     }
 
 
-def _owner(recognizer: Recognizer, adapt: tuple[Corpus, Sequence[Utterance]]) -> OwnerVoice | None:
+def _owner(recognizer: Recognizer, adapt: Speech) -> OwnerVoice | None:
     """The voice that the weights were trained on."""
     if recognizer.background is None:
         return None
-    corpus, utterances = adapt
-    return learn_owner(recognizer.background, [recognizer.features(corpus.samples(u)) for u in utterances])
+    heard = (*adapt.utterances, *adapt.corrections.utterances)
+    return learn_owner(recognizer.background, [recognizer.features(adapt.corpus.samples(u)) for u in heard])
 
 
 class _Progress:

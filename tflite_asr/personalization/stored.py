@@ -38,6 +38,8 @@ def packed(examples: Sequence[Example], features: FeatureConfig | StemConfig) ->
         "tokens": np.concatenate([example.tokens for example in examples]).astype(np.int32),
         "token_lengths": np.asarray([len(example.tokens) for example in examples], np.int32),
     }
+    if any(example.weight != 1 for example in examples):
+        tensors["weights"] = np.asarray([example.weight for example in examples], np.int32)
     return safetensors.numpy.save(tensors, {"digest": _digest(tensors)})
 
 
@@ -51,9 +53,10 @@ def read_stored(path: Path, artifact: Artifact, remedy: str) -> list[Example]:
         scales = stored["frame_scales"] if artifact.config.features.kind == "stem" else SCALE
         frames = np.split(stored["frames"].astype(np.float32) / scales, np.cumsum(stored["frame_lengths"])[:-1])
         tokens = np.split(stored["tokens"], np.cumsum(stored["token_lengths"])[:-1])
+        weights = stored.get("weights", np.ones([len(frames)], np.int32)).tolist()
         return [
-            Example(f, t, tokenizer.decode(t), f"{path.name}, utterance {index}")
-            for index, (f, t) in enumerate(zip(frames, tokens, strict=True))
+            Example(f, t, tokenizer.decode(t), f"{path.name}, utterance {index}", weight)
+            for index, (f, t, weight) in enumerate(zip(frames, tokens, weights, strict=True))
         ]
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:  # InputError among them
         raise InputError(f"{path}: not a file of stored utterances ({error}); {remedy}") from None
@@ -84,6 +87,8 @@ def _check_sizes(stored: Mapping[str, np.ndarray], artifact: Artifact) -> None:
         scales = stored["frame_scales"]
         if scales.shape != bands or not np.all(np.isfinite(scales) & (scales > 0)):
             raise ValueError(f"expected {config.features.width} scales of frames above 0")
+    if np.any(stored.get("weights", 1) < np.int32(1)):
+        raise ValueError("expected weights of 1 or more")
     for what, most in (("frame", config.sizes.max_frames), ("token", config.max_labels)):
         lengths = stored[f"{what}_lengths"]
         if not len(lengths) or lengths.min() < 1 or lengths.max() > most or lengths.sum() != len(stored[f"{what}s"]):

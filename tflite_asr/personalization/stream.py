@@ -73,8 +73,10 @@ class StreamTrainer:
         if len(numbers) < 2:
             return True  # too few yet; they count for the next round
         # in a small window there may be none of them: the newest has not been trained on either
-        held_out = [number for number in numbers if number % self.period == self.period // 2] or numbers[-1:]
-        training = [number for number in numbers if number not in held_out]
+        weights = {number: self.window.read(number).weight for number in numbers}
+        plain = [number for number in numbers if weights[number] == 1]  # what was corrected is learned from
+        held_out = [number for number in plain if number % self.period == self.period // 2] or (plain or numbers)[-1:]
+        training = [number for number in numbers if number not in held_out for _ in range(weights[number])]
         seed, number = self.settings.seed, self.round + 1
         validation = self.strings.validation(held_out, self.window.read, np.random.default_rng([seed, number, 0]))
         if self.round == self.taken == 0:

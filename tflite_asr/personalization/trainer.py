@@ -13,6 +13,7 @@ from tflite_asr.personalization.batches import epoch_batches, validation_example
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.steps import Steps
 from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
 from tflite_asr.runtime.recognizer import Recognizer, StepResult
 
 
@@ -34,6 +35,7 @@ def personalize(
     utterances: Sequence[Utterance],
     settings: Settings,
     *,
+    corrected: Sequence[Utterance] = (),
     replay: Sequence[Example] = (),
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
@@ -46,6 +48,8 @@ def personalize(
         utterances: of one person; a share is held out for validation. Those that cannot be aligned are named and
             left out.
         settings: how.
+        corrected: utterances of the corpus that were heard wrong: none is held out, and each is trained on
+            `CORRECTION_WEIGHT` times as often as others.
         replay: shipped utterances, mixed into the batches so that other voices and words are not forgotten.
         on_epoch, on_step: told of progress; a step's arguments are its number, the epoch's steps, its loss.
     """
@@ -53,7 +57,7 @@ def personalize(
     report_left_out(left_out, len(utterances) + len(left_out))
     training, held_out = split(utterances, settings.validation_share, settings.seed)
     epochs = Epochs(recognizer, corpus, held_out, settings, replay=replay, on_step=on_step)
-    return epochs.train(training, on_epoch=on_epoch)
+    return epochs.train([*training, *(list(corrected) * CORRECTION_WEIGHT)], on_epoch=on_epoch)
 
 
 class Epochs:

@@ -65,6 +65,13 @@ class Window:
         """An utterance that is kept."""
         return read_stored(self._path(number), self.artifact, "delete it")[0]
 
+    def forget(self, number: int) -> None:
+        """Delete an utterance; InputError when it is not kept."""
+        if number not in self._bytes:
+            raise InputError(f"window: expected an utterance that is kept, got number {number}")
+        self._path(number).unlink(missing_ok=True)
+        del self._bytes[number]
+
     def forget_all(self) -> None:
         """Delete every utterance."""
         self._forget_until(0, 0)

@@ -18,6 +18,7 @@ class Example:
     tokens: np.ndarray  # [labels] int32
     text: str  # what was said, as the tokenizer spells it
     where: str = ""  # for error messages
+    weight: int = 1  # how often it is trained on where others are once; more for a correction
 
 
 def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.ndarray]:

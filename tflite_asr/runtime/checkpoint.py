@@ -31,7 +31,8 @@ _STORED = {  # names of dtypes in safetensors files
     **{f"uint{bits}": f"U{bits}" for bits in (8, 16, 32, 64)},
     "bool": "BOOL",
 }
-TensorKinds = Mapping[str, tuple[tuple[int, ...], np.dtype | type | str]]  # shape and dtype by name
+# shape and dtype by name; an axis of None may have any length
+TensorKinds = Mapping[str, tuple[tuple[int | None, ...], np.dtype | type | str]]
 
 
 def save_checkpoint(path: Path | str, tensors: dict[str, np.ndarray], *, artifact_sha256: str, step: int) -> None:
@@ -117,7 +118,10 @@ def load_checkpoint(
     for name, (shape, dtype) in {**optional, **expected}.items():
         if name not in tensors:
             continue
-        wanted, found = _kind(shape, np.dtype(dtype)), _kind(tensors[name].shape, tensors[name].dtype)
+        shape_found = tensors[name].shape
+        if len(shape) == len(shape_found):
+            shape = tuple(found if axis is None else axis for axis, found in zip(shape, shape_found))
+        wanted, found = _kind(shape, np.dtype(dtype)), _kind(shape_found, tensors[name].dtype)
         if wanted != found:
             raise InputError(f"{path}: expected {name} to be {wanted}, got {found}")
     _check_finite(tensors, f"{path}: not usable")

@@ -8,12 +8,20 @@ import numpy as np
 
 from tflite_asr.audio.samples import check_not_silent, checked_samples
 from tflite_asr.config import ModelConfig
-from tflite_asr.data.alignment import check_alignable
+from tflite_asr.data.alignment import alignment_problem, check_alignable
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.attention_decoder import AttentionDecoder
 from tflite_asr.runtime.batch import Example, checked_frames, collate, padded_frames, sized_for
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
+from tflite_asr.runtime.corrections import (
+    Correction,
+    as_bytes,
+    check_correction,
+    missed_words,
+    names_in,
+    of_bytes,
+)
 from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.hotwords import UNTUNED_WEIGHT, Hotwords, Spellings, TokenBonus, token_bonus
@@ -35,6 +43,7 @@ NO_ALIGNMENT = 1e25  # nats; the file's losses are of the order of 1e30 where th
 
 # tensors of a checkpoint beside those of the model
 OWNER_MEANS, OWNER_THRESHOLD = "owner_voice.means", "owner_voice.threshold"
+LEARNED_PHRASES = "learned_phrases"
 
 
 class Recognizer:
@@ -61,6 +70,8 @@ class Recognizer:
         self.background = Mixture.from_json(artifact.voices) if artifact.voices else None
         # whose the learned weights are; None: they are used for every voice
         self.owner: OwnerVoice | None = None
+        self._learned_phrases: list[str] = []
+        self._learned_hotwords: Hotwords | None = None
         self._shipped: SignatureModel | None = None
         self._return_memory = return_memory
 
@@ -173,8 +184,8 @@ class Recognizer:
         """Phrases as this recogniser's beam searches take them, to be used for many utterances: names and other words
         that are likelier today than the model thinks.
 
-        A phrase counts where its words stand as whole words, in any case. InputError for none, too many, the same one
-        twice, letters that the model does not have, or a weight that is no number.
+        A phrase counts where its words stand as whole words, in any case; `learned_phrases` count too. InputError for
+        none, too many, the same one twice, letters that the model does not have, or a weight that is no number.
 
         Args:
             phrases: strings, or pairs of a string and how much more it counts than others (1).
@@ -184,18 +195,70 @@ class Recognizer:
             None if the weight is 0: as without hotwords.
         """
         found = as_phrases(phrases)
+        given = {phrase.text.casefold() for phrase in found}
+        found += [Phrase(text) for text in self._learned_phrases if text.casefold() not in given]
         weight = self.hotword_weight if weight is None else weight
+        hotwords = self._bonuses(found, weight)
+        return hotwords if weight else None
+
+    def _bonuses(self, phrases: Sequence[Phrase], weight: float) -> Hotwords:
+        """Of the first pass, and of a second pass that decodes."""
         cased = self.config.cased
         bonuses = [
-            token_bonus(found, weight, tokenizer, spellings, normalizes=cased)
+            token_bonus(phrases, weight, tokenizer, spellings, normalizes=cased)
             for tokenizer, spellings in zip((self.tokenizer, self.subwords), self._spellings)
         ]
-        return Hotwords(*bonuses) if weight else None
+        return Hotwords(*bonuses)
 
     @functools.cached_property
     def _spellings(self) -> list[Spellings]:
         """Of the tokens of the first pass, and of a second pass that decodes."""
         return [Spellings(tokenizer.spellings()) for tokenizer in (self.tokenizer, self.subwords) if tokenizer]
+
+    @property
+    def learned_phrases(self) -> list[str]:
+        """Names that corrections taught: hotwords of every beam search that is given none. A checkpoint keeps them."""
+        return list(self._learned_phrases)
+
+    @learned_phrases.setter
+    def learned_phrases(self, phrases: Sequence[str]) -> None:
+        hotwords = self._bonuses(as_phrases(phrases), self.hotword_weight) if phrases else None
+        with self.model.lock:
+            self._learned_phrases, self._learned_hotwords = list(phrases), hotwords
+
+    def correct(self, samples: np.ndarray, text: str, *, heard: str | None = None, where: str = "") -> Correction:
+        """Take a correction: these samples say `text`, and something else was written.
+
+        Names among the words that were not heard become `learned_phrases` at once. To learn from the utterance as well,
+        give `Correction.example` to a trainer, see `StreamTrainer.hear` and `CORRECTION_WEIGHT`.
+
+        Args:
+            samples: of the utterance, [n] float32.
+            text: what was meant.
+            heard: what was written; None: what `transcribe` writes.
+            where: what an error names as its place.
+
+        Raises:
+            InputError: the text is what was heard, is far longer or shorter, cannot be aligned with the audio, or the
+                samples cannot be trained on. Nothing changes then.
+        """
+        example = self.example(samples, text, where)
+        heard = self.transcribe(samples) if heard is None else " ".join(heard.split())
+        missed = missed_words(text, heard, normalize=self.normalize)
+        check_correction(text, heard, missed, normalize=self.normalize, where=where)
+        if problem := alignment_problem(example.tokens, len(example.frames), self.config):
+            raise InputError(f"{where or 'correction'}: cannot be aligned: {problem}; leave it out")
+        known = {phrase.casefold() for phrase in self._learned_phrases}
+        named = names_in(text, heard, self.subwords, normalize=self.normalize)
+        named = [name for name in named if name.casefold() not in known]
+        if named:
+            self.learned_phrases = [*self._learned_phrases, *named]
+        return Correction(example, heard, missed, tuple(named))
+
+    def forget(self, correction: Correction) -> None:
+        """Expect the names of a correction no longer; what was trained on it stays in the weights."""
+        gone = {phrase.casefold() for phrase in correction.learned}
+        self.learned_phrases = [phrase for phrase in self._learned_phrases if phrase.casefold() not in gone]
 
     def transcribe(
         self,
@@ -214,7 +277,7 @@ class Recognizer:
             samples: of the utterance.
             beam: or greedily.
             hotwords: phrases that are likelier today, or pairs of a phrase and its weight; what `hotwords` made of them
-                if it is many utterances that are heard with them.
+                if it is many utterances that are heard with them. None: `learned_phrases`, if there are any.
             hotword_weight: nats a letter of a hotword; `hotword_weight` of the recogniser if None.
         """
         if hotwords is not None and not isinstance(hotwords, Hotwords):
@@ -285,7 +348,7 @@ class Recognizer:
 
     def _nbest(self, model: SignatureModel, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
         if self.config.prediction:
-            return BeamSearch(model, self.config.shortest(len(frames)), _first(hotwords)).best(frames)
+            return BeamSearch(model, self.config.shortest(len(frames)), self._first(hotwords)).best(frames)
         return self._prefix_beam(self._steps(self._run(model, "encode", frames)), hotwords)
 
     def transcribe_early(
@@ -341,12 +404,17 @@ class Recognizer:
         return {"exit": np.int32([exit])} if len(names) > 1 else {}
 
     def _text_of_encoded(self, model: SignatureModel, encoded: np.ndarray, hotwords: Hotwords | None) -> str:
-        search = BeamSearch(model, self.config, _first(hotwords))
+        search = BeamSearch(model, self.config, self._first(hotwords))
         return self.tokenizer.decode(search.best_of_encoded(encoded)[0].tokens)
 
     def _text_of(self, log_probabilities: np.ndarray, beam: bool, hotwords: Hotwords | None) -> str:
         tokens = self._prefix_beam(log_probabilities, hotwords)[0].tokens if beam else best_path(log_probabilities)
         return self.tokenizer.decode(tokens[: self.config.sizes.max_tokens])
+
+    def _first(self, hotwords: Hotwords | None) -> TokenBonus | None:
+        """What the first pass's search adds for hotwords, or for the learned phrases."""
+        hotwords = hotwords or self._learned_hotwords
+        return hotwords.first if hotwords else None
 
     def _steps(self, result: dict[str, np.ndarray]) -> np.ndarray:
         """Log probabilities of the labels [steps, vocabulary], without the padding."""
@@ -354,7 +422,7 @@ class Recognizer:
 
     def _prefix_beam(self, log_probabilities: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
         sizes = self.config.sizes
-        return prefix_beam_search(log_probabilities, sizes.beam, sizes.max_tokens, _first(hotwords))
+        return prefix_beam_search(log_probabilities, sizes.beam, sizes.max_tokens, self._first(hotwords))
 
     def stream(self, chunks: Iterable[np.ndarray], *, exit: int | None = None) -> Iterator[str]:
         """Transcribe frames [any, mel_bands] as they come; yields the whole text so far after each model chunk.
@@ -390,6 +458,7 @@ class Recognizer:
         if not best_path(self._steps(result)):
             return []
         decoder = AttentionDecoder(model, self.config.shortest(len(frames)))
+        hotwords = hotwords or self._learned_hotwords
         bonus = hotwords.second if hotwords else None
         return decoder.nbest(result["encoded"], int(result["encoded_lengths"][0]), bonus)
 
@@ -447,7 +516,7 @@ class Recognizer:
             raise InputError(
                 f"{self.artifact.path}: its second pass decodes by itself, there is no n-best of the first to rescore"
             )
-        return TwoPasses(model, config, _first(hotwords))
+        return TwoPasses(model, config, self._first(hotwords))
 
     def _model_for(self, frames: np.ndarray) -> SignatureModel:
         return self.model if self.hears_owner(frames) else self._shipped_model()
@@ -569,37 +638,36 @@ class Recognizer:
         self.model.run("set_weights", state)
 
     def save(self, path: str | Path) -> None:
-        """Write a checkpoint, with the owner's voice where it is known; the former file stays until the new one is
-        whole.
+        """Write a checkpoint, with the owner's voice where it is known and `learned_phrases`; the former file stays
+        until the new one is whole.
         """
         with self.model.lock:
-            state, owner = self.state(), self.owner
+            state, owner, phrases = self.state(), self.owner, self.learned_phrases
         if owner:
             state[OWNER_MEANS], state[OWNER_THRESHOLD] = owner.owner.means, np.float32(owner.threshold)
+        if phrases:
+            state[LEARNED_PHRASES] = as_bytes(phrases)
         save_checkpoint(path, state, artifact_sha256=self.artifact.tflite_sha256, step=state["step"].item())
 
     def restore(self, path: str | Path) -> int:
         """Read a checkpoint of this artifact; returns its step. Nothing changes when it is refused."""
         expected = {t["tensor"]: (tuple(t["shape"]), t["dtype"]) for t in self.artifact.state}
-        voice = {}
+        optional = {LEARNED_PHRASES: ((None,), "int8")}
         if self.background:
-            voice = {OWNER_MEANS: (self.background.means.shape, "float32"), OWNER_THRESHOLD: ((), "float32")}
+            optional |= {OWNER_MEANS: (self.background.means.shape, "float32"), OWNER_THRESHOLD: ((), "float32")}
         tensors, step = load_checkpoint(
-            path, artifact_sha256=self.artifact.tflite_sha256, expected=expected, optional=voice
+            path, artifact_sha256=self.artifact.tflite_sha256, expected=expected, optional=optional
         )
         means, threshold = tensors.pop(OWNER_MEANS, None), tensors.pop(OWNER_THRESHOLD, None)
+        phrases = of_bytes(tensors.pop(LEARNED_PHRASES, np.zeros([0], np.int8)), str(path))
         voice = None
         if means is not None and threshold is not None:
             voice = OwnerVoice(self.background, self.background.with_means(means), float(threshold))
         with self.model.lock:
+            self.learned_phrases = phrases
             self.set_state(tensors)
             self.owner = voice
         return step
-
-
-def _first(hotwords: Hotwords | None) -> TokenBonus | None:
-    """What the first pass's search adds for hotwords."""
-    return hotwords.first if hotwords else None
 
 
 def _check_beam(beam: bool, hotwords: Hotwords | None) -> None:
