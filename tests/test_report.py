@@ -44,6 +44,7 @@ def result():
         "peak_private_mb": 179.2,
         "skipped_updates": 1,
         "adapt_utterances": 60,
+        "corrections": {"utterances": 0, "phrases": [], "refused": []},
         "validation_utterances": 20,
         "test_utterances": 2,
         "settings": {"learning rate": "0.01"},

@@ -129,6 +129,7 @@ def _page(result: dict, plots: list[str]) -> str:
         "utterances to adapt": result["adapt_utterances"],
         "utterances to validate": result["validation_utterances"],
         "utterances to test": result["test_utterances"],
+        **_learned_otherwise(result),
         **result["settings"],
     }
     return "\n".join(
@@ -152,6 +153,23 @@ def _page(result: dict, plots: list[str]) -> str:
             "</table></body></html>\n",
         )
     )
+
+
+def _learned_otherwise(result: dict) -> dict[str, str]:
+    """What corrections taught, and what was made of speech without transcripts."""
+    told = {}
+    if result["corrections"]["utterances"]:
+        told["corrections"] = str(result["corrections"]["utterances"])
+        told["names learned"] = ", ".join(result["corrections"]["phrases"]) or "none"
+    if "unlabelled" in result:
+        unlabelled = result["unlabelled"]
+        rounds = "; ".join(
+            ", ".join(f"{count} {why}" for why, count in sorted(row.items())) for row in unlabelled["rounds"]
+        )
+        told["without transcripts"] = f"{unlabelled['utterances']}; by round: {rounds}"
+        better = "better" if unlabelled["learned"] else "no better, the weights stay as they were"
+        told[f"validated by {unlabelled['validated_by']}"] = better
+    return told
 
 
 def _rounds(rounds: list[dict]) -> list[str]:

@@ -545,7 +545,7 @@ def test_corrections_that_teach_nothing(speech, tiny_tflite, capsys):
 
 def test_no_speech_to_learn_from(speech, tiny_tflite, capsys):
     line = ["personalize", str(tiny_tflite), "--test", str(speech / "m.jsonl"), "--out", str(speech / "out")]
-    assert "expected --adapt, --corrections or both" in refused(capsys, speech, line)
+    assert "expected --adapt, --corrections or --unlabelled" in refused(capsys, speech, line)
     more = ("--corrections", corrections(speech, {"text": "ONE", "heard": "NO"}), "--rounds", 2)
     line = command_line("personalize", tiny_tflite, speech, *more)
     assert "--corrections: expected no --rounds with it" in refused(capsys, speech, line)
@@ -559,6 +559,35 @@ def test_refused_corrections_do_not_stop_what_can_be_learned(speech, tiny_tflite
     result = json.loads(capsys.readouterr().out)
     assert result["corrections"]["utterances"] == 1 and len(result["corrections"]["refused"]) == 1
     assert result["steps"] > 0 and result["adapt_utterances"] + result["validation_utterances"] == 6
+
+
+def unlabelled(speech, *options):
+    """A command that learns from the six rows, without their transcripts."""
+    manifest = str(speech / "m.jsonl")
+    return ["--unlabelled", manifest, "--test", manifest, "--out", str(speech / "out"), *map(str, options)]
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (("--rounds", 2), "--unlabelled: expected no --rounds with it"),
+        (("--window", 4), "--unlabelled: expected no --window with it"),
+        (("--unlabelled-where", "speaker=bob"), "no row has speaker=bob"),
+    ],
+)
+def test_speech_without_transcripts_that_cannot_be_used(speech, tiny_tflite, capsys, options, told):
+    assert told in refused(capsys, speech, ["personalize", str(tiny_tflite), *unlabelled(speech, *options)])
+
+
+def test_nothing_confident_trains_nothing(speech, tiny_tflite, capsys):
+    assert main(["personalize", str(tiny_tflite), *unlabelled(speech, "--json")]) == 0
+    out, problem = capsys.readouterr()
+    result = json.loads(out)
+    assert "the texts of 6 rows are ignored" in problem
+    assert result["steps"] == 0 and result["stopped_because"].endswith("no utterance is confident enough to learn from")
+    assert result["unlabelled"]["learned"] is False and result["wer_after"] == result["wer_before"]
+    page = (speech / "out" / "report.html").read_text()
+    assert "nothing heard" in page and "no better, the weights stay as they were" in page
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ that the device has, or that a recorded trace says. A round ends by --patience, 
 command ends, and the same command goes on from the best weights.
 
 --corrections may come with --adapt, and counts more, or alone: then nothing is trained, and the names that were heard
-wrong are learned alone.
+wrong are learned alone. --unlabelled, alone or with --adapt, learns from what the recogniser is sure of, in rounds, and
+keeps the weights only if held-out speech says that they are better.
 
 Writes checkpoint.safetensors (for `transcribe` and `evaluate --checkpoint`), result.json, report.html and plots.
 """
@@ -35,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="manifest of speech that was heard wrong: `text` is what was meant, `heard`, where it is there, what was "
         "written; names in it are expected from now on",
     )
+    parser.add_argument(
+        "--unlabelled", metavar="M", help="manifest of speech without transcripts to learn from as well"
+    )
+    parser.add_argument("--unlabelled-where", metavar="F=V", help="its rows to keep")
     parser.add_argument("--test", required=True, metavar="M", help="manifest of the speech to measure on")
     parser.add_argument("--test-where", metavar="F=V", help="its rows to keep")
     parser.add_argument("--limit", type=int, metavar="N", help="learn from N clips only, drawn by seed")
@@ -201,61 +206,79 @@ def run(args: argparse.Namespace) -> dict:
     settings, pace, make_rounds = settings_of(args, args.connect), pace_of(args), rounds_of(args)
     if (args.plan != "train" or make_rounds) and not args.keep_memory:
         give_back_freed_memory()
-    adapt, corrected = _speech(args)
+    rows = _speech(args)
     test = read_manifest(args.test, args.test_where)
     recognizer = Recognizer.load(args.model, threads=args.threads, return_memory=not args.keep_memory)
     if args.checkpoint:
         recognizer.restore(args.checkpoint)
     with Notices() as notices:
-        adapt_corpus = Corpus([*adapt, *corrected], recognizer.config, notices)
+        adapt_corpus = Corpus([row for some in rows.values() for row in some], recognizer.config, notices)
         test_corpus = Corpus(test, recognizer.config, notices, measuring=True)
     return run_session(
         recognizer,
-        _learned(recognizer, adapt_corpus, corrected),
+        _learned(recognizer, adapt_corpus, rows),
         (test_corpus, test_corpus.utterances),
         settings,
         Path(args.out),
-        voice=args.where or args.adapt or args.corrections,
+        voice=args.where or args.adapt or args.unlabelled_where or args.unlabelled or args.corrections,
         pace=pace,
         rounds=make_rounds(recognizer.artifact) if make_rounds else None,
     )
 
 
-def _speech(args: argparse.Namespace) -> tuple[list, list]:
-    """The rows of --adapt and of --corrections."""
+def _speech(args: argparse.Namespace) -> dict[str, list]:
+    """The rows of --adapt, --corrections and --unlabelled, by these names."""
+    import sys
+
     from tflite_asr.cli.arguments import limited
     from tflite_asr.data.manifest import read_manifest
     from tflite_asr.errors import InputError
 
-    if args.adapt is None and args.corrections is None:
-        raise InputError("expected --adapt, --corrections or both, got none")
-    if args.corrections is not None and args.rounds is not None:
-        raise InputError("--corrections: expected no --rounds with it")
-    adapt = limited(read_manifest(args.adapt, args.where), args.limit, args.seed) if args.adapt else []
-    return adapt, read_manifest(args.corrections) if args.corrections else []
+    if args.adapt is args.corrections is args.unlabelled is None:
+        raise InputError("expected --adapt, --corrections or --unlabelled, got none")
+    for name in ("corrections", "unlabelled"):
+        if getattr(args, name) is not None and args.rounds is not None:
+            raise InputError(f"--{name}: expected no --rounds with it")
+    if args.unlabelled is not None and args.window is not None:
+        raise InputError("--unlabelled: expected no --window with it")
+    where = args.where if args.adapt else None
+    rows = {
+        "adapt": limited(read_manifest(args.adapt, where), args.limit, args.seed) if args.adapt else [],
+        "corrections": read_manifest(args.corrections) if args.corrections else [],
+        "unlabelled": [],
+    }
+    if args.unlabelled:
+        places = {row.where for row in (*rows["adapt"], *rows["corrections"])}
+        speech = read_manifest(args.unlabelled, args.unlabelled_where, transcribed=False)
+        rows["unlabelled"] = [row for row in speech if row.where not in places]
+        texts = sum("text" in row.extra for row in speech)
+        if texts:
+            print(f"notice: --unlabelled: the texts of {texts} rows are ignored", file=sys.stderr)
+    return rows
 
 
-def _learned(recognizer, corpus, corrected: list):
+def _learned(recognizer, corpus, rows: dict[str, list]):
     """The `Speech` to learn from; says which corrections are refused."""
     import sys
 
     from tflite_asr.errors import InputError
-    from tflite_asr.personalization.corrections import check_corrections
+    from tflite_asr.personalization.corrections import Corrections, check_corrections
     from tflite_asr.personalization.session import Speech
 
-    rows = {utterance.where for utterance in corrected}
-    utterances = [utterance for utterance in corpus.utterances if utterance.where not in rows]
-    if not corrected:
-        return Speech(corpus, utterances)
-    corrections = check_corrections(recognizer, corpus, [u for u in corpus.utterances if u.where in rows])
-    for line in corrections.refused:
-        print(f"notice: left out: {line}", file=sys.stderr)
-    if not utterances and not corrections.phrases:
-        taken = f"{len(corrections.utterances)} of {len(corrected)} corrections can be learned from"
+    places = {name: {row.where for row in speech} for name, speech in rows.items()}
+    loaded = {name: [u for u in corpus.utterances if u.where in some] for name, some in places.items()}
+    corrections = Corrections()
+    if rows["corrections"]:
+        corrections = check_corrections(recognizer, corpus, loaded["corrections"])
+        for line in corrections.refused:
+            print(f"notice: left out: {line}", file=sys.stderr)
+    speech = Speech(corpus, loaded["adapt"], corrections, loaded["unlabelled"])
+    if not speech.trains and not corrections.phrases:
         raise InputError(
-            f"{taken}, and none of them teaches a name that is not known; give --adapt as well, to train on them"
+            f"{len(corrections.utterances)} of {len(rows['corrections'])} corrections can be learned from, and none of "
+            f"them teaches a name that is not known; give --adapt as well, to train on them"
         )
-    return Speech(corpus, utterances, corrections)
+    return speech
 
 
 def describe(result: dict) -> str:
@@ -266,6 +289,7 @@ def describe(result: dict) -> str:
             f"{'character error rate':<26}{result['cer_before']:>9.1%}{result['cer_after']:>9.1%}",
             f"relative WER reduction    {result['relative_wer_reduction']:>9.0%}",
             *_describe_corrections(result["corrections"]),
+            *_describe_unlabelled(result.get("unlabelled")),
             f"steps                     {result['steps']:>9}",
             f"seconds of training       {result['seconds']:>9.0f}",
             f"peak memory, MB           {result['peak_rss_mb']:>9.0f}",
@@ -285,3 +309,17 @@ def _describe_corrections(corrections: dict) -> list[str]:
         return []
     names = ", ".join(corrections["phrases"]) or "none"
     return [f"corrections               {corrections['utterances']:>9}", f"names learned: {names}"]
+
+
+def _describe_unlabelled(unlabelled: dict | None) -> list[str]:
+    if not unlabelled:
+        return []
+    rounds = unlabelled["rounds"]
+    refused = ", ".join(f"{count} {why}" for why, count in rounds[-1].items() if why != "kept") if rounds else ""
+    kept = rounds[-1]["kept"] if rounds else 0
+    return [
+        f"without transcripts       {unlabelled['utterances']:>9}",
+        f"learned from in the last round: {kept}" + (f"; left out: {refused}" if refused else ""),
+        f"validated by {unlabelled['validated_by']}: "
+        + ("better weights are kept" if unlabelled["learned"] else "no better, the weights stay as they were"),
+    ]

@@ -22,7 +22,7 @@ class Corpus:
 
     Args:
         utterances: what to load; their transcripts must fit the model's vocabulary and sizes. Recordings too short to
-            hold a word are left out of `utterances`, with a notice.
+            hold a word are left out of `utterances`, with a notice. A text may be empty where there is no transcript.
         config: of the model.
         notify: told of what was done to the audio.
         measuring: transcripts may have any length, for nothing is learned from them; recordings longer than the
@@ -61,7 +61,8 @@ class Corpus:
         from tqdm import tqdm
 
         for utterance in tqdm(utterances, desc="reading", unit="file", disable=None, leave=False):
-            tokens = self.tokenizer.encode(Clip((utterance,)).text, where=utterance.where)
+            text = Clip((utterance,)).text
+            tokens = self.tokenizer.encode(text, where=utterance.where) if text else ()
             if len(tokens) > config.max_labels and not measuring:
                 if leave_out_longer:
                     self.too_long.append(f"{utterance.where} ({len(tokens)} tokens)")

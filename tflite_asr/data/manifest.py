@@ -49,7 +49,7 @@ class Utterance:
         )
 
 
-def read_manifest(path: str | Path, where: str | None = None) -> list[Utterance]:
+def read_manifest(path: str | Path, where: str | None = None, *, transcribed: bool = True) -> list[Utterance]:
     """The utterances of a manifest, in its order; no audio file is opened.
 
     Args:
@@ -57,12 +57,16 @@ def read_manifest(path: str | Path, where: str | None = None) -> list[Utterance]
         where: keeps the rows whose fields have these values, such as `speaker=ann|bob,split=test`: the comma
             means and, the bar or. Values are compared as strings; one that holds a comma or a bar stands in double
             quotes, `speaker="Smith, John"`, or has a backslash before them. None keeps all.
+        transcribed: every row has a text; otherwise the utterances' texts are empty, and one that a row has is in
+            `extra`.
     """
     path = Path(path)
     rows = _read_rows(path)
     if where is not None:
         rows = _filtered(rows, where, path)
-    return [_utterance(row, path.parent, place) for place, row in rows]
+    if not transcribed:
+        return [_utterance(row, path.parent, place, None) for place, row in rows]
+    return [_utterance(row, path.parent, place, _transcript(row, place)) for place, row in rows]
 
 
 def row_of(utterance: Utterance) -> dict[str, Any]:
@@ -116,15 +120,19 @@ def _read_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
     return rows
 
 
-def _utterance(row: dict[str, Any], folder: Path, place: str) -> Utterance:
-    audio = next((row[field] for field in AUDIO_FIELDS if field in row), None)
-    if not isinstance(audio, str) or not audio:
-        raise _wrong(place, "a path as 'audio'", audio, "give the audio file, relative to the manifest")
+def _transcript(row: dict[str, Any], place: str) -> str:
     text = row.get("text")
     if not isinstance(text, str):
         raise _wrong(place, "a string as 'text'", text, "give what was said")
     if not text.strip():
         raise _wrong(place, "a transcript as 'text'", text, "give what was said or leave the row out")
+    return text
+
+
+def _utterance(row: dict[str, Any], folder: Path, place: str, text: str | None) -> Utterance:
+    audio = next((row[field] for field in AUDIO_FIELDS if field in row), None)
+    if not isinstance(audio, str) or not audio:
+        raise _wrong(place, "a path as 'audio'", audio, "give the audio file, relative to the manifest")
     duration = row.get("duration")
     if duration is not None and not _is_duration(duration):
         raise _wrong(place, "seconds above 0 as 'duration'", duration, "correct it or leave the field out")
@@ -136,10 +144,10 @@ def _utterance(row: dict[str, Any], folder: Path, place: str) -> Utterance:
         raise _wrong(place, "seconds of 0 or more as 'offset'", offset, "correct it or leave the field out")
     return Utterance(
         audio=folder / audio,
-        text=text,
+        text=text or "",
         duration_seconds=None if duration is None else float(duration),
         speaker=None if speaker is None else str(speaker),
-        extra={field: value for field, value in row.items() if field not in OWN_FIELDS},
+        extra={field: row[field] for field in row if field not in OWN_FIELDS or (field == "text" and text is None)},
         where=place,
         offset_seconds=None if offset is None else float(offset),
     )

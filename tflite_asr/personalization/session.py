@@ -23,6 +23,7 @@ from tflite_asr.personalization.corrections import Corrections
 from tflite_asr.personalization.replay import read_replay
 from tflite_asr.personalization.rounds import CHECKPOINT, STATE, Rounds, RoundsTrainer, arriving
 from tflite_asr.personalization.selector import Candidate
+from tflite_asr.personalization.self_training import SelfTrainer, SelfTraining
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
 from tflite_asr.personalization.trainer import personalize, split
@@ -44,6 +45,12 @@ class Speech:
     corpus: Corpus
     utterances: Sequence[Utterance]  # with transcripts; those that cannot be aligned are named and left out
     corrections: Corrections = field(default_factory=Corrections)
+    unlabelled: Sequence[Utterance] = ()  # without transcripts
+
+    @property
+    def trains(self) -> bool:
+        """Whether weights are trained; corrections alone teach names."""
+        return bool(self.utterances or self.unlabelled)
 
     @property
     def transcribed(self) -> tuple[Corpus, Sequence[Utterance]]:
@@ -65,8 +72,8 @@ def run_session(
 
     Args:
         recognizer: trained in place.
-        adapt: the speech to learn from. Without utterances nothing is trained, and the names of corrections are learned
-            alone.
+        adapt: the speech to learn from. With corrections alone nothing is trained, and the names in them are learned.
+            Speech without transcripts is learned from in epochs only, not with pace or rounds.
         test: the speech to measure on; joined by `settings.connect` as the training speech is.
         settings: how to train.
         folder: made if need be, once the input is known to be good. From the first epoch on it holds a checkpoint,
@@ -109,10 +116,13 @@ def run_session(
         recognizer.learned_phrases = [*recognizer.learned_phrases, *adapt.corrections.phrases]
         policy = None  # where to leave the encoder
         epochs = -(-len(adapt.utterances) // pace.stride) if pace else settings.epochs
+        epochs = SelfTraining().rounds if adapt.unlabelled else epochs
         with _Progress(recognizer, checkpoint, epochs) as progress:
             told = {"replay": replay, "on_epoch": progress.epoch, "on_step": progress.step}
-            if not adapt.utterances:
+            if not adapt.trains:
                 trained = _told(Outcome([], recognizer.state(), 0, 0.0, "corrections alone: names are learned"))
+            elif adapt.unlabelled:
+                trained = _self_trained(recognizer, adapt, settings, told)
             elif rounds:
                 trainer = RoundsTrainer(
                     recognizer, adapt.transcribed, settings, rounds, folder, on_round=progress.round, **told
@@ -123,7 +133,7 @@ def run_session(
             else:
                 corrected = adapt.corrections.utterances
                 trained = _told(personalize(recognizer, *adapt.transcribed, settings, corrected=corrected, **told))
-        if adapt.utterances:
+        if adapt.trains:
             recognizer.owner = _owner(recognizer, adapt)
         after = evaluate_transcripts(recognizer, examples, policy=policy, title="after")
         words_after = _words(recognizer, examples, after.hypotheses)
@@ -190,8 +200,8 @@ def _alignable(recognizer: Recognizer, adapt: Speech) -> tuple[Speech, list[str]
 
 
 def _held_out(adapt: Speech, settings: Settings, rounds: Rounds | None) -> int:
-    """How many utterances validate."""
-    if not adapt.utterances:
+    """How many utterances with transcripts validate."""
+    if not adapt.utterances or (adapt.unlabelled and len(adapt.utterances) < 2):
         return 0
     heard_first = arriving(adapt.utterances, rounds.count, settings.seed)[0] if rounds else adapt.utterances
     return len(split(heard_first, settings.validation_share, settings.seed)[1])
@@ -260,6 +270,22 @@ def _hear_all(trainer: StreamTrainer, adapt: Speech) -> Outcome:
     return trainer.outcome(f"all {len(weighted)} utterances heard")
 
 
+def _self_trained(recognizer: Recognizer, adapt: Speech, settings: Settings, told: dict) -> dict:
+    """Train on speech without transcripts as well; for the result."""
+    corrected = adapt.corrections.utterances
+    trainer = SelfTrainer(
+        recognizer, *adapt.transcribed, adapt.unlabelled, settings, SelfTraining(), corrected=corrected, **told
+    )
+    trained = _told(trainer.train())
+    unlabelled = {
+        "utterances": len(adapt.unlabelled),
+        "validated_by": trainer.validated_by,
+        "learned": any(row["best"] for row in trained["history"][1:]),
+        "rounds": trainer.refused,
+    }
+    return trained | {"unlabelled": unlabelled}
+
+
 def _train_in_rounds(trainer: RoundsTrainer, test: Sequence[Example]) -> tuple[dict, ExitPolicy | None]:
     """All rounds that the device has to spare for; for the result, and where the encoder is left now."""
 
@@ -298,7 +324,7 @@ def _owner(recognizer: Recognizer, adapt: Speech) -> OwnerVoice | None:
     """The voice that the weights were trained on."""
     if recognizer.background is None:
         return None
-    heard = (*adapt.utterances, *adapt.corrections.utterances)
+    heard = (*adapt.utterances, *adapt.corrections.utterances, *adapt.unlabelled)
     return learn_owner(recognizer.background, [recognizer.features(adapt.corpus.samples(u)) for u in heard])
 
 
