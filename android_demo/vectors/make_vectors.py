@@ -14,6 +14,7 @@ import numpy as np
 FOLDER = Path(__file__).parent
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent.parent)]
 
+import of_corrections
 import of_draws
 import of_exits
 import of_hotwords
@@ -37,6 +38,7 @@ VECTORS = {
         "text": with_digest({"format": 2, "name": "voice\u00e9", "groups": [{"bytes": 7}], "rate": 0.1})
     },
     "selector": lambda: of_selector.selections(read_artifact("commands")),
+    "corrections": of_corrections.corrections,
     "exits": of_exits.exits,
     "hotwords": of_hotwords.hotwords,
     "second_pass": of_second_pass.second_pass,

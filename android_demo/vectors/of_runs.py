@@ -20,6 +20,7 @@ from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
 from tflite_asr.personalization.trainer import personalize, split
 from tflite_asr.personalization.window import Window
+from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.voice import learn_owner
 
@@ -30,6 +31,7 @@ VOICE = SyntheticSpeaker(
 )
 SETTINGS = Settings(epochs=2, epoch_steps=3, connect=3, validation_share=0.1, seed=5)
 PACE = Pace(window=9, window_bytes=1_000_000, stride=5, steps=3)
+CORRECTED = (3, 10)  # in the window; the first of them would validate
 FIELDS = ("epoch", "step", "train_loss", "validation_loss", "validation_wer", "best")
 LIMITS = Limits(least_available_ram_mb=100, least_battery_percent=20)
 FULL = Resources(0, 1000, 80, False, 30)
@@ -164,12 +166,14 @@ def stream() -> dict:
         window = Window(Path(folder), recognizer.artifact, PACE.window, PACE.window_bytes)
         replay = read_replay(recognizer.artifact)
         trainer = StreamTrainer(recognizer, window, SETTINGS, PACE, replay=replay)
-        for utterance in utterances:
-            trainer.hear(recognizer.example(corpus.samples(utterance), utterance.text, utterance.where))
+        for number, utterance in enumerate(utterances):
+            example = recognizer.example(corpus.samples(utterance), utterance.text, utterance.where)
+            trainer.hear(dataclasses.replace(example, weight=CORRECTION_WEIGHT if number in CORRECTED else 1))
         trainer.finish()
         outcome = trainer.outcome("")
         kept = window.numbers
-    return {"pace": dataclasses.asdict(PACE), "history": _rows(outcome.history), "steps": outcome.steps, "window": kept}
+    told = {"pace": dataclasses.asdict(PACE), "corrected": CORRECTED, "history": _rows(outcome.history)}
+    return {**told, "steps": outcome.steps, "window": kept}
 
 
 def _rows(history: list[Epoch]) -> list[dict]:

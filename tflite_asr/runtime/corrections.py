@@ -100,8 +100,14 @@ def _aligned(meant: str, heard: str, normalize: bool) -> list[tuple[str, str, st
 
 
 def _is_rare(word: str, subwords: SubwordTokenizer) -> bool:
-    spellings = (word.lower(), word.lower().capitalize())
-    return word.isalpha() and min(len(subwords.encode(spelled)) for spelled in spellings) > 1
+    """Whether a word in lower case takes several subwords in each case that they can spell; False where in none."""
+    counts = []
+    for spelled in (word, word.capitalize(), word.upper()):
+        try:
+            counts.append(len(subwords.encode(spelled)))
+        except InputError:  # letters that they do not have
+            continue
+    return word.replace("'", "").isalpha() and bool(counts) and min(counts) > 1
 
 
 def as_bytes(phrases: Sequence[str]) -> np.ndarray:

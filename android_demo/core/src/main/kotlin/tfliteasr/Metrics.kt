@@ -29,9 +29,8 @@ fun errorRates(references: List<String>, hypotheses: List<String>, normalize: Bo
                 "an error rate needs words to count against, so leave the utterance out",
         )
     }
-    val pairs = references.zip(hypotheses) { left, right -> if (normalize) normalizedPair(left, right) else left to right }
-    val said = pairs.map { words(it.first) }
-    val heard = pairs.map { words(it.second) }
+    val pairs = references.zip(hypotheses) { left, right -> comparedWords(left, right, normalize) }
+    val (said, heard) = pairs.unzip()
     val wordErrors = said.zip(heard).sumOf { (left, right) -> editDistance(left, right) }
     val wordCount = said.sumOf { it.size }
     val saidText = said.map { it.joinToString(" ").toList() }
@@ -63,6 +62,12 @@ fun <T> editDistance(left: List<T>, right: List<T>): Int {
         row = next
     }
     return row[right.size]
+}
+
+/** The words of a reference and of a hypothesis as [errorRates] compares them. */
+internal fun comparedWords(reference: String, hypothesis: String, normalize: Boolean): Pair<List<String>, List<String>> {
+    val (said, heard) = if (normalize) normalizedPair(reference, hypothesis) else reference to hypothesis
+    return words(said) to words(heard)
 }
 
 /** Both normalized, unless the reference is punctuation alone: then they are compared as they are. */

@@ -43,7 +43,10 @@ internal fun packed(examples: List<Example>, features: FrontEnd): Safetensors {
         "tokens" to Tensor.ints(examples.sumOf { it.tokens.size }).put(0, examples.flatMap { it.tokens.asList() }.toIntArray()),
         "token_lengths" to Tensor.ints(examples.size).put(0, IntArray(examples.size) { examples[it].tokens.size }),
     )
-    val all = if (stem) tensors + ("frame_scales" to Tensor.floats(width).put(0, scales)) else tensors
+    val scaled = if (stem) mapOf("frame_scales" to Tensor.floats(width).put(0, scales)) else emptyMap()
+    val weights = IntArray(examples.size) { examples[it].weight }
+    val weighed = if (weights.all { it == 1 }) emptyMap() else mapOf("weights" to Tensor.ints(weights.size).put(0, weights))
+    val all = tensors + scaled + weighed
     return Safetensors(mapOf("digest" to digest(all)), all)
 }
 
@@ -67,6 +70,7 @@ internal fun readStored(path: File, artifact: Artifact, remedy: String): List<Ex
     val tokenLengths = lengths(file, "token", artifact.config.maxLabels, tokens.size)
     if (frameLengths.size != tokenLengths.size) throw InputError("expected a transcript for each utterance")
     val scales = scales(file, artifact.config.features)
+    val weights = weights(file, frameLengths.size)
     val bytes = frames.bytes()
     var firstToken = 0
     frameLengths.indices.map { index ->
@@ -74,7 +78,7 @@ internal fun readStored(path: File, artifact: Artifact, remedy: String): List<Ex
         val ids = tokens.copyOfRange(firstToken, firstToken + tokenLengths[index])
         firstToken += ids.size
         val text = artifact.labels.decode(ids.asIterable())
-        Example(Frames(values, width), ids, text, "${path.name}, utterance $index")
+        Example(Frames(values, width), ids, text, "${path.name}, utterance $index", weights[index])
     }
 } catch (error: InputError) {
     throw InputError("$path: not a file of stored utterances (${error.message}); $remedy", error)
@@ -87,6 +91,13 @@ private fun scales(file: Safetensors, features: FrontEnd): FloatArray {
         throw InputError("expected ${features.width} scales of frames above 0")
     }
     return scales
+}
+
+private fun weights(file: Safetensors, count: Int): IntArray {
+    if ("weights" !in file.tensors) return IntArray(count) { 1 }
+    val weights = tensor(file, "weights", DType.INT32).ints()
+    if (weights.size != count || weights.any { it < 1 }) throw InputError("expected weights of 1 or more")
+    return weights
 }
 
 private fun tensor(file: Safetensors, name: String, dtype: DType): Tensor =

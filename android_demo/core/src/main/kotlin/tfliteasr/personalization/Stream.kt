@@ -61,11 +61,14 @@ class StreamTrainer(
         val numbers = window.numbers
         if (numbers.size < 2) return true // too few yet; they count for the next round
         // in a small window there may be none of them: the newest has not been trained on either
-        val heldOut = numbers.filter { it % period == period / 2 }.ifEmpty { numbers.takeLast(1) }
+        val weights = numbers.associateWith { window.read(it).weight }
+        val plain = numbers.filter { weights[it] == 1 } // what was corrected is learned from
+        val heldOut = plain.filter { it % period == period / 2 }.ifEmpty { plain.ifEmpty { numbers }.takeLast(1) }
         val (seed, number) = settings.seed.toLong() to (round + 1).toLong()
         val validation = strings.validation(heldOut, window::read, Generator(seed, number, 0))
         if (round == 0 && taken == 0) kept.begin(validation)
-        val losses = train(numbers - heldOut.toSet(), seed, number) ?: return false
+        val training = (numbers - heldOut.toSet()).flatMap { kept -> List(weights.getValue(kept)) { kept } }
+        val losses = train(training, seed, number) ?: return false
         kept.update(round + 1, steps, meanFinite(losses), validation, moved = true)
         round++
         taken = 0

@@ -55,6 +55,12 @@ class Window(private val folder: File, private val artifact: Artifact, private v
     /** An utterance that is kept. */
     fun read(number: Int): Example = readStored(path(number), artifact, "delete it").single()
 
+    /** Delete an utterance; [InputError] when it is not kept. */
+    fun forget(number: Int) {
+        if (number !in numbers) throw InputError("window: expected an utterance that is kept, got number $number")
+        path(number).delete()
+    }
+
     /** Delete every utterance. */
     fun forgetAll() = forgetUntil(0, 0)
 

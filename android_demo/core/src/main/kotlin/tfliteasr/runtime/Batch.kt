@@ -20,8 +20,12 @@ class Frames(val values: FloatArray, val width: Int) {
  *
  * @property text what was said, as the tokenizer spells it.
  * @property where for error messages.
+ * @property weight how often it is trained on where others are once; more for a correction.
  */
-class Example(val frames: Frames, val tokens: IntArray, val text: String, val where: String = "")
+class Example(val frames: Frames, val tokens: IntArray, val text: String, val where: String = "", val weight: Int = 1) {
+    /** The same with another weight. */
+    fun weighing(weight: Int): Example = Example(frames, tokens, text, where, weight)
+}
 
 /**
  * The inputs of `train` and `loss`: rows past the examples are empty.

@@ -40,7 +40,7 @@ class Checkpoint(val tensors: Map<String, Tensor>, val step: Int)
  * Read a checkpoint, or say in one line why it is not to be used.
  *
  * @param expected every tensor that the model takes.
- * @param optional tensors that may be there.
+ * @param optional tensors that may be there; a dimension of -1 may have any size.
  */
 fun loadCheckpoint(
     path: File,
@@ -61,8 +61,9 @@ fun loadCheckpoint(
     checkNames(path, "lacks tensors", expected.map { it.name }.toSet() - file.tensors.keys)
     checkNames(path, "has unexpected tensors", file.tensors.keys - (expected + optional).map { it.name }.toSet())
     for (spec in expected + optional) {
-        val wanted = Tensor.kind(spec.dtype, spec.shape.toIntArray())
-        val found = file.tensors[spec.name]?.kind() ?: continue
+        val tensor = file.tensors[spec.name] ?: continue
+        val shape = IntArray(spec.shape.size) { if (spec.shape[it] < 0) tensor.shape.getOrElse(it) { 0 } else spec.shape[it] }
+        val (wanted, found) = Tensor.kind(spec.dtype, shape) to tensor.kind()
         if (wanted != found) throw InputError("$path: expected ${spec.name} to be $wanted, got $found")
     }
     checkFinite(file.tensors, "$path: not usable")

@@ -4,6 +4,7 @@ import java.io.File
 import tfliteasr.InputError
 import tfliteasr.audio.checkNotSilent
 import tfliteasr.audio.checkSamples
+import tfliteasr.data.alignmentProblem
 import tfliteasr.data.checkAlignable
 import tfliteasr.fixed
 import tfliteasr.text.Phrase
@@ -15,6 +16,7 @@ import tfliteasr.text.withCaseOf
 // tensors of a checkpoint beside those of the model
 const val OWNER_MEANS = "owner_voice.means"
 const val OWNER_THRESHOLD = "owner_voice.threshold"
+const val LEARNED_PHRASES = "learned_phrases"
 
 /** A text, and the exit that the encoder was left at, counted from 0. */
 class EarlyText(val text: String, val exit: Int)
@@ -133,22 +135,71 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     /** Whether frames are heard with the learned weights rather than the shipped ones. */
     fun hearsOwner(frames: Frames): Boolean = owner?.speaks(frames) ?: true
 
+    /** Names that corrections taught: hotwords of every beam search that is given none. A checkpoint keeps them. */
+    var learnedPhrases: List<String> = emptyList()
+        set(phrases) {
+            val hotwords = if (phrases.isEmpty()) null else bonuses(phrases.map { Phrase(it) }, artifact.hotwordWeight)
+            synchronized(model) {
+                field = phrases.toList()
+                learnedHotwords = hotwords
+            }
+        }
+
+    private var learnedHotwords: Hotwords? = null
+
+    /**
+     * Take a correction: these [samples] say [text], and something else was written. Names among the words that were not heard
+     * become [learnedPhrases] at once. To learn from the utterance as well, give [Correction.example] to a trainer,
+     * [Example.weighing] [CORRECTION_WEIGHT].
+     *
+     * [InputError], and nothing changes, for the text that was heard, one that is far longer or shorter or cannot be aligned with
+     * the audio, and samples that cannot be trained on.
+     *
+     * @param heard what was written; null: what [transcribe] writes.
+     */
+    fun correct(samples: FloatArray, text: String, heard: String? = null, where: String = ""): Correction {
+        val example = example(samples, text, where)
+        val written = heard?.let(::folded) ?: transcribe(samples)
+        checkCorrection(text, written, normalize, where)
+        alignmentProblem(example.tokens, example.frames.length, config)?.let {
+            throw InputError("${where.ifEmpty { "correction" }}: cannot be aligned: $it; leave it out")
+        }
+        val known = learnedPhrases.map { it.lowercase() }.toSet()
+        val named = namesIn(text, written, subwords, normalize).filter { it.lowercase() !in known }
+        if (named.isNotEmpty()) learnedPhrases = learnedPhrases + named
+        return Correction(example, written, missedWords(text, written, normalize), named)
+    }
+
+    /** Expect the names of a correction no longer; what was trained on it stays in the weights. */
+    fun forget(correction: Correction) {
+        val gone = correction.learned.map { it.lowercase() }.toSet()
+        learnedPhrases = learnedPhrases.filter { it.lowercase() !in gone }
+    }
+
     /** Of the tokens of the first pass, and of a second pass that decodes. */
     private val spellings = listOfNotNull(tokenizer, subwords).map { lazy { Spellings(it.spellings()) } }
 
     /**
      * Phrases as this recogniser's beam searches take them, to be used for many utterances: names and other words that are
-     * likelier today than the model thinks. A phrase counts where its words stand as whole words, in any case.
+     * likelier today than the model thinks. A phrase counts where its words stand as whole words, in any case;
+     * [learnedPhrases] count too.
      *
      * @param weight nats a letter.
      * @return null if the weight is 0: as without hotwords.
      */
     fun hotwords(phrases: List<Phrase>, weight: Double = artifact.hotwordWeight): Hotwords? {
         checkPhrases(phrases)
+        val given = phrases.map { it.text.lowercase() }.toSet()
+        val hotwords = bonuses(phrases + learnedPhrases.filter { it.lowercase() !in given }.map { Phrase(it) }, weight)
+        return if (weight > 0) hotwords else null
+    }
+
+    /** Of the first pass, and of a second pass that decodes. */
+    private fun bonuses(phrases: List<Phrase>, weight: Double): Hotwords {
         val bonuses = listOfNotNull(tokenizer, subwords).zip(spellings) { tokenizer, spelled ->
             tokenBonus(phrases, weight, tokenizer, spelled.value, config.cased)
         }
-        return if (weight > 0) Hotwords(bonuses[0], bonuses.getOrNull(1)) else null
+        return Hotwords(bonuses[0], bonuses.getOrNull(1))
     }
 
     /**
@@ -181,7 +232,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         tokenizer.decode(result.getValue("tokens").ints().take(result.getValue("token_lengths").int(0)))
 
     private fun nbest(model: SignatureModel, frames: Frames, hotwords: Hotwords?): List<Hypothesis> {
-        if (config.prediction != null) return BeamSearch(model, config.shortest(frames.length), hotwords?.first).best(frames)
+        if (config.prediction != null) return BeamSearch(model, config.shortest(frames.length), (hotwords ?: learnedHotwords)?.first).best(frames)
         return prefixBeam(rows(run(model, "encode", frames), "log_probabilities"), hotwords)
     }
 
@@ -224,7 +275,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
                 }
                 beam -> {
                     val encoded = rows(result, "encoded")
-                    val search = BeamSearch(model, config, hotwords?.first)
+                    val search = BeamSearch(model, config, (hotwords ?: learnedHotwords)?.first)
                     yield(ExitResult(null) { tokenizer.decode(search.bestOfEncoded(encoded)[0].tokens) })
                 }
                 else -> yield(ExitResult(null) { decoded(result) })
@@ -246,7 +297,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     }
 
     private fun prefixBeam(steps: List<FloatArray>, hotwords: Hotwords?) =
-        prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens, hotwords?.first)
+        prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens, (hotwords ?: learnedHotwords)?.first)
 
     /**
      * The n-best of a second pass that decodes by itself, best first: subwords, see [AttentionDecoder.nbest]. Nothing
@@ -264,7 +315,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         if (bestPath(labels).isEmpty()) return labels to emptyList()
         val steps = result.getValue("encoded_lengths").int(0)
         val search = AttentionDecoder(model, config.shortest(frames.length), decoder)
-        labels to search.nbest(result.getValue("encoded"), steps, hotwords?.second)
+        labels to search.nbest(result.getValue("encoded"), steps, (hotwords ?: learnedHotwords)?.second)
     }
 
     /** The n-best of a second pass that decodes, best first by it alone, with what the first pass says of their letters. */
@@ -415,14 +466,18 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         model.run("set_weights", state)
     }
 
-    /** Write a checkpoint, with the owner's voice where it is known; the former file stays until the new one is whole. */
+    /**
+     * Write a checkpoint, with the owner's voice where it is known and [learnedPhrases]; the former file stays until the new one
+     * is whole.
+     */
     fun save(path: File) {
-        val (state, known) = synchronized(model) { state() to owner }
+        val (state, known, phrases) = synchronized(model) { Triple(state(), owner, learnedPhrases) }
         val voice = known?.let {
             val means = Tensor.floats(it.owner.components, it.owner.width).put(0, it.owner.means)
             mapOf(OWNER_MEANS to means, OWNER_THRESHOLD to Tensor.scalar(it.threshold))
         }
-        saveCheckpoint(path, state + voice.orEmpty(), artifact.tfliteSha256, state.getValue("step").int(0))
+        val names = if (phrases.isEmpty()) emptyMap() else mapOf(LEARNED_PHRASES to bytesOf(phrases))
+        saveCheckpoint(path, state + voice.orEmpty() + names, artifact.tfliteSha256, state.getValue("step").int(0))
     }
 
     /** Read a checkpoint of this artifact; returns its step. Nothing changes when it is refused. */
@@ -431,13 +486,16 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
             val means = TensorSpec(OWNER_MEANS, listOf(it.components, it.width), DType.FLOAT32)
             listOf(means, TensorSpec(OWNER_THRESHOLD, emptyList(), DType.FLOAT32))
         }
-        val checkpoint = loadCheckpoint(path, artifact.tfliteSha256, artifact.state, voice.orEmpty())
+        val optional = voice.orEmpty() + TensorSpec(LEARNED_PHRASES, listOf(-1), DType.INT8)
+        val checkpoint = loadCheckpoint(path, artifact.tfliteSha256, artifact.state, optional)
+        val phrases = checkpoint.tensors[LEARNED_PHRASES]?.let { phrasesOf(it, "$path") }.orEmpty()
         val (means, threshold) = checkpoint.tensors[OWNER_MEANS] to checkpoint.tensors[OWNER_THRESHOLD]
         val known = if (background == null || means == null || threshold == null) null else {
             OwnerVoice(background, background.withMeans(means.floats()), threshold.float(0))
         }
         synchronized(model) {
-            setState(checkpoint.tensors - setOf(OWNER_MEANS, OWNER_THRESHOLD))
+            learnedPhrases = phrases
+            setState(checkpoint.tensors - setOf(OWNER_MEANS, OWNER_THRESHOLD, LEARNED_PHRASES))
             owner = known
         }
         return checkpoint.step

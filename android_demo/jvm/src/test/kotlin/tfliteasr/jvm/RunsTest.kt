@@ -25,6 +25,7 @@ import tfliteasr.personalization.ownerOf
 import tfliteasr.personalization.personalize
 import tfliteasr.personalization.readReplay
 import tfliteasr.personalization.split
+import tfliteasr.runtime.CORRECTION_WEIGHT
 
 /** Whole personalisations take Python's course (vectors/of_runs.py): the same draws, choices and epochs kept. */
 @Tag("slow")
@@ -119,8 +120,10 @@ class RunsTest {
         val window = Window(folder, recognizer.artifact, pace.window, pace.windowBytes)
         val speech = Shipped.speech(recognizer)
         val trainer = StreamTrainer(recognizer, window, settings, pace, readReplay(recognizer.artifact))
-        for (utterance in speech.utterances) {
-            trainer.hear(recognizer.example(speech.corpus.samples(utterance), utterance.text, utterance.where))
+        val corrected = expected.shape("corrected").toSet()
+        for ((number, utterance) in speech.utterances.withIndex()) {
+            val example = recognizer.example(speech.corpus.samples(utterance), utterance.text, utterance.where)
+            trainer.hear(example.weighing(if (number in corrected) CORRECTION_WEIGHT else 1))
         }
         trainer.finish()
         val outcome = trainer.outcome(StopReason(StopReason.Kind.ALL_HEARD, ""))
