@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tflite_asr.audio.endpoints import EndpointRules
+from tflite_asr.audio.segments import Sound
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.listener import endpointer_for, listen, stream_frames
 
@@ -48,9 +49,9 @@ class Loud:
         self.waiting = np.zeros(0, np.float32)
 
 
-def heard_in(recognizer, chunks, hotwords=None, **rules):
+def heard_in(recognizer, chunks, hotwords=None, words=True, **rules):
     endpointer = endpointer_for(recognizer.config, EndpointRules(**rules), Loud())
-    return list(listen(recognizer, chunks, endpointer=endpointer, hotwords=hotwords))
+    return list(listen(recognizer, chunks, endpointer=endpointer, hotwords=hotwords, words=words))
 
 
 def silence(seconds):
@@ -103,6 +104,29 @@ def test_hotwords_count_when_an_utterance_is_over(recognizer, talkative):
     *_, last = heard_in(recognizer, cut(samples, (1000, 2000, 3000)), hotwords=hotwords)
     assert last.over and "ONE" in last.text.split()
     assert last.text == recognizer.transcribe(samples, hotwords=hotwords)
+
+
+def test_words_of_an_utterance_that_is_over_have_times_in_the_stream(recognizer, talkative):
+    recognizer.set_state(talkative(recognizer.state()))
+    samples = np.concatenate([silence(2.0), noise(8000)])
+    *so_far, last = heard_in(recognizer, cut(samples, (1000,) * 30))
+    alone = recognizer.words(samples[25600:])  # 0.4 s before speech
+    assert last.endpoint.start_seconds == pytest.approx(1.6)
+    assert [word.text for word in last.words] == [word.text for word in alone] == last.text.split() != []
+    assert [word.confidence for word in last.words] == [word.confidence for word in alone]
+    for name in ("start_seconds", "end_seconds"):
+        found, expected = ([getattr(word, name) for word in words] for words in (last.words, alone))
+        assert found == pytest.approx([1.6 + seconds for seconds in expected])
+    assert so_far and not any(one.words for one in so_far)
+    *_, without = heard_in(recognizer, [samples], words=False)
+    assert without.text == last.text and not without.words
+
+
+@pytest.mark.parametrize("rate", [16001, 48000])
+def test_a_chunk_of_another_rate_is_refused(recognizer, rate):
+    heard = listen(recognizer, [Sound(noise(800), 16000), noise(800), Sound(noise(800), rate)])
+    with pytest.raises(InputError, match=f"^chunk: expected samples at 16000 Hz, got {rate} Hz; resample them$"):
+        list(heard)
 
 
 @pytest.mark.parametrize("chunks", [[], [np.zeros(0, np.float32)] * 3, [silence(7.0)]])

@@ -7,8 +7,17 @@ import numpy as np
 
 from tflite_asr.audio.endpoints import Endpoint, Endpointer
 from tflite_asr.audio.samples import checked_samples
+from tflite_asr.errors import InputError
 
 PIECE_SECONDS = 0.1  # what an endpointer is given at a time
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Samples whose source says their rate."""
+
+    samples: np.ndarray  # [n] float32
+    sample_rate: int  # Hz
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Segmenter:
 
 
 def speech_segments(
-    blocks: Iterable[np.ndarray], sample_rate: int, endpointer: Endpointer | None = None
+    blocks: Iterable[np.ndarray | Sound], sample_rate: int, endpointer: Endpointer | None = None
 ) -> Iterator[SpeechSegment]:
     """The utterances in which something is said, of samples [any] float32 that come in blocks.
 
@@ -80,13 +89,19 @@ def speech_segments(
         yield last
 
 
-def pieces(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
+def pieces(blocks: Iterable[np.ndarray | Sound], sample_rate: int) -> Iterator[np.ndarray]:
     """The same samples in pieces of a tenth of a second at most; empty blocks are left out.
 
-    InputError for a block that does not hold samples of one channel from -1 to 1.
+    InputError for a block that does not hold samples of one channel from -1 to 1, or says that it has another rate.
     """
     size = round(PIECE_SECONDS * sample_rate)
     for block in blocks:
+        if isinstance(block, Sound):
+            if block.sample_rate != sample_rate:
+                raise InputError(
+                    f"chunk: expected samples at {sample_rate} Hz, got {block.sample_rate} Hz; resample them"
+                )
+            block = block.samples
         if not len(block):
             continue
         samples = checked_samples(block, "chunk")

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> dict:
     endpointer = endpointer_for(recognizer.config, rules)
     utterances = []
     try:
-        for heard in listen(recognizer, chunks, endpointer=endpointer, hotwords=hotwords):
+        for heard in listen(recognizer, chunks, endpointer=endpointer, hotwords=hotwords, words=False):
             if sys.stderr.isatty():
                 print(f"\r{heard.text}", end="\n" if heard.over else "", file=sys.stderr, flush=True)
             if heard.over:

@@ -1,17 +1,18 @@
 """Speech as it comes from a microphone: chunks of samples in, the text so far out."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tflite_asr.audio.endpoints import Endpoint, Endpointer, EndpointRules
-from tflite_asr.audio.segments import Segmenter, SpeechSegment, pieces
+from tflite_asr.audio.segments import Segmenter, Sound, SpeechSegment, pieces
 from tflite_asr.audio.voice_activity import VoiceActivityDetector
 from tflite_asr.config import ModelConfig
 from tflite_asr.runtime.hotwords import Hotwords
 from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.words import Word
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Heard:
 
     text: str
     endpoint: Endpoint | None = None  # where the utterance is in the stream, once it is over
+    words: Sequence[Word] = ()  # of one that is over; their times count from the beginning of the stream
 
     @property
     def over(self) -> bool:
@@ -45,10 +47,12 @@ def endpointer_for(
 
 def listen(
     recognizer: Recognizer,
-    chunks: Iterable[np.ndarray],
+    chunks: Iterable[np.ndarray | Sound],
     *,
     endpointer: Endpointer | None = None,
     hotwords: Hotwords | None = None,
+    exit: int | None = None,
+    words: bool = True,
 ) -> Iterator[Heard]:
     """Transcribe samples [any] float32 in [-1, 1] at the model's rate as they come.
 
@@ -58,30 +62,48 @@ def listen(
 
     Args:
         recognizer: of any model.
-        chunks: empty ones do no harm.
+        chunks: empty ones do no harm; InputError for a `Sound` of another rate than the model's.
         endpointer: ends the utterances; that of `endpointer_for` with the usual rules when None.
         hotwords: count in the text of an utterance that is over.
+        exit: where the encoder is left for the text so far; the last if None.
+        words: whether an utterance that is over comes with its words; they take another run of the encoder.
     """
     utterances = _Utterances(recognizer, chunks, endpointer or endpointer_for(recognizer.config))
     streams = "stream" in recognizer.artifact.signatures
     while utterances.more:
         samples = utterances.samples()
         if streams:
-            for text in recognizer.stream(stream_frames(recognizer, samples)):
+            for text in recognizer.stream(stream_frames(recognizer, samples), exit=exit):
                 if text and utterances.speaking:
                     yield Heard(text)
         for _ in samples:  # what was not streamed
             pass
         for segment in utterances.ended():
-            text = recognizer.transcribe(segment.samples, hotwords=hotwords)
-            if text:
-                yield Heard(text, segment.endpoint)
+            heard = _finished(recognizer, segment, hotwords, words)
+            if heard.text:
+                yield heard
+
+
+def _finished(recognizer: Recognizer, segment: SpeechSegment, hotwords: Hotwords | None, words: bool) -> Heard:
+    """An utterance that is over."""
+    with recognizer.model.lock:  # text and words by the same weights
+        text = recognizer.transcribe(segment.samples, hotwords=hotwords)
+        if not (text and words):
+            return Heard(text, segment.endpoint)
+        frames = recognizer.features(segment.samples)
+        timed = recognizer.timed_words(frames, text, samples=len(segment.samples))
+    start = segment.endpoint.start_seconds
+    moved = [
+        dataclasses.replace(word, start_seconds=start + word.start_seconds, end_seconds=start + word.end_seconds)
+        for word in timed
+    ]
+    return Heard(text, segment.endpoint, moved)
 
 
 class _Utterances:
     """A stream of samples, one utterance after the other."""
 
-    def __init__(self, recognizer: Recognizer, chunks: Iterable[np.ndarray], endpointer: Endpointer):
+    def __init__(self, recognizer: Recognizer, chunks: Iterable[np.ndarray | Sound], endpointer: Endpointer):
         rate = recognizer.config.features.sample_rate
         self.more = True  # whether the stream goes on
         self._least = recognizer.config.features.samples_of(recognizer.config.encoder.frames_per_step)
