@@ -67,6 +67,14 @@ def test_an_utterance_is_streamed_and_then_transcribed_whole(recognizer, talkati
     assert heard[-1].text == recognizer.transcribe(samples) and heard[-1].endpoint.rule == "end"
 
 
+def test_the_text_so_far_is_told_when_it_is_another_one(recognizer, talkative):
+    recognizer.set_state(talkative(recognizer.state()))
+    samples = noise(16000)
+    heard = [one.text for one in heard_in(recognizer, cut(samples, (1000,) * 16), words=False)]
+    so_far = list(dict.fromkeys(recognizer.stream(stream_frames(recognizer, [samples]))))
+    assert heard[:-1] == [text for text in so_far if text] and len(so_far) > 2
+
+
 @pytest.mark.parametrize("size", [160, 100000])
 def test_a_pause_ends_an_utterance(recognizer, talkative, size):
     recognizer.set_state(talkative(recognizer.state()))

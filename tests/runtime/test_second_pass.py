@@ -57,6 +57,13 @@ def test_both_passes_by_chunks_are_those_of_the_whole(recognizer, utterances_of_
         assert final == recognizer.transcribe_two_pass(frames) and len(so_far) == -(-len(frames) // 24)
 
 
+def test_an_utterance_too_long_for_both_passes_is_refused(recognizer):
+    texts = recognizer.stream_two_pass([np.zeros([24, 40], np.float32)] * 6)
+    with pytest.raises(InputError, match=r"^expected at most 1.22 s for both passes, got more; cut it at pauses$"):
+        for count, _ in enumerate(texts, 1):
+            assert count <= 5  # 120 frames
+
+
 @pytest.mark.slow
 def test_candidates_are_the_beam_and_what_keras_says_of_them(recognizer, two_pass_model, utterances_of_noise):
     frames = utterances_of_noise[0]

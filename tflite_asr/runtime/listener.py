@@ -56,9 +56,9 @@ def listen(
 ) -> Iterator[Heard]:
     """Transcribe samples [any] float32 in [-1, 1] at the model's rate as they come.
 
-    While somebody speaks, the text so far is what `stream` gives, of a model that streams. The text of an utterance
-    that is over is what `transcribe` gives of its samples. Utterances in which nothing is said or recognised are left
-    out.
+    While somebody speaks, the text so far is what `stream` gives, of a model that streams, whenever it is another one.
+    The text of an utterance that is over is what `transcribe` gives of its samples. Utterances in which nothing is said
+    or recognised are left out.
 
     Args:
         recognizer: of any model.
@@ -73,8 +73,10 @@ def listen(
     while utterances.more:
         samples = utterances.samples()
         if streams:
+            told = ""
             for text in recognizer.stream(stream_frames(recognizer, samples), exit=exit):
-                if text and utterances.speaking:
+                if text != told and utterances.speaking:
+                    told = text
                     yield Heard(text)
         for _ in samples:  # what was not streamed
             pass

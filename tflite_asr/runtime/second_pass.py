@@ -67,10 +67,19 @@ class TwoPasses:
         self._search = BeamSearch(model, config, hotwords)
         self._open = self._search.open()
         self._encoded: list[np.ndarray] = []  # steps [units] so far
+        self._most = config.sizes.max_frames // config.encoder.frames_per_step
 
     def advance(self, result: dict[str, np.ndarray]) -> None:
-        """Search on, over what `encode` gave for the whole utterance or `stream` for its next chunk."""
-        for encoded in result["encoded"][0, : int(result["encoded_lengths"][0])].copy():
+        """Search on, over what `encode` gave for the whole utterance or `stream` for its next chunk.
+
+        InputError for an utterance that is longer than the second pass takes.
+        """
+        steps = result["encoded"][0, : int(result["encoded_lengths"][0])].copy()
+        if len(self._encoded) + len(steps) > self._most:
+            raise InputError(
+                f"expected at most {self.config.max_seconds:.2f} s for both passes, got more; cut it at pauses"
+            )
+        for encoded in steps:
             self._encoded.append(encoded)
             self._open = self._search.advance(encoded, self._open)
 
@@ -87,8 +96,7 @@ class TwoPasses:
     def _rescore(self, hypotheses: Sequence[Hypothesis]) -> np.ndarray:
         """Log probabilities of the hypotheses by the second pass; the rows that are left over hold no labels."""
         sizes = self.config.sizes
-        steps = sizes.max_frames // self.config.encoder.frames_per_step
-        encoded = np.zeros([1, steps, self.config.encoder.units], np.float32)
+        encoded = np.zeros([1, self._most, self.config.encoder.units], np.float32)
         if self._encoded:
             encoded[0, : len(self._encoded)] = self._encoded
         tokens = np.zeros([sizes.beam, sizes.max_tokens], np.int32)
