@@ -23,6 +23,7 @@ import of_second_pass
 import of_second_pass_training
 import of_selector
 import of_steps
+import of_streaming
 import of_subwords
 import of_words
 
@@ -43,6 +44,7 @@ VECTORS = {
     "hotwords": of_hotwords.hotwords,
     "second_pass": of_second_pass.second_pass,
     "second_pass_training": of_second_pass_training.second_pass_training,
+    "streaming": of_streaming.streaming,
     "subwords": of_subwords.subwords,
     "words": of_words.words,
     "parity": of_steps.parity,
@@ -70,6 +72,7 @@ if __name__ == "__main__":
     of_exits.write_model()
     of_second_pass.write_model()
     of_second_pass_training.write_model()
+    of_streaming.write_model()
     write_checkpoint(CHECKPOINT)
     for name, compute in VECTORS.items():
         (FOLDER / f"{name}.json").write_text(json.dumps(compute(), indent=1) + "\n", encoding="utf-8")

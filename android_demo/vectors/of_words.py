@@ -2,6 +2,8 @@
 and the words of those recordings by the shipped model, those of tones by the small one with a decoder.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from of_runs import SPEECH
 from of_second_pass import LENGTHS, MODEL, tone
@@ -12,6 +14,7 @@ from tflite_asr.data.manifest import read_manifest
 from tflite_asr.runtime.confidence import AGGREGATIONS, MEASURES, ConfidenceMeasure
 from tflite_asr.runtime.forced_alignment import ctc_alignment, transducer_alignment
 from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.words import Word
 
 RATE = 16_000
 PAUSES = (0.3, 1.2, 0.5, 2.5)  # seconds behind each recording, by turns
@@ -30,11 +33,13 @@ def words() -> dict:
         "ctc": [_ctc(random, tokens) for tokens in ((1, 2), (2, 2, 1), (), (1, 1, 1, 1, 1))],
         "transducer": [_transducer(random, *shape) for shape in ((6, 4), (3, 5), (2, 0))],
         "confidences": _confidences(random),
-        "small": [_words(small.timed_words(small.features(tone(LENGTHS[0])), t, samples=LENGTHS[0])) for t in TEXTS],
+        "small": [
+            numbers_of(small.timed_words(small.features(tone(LENGTHS[0])), t, samples=LENGTHS[0])) for t in TEXTS
+        ],
         "texts": TEXTS,
         "lengths": LENGTHS,
-        "tones": [_words(small.words(tone(length))) for length in LENGTHS],
-        "shipped": [_words(shipped.words(row.read(RATE))) for row in read_manifest(SPEECH / "manifest.jsonl")],
+        "tones": [numbers_of(small.words(tone(length))) for length in LENGTHS],
+        "shipped": [numbers_of(shipped.words(row.read(RATE))) for row in read_manifest(SPEECH / "manifest.jsonl")],
     }
 
 
@@ -89,7 +94,7 @@ def _kind(measure: str, over: str, temperature: float) -> dict:
     return {"measure": measure, "over": over, "temperature": temperature}
 
 
-def _words(words: list) -> dict:
+def numbers_of(words: Sequence[Word]) -> dict:
     """Texts, and the numbers of each."""
     return {
         "texts": [word.text for word in words],

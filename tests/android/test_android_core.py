@@ -75,6 +75,7 @@ def maven_tests(python_checkpoint):
         "hotwords",
         "second_pass",
         "second_pass_training",
+        "streaming",
         "subwords",
         "words",
         pytest.param("parity", marks=pytest.mark.slow),

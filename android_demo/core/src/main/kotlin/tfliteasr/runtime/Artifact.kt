@@ -50,7 +50,7 @@ class Artifact(
     val planExits: Map<String, Int> = emptyMap(), // up to which exit, from 0, a plan trains
     val voices: Mixture? = null, // of many: what an owner's is compared with
     val licences: List<Licence> = emptyList(), // of weights that others trained; an app shows them
-    val rescoring: Rescoring = Rescoring(), // how two passes become one
+    val rescoring: Rescoring = Rescoring.untuned(config), // how two passes become one
     val hotwordWeight: Double = UNTUNED_HOTWORD_WEIGHT, // nats a letter of a hotword
     val calibration: Calibration = Calibration(), // of times and confidences of words
     val shorterPlans: Map<String, Plan> = emptyMap(), // `plans` for utterances of `sizes.lengths`
@@ -127,11 +127,12 @@ class Artifact(
                 val inputs = signature.list("inputs").map { tensor(it, "name") }
                 Signature(name, inputs, signature.strings("outputs"), signature.strings("writes"))
             }
+            val config = ModelConfig.fromJson(values.at("model"))
             val exitsOf = if ("plan_exits" in values) values.at("plan_exits") else null
             return Artifact(
                 name = values.string("name"),
                 tfliteSha256 = values.string("tflite_sha256"),
-                config = ModelConfig.fromJson(values.at("model")),
+                config = config,
                 tokenizer = tokenizerFromJson(values.at("tokenizer")),
                 groups = values.list("groups").map {
                     LayerGroup(it.string("name"), it.long("parameters"), it.long("bytes"), it.long("activation_bytes"))
@@ -148,7 +149,7 @@ class Artifact(
                 planExits = exitsOf?.names?.associateWith { exitsOf.int(it) } ?: emptyMap(),
                 voices = if ("voices" in values) Mixture.fromJson(values.at("voices")) else null,
                 licences = if ("licences" in values) values.list("licences").map(::licence) else emptyList(),
-                rescoring = if ("rescoring" in values) Rescoring.fromJson(values.at("rescoring")) else Rescoring(),
+                rescoring = if ("rescoring" in values) Rescoring.fromJson(values.at("rescoring")) else Rescoring.untuned(config),
                 hotwordWeight = if ("hotwords" in values) values.at("hotwords").double("weight") else UNTUNED_HOTWORD_WEIGHT,
                 calibration = if ("calibration" in values) Calibration.fromJson(values.at("calibration")) else Calibration(),
                 shorterPlans = if ("shorter_plans" in values) plans(values.at("shorter_plans"), signatures) else emptyMap(),

@@ -8,7 +8,10 @@ class Frames(val values: FloatArray, val width: Int) {
 
     fun at(frame: Int, band: Int): Float = values[frame * width + band]
 
-    fun first(frames: Int): Frames = Frames(values.copyOf(frames * width), width)
+    fun first(frames: Int): Frames = part(0, frames)
+
+    /** Frames from number [from] on, before number [to]. */
+    fun part(from: Int, to: Int): Frames = Frames(values.copyOfRange(from * width, to * width), width)
 
     init {
         require(values.size % width == 0) { "expected rows of $width values, got ${values.size} values" }
@@ -70,7 +73,9 @@ private fun checkLength(example: Example, row: Int, what: String, length: Int, m
     }
 }
 
-private fun checkFinite(frames: Frames, where: String) {
+/** [InputError] unless frames have the model's [width] and are finite. */
+internal fun checkFrames(frames: Frames, width: Int, where: String) {
+    if (frames.width != width) throw InputError("$where: expected frames of $width values, got ${frames.width}")
     if (!frames.values.all { it.isFinite() }) throw InputError("$where: expected finite frames, some are NaN or infinite")
 }
 
@@ -91,7 +96,7 @@ fun paddedFrames(frames: Frames, size: Int, width: Int): Map<String, Tensor> {
     if (frames.length > size || frames.width != width) {
         throw InputError("expected frames of at most $size x $width, got ${frames.length} x ${frames.width}")
     }
-    checkFinite(frames, "frames")
+    checkFrames(frames, width, "frames")
     return mapOf(
         "frames" to Tensor.floats(1, size, width).put(0, frames.values),
         "frame_lengths" to Tensor.ints(1).put(0, intArrayOf(frames.length)),

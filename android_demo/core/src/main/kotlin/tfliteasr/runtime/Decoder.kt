@@ -15,7 +15,7 @@ class Hypothesis(val tokens: List<Int>, val logProbability: Double, val bonus: D
 }
 
 /** A hypothesis and the prediction network's state after it. */
-private class Open(
+internal class Open(
     val tokens: List<Int>,
     val logProbability: Double,
     val predicted: FloatArray, // [units of the joint network's input]
@@ -47,19 +47,17 @@ class BeamSearch(
     /** The n-best, best first; n is at most the beam. */
     fun best(frames: Frames): List<Hypothesis> {
         val result = model.run("encode${sizes.suffix}", paddedFrames(frames, sizes.maxFrames, config.features.width))
-        val encoded = result.getValue("encoded")
-        val steps = encoded.floats().asList().chunked(encoded.shape.last()) { it.toFloatArray() }
-        return bestOfEncoded(steps.take(result.getValue("encoded_lengths").int(0)))
+        return bestOfEncoded(rows(result, "encoded"))
     }
 
     /** The same from the encoder's output, one row a step. */
-    fun bestOfEncoded(encoded: List<FloatArray>): List<Hypothesis> {
-        val kept = encoded.fold(listOf(start())) { hypotheses, step -> advance(step, hypotheses) }
-        val final = kept.map { Hypothesis(it.tokens, it.logProbability, it.walked.bonus + final(it.walked.state)) }
-        return final.sortedByDescending { it.score }
-    }
+    fun bestOfEncoded(encoded: List<FloatArray>): List<Hypothesis> =
+        closed(encoded.fold(listOf(start())) { hypotheses, step -> advance(step, hypotheses) })
 
-    private fun final(state: Int): Double = hotwords?.final(state) ?: 0.0
+    /** The n-best of those that are open, best first; of hotwords that are unfinished the bonus is taken back. */
+    internal fun closed(hypotheses: List<Open>): List<Hypothesis> = hypotheses
+        .map { Hypothesis(it.tokens, it.logProbability, it.walked.bonus + (hotwords?.final(it.walked.state) ?: 0.0)) }
+        .sortedByDescending { it.score }
 
     /**
      * Log probabilities of the next label at every node of the lattice of given [tokens]: at each step of the encoder's
@@ -70,8 +68,8 @@ class BeamSearch(
         return encoded.map { step -> hypotheses.chunked(sizes.beam).flatMap { join(step, it) } }
     }
 
-    /** The prediction network before any label. */
-    private fun start(): Open {
+    /** The hypothesis before an utterance, without labels. */
+    internal fun start(): Open {
         val zeros = mapOf(
             "hidden" to Tensor.floats(sizes.beam, units.hiddenSize),
             "cell" to Tensor.floats(sizes.beam, units.cellSize),
@@ -81,7 +79,7 @@ class BeamSearch(
     }
 
     /** One encoder step [units]: from each hypothesis labels until blank. */
-    private fun advance(encoded: FloatArray, before: List<Open>): List<Open> {
+    internal fun advance(encoded: FloatArray, before: List<Open>): List<Open> {
         var hypotheses = before
         val done = LinkedHashMap<List<Int>, Open>()
         for (emitted in 0..sizes.maxSymbolsPerStep) {
@@ -158,6 +156,13 @@ class BeamSearch(
         val known = done[hypothesis.tokens]
         done[hypothesis.tokens] = hypothesis.at(if (known == null) score else addedLogs(known.logProbability, score))
     }
+}
+
+/** An output of the encoder for an utterance, one row a step, without the padding. */
+internal fun rows(result: Map<String, Tensor>, output: String): List<FloatArray> {
+    val values = result.getValue(output)
+    return values.floats().asList().chunked(values.shape.last()) { it.toFloatArray() }
+        .take(result.getValue("encoded_lengths").int(0))
 }
 
 /** The state and the bonus behind one more token; the same without hotwords. */

@@ -44,6 +44,7 @@ data class StemConfig(val units: Int, override val sampleRate: Int) : FrontEnd()
 /**
  * Fixed sizes of an export: TFLite plans its memory for them.
  *
+ * @property streamFrames in one call of `stream`.
  * @property lengths in frames, below [maxFrames], rising: there are signatures for utterances of each as well.
  * @property suffix of the names of the signatures of these sizes; see [ModelConfig.atLength].
  */
@@ -51,6 +52,7 @@ data class SizeConfig(
     val batch: Int,
     val maxFrames: Int,
     val maxTokens: Int,
+    val streamFrames: Int,
     val maxSymbolsPerStep: Int,
     val beam: Int,
     val lengths: List<Int> = emptyList(),
@@ -173,6 +175,7 @@ data class ModelConfig(
                 values.int("batch"),
                 most,
                 values.int("max_tokens"),
+                values.int("stream_frames"),
                 values.int("max_symbols_per_step"),
                 values.int("beam"),
                 lengths,

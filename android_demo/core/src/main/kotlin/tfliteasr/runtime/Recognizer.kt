@@ -31,7 +31,7 @@ private const val NO_ALIGNMENT = 1e25f // nats; the file's losses are of the ord
  * A recogniser on the device: transcribes, trains, saves and restores what it learned.
  *
  * Threads may share one: a training step, a transcription, a save runs from its beginning to its end before another thread's
- * begins. The sequence of [exits] lets others in between two exits.
+ * begins. The sequence of [exits] lets others in between two exits, a [TextStream] between two chunks.
  */
 class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable {
     val model: SignatureModel = SharedModel(model)
@@ -284,7 +284,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     }
 
     /** The input that says where to leave, which a model without early exits does not have. */
-    private fun at(exit: Int): Map<String, Tensor> {
+    internal fun at(exit: Int): Map<String, Tensor> {
         if (exit !in 0..lastExit) {
             throw InputError("expected an exit from 0 to $lastExit (${artifact.exits.joinToString { it.name }}), got $exit")
         }
@@ -318,10 +318,21 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         labels to search.nbest(result.getValue("encoded"), steps, (hotwords ?: learnedHotwords)?.second)
     }
 
-    /** The n-best of a second pass that decodes, best first by it alone, with what the first pass says of their letters. */
+    /**
+     * The first pass's n-best with what the second pass says of them; of a second pass that decodes its own n-best, best first by
+     * it alone, with what the first pass says of their letters.
+     */
     fun candidates(frames: Frames, hotwords: Hotwords? = null): List<Candidate> {
+        if (rescores) return rescored(frames, hotwords)
         val (labels, hypotheses) = decoded(frames, hotwords)
         return hypotheses.map { Candidate(it.tokens, firstPass(labels, it), it.logProbability, it.bonus) }
+    }
+
+    private fun rescored(frames: Frames, hotwords: Hotwords?): List<Candidate> = synchronized(model) {
+        val model = modelFor(frames)
+        val passes = TwoPasses(model, artifact, config.shortest(frames.length), hotwords?.first)
+        passes.advance(run(model, "encode", frames))
+        passes.candidates()
     }
 
     private fun firstPass(labels: List<FloatArray>, hypothesis: Hypothesis): Double = try {
@@ -330,10 +341,13 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         UNLIKELY
     }
 
-    private fun textOf(tokens: List<Int>): String = subwords?.decode(tokens)
+    /** Whether there is a second pass over the first one's n-best. */
+    private val rescores: Boolean get() = config.decoder == null && "rescore" in artifact.signatures
+
+    private fun textOf(tokens: List<Int>): String = (if (rescores) tokenizer else subwords)?.decode(tokens)
         ?: throw InputError("${artifact.path}: expected its decoder's subwords, got none; export it with them")
 
-    /** What is said, by a first pass and a second one that decodes by itself: with case and punctuation. */
+    /** What is said, by both passes: with case and punctuation where the second one decodes by itself. */
     fun transcribeTwoPass(frames: Frames, rescoring: Rescoring = artifact.rescoring, hotwords: Hotwords? = null): String =
         rescoring.best(candidates(frames, hotwords))?.let { textOf(it.tokens) } ?: ""
 
@@ -365,13 +379,6 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     /** Samples of silence that [features] puts before, and behind, so many samples. */
     private fun edgeOf(samples: Int): Int =
         minOf(config.edgeSamples, (config.features.samplesOf(config.sizes.maxFrames) - samples) / 2)
-
-    /** An output of the encoder, one row a step, without the padding. */
-    private fun rows(result: Map<String, Tensor>, output: String): List<FloatArray> {
-        val values = result.getValue(output)
-        return values.floats().asList().chunked(values.shape.last()) { it.toFloatArray() }
-            .take(result.getValue("encoded_lengths").int(0))
-    }
 
     /** A signature that takes a whole utterance, the one for the shortest length that holds it. */
     private fun run(

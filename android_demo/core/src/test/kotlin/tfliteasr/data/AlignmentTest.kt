@@ -12,7 +12,7 @@ import tfliteasr.runtime.SizeConfig
 
 class AlignmentTest {
     private val features = FeatureConfig(16000, 400, 160, 40, 60.0, 3800.0, 1e-7, -7.5, 3.5)
-    private val sizes = SizeConfig(2, 120, 12, 4, 8)
+    private val sizes = SizeConfig(2, 120, 12, 24, 4, 8)
     private val ctc = ModelConfig(EncoderConfig(4, 0, 1, listOf(2)), sizes, features, 29, null, 20)
 
     @Test

@@ -12,7 +12,7 @@ private const val VOCABULARY = 5
 /** The beam search of a decoder, over a model that says what [probabilities] do of the tokens in its cache. */
 class AttentionDecoderTest {
     private val features = StemConfig(4, 16000)
-    private val sizes = SizeConfig(1, 50, 12, 10, 3)
+    private val sizes = SizeConfig(1, 50, 12, 24, 10, 3)
 
     private fun config(tokensPerSecond: Double = 6.5) = DecoderConfig(2, 2, 2, VOCABULARY, 1, END, tokensPerSecond, null).let {
         ModelConfig(EncoderConfig(1, 0, 1, listOf(1)), sizes, features, 29, null, 0, decoder = it)

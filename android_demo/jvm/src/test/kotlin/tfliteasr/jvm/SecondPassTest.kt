@@ -77,7 +77,7 @@ class SecondPassTest {
         assertNbest(vectors.list("nbest"), frames.map(recognizer::decode), 1e-4)
         val first = frames.map { recognizer.candidates(it).map { candidate -> candidate.first } }
         for ((expected, found) in vectors.matrix("first").zip(first)) assertClose(expected, found, 1e-4)
-        assertEquals(vectors.strings("by_first"), frames.map { recognizer.transcribeTwoPass(it, Rescoring(0.0)) })
+        assertEquals(vectors.strings("by_first"), frames.map { recognizer.transcribeTwoPass(it, Rescoring(0.0, perLabel = true)) })
         assertEquals(vectors.strings("two_pass"), frames.map { recognizer.transcribeTwoPass(it) })
         assertEquals(vectors.strings("two_pass"), tones.map { recognizer.transcribe(it) })
     }

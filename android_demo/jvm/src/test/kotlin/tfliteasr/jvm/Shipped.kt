@@ -5,6 +5,7 @@ import kotlin.math.abs
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import tfliteasr.JsonObject
+import tfliteasr.audio.readWav
 import tfliteasr.data.Corpus
 import tfliteasr.data.readManifest
 import tfliteasr.personalization.Epoch
@@ -21,11 +22,31 @@ object Shipped {
 
     fun vectors(name: String): JsonObject = JsonObject.parse(folder.resolve("$name.json").readText(), name)
 
+    /** The fourteen words, each with a pause behind it: what vectors/of_words.py streams. */
+    fun stream(): FloatArray {
+        val pauses = vectors("words").numbers("pauses")
+        return readManifest(folder.resolve("speech/manifest.jsonl")).flatMapIndexed { index, row ->
+            readWav(row.audio).samples.toList() + List(Math.rint(pauses[index % pauses.size] * 16000).toInt()) { 0f }
+        }.toFloatArray()
+    }
+
     /** Fourteen words of one voice. */
     fun speech(recognizer: Recognizer): Speech {
         val utterances = readManifest(folder.resolve("speech/manifest.jsonl"))
         return Corpus(utterances, recognizer.config, recognizer.labels).let { Speech(it, it.utterances) }
     }
+}
+
+/** Where chunks of these sizes, by turns, are among so many values; the last one is what is left. */
+fun chunks(length: Int, sizes: List<Int>): List<IntRange> {
+    val found = ArrayList<IntRange>()
+    var first = 0
+    while (first < length) {
+        val next = minOf(first + sizes[found.size % sizes.size], length)
+        found.add(first until next)
+        first = next
+    }
+    return found
 }
 
 /** Every number within [relative] of the expected one, of one that is nearly 0 within a thousandth of that. */
