@@ -194,6 +194,9 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         return if (weight > 0) hotwords else null
     }
 
+    /** What the first pass's search adds for hotwords, or for the learned phrases. */
+    internal fun first(hotwords: Hotwords?): TokenBonus? = (hotwords ?: learnedHotwords)?.first
+
     /** Of the first pass, and of a second pass that decodes. */
     private fun bonuses(phrases: List<Phrase>, weight: Double): Hotwords {
         val bonuses = listOfNotNull(tokenizer, subwords).zip(spellings) { tokenizer, spelled ->
@@ -232,7 +235,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         tokenizer.decode(result.getValue("tokens").ints().take(result.getValue("token_lengths").int(0)))
 
     private fun nbest(model: SignatureModel, frames: Frames, hotwords: Hotwords?): List<Hypothesis> {
-        if (config.prediction != null) return BeamSearch(model, config.shortest(frames.length), (hotwords ?: learnedHotwords)?.first).best(frames)
+        if (config.prediction != null) return BeamSearch(model, config.shortest(frames.length), first(hotwords)).best(frames)
         return prefixBeam(rows(run(model, "encode", frames), "log_probabilities"), hotwords)
     }
 
@@ -275,7 +278,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
                 }
                 beam -> {
                     val encoded = rows(result, "encoded")
-                    val search = BeamSearch(model, config, (hotwords ?: learnedHotwords)?.first)
+                    val search = BeamSearch(model, config, first(hotwords))
                     yield(ExitResult(null) { tokenizer.decode(search.bestOfEncoded(encoded)[0].tokens) })
                 }
                 else -> yield(ExitResult(null) { decoded(result) })
@@ -297,7 +300,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     }
 
     private fun prefixBeam(steps: List<FloatArray>, hotwords: Hotwords?) =
-        prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens, (hotwords ?: learnedHotwords)?.first)
+        prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens, first(hotwords))
 
     /**
      * The n-best of a second pass that decodes by itself, best first: subwords, see [AttentionDecoder.nbest]. Nothing
@@ -330,7 +333,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
 
     private fun rescored(frames: Frames, hotwords: Hotwords?): List<Candidate> = synchronized(model) {
         val model = modelFor(frames)
-        val passes = TwoPasses(model, artifact, config.shortest(frames.length), hotwords?.first)
+        val passes = TwoPasses(model, artifact, config.shortest(frames.length), first(hotwords))
         passes.advance(run(model, "encode", frames))
         passes.candidates()
     }

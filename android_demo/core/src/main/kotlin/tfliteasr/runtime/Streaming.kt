@@ -16,7 +16,7 @@ fun Recognizer.stream(exit: Int = artifact.exits.lastIndex): TextStream = TextSt
  * model that does not stream, or whose second pass does not rescore.
  */
 fun Recognizer.streamTwoPass(rescoring: Rescoring = artifact.rescoring, hotwords: Hotwords? = null): TextStream =
-    TextStream(this, at(artifact.exits.lastIndex)) { Rescored(TwoPasses(model, artifact, config, hotwords?.first), rescoring) }
+    TextStream(this, at(artifact.exits.lastIndex)) { Rescored(TwoPasses(model, artifact, config, first(hotwords)), rescoring) }
 
 /**
  * Utterances that are recognised as they come, one after the other: chunks of any size in, the text so far out. With the learned
