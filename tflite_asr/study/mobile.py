@@ -43,21 +43,21 @@ def train(task: Task, scratch: Path) -> Trained:
     del recognizer  # the run's, which an interruption ends
     stopped = "all utterances heard"
     left_out, too_short = [], 0
-    for utterance in coming:
-        with Notices() as notices:
+    with Notices() as notices:
+        for utterance in coming:
             samples = utterance.read(config.features.sample_rate, config.max_seconds, notices)
             if is_too_short(samples, config, utterance, notices):
                 too_short += 1
                 continue
-        example = run.trainer.recognizer.example(samples, utterance.text, utterance.where)
-        if problem := alignment_problem(example.tokens, len(example.frames), config):
-            left_out.append(f"{utterance.where} ({problem})")
-            continue
-        if not run.hear(example):
-            stopped = "the phone had nothing to spare until the end of the trace"
-            break
-    else:
-        run.finish()
+            example = run.trainer.recognizer.example(samples, utterance.text, utterance.where)
+            if problem := alignment_problem(example.tokens, len(example.frames), config):
+                left_out.append(f"{utterance.where} ({problem})")
+                continue
+            if not run.hear(example):
+                stopped = "the phone had nothing to spare until the end of the trace"
+                break
+        else:
+            run.finish()
     run.close()
     window = run.trainer.window
     outcome = run.trainer.outcome(stopped)
