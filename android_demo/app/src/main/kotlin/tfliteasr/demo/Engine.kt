@@ -97,6 +97,24 @@ class Engine(private val context: Context) {
             main.post { tell(before, after, ownVoice) }
         }
 
+    /**
+     * Live text of a recording.
+     *
+     * @param tell told the text so far, with what was learned.
+     * @return takes the recording's samples as they come, on any thread.
+     */
+    fun live(tell: (String) -> Unit): (FloatArray) -> Unit {
+        var text: LiveText? = null // of the worker
+        return { samples ->
+            worker.run(R.string.problem_listening) {
+                val recognizer = recognizer()
+                val live = text?.takeIf { it.recognizer === recognizer } ?: LiveText(recognizer) // anew when that was closed
+                text = live
+                live.accept(samples)?.let { main.post { tell(it) } }
+            }
+        }
+    }
+
     /** Train until it is done or stopped, if there is enough to train on; [done] is called on the main thread at the end. */
     fun train(limits: Limits, done: () -> Unit = {}) {
         if (state.running) return done()

@@ -14,12 +14,14 @@ import tfliteasr.audio.Sound
  * wrong with a recording, and asks for the microphone when it is needed first.
  *
  * @param onGood told a recording that can be used.
+ * @param onBegin a recording begins; what it returns is told the samples as they come, on the microphone's thread.
  */
 class HoldToRecord(
     private val activity: MainActivity,
     view: View,
     private val label: Int,
     private val onGood: (Sound) -> Unit,
+    private val onBegin: () -> (FloatArray) -> Unit = { {} },
 ) {
     private val button = view.findViewById<Button>(R.id.hold)
     private val level = view.findViewById<ProgressBar>(R.id.level)
@@ -71,7 +73,8 @@ class HoldToRecord(
         val config = activity.engine.config ?: return
         if (microphone != null || !button.isEnabled) return
         say(null)
-        microphone = Microphone(config.features.sampleRate, config.maxSeconds, { level.progress = (100 * it).toInt() }) { sound ->
+        val onLevel = { peak: Float -> level.progress = (100 * peak).toInt() }
+        microphone = Microphone(config.features.sampleRate, config.maxSeconds, onBegin(), onLevel) { sound ->
             microphone = null
             labelled()
             if (sound == null) say(R.string.record_microphone_busy) else judge(sound, config.maxSeconds)

@@ -5,13 +5,14 @@ import android.widget.Button
 import android.widget.TextView
 import tfliteasr.audio.Sound
 
-/** What was heard before and after learning, side by side. */
+/** Live text while the owner speaks; then what was heard before and after learning, side by side. */
 class ListenScreen(private val activity: MainActivity) : Screen {
     override val view: View = activity.layoutInflater.inflate(R.layout.screen_listen, null)
 
+    private val live = view.findViewById<TextView>(R.id.live)
     private val before = view.findViewById<TextView>(R.id.before)
     private val after = view.findViewById<TextView>(R.id.after)
-    private val hold = HoldToRecord(activity, view, R.string.listen_record, ::recorded)
+    private val hold = HoldToRecord(activity, view, R.string.listen_record, ::recorded, ::begun)
 
     override fun show() = update()
 
@@ -28,6 +29,11 @@ class ListenScreen(private val activity: MainActivity) : Screen {
     }
 
     override fun hide() = hold.stop()
+
+    private fun begun(): (FloatArray) -> Unit {
+        live.text = ""
+        return activity.engine.live { live.text = it }
+    }
 
     private fun recorded(sound: Sound) {
         before.setText(R.string.listen_working)

@@ -12,12 +12,14 @@ import tfliteasr.audio.Sound
 /**
  * Records from the microphone until it is stopped, at most [maxSeconds] and a little.
  *
+ * @param onSamples told the samples of each moment as they come, on the microphone's thread.
  * @param onLevel told the peak of the last moment, 0 to 1; [onDone] the recording, or null when there is none to be had.
  *     Both are called on the main thread.
  */
 class Microphone(
     private val sampleRate: Int,
     private val maxSeconds: Double,
+    private val onSamples: (FloatArray) -> Unit,
     private val onLevel: (Float) -> Unit,
     private val onDone: (Sound?) -> Unit,
 ) {
@@ -53,12 +55,10 @@ class Microphone(
             while (!stopped && heard.size < most) {
                 val count = recorder.read(chunk, 0, chunk.size)
                 if (count < 0) return finish(null)
-                var peak = 0f
-                for (index in 0 until count) {
-                    val sample = chunk[index] / 32768f
-                    peak = maxOf(peak, abs(sample))
-                    heard.add(sample)
-                }
+                val samples = FloatArray(count) { chunk[it] / 32768f }
+                heard.addAll(samples.asList())
+                onSamples(samples)
+                val peak = samples.maxOfOrNull { abs(it) } ?: 0f
                 main.post { onLevel(peak) }
             }
             recorder.stop()
