@@ -32,6 +32,7 @@ from tflite_asr.runtime.prefix_beam import best_path, label_log_probability, pre
 from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
 from tflite_asr.runtime.streaming import stream_results
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
+from tflite_asr.runtime.word_extents import fitted_words
 from tflite_asr.runtime.words import AlignedWord, Calibration, Word, WordAligner, timed
 from tflite_asr.text.casing import in_one_case, with_case_of
 from tflite_asr.text.labels import label_tokenizer
@@ -311,12 +312,12 @@ class Recognizer:
         aligned = self.aligned_words(frames, text, samples=samples, second_pass=second_pass)
         features = self.config.features
         count = features.samples_of(len(frames)) if samples is None else samples
-        return timed(aligned, self.calibration, count / features.sample_rate)
+        return fitted_words(timed(aligned, self.calibration, count / features.sample_rate), frames, count, self.config)
 
     def aligned_words(
         self, frames: np.ndarray, text: str, *, samples: int | None = None, second_pass: bool | None = None
     ) -> list[AlignedWord]:
-        """What `timed_words` are made of, before calibration."""
+        """What `timed_words` are made of, before calibration, and before they are held against the audio's level."""
         edge = self.config.edge_samples if samples is None else self._edge(samples)
         second_pass = self.config.decoder is not None if second_pass is None else second_pass
         with self.model.lock:

@@ -13,6 +13,7 @@ from tflite_asr.metrics import expected_calibration_error, matched_words, roc_ar
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.confidence import AGGREGATIONS, MEASURES, ConfidenceMeasure, confidences
 from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.word_extents import fitted_words
 from tflite_asr.runtime.words import Calibration, timed
 from tflite_asr.text.normalization import normalized
 
@@ -77,21 +78,22 @@ def judge_words(
         clips: what was heard.
         examples: the same, as frames.
         texts: what was recognised in each.
-        calibration: of times; the recognizer's when None.
+        calibration: of times, which are then not held against the audio's level; None: as `Recognizer.timed_words`.
         measures: of confidence; the calibration's when None.
         second_pass: see `Recognizer.timed_words`.
     """
     from tqdm import tqdm
 
-    calibration = calibration or recognizer.calibration
-    measures = measures or [calibration.confidence]
+    measures = measures or [(calibration or recognizer.calibration).confidence]
     rate = recognizer.config.features.sample_rate
     judged = JudgedWords()
     utterances = tqdm(zip(clips, examples, texts), total=len(clips), desc="aligning", disable=None, leave=False)
     for clip, example, text in utterances:
         samples = len(corpus.assemble(clip))
         aligned = recognizer.aligned_words(example.frames, text, samples=samples, second_pass=second_pass)
-        words = timed(aligned, calibration, samples / rate)
+        words = timed(aligned, calibration or recognizer.calibration, samples / rate)
+        if calibration is None:
+            words = fitted_words(words, example.frames, samples, recognizer.config)
         spelled = _spelling(recognizer)
         parts = [spelled(part.text) for part in clip.parts]
         heard = [spelled(word.text) for word in words]

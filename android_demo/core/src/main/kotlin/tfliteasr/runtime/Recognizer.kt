@@ -376,7 +376,8 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         val model = modelFor(frames)
         val aligner = WordAligner(model, config.shortest(frames.length), tokenizer, subwords)
         val aligned = aligner.align(run(model, "encode", frames), text, edgeOf(samples), secondPass)
-        timed(aligned, artifact.calibration, samples.toDouble() / config.features.sampleRate)
+        val words = timed(aligned, artifact.calibration, samples.toDouble() / config.features.sampleRate)
+        fittedWords(words, frames, samples, config)
     }
 
     /** Samples of silence that [features] puts before, and behind, so many samples. */

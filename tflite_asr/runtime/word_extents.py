@@ -1,0 +1,102 @@
+"""Words held against the level of the audio: they start and end where speech does, if there is a pause to be seen.
+
+A first pass says in which step it wrote a word, which is some time after the word was heard. Where the speech around
+that step is set off by a pause, its edges are the word's; where words follow one another without a pause, the step's
+time stays.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tflite_asr.config import FeatureConfig, ModelConfig
+from tflite_asr.runtime.words import Word
+
+BELOW_PEAK_DB = 20.0  # what is quieter than the word's loudest frame by more is not speech
+ABOVE_FLOOR_DB = 6.0  # nor is what is not louder than the noise by this
+AT_LEAST_BELOW_DB = 3.0  # in loud noise the loudest frames are still speech
+FLOOR_SHARE = 10  # the noise is as loud as the frame that one in so many is quieter than
+SMOOTHING_FRAMES = 3
+PAUSE_SECONDS = 0.1  # a closure within a word, as before the last sound of SIX, is shorter
+REACH_SECONDS = 0.5  # how far from the step's time an edge may be
+
+
+def fitted_words(words: Sequence[Word], frames: np.ndarray, samples: int, config: ModelConfig) -> list[Word]:
+    """The words with their edges where speech begins and ends; as they are for a front end that tells no level.
+
+    Args:
+        words: in order, without overlaps.
+        frames: of the utterance, [time, mel_bands].
+        samples: that the frames were made of.
+        config: of the model.
+    """
+    features = config.features
+    if not isinstance(features, FeatureConfig):
+        return list(words)
+    heard = features.frames_of(samples + config.edge_samples)
+    levels = frame_levels(frames[:heard], features)
+    offset = (features.window_samples / 2 - config.edge_samples) / features.sample_rate  # of the middle of a frame
+    return _fitted(words, levels, features.hop_samples / features.sample_rate, offset)
+
+
+def frame_levels(frames: np.ndarray, features: FeatureConfig) -> np.ndarray:
+    """Smoothed power of log-mel frames [time, mel_bands] over all bands, [time] in dB."""
+    power = np.exp(frames.astype(np.float64) * features.deviation + features.mean).sum(axis=1)
+    padded = np.pad(power, SMOOTHING_FRAMES // 2)
+    smooth = sum(padded[shift : shift + len(power)] for shift in range(SMOOTHING_FRAMES)) / SMOOTHING_FRAMES
+    return 10 * np.log10(smooth + 1e-9)
+
+
+def _fitted(words: Sequence[Word], levels: np.ndarray, hop: float, offset: float) -> list[Word]:
+    """The words at frames that are `hop` seconds apart, the first of them at `offset`."""
+    if not len(levels):
+        return list(words)
+    floor = np.sort(levels)[len(levels) // FLOOR_SHARE]
+
+    def frame_at(seconds: float) -> int:
+        return min(max(int((seconds - offset) / hop), 0), len(levels) - 1)
+
+    fitted = []
+    for index, word in enumerate(words):
+        first, last = frame_at(word.start_seconds), frame_at(word.end_seconds)
+        before = frame_at(words[index - 1].end_seconds) if index else 0
+        behind = frame_at(words[index + 1].start_seconds) if index + 1 < len(words) else len(levels) - 1
+        reach = int(REACH_SECONDS / hop)
+        peak = levels[first : last + 1].max()
+        speech = levels >= max(peak - BELOW_PEAK_DB, min(floor + ABOVE_FLOOR_DB, peak - AT_LEAST_BELOW_DB))
+        core = first + np.flatnonzero(speech[first : last + 1])
+        pause = int(PAUSE_SECONDS / hop)
+        start = _edge(speech, core[0], max(min(before, first), first - reach), -1, pause)
+        end = _edge(speech, core[-1], min(max(behind, last), last + reach), 1, pause)
+        start_seconds = word.start_seconds if start is None else max(start * hop + offset, 0.0)
+        end_seconds = word.end_seconds if end is None else end * hop + offset
+        if start_seconds < end_seconds:
+            word = dataclasses.replace(word, start_seconds=start_seconds, end_seconds=end_seconds)
+        fitted.append(word)
+    return _in_order(fitted)
+
+
+def _edge(speech: np.ndarray, frame: int, limit: int, step: int, pause: int) -> int | None:
+    """The last frame of speech from one on, before a pause of more frames than `pause` or an end of the audio; None
+    where speech goes on to the limit."""
+    last, quiet = frame, 0
+    while frame != limit:
+        frame += step
+        quiet = 0 if speech[frame] else quiet + 1
+        last = frame if speech[frame] else last
+        if quiet > pause:
+            return last
+    return last if limit in (0, len(speech) - 1) else None
+
+
+def _in_order(words: Sequence[Word]) -> list[Word]:
+    """Words that overlap meet in the middle of what both would have."""
+    ordered = list(words)
+    for index in range(1, len(ordered)):
+        left, right = ordered[index - 1], ordered[index]
+        if right.start_seconds < left.end_seconds:
+            middle = min(max((right.start_seconds + left.end_seconds) / 2, left.start_seconds), right.end_seconds)
+            ordered[index - 1] = dataclasses.replace(left, end_seconds=middle)
+            ordered[index] = dataclasses.replace(right, start_seconds=middle)
+    return ordered
