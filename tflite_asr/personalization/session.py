@@ -117,7 +117,8 @@ def run_session(
         policy = None  # where to leave the encoder
         epochs = -(-len(adapt.utterances) // pace.stride) if pace else settings.epochs
         epochs = SelfTraining().rounds if adapt.unlabelled else epochs
-        with _Progress(recognizer, checkpoint, epochs) as progress:
+        measure = "views that disagree" if adapt.unlabelled and len(adapt.utterances) < 2 else "WER"
+        with _Progress(recognizer, checkpoint, epochs, measure) as progress:
             told = {"replay": replay, "on_epoch": progress.epoch, "on_step": progress.step}
             if not adapt.trains:
                 trained = _told(Outcome([], recognizer.state(), 0, 0.0, "corrections alone: names are learned"))
@@ -331,10 +332,10 @@ def _owner(recognizer: Recognizer, adapt: Speech) -> OwnerVoice | None:
 class _Progress:
     """A progress bar on a terminal, a line an epoch elsewhere; the best weights go to disk as soon as they are."""
 
-    def __init__(self, recognizer: Recognizer, checkpoint: Path, epochs: int):
+    def __init__(self, recognizer: Recognizer, checkpoint: Path, epochs: int, measure: str = "WER"):
         from tqdm import tqdm
 
-        self.recognizer, self.checkpoint, self.epochs = recognizer, checkpoint, epochs
+        self.recognizer, self.checkpoint, self.epochs, self.measure = recognizer, checkpoint, epochs, measure
         self.terminal = sys.stderr.isatty()
         self.bar = tqdm(total=1, unit="step", disable=not self.terminal)
 
@@ -361,7 +362,7 @@ class _Progress:
         loss = "" if row.train_loss is None else f"loss {row.train_loss:.2f}, "
         line = (
             f"epoch {row.epoch}/{self.epochs}: {loss}validation loss {row.validation_loss:.2f}, "
-            f"WER {row.validation_wer:.1%}{' *' if row.best else ''}"
+            f"{self.measure} {row.validation_wer:.1%}{' *' if row.best else ''}"
         )
         if self.terminal:
             self.bar.set_description(line)
