@@ -62,7 +62,7 @@ def labelled(heard, variants=None, **rules):
 
 
 def test_kept_is_what_every_word_and_every_view_speak_for():
-    heard = [("ONE TWO", 0.95, 0.99), ("ONE TWO", 0.95, 0.5), ("",), ("TWO", 1.0)]
+    heard = [("ONE TWO", 0.96, 0.99), ("ONE TWO", 0.96, 0.5), ("",), ("TWO", 1.0)]
     texts, refused = labelled(heard, {3: ["TWO", "TO"]})
     assert texts == {"m.jsonl:0": "ONE TWO"}
     assert refused == {"not confident": 1, "nothing heard": 1, "views disagree": 1}

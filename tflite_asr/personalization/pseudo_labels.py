@@ -26,8 +26,8 @@ LEAST_OF_A_TEXT = 3
 class PseudoLabelRules:
     """What is kept."""
 
-    confidence: float = 0.9  # of every word, calibrated
-    views: int = 4  # that must all be heard as the recording is
+    confidence: float = 0.95  # of every word, calibrated
+    views: int = 6  # that must all be heard as the recording is
 
 
 @dataclass(frozen=True)
