@@ -32,14 +32,16 @@ help:
 demo: $(DEMO_VENV)/installed
 	$(DEMO_VENV)/bin/python -m tflite_asr demo $(DEMO_ARGS)
 
-# Two processes, three times: TensorFlow keeps what it has traced, and one pair of processes for all tests would hold it all.
-TRACING := tests/signatures tests/models
+# Two processes, four times: TensorFlow keeps what it has traced, and one pair of processes for all tests would hold it all.
+TRACING := tests/signatures
+TRACING_MODELS := tests/models
 TRACING_TOO := tests/layers tests/losses tests/ops tests/training
 PYTEST = $(if $(OLD_RUNTIME),TFLITE_2_14_PYTHON="$(CURDIR)/$(OLD_RUNTIME_VENV)/bin/python") $(VENV)/bin/python -m pytest -q -rs -n 2 --dist loadfile
 test: $(VENV)/installed $(OLD_RUNTIME)
 	$(PYTEST) $(TRACING) $(TEST_ARGS)
+	$(PYTEST) $(TRACING_MODELS) $(TEST_ARGS)
 	$(PYTEST) $(TRACING_TOO) $(TEST_ARGS)
-	$(PYTEST) $(addprefix --ignore=,$(TRACING) $(TRACING_TOO)) $(TEST_ARGS)
+	$(PYTEST) $(addprefix --ignore=,$(TRACING) $(TRACING_MODELS) $(TRACING_TOO)) $(TEST_ARGS)
 
 test-fast: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -q -m "not slow" $(TEST_ARGS)

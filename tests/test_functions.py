@@ -12,7 +12,6 @@ LONG = {
     "signatures/decoding.py: decoding_signatures",
     "tflite_asr/export.py: _describe",
     "tflite_asr/export.py: export",
-    "tflite_asr/personalization/session.py: run_session",
 }
 FILES = sorted(path for name in ("tflite_asr", "signatures") for path in (ROOT / name).rglob("*.py"))
 

@@ -39,6 +39,12 @@ class SelfTraining:
     rules: PseudoLabelRules = field(default_factory=PseudoLabelRules)
 
 
+def check_enough(unlabelled: Sequence[Utterance]) -> None:
+    """InputError for too few utterances without transcripts."""
+    if len(unlabelled) < LEAST_UTTERANCES:
+        raise InputError(f"expected {LEAST_UTTERANCES} utterances without transcripts or more, got {len(unlabelled)}")
+
+
 class SelfTrainer:
     """Trains on transcribed utterances and on others.
 
@@ -66,10 +72,7 @@ class SelfTrainer:
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
         on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
     ):
-        if len(unlabelled) < LEAST_UTTERANCES:
-            raise InputError(
-                f"expected {LEAST_UTTERANCES} utterances without transcripts or more, got {len(unlabelled)}"
-            )
+        check_enough(unlabelled)
         self.recognizer, self.corpus, self.settings, self.self_training = recognizer, corpus, settings, self_training
         self.replay, self.on_step = replay, on_step
         self.labelled: list[Utterance] = []

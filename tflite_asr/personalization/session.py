@@ -17,21 +17,22 @@ from tflite_asr.figure import check_drawing
 from tflite_asr.files import read_text, write_whole
 from tflite_asr.metrics import relative_reduction
 from tflite_asr.out_folder import SETTINGS, check_settings, check_writable, speech_of, weights_of, write_settings
-from tflite_asr.personalization.average import Epoch, Outcome
+from tflite_asr.personalization.average import Outcome
 from tflite_asr.personalization.casing import with_heard_case
 from tflite_asr.personalization.corrections import Corrections
+from tflite_asr.personalization.progress import Progress
 from tflite_asr.personalization.replay import read_replay
 from tflite_asr.personalization.rounds import CHECKPOINT, STATE, Rounds, RoundsTrainer, arriving
-from tflite_asr.personalization.selector import Candidate
-from tflite_asr.personalization.self_training import SelfTrainer, SelfTraining
+from tflite_asr.personalization.self_training import SelfTrainer, SelfTraining, check_enough
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
 from tflite_asr.personalization.trainer import personalize, split
 from tflite_asr.personalization.window import Window
 from tflite_asr.report import write_report
+from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
-from tflite_asr.runtime.evaluation import evaluate_transcripts, examples_of
+from tflite_asr.runtime.evaluation import Evaluation, evaluate_transcripts, examples_of
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.memory import MemoryProbe
 from tflite_asr.runtime.recognizer import Recognizer
@@ -81,122 +82,203 @@ def run_session(
         voice: whose speech it is, for the report.
         pace: train as utterances come, in their order, and keep no more than a window of them, in `folder/window`;
             None: in epochs over all of them.
-        rounds: train in epochs over what has come, round after round, each with what the selector chooses; not with
-            pace or corrections.
+        rounds: train in epochs over what has come, round by round, each with what the selector chooses; without pace.
 
     Returns:
         what result.json holds.
     """
-    settings = _checked(recognizer, settings)
-    adapt, left_out = _alignable(recognizer, adapt)
+    settings = _checked(recognizer, adapt, settings)
+    adapt, left_out = _alignable(recognizer, adapt, in_time=bool(pace))
     held_out = _held_out(adapt, settings, rounds)
-    if pace:
-        check_time_order(adapt.utterances)
-    corpus, utterances = test
-    clips = fitting_clips(corpus, utterances, settings.connect, settings.seed, recognizer.config.max_seconds)
-    examples = examples_of(recognizer, corpus, clips)
-    replay = read_replay(recognizer.artifact)
-    resumable = _settings(recognizer, adapt, (corpus, utterances), settings, pace, rounds) if pace or rounds else {}
-    resumes = resumable and check_settings(folder, resumable, ["result.json", STATE, "window"])
-    if resumes and (finished := _finished(folder, rounds)):
+    examples = _test_examples(recognizer, test, settings)
+    how = _How(settings, folder, pace, rounds)
+    resumable = _settings(recognizer, adapt, test, how) if pace or rounds else {}
+    if resumable and (finished := _finished(folder, resumable, rounds)):
         return finished
-    window = Window(folder / "window", recognizer.artifact, pace.window, pace.window_bytes) if pace else None
+    window = how.window(recognizer.artifact)
+    _begin(folder, resumable)
+    learned = _learned(recognizer, adapt, how, window, examples)
+    result = {
+        "model": str(recognizer.artifact.path),
+        "checkpoint": str(how.checkpoint),
+        "voice": voice,
+        "normalized": recognizer.normalize,
+        **learned,
+        "owner_voice": recognizer.owner is not None,
+        "skipped_updates": recognizer.skipped_updates,
+        "adapt_utterances": len(adapt.utterances) - held_out,
+        "validation_utterances": held_out,
+        "corrections": adapt.corrections.to_json(),
+        "left_out_utterances": len(left_out),
+        "test_too_long": len(test[0].too_long),
+        "test_too_short": len(test[0].too_short),
+        "settings": how.to_json(),
+        "report": str(folder / "report.html"),
+    }
+    write_whole(folder / "result.json", (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+    write_report(folder, result)  # after all that was measured
+    return result
+
+
+@dataclass(frozen=True)
+class _How:
+    """How a personalisation trains, and where its files go."""
+
+    settings: Settings
+    folder: Path
+    pace: Pace | None
+    rounds: Rounds | None
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / CHECKPOINT
+
+    def window(self, artifact: Artifact) -> Window | None:
+        """What is kept of the speech, where it comes at a pace."""
+        pace = self.pace
+        return Window(self.folder / "window", artifact, pace.window, pace.window_bytes) if pace else None
+
+    def to_json(self) -> dict:
+        """For result.json."""
+        pace = dataclasses.asdict(self.pace) if self.pace else {}
+        return dataclasses.asdict(self.settings) | pace | (self.rounds.settings() if self.rounds else {})
+
+    def progress(self, recognizer: Recognizer, adapt: Speech) -> Progress:
+        """Of what is about to be trained."""
+        epochs = -(-len(adapt.utterances) // self.pace.stride) if self.pace else self.settings.epochs
+        if not adapt.unlabelled:
+            return Progress(recognizer, self.checkpoint, epochs)
+        measure = "views that disagree" if len(adapt.utterances) < 2 else "WER"
+        return Progress(recognizer, self.checkpoint, SelfTraining().rounds, measure)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What was heard of the test utterances, and the words of it as the report shows them."""
+
+    heard: Evaluation
+    words: list[list[dict]]
+
+
+def _measured(
+    recognizer: Recognizer, examples: Sequence[Example], title: str, policy: ExitPolicy | None = None
+) -> _Measured:
+    heard = evaluate_transcripts(recognizer, examples, policy=policy, title=title)
+    return _Measured(heard, _words(recognizer, examples, heard.hypotheses))
+
+
+def _rates(before: _Measured, after: _Measured) -> dict:
+    """For result.json."""
+    old, new = before.heard.rates, after.heard.rates
+    return {
+        "wer_before": old.wer,
+        "wer_after": new.wer,
+        "cer_before": old.cer,
+        "cer_after": new.cer,
+        "relative_wer_reduction": relative_reduction(old.wer, new.wer),
+        "test_utterances": len(after.heard.references),
+        "test_utterances_of_owner": after.heard.owner_utterances,
+    }
+
+
+def _pairs(before: _Measured, after: _Measured) -> list[dict]:
+    """Each test utterance, for result.json."""
+    rows = zip(before.heard.references, before.heard.hypotheses, after.heard.hypotheses, before.words, after.words)
+    names = ("reference", "before", "after", "before_words", "after_words")
+    return [dict(zip(names, row)) for row in rows]
+
+
+def _learned(recognizer: Recognizer, adapt: Speech, how: _How, window: Window | None, test: Sequence[Example]) -> dict:
+    """Measure, train, measure again and save; for result.json."""
+    with MemoryProbe() as probe:
+        before = _measured(recognizer, test, "before")
+        print(f"before: WER {before.heard.rates.wer:.1%} on {len(test)} test utterances", file=sys.stderr)
+        recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
+        recognizer.learned_phrases = [*recognizer.learned_phrases, *adapt.corrections.phrases]
+        trained, policy = _trained(recognizer, adapt, how, window, test)
+        if adapt.trains:
+            recognizer.owner = _owner(recognizer, adapt)
+        after = _measured(recognizer, test, "after", policy)
+    recognizer.save(how.checkpoint)
+    return {
+        **_rates(before, after),
+        **trained,
+        "peak_rss_mb": probe.peak_rss_mb,
+        "peak_private_mb": probe.peak_private_mb,
+        "memory": probe.samples,
+        "pairs": _pairs(before, after),
+    }
+
+
+def _begin(folder: Path, resumable: dict) -> None:
+    """Make the folder, and note what a run that can be gone on with is about."""
     check_writable(folder)
     check_drawing()
     if resumable:
         write_settings(folder, resumable)
     else:
         (folder / SETTINGS).unlink(missing_ok=True)  # of another run, whose results are replaced
-    checkpoint = folder / CHECKPOINT
-    with MemoryProbe() as probe:
-        before = evaluate_transcripts(recognizer, examples, title="before")
-        print(f"before: WER {before.rates.wer:.1%} on {len(examples)} test utterances", file=sys.stderr)
-        words_before = _words(recognizer, examples, before.hypotheses)
-        recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
-        recognizer.learned_phrases = [*recognizer.learned_phrases, *adapt.corrections.phrases]
-        policy = None  # where to leave the encoder
-        epochs = -(-len(adapt.utterances) // pace.stride) if pace else settings.epochs
-        epochs = SelfTraining().rounds if adapt.unlabelled else epochs
-        measure = "views that disagree" if adapt.unlabelled and len(adapt.utterances) < 2 else "WER"
-        with _Progress(recognizer, checkpoint, epochs, measure) as progress:
-            told = {"replay": replay, "on_epoch": progress.epoch, "on_step": progress.step}
-            if not adapt.trains:
-                trained = _told(Outcome([], recognizer.state(), 0, 0.0, "corrections alone: names are learned"))
-            elif adapt.unlabelled:
-                trained = _self_trained(recognizer, adapt, settings, told)
-            elif rounds:
-                trainer = RoundsTrainer(
-                    recognizer, adapt.transcribed, settings, rounds, folder, on_round=progress.round, **told
-                )
-                trained, policy = _train_in_rounds(trainer, examples)
-            elif pace:
-                trained = _told(_hear_all(StreamTrainer(recognizer, window, settings, pace, **told), adapt))
-            else:
-                corrected = adapt.corrections.utterances
-                trained = _told(personalize(recognizer, *adapt.transcribed, settings, corrected=corrected, **told))
-        if adapt.trains:
-            recognizer.owner = _owner(recognizer, adapt)
-        after = evaluate_transcripts(recognizer, examples, policy=policy, title="after")
-        words_after = _words(recognizer, examples, after.hypotheses)
-    recognizer.save(checkpoint)
-    result = {
-        "model": str(recognizer.artifact.path),
-        "checkpoint": str(checkpoint),
-        "voice": voice,
-        "normalized": recognizer.normalize,
-        "wer_before": before.rates.wer,
-        "wer_after": after.rates.wer,
-        "cer_before": before.rates.cer,
-        "cer_after": after.rates.cer,
-        "relative_wer_reduction": relative_reduction(before.rates.wer, after.rates.wer),
-        **trained,
-        "peak_rss_mb": probe.peak_rss_mb,
-        "peak_private_mb": probe.peak_private_mb,
-        "owner_voice": recognizer.owner is not None,
-        "test_utterances_of_owner": after.owner_utterances,
-        "skipped_updates": recognizer.skipped_updates,
-        "adapt_utterances": len(adapt.utterances) - held_out,
-        "validation_utterances": held_out,
-        "corrections": adapt.corrections.to_json(),
-        "left_out_utterances": len(left_out),
-        "test_utterances": len(examples),
-        "test_too_long": len(corpus.too_long),
-        "test_too_short": len(corpus.too_short),
-        "settings": dataclasses.asdict(settings)
-        | (dataclasses.asdict(pace) if pace else {})
-        | (rounds.settings() if rounds else {}),
-        "memory": probe.samples,
-        "pairs": [
-            {"reference": reference, "before": old, "after": new, "before_words": old_words, "after_words": new_words}
-            for reference, old, new, old_words, new_words in zip(
-                before.references, before.hypotheses, after.hypotheses, words_before, words_after
+
+
+def _trained(
+    recognizer: Recognizer, adapt: Speech, how: _How, window: Window | None, test: Sequence[Example]
+) -> tuple[dict, ExitPolicy | None]:
+    """Train; for the result, and where the encoder is left now."""
+    settings, pace, rounds = how.settings, how.pace, how.rounds
+    with how.progress(recognizer, adapt) as progress:
+        told = {
+            "replay": read_replay(recognizer.artifact),
+            "on_epoch": progress.epoch,
+            "on_step": progress.step,
+        }
+        if not adapt.trains:
+            return _told(Outcome([], recognizer.state(), 0, 0.0, "corrections alone: names are learned")), None
+        if adapt.unlabelled:
+            return _self_trained(recognizer, adapt, settings, told), None
+        if rounds:
+            trainer = RoundsTrainer(
+                recognizer, adapt.transcribed, settings, rounds, how.folder, on_round=progress.round, **told
             )
-        ],
-    }
-    if window:
-        result["disk_bytes_max"] = window.disk_bytes_max
-    result["report"] = str(folder / "report.html")
-    write_whole(folder / "result.json", (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
-    write_report(folder, result)  # after all that was measured is on the disk
-    return result
+            return _train_in_rounds(trainer, test)
+        if window:
+            outcome = _hear_all(StreamTrainer(recognizer, window, settings, pace, **told), adapt)
+            return _told(outcome) | {"disk_bytes_max": window.disk_bytes_max}, None
+        corrected = adapt.corrections.utterances
+        return _told(personalize(recognizer, *adapt.transcribed, settings, corrected=corrected, **told)), None
 
 
-def _checked(recognizer: Recognizer, settings: Settings) -> Settings:
+def _checked(recognizer: Recognizer, adapt: Speech, settings: Settings) -> Settings:
     """The settings with the model's learning rate where they have none; InputError for what the model does not have."""
     unknown = sorted(settings.group_rates.keys() - set(recognizer.groups))
     if unknown:
         raise InputError(f"no such layer group: {', '.join(unknown)}; there are {', '.join(recognizer.groups)}")
     recognizer.plan(settings.plan)  # InputError now if there is none
+    if adapt.unlabelled:
+        check_enough(adapt.unlabelled)
     return dataclasses.replace(settings, learning_rate=settings.rate(recognizer.config))
 
 
-def _alignable(recognizer: Recognizer, adapt: Speech) -> tuple[Speech, list[str]]:
-    """The speech without utterances that cannot be aligned, its transcripts in the case that is heard; and those."""
+def _test_examples(
+    recognizer: Recognizer, test: tuple[Corpus, Sequence[Utterance]], settings: Settings
+) -> list[Example]:
+    """What to measure on."""
+    corpus, utterances = test
+    clips = fitting_clips(corpus, utterances, settings.connect, settings.seed, recognizer.config.max_seconds)
+    return examples_of(recognizer, corpus, clips)
+
+
+def _alignable(recognizer: Recognizer, adapt: Speech, *, in_time: bool) -> tuple[Speech, list[str]]:
+    """The speech without utterances that cannot be aligned, its transcripts in the case that is heard; and those.
+
+    InputError for utterances out of the order of time where they have to be in it.
+    """
     kept, left_out = alignable(*adapt.transcribed)
     report_left_out(left_out, len(adapt.utterances))
     corrected = with_heard_case(recognizer, adapt.corpus, adapt.corrections.utterances)
     corrections = dataclasses.replace(adapt.corrections, utterances=tuple(corrected))
     kept = with_heard_case(recognizer, adapt.corpus, kept)
+    if in_time:
+        check_time_order(kept)
     return dataclasses.replace(adapt, utterances=kept, corrections=corrections), left_out
 
 
@@ -219,18 +301,12 @@ def _words(recognizer: Recognizer, examples: Sequence[Example], texts: Sequence[
     ]
 
 
-def _settings(
-    recognizer: Recognizer,
-    adapt: Speech,
-    test: tuple[Corpus, Sequence[Utterance]],
-    settings: Settings,
-    pace: Pace | None,
-    rounds: Rounds | None,
-) -> dict:
+def _settings(recognizer: Recognizer, adapt: Speech, test: tuple[Corpus, Sequence[Utterance]], how: _How) -> dict:
     """What a run that can be gone on with has to have in common with the one that began it."""
-    values = dataclasses.asdict(settings) | {"freeze": settings.group_rates}
+    values = dataclasses.asdict(how.settings) | {"freeze": how.settings.group_rates}
     del values["group_rates"]
-    more = {**(dataclasses.asdict(pace) if pace else {}), **({"rounds": rounds.count} if rounds else {})}
+    more = dataclasses.asdict(how.pace) if how.pace else {}
+    more |= {"rounds": how.rounds.count} if how.rounds else {}
     return {
         "the model": recognizer.artifact.tflite_sha256,
         "the weights to start from (--checkpoint)": weights_of(recognizer.state()),
@@ -241,10 +317,10 @@ def _settings(
     }
 
 
-def _finished(folder: Path, rounds: Rounds | None) -> dict | None:
-    """The result of a run that came to its end, or None."""
+def _finished(folder: Path, resumable: dict, rounds: Rounds | None) -> dict | None:
+    """The result of such a run that came to its end, or None; InputError for a folder of another run."""
     path = folder / "result.json"
-    if not path.exists():
+    if not check_settings(folder, resumable, ["result.json", STATE, "window"]) or not path.exists():
         return None
     text = read_text(path, "the result of a run")
     try:
@@ -327,44 +403,3 @@ def _owner(recognizer: Recognizer, adapt: Speech) -> OwnerVoice | None:
         return None
     heard = (*adapt.utterances, *adapt.corrections.utterances, *adapt.unlabelled)
     return learn_owner(recognizer.background, [recognizer.features(adapt.corpus.samples(u)) for u in heard])
-
-
-class _Progress:
-    """A progress bar on a terminal, a line an epoch elsewhere; the best weights go to disk as soon as they are."""
-
-    def __init__(self, recognizer: Recognizer, checkpoint: Path, epochs: int, measure: str = "WER"):
-        from tqdm import tqdm
-
-        self.recognizer, self.checkpoint, self.epochs, self.measure = recognizer, checkpoint, epochs, measure
-        self.terminal = sys.stderr.isatty()
-        self.bar = tqdm(total=1, unit="step", disable=not self.terminal)
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def round(self, number: int, chosen: Candidate) -> None:
-        learns = ", ".join(chosen.trainable_groups)
-        cost = f"{chosen.predicted_peak_mb:.0f} MB and {chosen.predicted_step_seconds:.2f} s a step"
-        print(f"round {number}: plan {chosen.plan}, exit {chosen.exit}, {learns}: expected {cost}", file=sys.stderr)
-
-    def step(self, number: int, steps: int, loss: float) -> None:
-        if number == 1:
-            self.bar.reset(steps)
-        self.bar.set_postfix(loss=f"{loss:.2f}")
-        self.bar.update()
-
-    def epoch(self, row: Epoch) -> None:
-        if row.best and (row.epoch or not self.checkpoint.exists()):
-            self.recognizer.save(self.checkpoint)
-        loss = "" if row.train_loss is None else f"loss {row.train_loss:.2f}, "
-        line = (
-            f"epoch {row.epoch}/{self.epochs}: {loss}validation loss {row.validation_loss:.2f}, "
-            f"{self.measure} {row.validation_wer:.1%}{' *' if row.best else ''}"
-        )
-        if self.terminal:
-            self.bar.set_description(line)
-        else:
-            print(line, file=sys.stderr, flush=True)

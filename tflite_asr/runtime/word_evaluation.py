@@ -14,7 +14,7 @@ from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.confidence import AGGREGATIONS, MEASURES, ConfidenceMeasure, confidences
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.word_extents import fitted_words
-from tflite_asr.runtime.words import Calibration, timed
+from tflite_asr.runtime.words import AlignedWord, Calibration, Word, timed
 from tflite_asr.text.normalization import normalized
 
 TEMPERATURES = tuple(2 ** (power / 4) for power in range(-4, 9))  # 0.5 to 4
@@ -85,15 +85,12 @@ def judge_words(
     from tqdm import tqdm
 
     measures = measures or [(calibration or recognizer.calibration).confidence]
-    rate = recognizer.config.features.sample_rate
     judged = JudgedWords()
     utterances = tqdm(zip(clips, examples, texts), total=len(clips), desc="aligning", disable=None, leave=False)
     for clip, example, text in utterances:
         samples = len(corpus.assemble(clip))
         aligned = recognizer.aligned_words(example.frames, text, samples=samples, second_pass=second_pass)
-        words = timed(aligned, calibration or recognizer.calibration, samples / rate)
-        if calibration is None:
-            words = fitted_words(words, example.frames, samples, recognizer.config)
+        words = _timed(recognizer, aligned, example.frames, samples, calibration)
         spelled = _spelling(recognizer)
         parts = [spelled(part.text) for part in clip.parts]
         heard = [spelled(word.text) for word in words]
@@ -118,6 +115,20 @@ def judge_words(
                 judged.end_errors.append(words[owner[matches[last]]].end_seconds - end)
             first = last + 1
     return judged
+
+
+def _timed(
+    recognizer: Recognizer,
+    aligned: Sequence[AlignedWord],
+    frames: np.ndarray,
+    samples: int,
+    calibration: Calibration | None,
+) -> list[Word]:
+    """Words as `Recognizer.timed_words` tells them; by another calibration their times are those of the steps."""
+    seconds = samples / recognizer.config.features.sample_rate
+    if calibration:
+        return timed(aligned, calibration, seconds)
+    return fitted_words(timed(aligned, recognizer.calibration, seconds), frames, samples, recognizer.config)
 
 
 def _spelling(recognizer: Recognizer):

@@ -122,7 +122,7 @@ def _check_same(folder: Path, study: Study) -> None:
     for free in ("model", "environment", "subsets", "adapters"):
         del settings[free]
     path, settings = folder / "study.json", json.loads(_json(settings))
-    noted = _read(path) if path.exists() else settings
+    noted = {"hold_out_words": 0.0, **_read(path)} if path.exists() else settings  # a folder may be older than these
     for name in sorted(noted.keys() | settings.keys()):
         if noted.get(name) == settings.get(name):
             continue
