@@ -158,9 +158,10 @@ def _page(result: dict, plots: list[str]) -> str:
 def _learned_otherwise(result: dict) -> dict[str, str]:
     """What corrections taught, and what was made of speech without transcripts."""
     told = {}
-    if result["corrections"]["utterances"]:
-        told["corrections"] = str(result["corrections"]["utterances"])
-        told["names learned"] = ", ".join(result["corrections"]["phrases"]) or "none"
+    corrections = result["corrections"]
+    if corrections["utterances"]:
+        told["corrections"] = str(corrections["utterances"])
+        told["names learned"] = ", ".join(corrections["phrases"]) or "none"
     if "unlabelled" in result:
         unlabelled = result["unlabelled"]
         rounds = "; ".join(

@@ -561,6 +561,27 @@ def test_refused_corrections_do_not_stop_what_can_be_learned(speech, tiny_tflite
     assert result["steps"] > 0 and result["adapt_utterances"] + result["validation_utterances"] == 6
 
 
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (("--window", 4), "--window: expected --adapt with it"),
+        (("--unlabelled", "corrections.jsonl"), "--unlabelled: expected speech, none is left"),
+    ],
+)
+def test_corrections_with_what_does_not_go_with_them(speech, tiny_tflite, capsys, options, told):
+    line = only_corrections(speech, tiny_tflite, corrections(speech, {"text": "TWO", "heard": "ONE"}))
+    options = [str(speech / option) if str(option).endswith("jsonl") else str(option) for option in options]
+    assert told in refused(capsys, speech, [*line, *options])
+
+
+def test_rows_in_both_manifests_are_corrections(speech, tiny_tflite, capsys):
+    rows = [json.loads(line) for line in (speech / "m.jsonl").read_text().splitlines()]
+    write_rows(speech, [{**row, "heard": "NO"} for row in rows[:2]] + rows[2:])
+    more = ("--corrections", speech / "m.jsonl", "--epochs", 1, "--no-augment")
+    told = refused(capsys, speech, command_line("personalize", tiny_tflite, speech, *more))
+    assert "--adapt: expected speech, none is left: too short, or given in another manifest as well" in told
+
+
 def unlabelled(speech, *options):
     """A command that learns from the six rows, without their transcripts."""
     manifest = str(speech / "m.jsonl")

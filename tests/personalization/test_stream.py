@@ -68,6 +68,16 @@ def test_corrections_are_trained_on_more_often_and_do_not_validate(tiny_tflite, 
     assert drawn == [[0, 1, 1, 1, 2, 2, 2]] and validated == [[3]]  # number 2 would have validated
 
 
+def test_a_window_of_utterances_that_all_validate_is_learned_from(tiny_tflite, tmp_path):
+    stream = trainer(tiny_tflite, tmp_path)
+    for example in said(7):
+        stream.window.add(example)
+    for number in (0, 1, 3, 4, 5):
+        stream.window.forget(number)
+    stream.new = 4  # numbers 2 and 6 are left, every fourth validates
+    assert stream.go_on() and stream.steps == 3
+
+
 def test_training_begins_with_two_utterances_of_which_the_newest_validates(tiny_tflite, tmp_path):
     steps = []
     stream = trainer(tiny_tflite, tmp_path, on_step=lambda *step: steps.append(step))

@@ -1,9 +1,12 @@
 """Corrections: which words were not heard, which names they teach, and what is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from tflite_asr.errors import InputError
+from tflite_asr.runtime import recognizer as corrections_of
 from tflite_asr.runtime.corrections import as_bytes, check_correction, missed_words, names_in, of_bytes
 from tflite_asr.text.subwords import BYTES, SPECIAL, SubwordTokenizer
 
@@ -122,8 +125,34 @@ def test_learned_phrases_are_hotwords_of_every_search(recognizer, talkative, utt
     recognizer.learned_phrases = phrases
     assert texts() == expected
     assert texts(hotwords=recognizer.hotwords(phrases[:3])) == expected, "beside those that are given"
+    assert recognizer.hotwords(["KT"], 0.0) is not None
+    assert texts(hotwords=recognizer.hotwords(["KT"], 0.0)) == plain, "a weight of 0 switches them off too"
     recognizer.learned_phrases = []
-    assert texts() == plain
+    assert texts() == plain and recognizer.hotwords(["KT"], 0.0) is None
+
+
+def test_learned_phrases_are_checked(recognizer):
+    recognizer.learned_phrases = ["  HO   HI "]
+    assert recognizer.learned_phrases == ["HO HI"]
+    for phrases in (["HO", "ho"], [("HO", 2.0)], ["\u00e9"], "HO"):
+        with pytest.raises(InputError, match="learned_phrases|characters"):
+            recognizer.learned_phrases = phrases
+    assert recognizer.learned_phrases == ["HO HI"]
+
+
+def test_names_of_several_threads_are_all_learned(recognizer, monkeypatch):
+    monkeypatch.setattr(corrections_of, "names_in", lambda meant, *_, **__: [meant])
+    names = [f"{first}{second}" for first in "ABCDE" for second in "FGHIJ"]
+    with ThreadPoolExecutor(5) as threads:
+        taken = list(threads.map(lambda name: recognizer.correct(samples(), name, heard="Q"), names))
+    assert sorted(recognizer.learned_phrases) == sorted(names)
+    recognizer.forget(taken[3])
+    assert sorted(recognizer.learned_phrases) == sorted(set(names) - {names[3]})
+
+
+def test_a_name_that_a_pass_cannot_spell_is_learned_from_and_not_expected(recognizer, monkeypatch):
+    monkeypatch.setattr(corrections_of, "names_in", lambda *_, **__: ["ZO\u00cb", "BO"])
+    assert recognizer.correct(samples(), "BO", heard="Q").learned == ("BO",)
 
 
 def test_a_checkpoint_keeps_learned_phrases(recognizer, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from tflite_asr.errors import InputError
 from tflite_asr.study.plan import Speech
-from tflite_asr.study.speakers import in_random_order, read_speakers, without_words
+from tflite_asr.study.speakers import in_random_order, read_speakers, without_words, words_of
 
 
 def manifest(folder, rows, name="m.jsonl"):
@@ -49,10 +49,19 @@ def test_nothing_is_learned_from_utterances_with_a_held_out_word(tmp_path):
     found = {seed: without_words(ann, 0.5, seed) for seed in range(8)}
     for held_out in found.values():
         assert len(held_out.unsaid) == 2 and held_out.test == ann.test
-        assert [row for row in ann.adapt if not held_out.unsaid & set(row.text.split())] == list(held_out.adapt)
+        assert [row for row in ann.adapt if not held_out.unsaid & set(words_of(row))] == list(held_out.adapt)
     assert len({held_out.unsaid for held_out in found.values()}) > 1
     assert without_words(ann, 0.5, 3) == found[3]
     assert len(without_words(ann, 0.01, 0).unsaid) == 1 and len(without_words(ann, 0.74, 0).unsaid) == 3
+
+
+def test_words_are_held_out_in_every_spelling(tmp_path):
+    texts = ["Call Ann.", "call ann", "We won 2.", "we won two"] * 3
+    (ann,) = read_speakers([Speech(manifest(tmp_path, [{"speaker": "ann", "text": text} for text in texts]))], 0.3)
+    for seed in range(6):
+        held_out = without_words(ann, 0.2, seed)
+        (word,) = held_out.unsaid
+        assert word in {"call", "ann", "we", "won", "two"} and len(held_out.adapt) == len(ann.adapt) // 2
 
 
 def test_a_speaker_with_too_little_left_is_refused(tmp_path):

@@ -54,6 +54,8 @@ def test_words_said_and_unsaid_are_pooled_apart():
 
     pooled = summarize([held_out("a", (10, 4, 1), (30, 6, 9)), held_out("b", (30, 4, 1), (10, 2, 3))], 0)["mobile"]
     assert pooled["said"] == {"wer_before": 0.2, "wer_after": 0.05, "relative_wer_reduction": pytest.approx(0.75)}
+    nothing = summarize([held_out("a", (10, 4, 1), (0, 0, 0))], 0)["mobile"]
+    assert "unsaid" not in nothing and nothing["said"]["wer_before"] == 0.4
     assert pooled["unsaid"] == {"wer_before": 0.2, "wer_after": 0.3, "relative_wer_reduction": pytest.approx(-0.5)}
 
 

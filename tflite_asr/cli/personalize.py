@@ -216,7 +216,7 @@ def run(args: argparse.Namespace) -> dict:
         test_corpus = Corpus(test, recognizer.config, notices, measuring=True)
     return run_session(
         recognizer,
-        _learned(recognizer, adapt_corpus, rows),
+        _learned(args, recognizer, adapt_corpus, rows),
         (test_corpus, test_corpus.utterances),
         settings,
         Path(args.out),
@@ -241,12 +241,16 @@ def _speech(args: argparse.Namespace) -> dict[str, list]:
             raise InputError(f"--{name}: expected no --rounds with it")
     if args.unlabelled is not None and args.window is not None:
         raise InputError("--unlabelled: expected no --window with it")
+    if args.adapt is None and args.window is not None:
+        raise InputError("--window: expected --adapt with it, got none")
     where = args.where if args.adapt else None
     rows = {
         "adapt": limited(read_manifest(args.adapt, where), args.limit, args.seed) if args.adapt else [],
         "corrections": read_manifest(args.corrections) if args.corrections else [],
         "unlabelled": [],
     }
+    corrected = {row.where for row in rows["corrections"]}
+    rows["adapt"] = [row for row in rows["adapt"] if row.where not in corrected]
     if args.unlabelled:
         places = {row.where for row in (*rows["adapt"], *rows["corrections"])}
         speech = read_manifest(args.unlabelled, args.unlabelled_where, transcribed=False)
@@ -257,7 +261,7 @@ def _speech(args: argparse.Namespace) -> dict[str, list]:
     return rows
 
 
-def _learned(recognizer, corpus, rows: dict[str, list]):
+def _learned(args: argparse.Namespace, recognizer, corpus, rows: dict[str, list]):
     """The `Speech` to learn from; says which corrections are refused."""
     import sys
 
@@ -267,6 +271,11 @@ def _learned(recognizer, corpus, rows: dict[str, list]):
 
     places = {name: {row.where for row in speech} for name, speech in rows.items()}
     loaded = {name: [u for u in corpus.utterances if u.where in some] for name, some in places.items()}
+    for name in ("adapt", "corrections", "unlabelled"):
+        if getattr(args, name) is not None and not loaded[name]:
+            raise InputError(
+                f"--{name}: expected speech, none is left: too short, or given in another manifest as well"
+            )
     corrections = Corrections()
     if rows["corrections"]:
         corrections = check_corrections(recognizer, corpus, loaded["corrections"])
@@ -288,7 +297,7 @@ def describe(result: dict) -> str:
             f"{'word error rate':<26}{result['wer_before']:>9.1%}{result['wer_after']:>9.1%}",
             f"{'character error rate':<26}{result['cer_before']:>9.1%}{result['cer_after']:>9.1%}",
             f"relative WER reduction    {result['relative_wer_reduction']:>9.0%}",
-            *_describe_corrections(result["corrections"]),
+            *_describe_corrections(result.get("corrections")),
             *_describe_unlabelled(result.get("unlabelled")),
             f"steps                     {result['steps']:>9}",
             f"seconds of training       {result['seconds']:>9.0f}",
@@ -304,8 +313,8 @@ def describe(result: dict) -> str:
     )
 
 
-def _describe_corrections(corrections: dict) -> list[str]:
-    if not corrections["utterances"]:
+def _describe_corrections(corrections: dict | None) -> list[str]:
+    if not corrections or not corrections["utterances"]:
         return []
     names = ", ".join(corrections["phrases"]) or "none"
     return [f"corrections               {corrections['utterances']:>9}", f"names learned: {names}"]

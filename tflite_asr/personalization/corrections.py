@@ -31,15 +31,18 @@ def check_corrections(recognizer: Recognizer, corpus: Corpus, utterances: Sequen
         utterances: the rows; those that cannot be learned from are left out.
     """
     taken, refused, before = [], [], recognizer.learned_phrases
-    for utterance in utterances:
-        heard = utterance.extra.get("heard")
-        try:
-            if heard is not None and not isinstance(heard, str):
-                raise InputError(f"{utterance.where}: expected a text as 'heard', got {heard!r}")
-            recognizer.correct(corpus.samples(utterance), utterance.text, heard=heard, where=utterance.where)
-            taken.append(utterance)
-        except InputError as error:
-            refused.append(str(error))
-    phrases = tuple(phrase for phrase in recognizer.learned_phrases if phrase not in before)
-    recognizer.learned_phrases = before
+    # all of them before any teaches a name, which would be heard right in the next row
+    all_heard = [u.extra.get("heard", None) or recognizer.transcribe(corpus.samples(u)) for u in utterances]
+    try:
+        for utterance, heard in zip(utterances, all_heard):
+            try:
+                if not isinstance(heard, str):
+                    raise InputError(f"{utterance.where}: expected a text as 'heard', got {heard!r}")
+                recognizer.correct(corpus.samples(utterance), utterance.text, heard=heard, where=utterance.where)
+                taken.append(utterance)
+            except InputError as error:
+                refused.append(str(error))
+        phrases = tuple(phrase for phrase in recognizer.learned_phrases if phrase not in before)
+    finally:
+        recognizer.learned_phrases = before
     return Corrections(tuple(taken), phrases, tuple(refused))

@@ -91,7 +91,7 @@ def run_session(
     adapt, left_out = _alignable(recognizer, adapt, in_time=bool(pace))
     held_out = _held_out(adapt, settings, rounds)
     examples = _test_examples(recognizer, test, settings)
-    how = _How(settings, folder, pace, rounds)
+    how = _How(settings, folder, pace, rounds, read_replay(recognizer.artifact) if adapt.trains else [])
     resumable = _settings(recognizer, adapt, test, how) if pace or rounds else {}
     if resumable and (finished := _finished(folder, resumable, rounds)):
         return finished
@@ -128,6 +128,7 @@ class _How:
     folder: Path
     pace: Pace | None
     rounds: Rounds | None
+    replay: Sequence[Example]  # shipped utterances
 
     @property
     def checkpoint(self) -> Path:
@@ -145,7 +146,8 @@ class _How:
 
     def progress(self, recognizer: Recognizer, adapt: Speech) -> Progress:
         """Of what is about to be trained."""
-        epochs = -(-len(adapt.utterances) // self.pace.stride) if self.pace else self.settings.epochs
+        heard = len(adapt.utterances) + len(adapt.corrections.utterances)
+        epochs = -(-heard // self.pace.stride) if self.pace else self.settings.epochs
         if not adapt.unlabelled:
             return Progress(recognizer, self.checkpoint, epochs)
         measure = "views that disagree" if len(adapt.utterances) < 2 else "WER"
@@ -165,6 +167,13 @@ def _measured(
 ) -> _Measured:
     heard = evaluate_transcripts(recognizer, examples, policy=policy, title=title)
     return _Measured(heard, _words(recognizer, examples, heard.hypotheses))
+
+
+def _expect(recognizer: Recognizer, phrases: Sequence[str]) -> None:
+    """Add phrases to those that were learned, unless they are among them."""
+    known = {phrase.casefold() for phrase in recognizer.learned_phrases}
+    new = [phrase for phrase in phrases if phrase.casefold() not in known]
+    recognizer.learned_phrases = [*recognizer.learned_phrases, *new]
 
 
 def _rates(before: _Measured, after: _Measured) -> dict:
@@ -193,8 +202,9 @@ def _learned(recognizer: Recognizer, adapt: Speech, how: _How, window: Window | 
     with MemoryProbe() as probe:
         before = _measured(recognizer, test, "before")
         print(f"before: WER {before.heard.rates.wer:.1%} on {len(test)} test utterances", file=sys.stderr)
-        recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
-        recognizer.learned_phrases = [*recognizer.learned_phrases, *adapt.corrections.phrases]
+        if adapt.trains:
+            recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
+        _expect(recognizer, adapt.corrections.phrases)
         trained, policy = _trained(recognizer, adapt, how, window, test)
         if adapt.trains:
             recognizer.owner = _owner(recognizer, adapt)
@@ -227,7 +237,7 @@ def _trained(
     settings, pace, rounds = how.settings, how.pace, how.rounds
     with how.progress(recognizer, adapt) as progress:
         told = {
-            "replay": read_replay(recognizer.artifact),
+            "replay": how.replay,
             "on_epoch": progress.epoch,
             "on_step": progress.step,
         }
@@ -305,13 +315,15 @@ def _settings(recognizer: Recognizer, adapt: Speech, test: tuple[Corpus, Sequenc
     """What a run that can be gone on with has to have in common with the one that began it."""
     values = dataclasses.asdict(how.settings) | {"freeze": how.settings.group_rates}
     del values["group_rates"]
+    corrections = adapt.corrections
     more = dataclasses.asdict(how.pace) if how.pace else {}
     more |= {"rounds": how.rounds.count} if how.rounds else {}
     return {
         "the model": recognizer.artifact.tflite_sha256,
         "the weights to start from (--checkpoint)": weights_of(recognizer.state()),
         "the speech of --adapt": speech_of(adapt.utterances),
-        "the speech of --corrections": speech_of(adapt.corrections.utterances),
+        **({"the speech of --corrections": speech_of(corrections.utterances)} if corrections.utterances else {}),
+        **({"the names learned before": names} if (names := recognizer.learned_phrases) else {}),
         "the speech of --test": speech_of(test[1]),
         **{f"--{name.replace('_', '-')}": value for name, value in (values | more).items()},
     }

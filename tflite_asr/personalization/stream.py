@@ -76,6 +76,8 @@ class StreamTrainer:
         weights = {number: self.window.read(number).weight for number in numbers}
         plain = [number for number in numbers if weights[number] == 1]  # what was corrected is learned from
         held_out = [number for number in plain if number % self.period == self.period // 2] or (plain or numbers)[-1:]
+        if len(held_out) == len(numbers):  # others were forgotten
+            held_out = held_out[-1:]
         training = [number for number in numbers if number not in held_out for _ in range(weights[number])]
         seed, number = self.settings.seed, self.round + 1
         validation = self.strings.validation(held_out, self.window.read, np.random.default_rng([seed, number, 0]))

@@ -118,6 +118,6 @@ def as_bytes(phrases: Sequence[str]) -> np.ndarray:
 def of_bytes(values: np.ndarray, where: str) -> list[str]:
     """The phrases that `as_bytes` wrote; InputError for other bytes."""
     try:
-        return values.tobytes().decode().splitlines()
+        return values.tobytes().decode().split("\n")[:-1]
     except UnicodeDecodeError as error:
         raise InputError(f"{where}: expected phrases in UTF-8, got other bytes ({error.reason})") from None

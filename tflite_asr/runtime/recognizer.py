@@ -36,7 +36,7 @@ from tflite_asr.runtime.word_extents import fitted_words
 from tflite_asr.runtime.words import AlignedWord, Calibration, Word, WordAligner, timed
 from tflite_asr.text.casing import in_one_case, with_case_of
 from tflite_asr.text.labels import label_tokenizer
-from tflite_asr.text.phrases import Phrase, as_phrases
+from tflite_asr.text.phrases import MOST_PHRASES, Phrase, as_phrases
 from tflite_asr.text.subwords import decoder_tokenizer
 
 UNLIKELY = -1e4  # nats: what a pass says of a text that it cannot spell
@@ -193,14 +193,15 @@ class Recognizer:
             weight: nats a letter; `hotword_weight` if None.
 
         Returns:
-            None if the weight is 0: as without hotwords.
+            None if the weight is 0: as without hotwords. Where there are `learned_phrases`, a list that switches them
+            off as well.
         """
         found = as_phrases(phrases)
         given = {phrase.text.casefold() for phrase in found}
         found += [Phrase(text) for text in self._learned_phrases if text.casefold() not in given]
         weight = self.hotword_weight if weight is None else weight
         hotwords = self._bonuses(found, weight)
-        return hotwords if weight else None
+        return hotwords if weight or self._learned_phrases else None
 
     def _bonuses(self, phrases: Sequence[Phrase], weight: float) -> Hotwords:
         """Of the first pass, and of a second pass that decodes."""
@@ -223,9 +224,12 @@ class Recognizer:
 
     @learned_phrases.setter
     def learned_phrases(self, phrases: Sequence[str]) -> None:
-        hotwords = self._bonuses(as_phrases(phrases), self.hotword_weight) if phrases else None
+        found = as_phrases(phrases, LEARNED_PHRASES) if phrases else []
+        if any(phrase.weight != 1 for phrase in found):
+            raise InputError(f"{LEARNED_PHRASES}: expected phrases without weights")
+        hotwords = self._bonuses(found, self.hotword_weight) if found else None
         with self.model.lock:
-            self._learned_phrases, self._learned_hotwords = list(phrases), hotwords
+            self._learned_phrases, self._learned_hotwords = [phrase.text for phrase in found], hotwords
 
     def correct(self, samples: np.ndarray, text: str, *, heard: str | None = None, where: str = "") -> Correction:
         """Take a correction: these samples say `text`, and something else was written.
@@ -249,17 +253,27 @@ class Recognizer:
         check_correction(text, heard, missed, normalize=self.normalize, where=where)
         if problem := alignment_problem(example.tokens, len(example.frames), self.config):
             raise InputError(f"{where or 'correction'}: cannot be aligned: {problem}; leave it out")
-        known = {phrase.casefold() for phrase in self._learned_phrases}
-        named = names_in(text, heard, self.subwords, normalize=self.normalize)
-        named = [name for name in named if name.casefold() not in known]
-        if named:
-            self.learned_phrases = [*self._learned_phrases, *named]
+        named = [name for name in names_in(text, heard, self.subwords, normalize=self.normalize) if self._spells(name)]
+        with self.model.lock:
+            known = {phrase.casefold() for phrase in self._learned_phrases}
+            named = [name for name in named if name.casefold() not in known][: MOST_PHRASES - len(known)]
+            if named:
+                self.learned_phrases = [*self._learned_phrases, *named]
         return Correction(example, heard, missed, tuple(named))
 
     def forget(self, correction: Correction) -> None:
         """Expect the names of a correction no longer; what was trained on it stays in the weights."""
         gone = {phrase.casefold() for phrase in correction.learned}
-        self.learned_phrases = [phrase for phrase in self._learned_phrases if phrase.casefold() not in gone]
+        with self.model.lock:
+            self.learned_phrases = [phrase for phrase in self._learned_phrases if phrase.casefold() not in gone]
+
+    def _spells(self, name: str) -> bool:
+        """Whether both passes can write a name, which may be a hotword then."""
+        try:
+            self._bonuses([Phrase(name)], self.hotword_weight)
+        except InputError:
+            return False
+        return True
 
     def transcribe(
         self,
@@ -665,7 +679,10 @@ class Recognizer:
         if means is not None and threshold is not None:
             voice = OwnerVoice(self.background, self.background.with_means(means), float(threshold))
         with self.model.lock:
-            self.learned_phrases = phrases
+            try:
+                self.learned_phrases = phrases
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from None
             self.set_state(tensors)
             self.owner = voice
         return step

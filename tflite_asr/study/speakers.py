@@ -11,6 +11,7 @@ import numpy as np
 from tflite_asr.data.manifest import Utterance, read_manifest
 from tflite_asr.errors import InputError
 from tflite_asr.study.plan import Speech
+from tflite_asr.text.normalization import normalized
 
 ADAPT, TEST = "pers_adapt", "pers_test"  # values of a manifest's field `split`
 
@@ -23,7 +24,9 @@ class Speaker:
     adapt: tuple[Utterance, ...]
     test: tuple[Utterance, ...]
     connect: int
-    unsaid: frozenset[str] = frozenset()  # words that no utterance of `adapt` has, of those that were held out
+    unsaid: frozenset[str] = (
+        frozenset()
+    )  # normalized words that no utterance of `adapt` has, of those that were held out
 
 
 def read_speakers(speech: Sequence[Speech], test_share: float) -> list[Speaker]:
@@ -47,15 +50,20 @@ def read_speakers(speech: Sequence[Speech], test_share: float) -> list[Speaker]:
     return speakers
 
 
+def words_of(utterance: Utterance) -> list[str]:
+    """The words that are said, whatever their case, punctuation and spelling of numbers."""
+    return normalized(utterance.text).split()
+
+
 def without_words(speaker: Speaker, share: float, seed: int) -> Speaker:
     """The speaker without the adaptation utterances that have a held-out word: `share` of all words of the speaker, at
     least one, drawn by seed and by the speaker's name alone.
     """
-    words = sorted({word for utterance in (*speaker.adapt, *speaker.test) for word in utterance.text.split()})
+    words = sorted({word for utterance in (*speaker.adapt, *speaker.test) for word in words_of(utterance)})
     count = min(max(1, round(share * len(words))), len(words) - 1)
     random = np.random.default_rng([seed, 17, zlib.crc32(speaker.name.encode())])
     unsaid = frozenset(words[index] for index in random.permutation(len(words))[:count])
-    adapt = tuple(utterance for utterance in speaker.adapt if not unsaid & set(utterance.text.split()))
+    adapt = tuple(utterance for utterance in speaker.adapt if unsaid.isdisjoint(words_of(utterance)))
     if len(adapt) < 2:
         raise InputError(
             f"speaker {speaker.name}: without the {count} words held out of {len(words)}, expected 2 utterances or "

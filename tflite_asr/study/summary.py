@@ -71,7 +71,7 @@ def _pooled(results: Sequence[dict], seed: int) -> dict:
     }
     for name in ("said", "unsaid"):
         rows = [result[name] for result in results if name in result]
-        if rows:
+        if any(row["words"] for row in rows):
             pooled[name] = dict(zip(("wer_before", "wer_after"), _wer(rows)))
             pooled[name]["relative_wer_reduction"] = _reduction(rows)
     others = [result["others"] for result in results if "others" in result]

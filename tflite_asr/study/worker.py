@@ -17,6 +17,7 @@ from tflite_asr.runtime.memory import MemoryProbe
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.voice import learn_owner
 from tflite_asr.study import mobile, server
+from tflite_asr.study.speakers import words_of
 from tflite_asr.study.task import SERVER, Task
 
 
@@ -79,7 +80,7 @@ def _examples(
         corpus = Corpus(utterances, recognizer.config, notices, measuring=True)
     groups: dict[bool, list[Utterance]] = {False: [], True: []}
     for utterance in corpus.utterances:
-        groups[not apart.isdisjoint(utterance.text.split())].append(utterance)
+        groups[not apart.isdisjoint(words_of(utterance))].append(utterance)
     longest = recognizer.config.max_seconds
     clips = [clip for group in groups.values() for clip in fitting_clips(corpus, group, connect, seed, longest)]
     return examples_of(recognizer, corpus, clips), corpus

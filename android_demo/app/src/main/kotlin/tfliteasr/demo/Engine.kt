@@ -8,6 +8,7 @@ import java.io.File
 import java.io.IOException
 import java.util.concurrent.Executor
 import java.util.concurrent.Executors
+import java.util.concurrent.atomic.AtomicBoolean
 import tfliteasr.InputError
 import tfliteasr.StorageError
 import tfliteasr.audio.Sound
@@ -105,12 +106,18 @@ class Engine(private val context: Context) {
      */
     fun live(tell: (String) -> Unit): (FloatArray) -> Unit {
         var text: LiveText? = null // of the worker
+        val waiting = ArrayList<FloatArray>() // until the worker has time: one job takes all of them
+        val failed = AtomicBoolean()
         return { samples ->
-            worker.run(R.string.problem_listening) {
-                val recognizer = recognizer()
-                val live = text?.takeIf { it.recognizer === recognizer } ?: LiveText(recognizer) // anew when that was closed
-                text = live
-                live.accept(samples)?.let { main.post { tell(it) } }
+            val first = synchronized(waiting) { waiting.add(samples) && waiting.size == 1 }
+            if (first && !failed.get()) {
+                worker.run(R.string.problem_listening, { failed.set(true) }) {
+                    val recognizer = recognizer()
+                    val live = text?.takeIf { it.recognizer === recognizer } ?: LiveText(recognizer) // anew when that was closed
+                    text = live
+                    val pieces = synchronized(waiting) { waiting.toList().also { waiting.clear() } }
+                    pieces.mapNotNull(live::accept).lastOrNull()?.let { main.post { tell(it) } }
+                }
             }
         }
     }

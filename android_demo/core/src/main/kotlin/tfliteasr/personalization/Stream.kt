@@ -63,7 +63,8 @@ class StreamTrainer(
         // in a small window there may be none of them: the newest has not been trained on either
         val weights = numbers.associateWith { window.read(it).weight }
         val plain = numbers.filter { weights[it] == 1 } // what was corrected is learned from
-        val heldOut = plain.filter { it % period == period / 2 }.ifEmpty { plain.ifEmpty { numbers }.takeLast(1) }
+        val chosen = plain.filter { it % period == period / 2 }.ifEmpty { plain.ifEmpty { numbers }.takeLast(1) }
+        val heldOut = if (chosen.size == numbers.size) chosen.takeLast(1) else chosen // others were forgotten
         val (seed, number) = settings.seed.toLong() to (round + 1).toLong()
         val validation = strings.validation(heldOut, window::read, Generator(seed, number, 0))
         if (round == 0 && taken == 0) kept.begin(validation)

@@ -7,6 +7,7 @@ import tfliteasr.audio.checkSamples
 import tfliteasr.data.alignmentProblem
 import tfliteasr.data.checkAlignable
 import tfliteasr.fixed
+import tfliteasr.text.MOST_PHRASES
 import tfliteasr.text.Phrase
 import tfliteasr.text.checkPhrases
 import tfliteasr.text.folded
@@ -138,9 +139,11 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     /** Names that corrections taught: hotwords of every beam search that is given none. A checkpoint keeps them. */
     var learnedPhrases: List<String> = emptyList()
         set(phrases) {
-            val hotwords = if (phrases.isEmpty()) null else bonuses(phrases.map { Phrase(it) }, artifact.hotwordWeight)
+            val found = phrases.map { Phrase(it) }
+            if (found.isNotEmpty()) checkPhrases(found)
+            val hotwords = if (found.isEmpty()) null else bonuses(found, artifact.hotwordWeight)
             synchronized(model) {
-                field = phrases.toList()
+                field = found.map { it.text }
                 learnedHotwords = hotwords
             }
         }
@@ -164,16 +167,28 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         alignmentProblem(example.tokens, example.frames.length, config)?.let {
             throw InputError("${where.ifEmpty { "correction" }}: cannot be aligned: $it; leave it out")
         }
-        val known = learnedPhrases.map { it.lowercase() }.toSet()
-        val named = namesIn(text, written, subwords, normalize).filter { it.lowercase() !in known }
-        if (named.isNotEmpty()) learnedPhrases = learnedPhrases + named
+        val names = namesIn(text, written, subwords, normalize).filter(::spells)
+        val named = synchronized(model) {
+            val known = learnedPhrases.map { it.lowercase() }.toSet()
+            names.filter { it.lowercase() !in known }.take(MOST_PHRASES - known.size).also {
+                if (it.isNotEmpty()) learnedPhrases = learnedPhrases + it
+            }
+        }
         return Correction(example, written, missedWords(text, written, normalize), named)
+    }
+
+    /** Whether both passes can write a name, which may be a hotword then. */
+    private fun spells(name: String): Boolean = try {
+        bonuses(listOf(Phrase(name)), artifact.hotwordWeight)
+        true
+    } catch (_: InputError) {
+        false
     }
 
     /** Expect the names of a correction no longer; what was trained on it stays in the weights. */
     fun forget(correction: Correction) {
         val gone = correction.learned.map { it.lowercase() }.toSet()
-        learnedPhrases = learnedPhrases.filter { it.lowercase() !in gone }
+        synchronized(model) { learnedPhrases = learnedPhrases.filter { it.lowercase() !in gone } }
     }
 
     /** Of the tokens of the first pass, and of a second pass that decodes. */
@@ -185,13 +200,13 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
      * [learnedPhrases] count too.
      *
      * @param weight nats a letter.
-     * @return null if the weight is 0: as without hotwords.
+     * @return null if the weight is 0: as without hotwords. Where there are [learnedPhrases], a list that switches them off as well.
      */
     fun hotwords(phrases: List<Phrase>, weight: Double = artifact.hotwordWeight): Hotwords? {
         checkPhrases(phrases)
         val given = phrases.map { it.text.lowercase() }.toSet()
         val hotwords = bonuses(phrases + learnedPhrases.filter { it.lowercase() !in given }.map { Phrase(it) }, weight)
-        return if (weight > 0) hotwords else null
+        return if (weight > 0 || learnedPhrases.isNotEmpty()) hotwords else null
     }
 
     /** What the first pass's search adds for hotwords, or for the learned phrases. */
