@@ -5,9 +5,10 @@ import importlib.util
 import json
 import os
 import re
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -298,3 +299,29 @@ def speakers(tmp_path_factory) -> Callable[[int], Path]:
         return folder / "m.jsonl"
 
     return make
+
+
+SAY = """
+import sys
+import numpy as np, soxr
+from tflite_asr.data.espeak import Espeak
+path, rate_wpm, *texts = sys.argv[1:]
+voice = Espeak()
+np.savez(path, *(soxr.resample(*voice.speak(text, rate_wpm=int(rate_wpm)), 16_000) for text in texts))
+"""
+
+
+@pytest.fixture(scope="session")
+def say(tmp_path_factory) -> Callable[..., list[np.ndarray]]:
+    """A function: texts and words a minute -> samples [n] float32 of each at 16 kHz, by eSpeak. It speaks in a process
+    of its own, for what it says depends on what it said before.
+    """
+    pytest.importorskip("espeakng_loader")
+
+    def said(texts: Sequence[str], rate_wpm: int = 150) -> list[np.ndarray]:
+        path = tmp_path_factory.mktemp("said") / "said.npz"
+        subprocess.run([sys.executable, "-c", SAY, str(path), str(rate_wpm), *texts], check=True)
+        with np.load(path) as arrays:
+            return [arrays[f"arr_{index}"] for index in range(len(texts))]
+
+    return said

@@ -58,7 +58,7 @@ def maven_tests(python_checkpoint):
     command = [MAVEN, "--batch-mode", "--quiet", "--file", str(DEMO / "pom.xml"), "--projects", "core,jvm", "test"]
     if not os.environ.get("ALL_JVM_TESTS"):  # make android has the time
         command.append("-DexcludedGroups=slow")
-    environment = os.environ | {"PYTHON_CHECKPOINT": str(python_checkpoint)}
+    environment = {"MAVEN_OPTS": "-Xmx640m", **os.environ, "PYTHON_CHECKPOINT": str(python_checkpoint)}
     run = subprocess.run(command, capture_output=True, text=True, env=environment)
     if any(sign in run.stdout + run.stderr for sign in UNREACHABLE):
         pytest.skip("the JVM tests of android_demo need Maven Central, from which Maven could not download")

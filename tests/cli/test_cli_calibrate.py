@@ -1,9 +1,7 @@
 """`calibrate` and what `evaluate` and `transcribe` make of it, on synthetic digits and a copy of the shipped model."""
 
 import json
-import multiprocessing
 import shutil
-from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,26 +14,12 @@ RATE = 16000
 DIGITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "zero")
 
 
-def spoken(rates_wpm):
-    """The digits at each rate, samples [n] float32."""
-    import soxr
-
-    from tflite_asr.data.espeak import Espeak
-
-    voice = Espeak()
-    return [[soxr.resample(*voice.speak(digit, rate_wpm=rate), RATE) for digit in DIGITS] for rate in rates_wpm]
-
-
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
+def digits(tmp_path_factory, say):
     """Digits in noise by voices that the model knows well and less well: manifest.jsonl."""
-    pytest.importorskip("espeakng_loader")
     folder, random, rows = tmp_path_factory.mktemp("digits"), np.random.default_rng(0), []
-    # what eSpeak says depends on what it said before in the same process
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        takes = process.submit(spoken, (120, 150, 200, 280)).result()
-    for take, said in enumerate(takes):
-        for digit, samples in zip(DIGITS, said, strict=True):
+    for take, rate in enumerate((120, 150, 200, 280)):
+        for digit, samples in zip(DIGITS, say(DIGITS, rate), strict=True):
             samples = samples + 0.01 * (1 + 6 * (take % 2)) * random.standard_normal(len(samples))
             name = f"{digit}_{take}.wav"
             soundfile.write(folder / name, samples.astype(np.float32), RATE)

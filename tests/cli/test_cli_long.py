@@ -40,15 +40,9 @@ def test_utterances_come_with_their_times(tmp_path, tiny_tflite, capsys):
     assert row["text"] == " ".join(segment["text"] for segment in segments if segment["text"])
 
 
-def test_utterances_are_transcribed_as_files_of_their_own(tmp_path, capsys):
+def test_utterances_are_transcribed_as_files_of_their_own(tmp_path, capsys, say):
     """The shipped digits, in one file and apart."""
-    espeak = pytest.importorskip("tflite_asr.data.espeak")
-    pytest.importorskip("espeakng_loader")
-    import soxr
-
-    voice = espeak.Espeak()
-    spoken = [soxr.resample(*voice.speak(text, rate_wpm=150), RATE) for text in ("one two three", "seven", "four")]
-    pieces = [piece for samples in spoken for piece in (samples, np.zeros(2 * RATE))]
+    pieces = [piece for samples in say(("one two three", "seven", "four")) for piece in (samples, np.zeros(2 * RATE))]
     samples = np.concatenate(pieces).astype(np.float32)
     soundfile.write(tmp_path / "long.wav", samples, RATE, subtype="FLOAT")
     (row,) = transcribed(capsys, "commands", tmp_path / "long.wav")

@@ -26,14 +26,9 @@ def recognizer():
 
 
 @pytest.fixture(scope="module")
-def spoken(tmp_path_factory):
+def spoken(say):
     """Samples of the sentences by a synthetic voice."""
-    pytest.importorskip("espeakng_loader")
-    import soxr
-
-    from tflite_asr.data.espeak import Espeak
-
-    return [soxr.resample(*Espeak().speak(text, rate_wpm=150), RATE) for text in SENTENCES]
+    return say(SENTENCES)
 
 
 def test_it_fits_in_40_mb_and_says_whose_weights_it_has(recognizer, capsys):

@@ -8,6 +8,7 @@ import pytest
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.hotwords import Spellings, TokenBonus, token_bonus
 from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.text.normalization import normalized
 from tflite_asr.text.phrase_automaton import PhraseAutomaton
 from tflite_asr.text.phrases import as_phrases
 from tflite_asr.text.subwords import BYTES, SPECIAL, SubwordTokenizer
@@ -130,15 +131,10 @@ def test_a_step_costs_no_more_with_a_thousand_phrases():
 
 
 @pytest.mark.slow
-def test_english_writes_names_that_it_would_not_guess():
-    pytest.importorskip("espeakng_loader")
-    import soxr
-
-    from tflite_asr.data.espeak import Espeak
-
+def test_english_writes_names_that_it_would_not_guess(say):
     recognizer = Recognizer.load("english")
     names = recognizer.hotwords(["CORDELIA LINDQVIST", "TOBIAS BELLWEATHER", "ULRICH QUIGLEY"])
-    for text in ("Please call Cordelia Lindqvist this evening.", "Send a message to Ulrich Quigley."):
-        samples = soxr.resample(*Espeak().speak(text, rate_wpm=150), 16_000)
-        assert recognizer.transcribe(samples) != text
-        assert recognizer.transcribe(samples, hotwords=names) == text
+    texts = ("Please call Cordelia Lindqvist this evening.", "Send a message to Ulrich Quigley.")
+    for text, samples in zip(texts, say(texts)):
+        assert normalized(recognizer.transcribe(samples)) != normalized(text)
+        assert normalized(recognizer.transcribe(samples, hotwords=names)) == normalized(text)
