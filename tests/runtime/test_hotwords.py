@@ -8,7 +8,6 @@ import pytest
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.hotwords import Spellings, TokenBonus, token_bonus
 from tflite_asr.runtime.recognizer import Recognizer
-from tflite_asr.text.normalization import normalized
 from tflite_asr.text.phrase_automaton import PhraseAutomaton
 from tflite_asr.text.phrases import as_phrases
 from tflite_asr.text.subwords import BYTES, SPECIAL, SubwordTokenizer
@@ -136,5 +135,5 @@ def test_english_writes_names_that_it_would_not_guess(say):
     names = recognizer.hotwords(["CORDELIA LINDQVIST", "TOBIAS BELLWEATHER", "ULRICH QUIGLEY"])
     texts = ("Please call Cordelia Lindqvist this evening.", "Send a message to Ulrich Quigley.")
     for text, samples in zip(texts, say(texts)):
-        assert normalized(recognizer.transcribe(samples)) != normalized(text)
-        assert normalized(recognizer.transcribe(samples, hotwords=names)) == normalized(text)
+        assert recognizer.transcribe(samples) != text
+        assert recognizer.transcribe(samples, hotwords=names) == text

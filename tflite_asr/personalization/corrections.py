@@ -32,7 +32,10 @@ def check_corrections(recognizer: Recognizer, corpus: Corpus, utterances: Sequen
     """
     taken, refused, before = [], [], recognizer.learned_phrases
     # all of them before any teaches a name, which would be heard right in the next row
-    all_heard = [u.extra.get("heard", None) or recognizer.transcribe(corpus.samples(u)) for u in utterances]
+    all_heard = [u.extra.get("heard") for u in utterances]
+    all_heard = [
+        recognizer.transcribe(corpus.samples(u)) if heard is None else heard for u, heard in zip(utterances, all_heard)
+    ]
     try:
         for utterance, heard in zip(utterances, all_heard):
             try:
