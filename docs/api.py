@@ -13,14 +13,18 @@ from pathlib import Path
 import pdoc
 
 import tflite_asr
+import tflite_asr.export
 from tflite_asr.runtime.notices import LEVEL, QuietImport
 
+LAZY = (tflite_asr, tflite_asr.export)  # packages that import the names of `__all__` when they are used
 LEFT_OUT = ("tflite_asr.__main__", "tflite_asr.benchmark.peers")  # a command, and what needs PyTorch
 
 
 def modules() -> list[str]:
     """Both packages and everything in them. pdoc looks into a package that has `__all__` for nothing else."""
-    inside = [module.name for module in pkgutil.iter_modules(tflite_asr.__path__, "tflite_asr.")]
+    inside = [
+        module.name for package in LAZY for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    ]
     return [
         "tflite_asr",
         *(name for name in inside if name not in LEFT_OUT),
@@ -34,8 +38,9 @@ def main(folder: Path) -> None:
     os.environ["PDOC_ALLOW_EXEC"] = "1"  # libraries ask `uname` for the processor
     sys.meta_path.insert(0, QuietImport("tensorflow"))
     importlib.import_module("tensorflow")
-    for name in tflite_asr.__all__:
-        setattr(tflite_asr, name, getattr(tflite_asr, name))  # imported when first used, which pdoc does not wait for
+    for package in LAZY:
+        for name in package.__all__:
+            setattr(package, name, getattr(package, name))  # imported when first used, which pdoc does not wait for
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # in libraries
     pdoc.render.configure(docformat="google", footer_text=f"tflite_asr {tflite_asr.__version__}")

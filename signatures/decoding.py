@@ -2,6 +2,7 @@
 `decode_step` for each token.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import tensorflow as tf
@@ -12,8 +13,7 @@ from signatures.spec import LayerGroup, Signature, in_range, nan_unless, zero_un
 START = "second pass: keys and values of the encoder's output, once an utterance, for `decode_step`"
 STEP = (
     "second pass: log probabilities of the next subword after each hypothesis, and this subword's keys and values; NaN "
-    "for "
-    "tokens, positions or lengths out of range"
+    "for tokens, positions or lengths out of range"
 )
 
 
@@ -40,63 +40,77 @@ def decoding_signatures(
 ) -> list[Signature]:
     """`rescore`, `decode_start` and `decode_step`, of one utterance at a time.
 
-    The cache is the host's: [layers, hypotheses, heads, max_subwords, units / heads] keys and values, of which a step
-    reads those before `position` and puts out those of its own token, to be written there.
+    The host keeps the cache of keys and values [layers, hypotheses, heads, max_subwords, units / heads]. A step reads
+    those before `position` and returns those of its own token, for the host to write there.
     """
+    encoded = model.encode(tf.zeros([1, max_frames, frame_width]), tf.zeros([1], tf.int32))[0].shape
+    functions = _Functions(model, encoded[1], sizes.vocabulary_size, max_subwords)
+    encoder_specs = (
+        tf.TensorSpec(encoded, tf.float32, "encoded"),
+        tf.TensorSpec([1], tf.int32, "encoded_lengths"),
+    )
+    rescore_specs = (
+        *encoder_specs,
+        tf.TensorSpec([hypotheses, max_subwords], tf.int32, "tokens"),
+        tf.TensorSpec([hypotheses], tf.int32, "token_lengths"),
+    )
+    step_specs = (
+        tf.TensorSpec([hypotheses], tf.int32, "tokens"),
+        tf.TensorSpec([1], tf.int32, "position"),
+        *_cache_specs(sizes, hypotheses, max_subwords),
+        *_cache_specs(sizes, 1, encoded[1], "cross_"),
+        encoder_specs[1],
+    )
+    reads = (model.decoder.name,)
+    return [
+        Signature("rescore", RESCORE, functions.rescore, rescore_specs, reads=reads),
+        Signature("decode_start", START, functions.start, encoder_specs, reads=reads),
+        Signature("decode_step", STEP, functions.step, step_specs, reads=reads),
+    ]
 
-    encoded_shape = model.encode(tf.zeros([1, max_frames, frame_width]), tf.zeros([1], tf.int32))[0].shape
-    encoded_spec = tf.TensorSpec(encoded_shape, tf.float32, "encoded")
-    lengths_spec = tf.TensorSpec([1], tf.int32, "encoded_lengths")
 
-    def cache(rows: int, length: int, prefix: str = "") -> tuple[tf.TensorSpec, ...]:
-        shape = [sizes.layers, rows, sizes.heads, length, sizes.units // sizes.heads]
-        return tuple(tf.TensorSpec(shape, tf.float32, f"{prefix}{name}") for name in ("keys", "values"))
+def _cache_specs(sizes: DecoderSizes, rows: int, length: int, prefix: str = "") -> tuple[tf.TensorSpec, ...]:
+    """Keys and values [layers, rows, heads, length, units / heads]."""
+    shape = [sizes.layers, rows, sizes.heads, length, sizes.units // sizes.heads]
+    return tuple(tf.TensorSpec(shape, tf.float32, f"{prefix}{name}") for name in ("keys", "values"))
 
-    time = encoded_shape[1]
 
-    def checked(encoded_lengths, tokens):
-        """Both with 0 for what is out of range, and what is to be added to a score: 0, or NaN where it was."""
-        valid, known = in_range(encoded_lengths, 0, time), in_range(tokens, 0, sizes.vocabulary_size - 1)
-        return zero_unless(valid, encoded_lengths), zero_unless(known, tokens), nan_unless(valid), nan_unless(known)
+@dataclass(frozen=True)
+class _Functions:
+    """The functions of the signatures; an input out of range makes its outputs NaN."""
 
-    def rescore(encoded, encoded_lengths, tokens, token_lengths):
-        counted = in_range(token_lengths, 0, max_subwords)
-        lengths, known_tokens, wrong, wrong_tokens = checked(encoded_lengths, tokens)
-        scores = model.rescore(encoded, lengths, known_tokens, zero_unless(counted, token_lengths))
-        within = tf.expand_dims(tf.range(max_subwords), 0) < tf.expand_dims(token_lengths, 1)
+    model: DecodingModel
+    encoded_steps: int
+    vocabulary_size: int
+    max_subwords: int
+
+    def rescore(self, encoded, encoded_lengths, tokens, token_lengths):
+        """Log probability of each hypothesis [hypotheses]."""
+        counted = in_range(token_lengths, 0, self.max_subwords)
+        lengths, known_tokens, wrong, wrong_tokens = self._checked(encoded_lengths, tokens)
+        scores = self.model.rescore(encoded, lengths, known_tokens, zero_unless(counted, token_lengths))
+        within = tf.expand_dims(tf.range(self.max_subwords), 0) < tf.expand_dims(token_lengths, 1)
         wrong_tokens = tf.reduce_sum(tf.where(within, wrong_tokens, 0.0), axis=1)
         return {"log_probabilities": scores + wrong + wrong_tokens + nan_unless(counted)}
 
-    def start(encoded, encoded_lengths):
-        valid = in_range(encoded_lengths, 0, time)
-        keys, values = model.decode_start(encoded, zero_unless(valid, encoded_lengths))
+    def start(self, encoded, encoded_lengths):
+        """Keys and values of the encoder's output."""
+        valid = in_range(encoded_lengths, 0, self.encoded_steps)
+        keys, values = self.model.decode_start(encoded, zero_unless(valid, encoded_lengths))
         return {"cross_keys": keys + nan_unless(valid), "cross_values": values}
 
-    def step(tokens, position, keys, values, cross_keys, cross_values, encoded_lengths):
-        reached = in_range(position, 0, max_subwords)
-        lengths, known_tokens, wrong, wrong_tokens = checked(encoded_lengths, tokens)
-        log_probabilities, own = model.decode_step(
+    def step(self, tokens, position, keys, values, cross_keys, cross_values, encoded_lengths):
+        """Log probabilities of the next subword [hypotheses, vocabulary], keys and values of this one."""
+        reached = in_range(position, 0, self.max_subwords)
+        lengths, known_tokens, wrong, wrong_tokens = self._checked(encoded_lengths, tokens)
+        log_probabilities, own = self.model.decode_step(
             known_tokens, zero_unless(reached, position), (keys, values), (cross_keys, cross_values), lengths
         )
         wrong = tf.expand_dims(wrong_tokens + wrong + nan_unless(reached), 1)
         return {"log_probabilities": log_probabilities + wrong, "keys": own[0], "values": own[1]}
 
-    step_inputs = (
-        tf.TensorSpec([hypotheses], tf.int32, "tokens"),
-        tf.TensorSpec([1], tf.int32, "position"),
-        *cache(hypotheses, max_subwords),
-        *cache(1, encoded_shape[1], "cross_"),
-        lengths_spec,
-    )
-    rescore_inputs = (
-        encoded_spec,
-        lengths_spec,
-        tf.TensorSpec([hypotheses, max_subwords], tf.int32, "tokens"),
-        tf.TensorSpec([hypotheses], tf.int32, "token_lengths"),
-    )
-    reads = (model.decoder.name,)
-    return [
-        Signature("rescore", RESCORE, rescore, rescore_inputs, reads=reads),
-        Signature("decode_start", START, start, (encoded_spec, lengths_spec), reads=reads),
-        Signature("decode_step", STEP, step, step_inputs, reads=reads),
-    ]
+    def _checked(self, encoded_lengths, tokens):
+        """Both with 0 for values out of range, and for each a term to add to scores: 0, or NaN for such values."""
+        valid = in_range(encoded_lengths, 0, self.encoded_steps)
+        known = in_range(tokens, 0, self.vocabulary_size - 1)
+        return zero_unless(valid, encoded_lengths), zero_unless(known, tokens), nan_unless(valid), nan_unless(known)

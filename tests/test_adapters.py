@@ -11,7 +11,7 @@ from tflite_asr.benchmark.equality import equality
 from tflite_asr.cli.main import main
 from tflite_asr.config import preset
 from tflite_asr.errors import InputError
-from tflite_asr.frozen_weights import code_of
+from tflite_asr.export.graphs import code_of
 from tflite_asr.personalization.replay import read_replay, write_replay
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.recognizer import Recognizer

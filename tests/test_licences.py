@@ -116,8 +116,8 @@ def test_training_from_such_weights_keeps_licences_and_subwords(licensed, tmp_pa
 
 def test_an_export_has_those_of_its_model(tmp_path):
     from tflite_asr.export import export
+    from tflite_asr.export.quantization import Quantization
     from tflite_asr.models.build import build_model
-    from tflite_asr.quantization import Quantization
 
     model = build_model(dataclasses.replace(preset("tiny_conformer"), licences=(MIT,)))
     out = tmp_path / "own.tflite"

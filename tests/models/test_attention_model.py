@@ -33,7 +33,7 @@ def model():
 @pytest.fixture(scope="module")
 def path(model, tmp_path_factory):
     from tflite_asr.export import SplitOptions, export
-    from tflite_asr.quantization import Quantization
+    from tflite_asr.export.quantization import Quantization
 
     path = tmp_path_factory.mktemp("attention") / "attention.tflite"
     quantization = Quantization(trainable="encoder_1,ctc")

@@ -10,8 +10,8 @@ from small_english import small_english
 
 from tflite_asr.cli.main import main
 from tflite_asr.errors import InputError
+from tflite_asr.export.quantization import Quantization
 from tflite_asr.models.second_pass import SecondPass
-from tflite_asr.quantization import Quantization
 from tflite_asr.runtime.batch import Example, collate, longest_examples
 from tflite_asr.runtime.recognizer import Recognizer
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.config import preset
-from tflite_asr.frozen_weights import quantize
 from tflite_asr.models.build import build_model
+from tflite_asr.models.int8_columns import quantize
 from tflite_asr.training.quantize_aware import GroupQuantizeConfig, aware_loss
 
 

@@ -17,10 +17,10 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance, read_manifest
 from tflite_asr.errors import InputError
 from tflite_asr.export import all_signatures, export
+from tflite_asr.export.quantization import Quantization
 from tflite_asr.models.storage import load_model
 from tflite_asr.models.two_pass import TwoPass
 from tflite_asr.processes import SAFE_PATH, python_module
-from tflite_asr.quantization import Quantization
 from tflite_asr.runtime.artifact import read_artifact, write_description
 from tflite_asr.runtime.evaluation import examples_of
 from tflite_asr.runtime.recognizer import Recognizer

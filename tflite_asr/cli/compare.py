@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from tflite_asr.errors import InputError
-from tflite_asr.quantization import MODES
+from tflite_asr.export.quantization import MODES
 
 TABLE = "compare.json"
 SUMMARY = "export, tune and measure two-pass models side by side"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_seed, add_split, split_options
 from tflite_asr.config import PRESETS
-from tflite_asr.quantization import MIN_RUNTIMES, MODES
+from tflite_asr.export.quantization import MIN_RUNTIMES, MODES, Quantization
 
 if TYPE_CHECKING:
     from tflite_asr.models.speech import SpeechModel
@@ -108,7 +108,6 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.models.storage import copy_licences, load_model
     from tflite_asr.names import check_utf8
     from tflite_asr.personalization.replay import write_replay
-    from tflite_asr.quantization import Quantization
     from tflite_asr.training.voices import read_voices
 
     check_utf8(args.out)

@@ -16,10 +16,10 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
 from tflite_asr.metrics import ErrorRates, error_rates
 from tflite_asr.models.build import build_model
+from tflite_asr.models.group_names import select_groups
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.models.storage import save_model
 from tflite_asr.ops.stretches import in_one_loop
-from tflite_asr.quantization import Quantization
 from tflite_asr.training.batching import evaluation_batches, frame_counts, training_batches
 from tflite_asr.training.cached import CachedOutput, cached_batches
 from tflite_asr.training.objective import Objective, names_of, own_loss, passes
@@ -292,7 +292,7 @@ def _free(model: SpeechModel, frozen: Container[str], trainable: str | None) -> 
     names = [group.name for group in model.all_groups]
     if trainable is not None and model.decodes:
         names += [group.name for group in model.second_pass_groups]
-    groups = Quantization(trainable=trainable).trainable_groups(names)
+    groups = select_groups(trainable or "all", names)
     return [
         weight
         for name, weight in model.named_weights().items()

@@ -2,7 +2,8 @@
 groups.
 
 Rounding is in the forward pass, gradients go past it to the float weights (Jacob et al. 2018, arXiv 1712.05877, section
-3). The scheme is that of `tflite_asr.freeze`: symmetric int8, a scale for each column of a matrix; vectors stay floats.
+3). The scheme is that of `tflite_asr.models.int8_columns`: symmetric int8, a scale for each column of a matrix; vectors
+stay floats.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,14 +14,14 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from tflite_asr.frozen_weights import LEVELS, becomes_int8
+from tflite_asr.models.int8_columns import LEVELS, becomes_int8
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.training.objective import Objective
 
 
 class ColumnQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
-    """A matrix [..., columns] as `freeze.quantize` stores it: symmetric int8, a scale for each column from its largest
-    value.
+    """A matrix [..., columns] as `models.int8_columns` rounds it: symmetric int8, a scale for each column from its
+    largest value.
 
     All gradients pass. The library's own per-channel quantizer takes some of the largest values, which a column's scale
     depends on, for values outside of the range, and gives them none.
@@ -49,7 +50,7 @@ class GroupQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
         self._places: list[tuple[dict, str, Any]] | None = None
 
     def get_weights_and_quantizers(self, layer):
-        """(matrix, quantizer) of each matrix that `freeze` would make int8."""
+        """(matrix, quantizer) of each matrix that an export stores as int8."""
         return [(weight, ColumnQuantizer()) for weight in layer.weights if becomes_int8(weight.shape)]
 
     def set_quantize_weights(self, layer, quantize_weights):

@@ -9,9 +9,9 @@ import tensorflow as tf
 from signatures.optimizers import OPTIMIZERS, State
 from signatures.spec import Signature
 from tflite_asr.export import convert
+from tflite_asr.export.quantization import Quantization
 from tflite_asr.models.grids import Grid
 from tflite_asr.ops.product import product
-from tflite_asr.quantization import Quantization
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.interpreter import SignatureModel
 
@@ -141,7 +141,7 @@ def test_a_trained_weight_is_exported_on_a_new_grid(weight, tmp_path):
 
 @pytest.mark.parametrize("large", [1, 16_384])
 def test_what_trains_makes_floats_of_the_matrix_that_is_stored_once(weight, tmp_path, monkeypatch, large):
-    monkeypatch.setattr("tflite_asr.frozen_weights.LARGE_ELEMENTS", large)
+    monkeypatch.setattr("tflite_asr.export.frozen_weights.LARGE_ELEMENTS", large)
     variable = tf.Variable(weight, name="group/kernel")
     inputs = (tf.TensorSpec([1, ROWS, INPUTS], tf.float32, "x"),)
 

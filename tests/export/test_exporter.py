@@ -169,15 +169,15 @@ def test_flex_lets_them_through_and_the_file_says_so(lacking, small_state, tmp_p
 
 
 def fail_to_convert(monkeypatch, lacking):
-    monkeypatch.setattr("tflite_asr.export.all_signatures", lambda *_, **__: [lacking["svd"]])
+    monkeypatch.setattr("tflite_asr.export.exporter.all_signatures", lambda *_, **__: [lacking["svd"]])
 
 
 def fail_to_describe(monkeypatch, lacking):
     def describe(*_):
         raise InputError("Svd is not what stopped this one")
 
-    monkeypatch.setattr("tflite_asr.export.all_signatures", lambda *_, **__: [lacking["good"]])
-    monkeypatch.setattr("tflite_asr.export._describe", describe)
+    monkeypatch.setattr("tflite_asr.export.exporter.all_signatures", lambda *_, **__: [lacking["good"]])
+    monkeypatch.setattr("tflite_asr.export.exporter.describe", describe)
 
 
 @pytest.mark.parametrize("fail", [fail_to_convert, fail_to_describe])

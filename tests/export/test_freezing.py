@@ -8,8 +8,8 @@ import soundfile
 
 from tflite_asr.config import preset
 from tflite_asr.errors import InputError
-from tflite_asr.frozen_weights import quantize
-from tflite_asr.quantization import Quantization
+from tflite_asr.export.quantization import Quantization
+from tflite_asr.models.int8_columns import quantize
 from tflite_asr.runtime.batch import collate
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.recognizer import Recognizer

@@ -18,7 +18,14 @@ DTYPES = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT32: np.int
 
 
 def compact(content: bytes) -> bytes:
-    """The same model with its repeated constants computed when they are needed."""
+    """Replace constants that repeat one value by FILL ops, and drop tensor names and unused buffers.
+
+    Args:
+        content: a .tflite.
+
+    Returns:
+        The changed .tflite; one over 2 GB is returned as it is.
+    """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     if any(buffer.size for buffer in model.buffers):
         return content  # over 2 GB, buffers stand outside the flatbuffer, at offsets that must not move

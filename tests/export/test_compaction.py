@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tflite_asr.compact import compact
 from tflite_asr.config import preset
+from tflite_asr.export.compaction import compact
 from tflite_asr.runtime.batch import collate
 from tflite_asr.runtime.flatbuffer import read_contents
 from tflite_asr.runtime.interpreter import SignatureModel
@@ -11,18 +11,18 @@ from tflite_asr.runtime.interpreter import SignatureModel
 @pytest.fixture(scope="module")
 def files(new_tiny_model, tmp_path_factory):
     """`train` and `get_weights` as the converter writes them, and compacted."""
-    import tflite_asr.export as exporting
     from signatures.optimizers import OPTIMIZERS, State
     from signatures.training import train_signature
     from signatures.weights import weights_signatures
+    from tflite_asr.export import converter
 
     model = new_tiny_model()
     state = State(model.named_weights(), OPTIMIZERS["adam"])
     get_weights, _ = weights_signatures(model, state)
     functions = {signature.name: signature.concrete() for signature in (train_signature(model, state), get_weights)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "compact", lambda content: content)
-        raw = exporting.convert(functions, state)
+        patch.setattr(converter, "compact", lambda content: content)
+        raw = converter.convert(functions, state)
     folder = tmp_path_factory.mktemp("compact")
     (folder / "raw.tflite").write_bytes(raw)
     (folder / "compact.tflite").write_bytes(compact(raw))
