@@ -49,7 +49,7 @@ def recognizer(path):
 @pytest.fixture
 def encoded(recognizer):
     frames = recognizer.features(SAMPLES)
-    return {name: value.copy() for name, value in recognizer._run(recognizer.model, "encode", frames).items()}
+    return {name: value.copy() for name, value in recognizer._run_utterance(recognizer.model, "encode", frames).items()}
 
 
 def test_frames_and_encoder_are_keras(model, recognizer, encoded):

@@ -16,7 +16,7 @@ from tflite_asr.personalization import average
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.trainer import personalize, split
 from tflite_asr.runtime.batch import Example
-from tflite_asr.runtime.recognizer import StepResult
+from tflite_asr.runtime.plan import StepResult
 from tflite_asr.text.tokenizer import CharacterTokenizer
 
 RATE = 16000

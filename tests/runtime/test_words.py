@@ -31,7 +31,7 @@ def test_the_lattice_gives_what_the_beam_search_scores(recognizer, talkative, ut
     """The sum over all its paths is the log probability of the text, when the beam holds one text alone."""
     recognizer.set_state(talkative(recognizer.state()))
     (example,) = utterances(1, 3)
-    encoded = recognizer._run(recognizer.model, "encode", example.frames)
+    encoded = recognizer._run_utterance(recognizer.model, "encode", example.frames)
     steps = encoded["encoded"][0, : encoded["encoded_lengths"][0]].copy()
     tokens = np.array([3, 1, 7], np.int32)
     lattice = BeamSearch(recognizer.model, recognizer.config).lattice(steps, tokens)

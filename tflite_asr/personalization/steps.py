@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.runtime.batch import Example
-from tflite_asr.runtime.recognizer import Recognizer, StepResult
+from tflite_asr.runtime.plan import StepResult
+from tflite_asr.runtime.recognizer import Recognizer
 
 
 class Steps:

@@ -14,7 +14,8 @@ from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.steps import Steps
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
-from tflite_asr.runtime.recognizer import Recognizer, StepResult
+from tflite_asr.runtime.plan import StepResult
+from tflite_asr.runtime.recognizer import Recognizer
 
 
 def split(utterances: Sequence[Utterance], share: float, seed: int) -> tuple[list[Utterance], list[Utterance]]:

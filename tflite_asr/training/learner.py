@@ -12,7 +12,8 @@ from tflite_asr.data.alignment import check_alignable
 from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
 from tflite_asr.runtime.batch import Example, collate
-from tflite_asr.runtime.recognizer import Recognizer, StepResult
+from tflite_asr.runtime.plan import StepResult
+from tflite_asr.runtime.recognizer import Recognizer
 
 SHAPES = 4  # of batches: each is traced for seconds, and most speech is much shorter than the longest
 

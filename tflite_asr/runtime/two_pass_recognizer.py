@@ -1,0 +1,198 @@
+"""Recognition by both passes: texts, candidates of an utterance, and words with their times. No TensorFlow."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from tflite_asr.config import ModelConfig
+from tflite_asr.errors import InputError
+from tflite_asr.runtime.attention_decoder import AttentionDecoder
+from tflite_asr.runtime.decoder import Hypothesis
+from tflite_asr.runtime.first_pass_recognizer import FirstPassRecognizer
+from tflite_asr.runtime.hotwords import Hotwords
+from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.prefix_beam import best_path, label_log_probability
+from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
+from tflite_asr.runtime.streaming import stream_results
+from tflite_asr.runtime.word_extents import fitted_words
+from tflite_asr.runtime.words import AlignedWord, Calibration, Word, WordAligner, timed
+
+UNLIKELY = -1e4  # nats: the log probability of a text that a pass cannot spell
+
+
+class TwoPassRecognizer(FirstPassRecognizer):
+    """Recognises by every pass that the artifact has."""
+
+    def transcribe(
+        self,
+        samples: np.ndarray,
+        *,
+        beam: bool = True,
+        hotwords: Hotwords | Sequence[str | tuple[str, float]] | None = None,
+        hotword_weight: float | None = None,
+    ) -> str:
+        """Transcribe an utterance. When the owner's voice is known, other voices are recognised with the shipped
+        weights.
+
+        Args:
+            samples: [n] float in [-1, 1] at the model's sample rate.
+            beam: beam search, through both passes where the second one decodes by itself; otherwise greedy search by
+                the first pass.
+            hotwords: phrases that are likelier today, or pairs of a phrase and its weight. For many utterances, pass
+                what `hotwords` returns. None: `learned_phrases`, if there are any.
+            hotword_weight: nats for each letter of a hotword; None: `hotword_weight` of the recogniser.
+
+        Returns:
+            The text; empty where nothing is said.
+        """
+        if hotwords is not None and not isinstance(hotwords, Hotwords):
+            hotwords = self.hotwords(hotwords, hotword_weight)
+        frames = self.features(samples)
+        if beam and self.subwords:
+            return self.transcribe_two_pass(frames, hotwords=hotwords)
+        return self.transcribe_frames(frames, beam=beam, hotwords=hotwords)
+
+    def transcribe_two_pass(
+        self, frames: np.ndarray, rescoring: Rescoring | None = None, *, hotwords: Hotwords | None = None
+    ) -> str:
+        """Transcribe frames [time, width] by both passes; `rescoring` None: that of the artifact."""
+        return self.text_of(self.candidates(frames, hotwords), rescoring or self.rescoring)
+
+    def stream_two_pass(
+        self, chunks: Iterable[np.ndarray], rescoring: Rescoring | None = None, *, hotwords: Hotwords | None = None
+    ) -> Iterator[str]:
+        """Transcribe a stream by both passes, with the learned weights.
+
+        Args:
+            chunks: frames [any, width].
+            rescoring: how the scores are combined; None: as the artifact says.
+            hotwords: see `hotwords`.
+
+        Yields:
+            After each chunk of the model's size the best text of the first pass so far; at the end the text that both
+            passes choose.
+        """
+        passes = self._two_passes(self.model, self.config, hotwords)
+        for result in stream_results(self.model, self.artifact, chunks, {}):
+            passes.advance(result)
+            yield self.tokenizer.decode(passes.nbest()[0].tokens)
+        yield self.tokenizer.decode((rescoring or self.rescoring).best(passes.candidates()).tokens)
+
+    @property
+    def rescoring(self) -> Rescoring:
+        """How the scores of the two passes are combined, as `tune-rescoring` found it. Untuned, a second pass that
+        decodes decides alone, by its log probability per token.
+        """
+        untuned = {"weight": 1.0, "per_label": True} if self.config.decoder else {}
+        return Rescoring(**self.artifact.rescoring or untuned)
+
+    def decode(self, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
+        """Decode frames [time, width] by a second pass that decodes by itself.
+
+        Returns:
+            Hypotheses in subwords, best first, see `AttentionDecoder.nbest`. None where the first pass finds no label:
+            a decoder would invent words.
+        """
+        with self.model.lock:
+            model = self._model_for(frames)
+            return self._decode(model, frames, self._run_utterance(model, "encode", frames), hotwords)
+
+    def candidates(self, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Candidate]:
+        """The hypotheses for frames [time, width] with the log probabilities of both passes.
+
+        They come from the first pass's beam search; where the second pass decodes by itself, from that, in subwords.
+        """
+        with self.model.lock:
+            if self.config.decoder:
+                model = self._model_for(frames)
+                result = self._run_utterance(model, "encode", frames)
+                steps = self._label_log_probabilities(result)
+                found = self._decode(model, frames, result, hotwords)
+                return [
+                    Candidate(h.tokens, self._first_pass_log_probability(steps, h), h.log_probability, h.bonus)
+                    for h in found
+                ]
+            model = self._model_for(frames)
+            passes = self._two_passes(model, self.config.shortest(len(frames)), hotwords)
+            passes.advance(self._run_utterance(model, "encode", frames))
+            return passes.candidates()
+
+    def text_of(self, candidates: Sequence[Candidate], rescoring: Rescoring) -> str:
+        """The text of the best candidate; empty without candidates."""
+        tokenizer = self.subwords if self.config.decoder else self.tokenizer
+        return tokenizer.decode(rescoring.best(candidates).tokens) if candidates else ""
+
+    def words(
+        self, samples: np.ndarray, *, hotwords: Hotwords | Sequence[str | tuple[str, float]] | None = None
+    ) -> list[Word]:
+        """Transcribe samples [n] float32 into words with times and confidences; empty where nothing is said."""
+        with self.model.lock:
+            text = self.transcribe(samples, hotwords=hotwords)
+            return self.timed_words(self.features(samples), text, samples=len(samples))
+
+    def timed_words(
+        self, frames: np.ndarray, text: str, *, samples: int | None = None, second_pass: bool | None = None
+    ) -> list[Word]:
+        """The words of a known text, with times and confidences.
+
+        Args:
+            frames: [time, width], from `features`.
+            text: what is said in them.
+            samples: the number of samples that the frames were computed from; None if it is not known.
+            second_pass: whether the second pass wrote the text; None: it did if it decodes by itself.
+        """
+        aligned = self.aligned_words(frames, text, samples=samples, second_pass=second_pass)
+        features = self.config.features
+        count = features.samples_of(len(frames)) if samples is None else samples
+        return fitted_words(timed(aligned, self.calibration, count / features.sample_rate), frames, count, self.config)
+
+    def aligned_words(
+        self, frames: np.ndarray, text: str, *, samples: int | None = None, second_pass: bool | None = None
+    ) -> list[AlignedWord]:
+        """Like `timed_words`, but before calibration and before the audio's level moves the edges of words."""
+        edge = self.config.edge_samples if samples is None else self._edge_samples(samples)
+        second_pass = self.config.decoder is not None if second_pass is None else second_pass
+        with self.model.lock:
+            model = self._model_for(frames)
+            aligner = WordAligner(model, self.config.shortest(len(frames)), self.tokenizer, self.subwords)
+            result = self._run_utterance(model, "encode", frames)
+            return aligner.align(result, text, edge, second_pass=second_pass)
+
+    @property
+    def calibration(self) -> Calibration:
+        """The correction of times and confidences of words, as `calibrate` found it."""
+        return Calibration(**self.artifact.calibration or {})
+
+    def _decode(
+        self, model: SignatureModel, frames: np.ndarray, result: dict[str, np.ndarray], hotwords: Hotwords | None
+    ) -> list[Hypothesis]:
+        """`decode`, given the outputs of `encode` for frames [time, width]."""
+        if not best_path(self._label_log_probabilities(result)):
+            return []
+        decoder = AttentionDecoder(model, self.config.shortest(len(frames)))
+        hotwords = hotwords or self._learned_hotwords
+        bonus = hotwords.second if hotwords else None
+        return decoder.nbest(result["encoded"], int(result["encoded_lengths"][0]), bonus)
+
+    def _first_pass_log_probability(self, steps: np.ndarray, hypothesis: Hypothesis) -> float:
+        """The first pass's log probability of a hypothesis of the second pass, in nats.
+
+        Args:
+            steps: the first pass's log probabilities [steps, vocabulary].
+            hypothesis: in subwords.
+        """
+        try:
+            tokens = self.tokenizer.encode(self.subwords.decode(hypothesis.tokens))
+        except InputError:  # nothing, or characters that the first pass does not have
+            return UNLIKELY
+        return max(UNLIKELY, label_log_probability(steps, tokens))
+
+    def _two_passes(self, model: SignatureModel, config: ModelConfig, hotwords: Hotwords | None) -> TwoPasses:
+        """A search whose n-best the second pass rescores; InputError for an artifact without such a second pass."""
+        if "rescore" not in self.artifact.signatures:
+            raise InputError(f"{self.artifact.path}: has no second pass; transcribe without --two-pass")
+        if self.config.decoder:
+            raise InputError(
+                f"{self.artifact.path}: its second pass decodes by itself, there is no n-best of the first to rescore"
+            )
+        return TwoPasses(model, config, self._first_pass_bonus(hotwords))
