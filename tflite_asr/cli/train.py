@@ -206,7 +206,7 @@ def _check_model(args: argparse.Namespace, config: "ModelConfig") -> None:
 
     if args.freeze and not config.exits:
         raise InputError("--freeze: expected --exits that are to be trained, got none")
-    if args.ctc_weight and (config.exits or not config.prediction):
+    if args.ctc_weight and (config.exits or not config.is_transducer):
         raise InputError(
             f"--ctc-weight: expected a transducer without early exits, {config.name} has CTC heads of its own"
         )
@@ -218,7 +218,7 @@ def _check_model(args: argparse.Namespace, config: "ModelConfig") -> None:
     if args.second_pass and config.exits:
         raise InputError("--second-pass: expected a model without early exits; train them afterwards, with --freeze")
     if args.cached and (
-        config.prediction or config.exits or args.connect > 1 or args.distribute or args.quantize_aware
+        config.is_transducer or config.exits or args.connect > 1 or args.distribute or args.quantize_aware
     ):
         raise InputError(
             "--cached: expected a CTC model without early exits, trained without --connect, --distribute and "

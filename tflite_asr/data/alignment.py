@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tflite_asr.config import EncoderConfig, ModelConfig
+from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,12 +25,7 @@ MOST_NAMED = 10  # rows that a notice lists
 
 def steps_at_exits(config: ModelConfig, frames: int) -> list[int]:
     """Encoder steps of `frames` feature frames at each exit, the last one included."""
-    encoder = config.encoder
-    steps = frames // encoder.stack_frames
-    groups = [*config.exits, encoder.layers - 1]
-    if isinstance(encoder, EncoderConfig):
-        return [steps // (encoder.reduction if group >= encoder.reduce_after else 1) for group in groups]
-    return [steps] * len(groups)
+    return [config.encoder.steps_after(group, frames) for group in (*config.exits, config.encoder.layers - 1)]
 
 
 def ctc_problem(tokens: np.ndarray, frames: int, config: ModelConfig) -> str | None:
@@ -38,7 +33,7 @@ def ctc_problem(tokens: np.ndarray, frames: int, config: ModelConfig) -> str | N
     if config.trains_second_pass:
         return None
     steps = steps_at_exits(config, frames)
-    if config.prediction:
+    if config.is_transducer:
         steps = steps[:-1]  # the last exit is a transducer's
     needed = len(tokens) + int(np.count_nonzero(tokens[1:] == tokens[:-1]))
     if not steps or needed <= min(steps):
@@ -56,7 +51,7 @@ def alignment_problem(tokens: np.ndarray, frames: int, config: ModelConfig) -> s
         most = config.most_subwords(frames)
         return f"{len(tokens)} subwords, the decoder stops after {most} for this audio" if len(tokens) > most else None
     most = steps_at_exits(config, frames)[-1] * config.sizes.max_symbols_per_step
-    if config.prediction and len(tokens) > most:
+    if config.is_transducer and len(tokens) > most:
         return f"{len(tokens)} characters, its encoder steps allow {most}"
     return None
 

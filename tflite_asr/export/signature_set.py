@@ -85,7 +85,7 @@ def _inference_signatures(model: SpeechModel) -> list[Signature]:
                 stream_tokens=_stream_tokens(model),
             )
         )
-    if config.prediction:
+    if config.is_transducer:
         signatures += transducer_signatures(model, **frames, beam=sizes.beam)
     if config.rescorer:
         signatures.append(rescore_signature(model, **frames, max_tokens=sizes.max_tokens, hypotheses=sizes.beam))
@@ -100,7 +100,7 @@ def _stream_tokens(model: SpeechModel) -> int:
     """The most tokens that one chunk of a stream may emit."""
     config, sizes = model.config, model.config.sizes
     tokens = sizes.stream_frames // config.encoder.stack_frames  # one a step behind a CTC head of the first group
-    if config.prediction:
+    if config.is_transducer:
         steps = sizes.stream_frames // config.encoder.frames_per_step
         tokens = max(tokens, steps * sizes.max_symbols_per_step)
     return tokens

@@ -4,7 +4,7 @@ import itertools
 
 import tf_keras as keras
 
-from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig, TransformerConfig
+from tflite_asr.config import ConformerConfig, Encoder, ModelConfig, TransformerConfig
 from tflite_asr.layers.adapter import AdapterGroup
 from tflite_asr.layers.conformer import ConformerGroup
 from tflite_asr.layers.encoder import LSTMGroup
@@ -43,7 +43,7 @@ def _transformer_groups(encoder: TransformerConfig, layers: int, name: str, drop
     ]
 
 
-def _layer_groups(encoder: EncoderConfig | ConformerConfig | TransformerConfig) -> list[keras.layers.Layer]:
+def _layer_groups(encoder: Encoder) -> list[keras.layers.Layer]:
     if isinstance(encoder, TransformerConfig):
         return _transformer_groups(encoder, encoder.layers, "encoder", encoder.dropout)
     if isinstance(encoder, ConformerConfig):

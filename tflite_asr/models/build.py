@@ -18,7 +18,7 @@ def build_model(config: ModelConfig) -> Transducer | CTC:
         return TwoPass(config)
     if config.decoder:
         return CTCAttention(config)
-    return Transducer(config) if config.prediction else CTC(config)
+    return Transducer(config) if config.is_transducer else CTC(config)
 
 
 def with_lengths(model: Transducer | CTC, seconds: Sequence[float]) -> Transducer | CTC:

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from signatures.spec import in_range, zero_unless
-from tflite_asr.config import EncoderConfig, ModelConfig
+from tflite_asr.config import ModelConfig
 from tflite_asr.layers.ctc import CTCHead, best_path, continue_path
 from tflite_asr.layers.encoder import LSTMGroup, stack_frames
 from tflite_asr.layers.front_ends import make_front_end
@@ -43,12 +43,12 @@ class SpeechModel(keras.Model):
         self.front_end = make_front_end(config.features)
         self.fixed = [self.front_end]  # what has weights that never train on the device
         self.groups = encoder_groups(config)
-        names = [*(f"exit_{group}" for group in config.exits), *([] if config.prediction else ["ctc"])]
+        names = [*(f"exit_{group}" for group in config.exits), *([] if config.is_transducer else ["ctc"])]
         self.heads = [CTCHead(config.vocabulary_size, name=name) for name in names]
         starts = [0, *(group + 1 for group in config.exits), len(self.groups)]
         self.stages = [self.groups[start:end] for start, end in itertools.pairwise(starts)]
         self.grids: dict[str, Grid] = {}  # of weights that were imported as int8, by tree path
-        self.streams = isinstance(config.encoder, EncoderConfig)  # a conformer's groups need the whole utterance
+        self.streams = config.encoder.streams
         self.label_groups: list[keras.layers.Layer] = []  # of a label history, where a subclass has one
 
     def with_config(self, config: ModelConfig) -> "SpeechModel":

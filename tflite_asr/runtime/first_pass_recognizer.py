@@ -105,7 +105,7 @@ class FirstPassRecognizer(HotwordModel):
 
     def _nbest(self, model: SignatureModel, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
         """The hypotheses of a beam search over frames [time, width], best first."""
-        if self.config.prediction:
+        if self.config.is_transducer:
             return BeamSearch(model, self.config.shortest(len(frames)), self._first_pass_bonus(hotwords)).best(frames)
         return self._ctc_nbest(self._label_log_probabilities(self._run_utterance(model, "encode", frames)), hotwords)
 

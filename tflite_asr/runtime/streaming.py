@@ -41,7 +41,7 @@ def _start(model: SignatureModel, artifact: Artifact) -> dict[str, np.ndarray]:
         for tensor in artifact.signatures["stream"]["inputs"]
         if tensor["name"] not in ("frames", "frame_lengths", "exit")
     }
-    if not artifact.config.prediction:
+    if not artifact.config.is_transducer:
         return zeros
     labels = BeamSearch(model, artifact.config).start()
     return {**zeros, **{name: rows[:1] for name, rows in labels.items()}}

@@ -111,7 +111,7 @@ class WordAligner:
         spelled = [self._letters(word) for word in words]
         tokens = self.tokenizer.encode(" ".join(filter(None, spelled))) if any(spelled) else np.zeros([0], np.int32)
         steps = int(result["encoded_lengths"][0])
-        if self.config.prediction:
+        if self.config.is_transducer:
             first, last, rows = self._transducer(result["encoded"][0, :steps].copy(), tokens)
         else:
             first, last, rows = self._ctc(result["log_probabilities"][0, :steps], tokens)

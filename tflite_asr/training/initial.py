@@ -5,13 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.config import ConformerConfig, EncoderConfig, ModelConfig, RescorerConfig, TransformerConfig
+from tflite_asr.config import Encoder, EncoderConfig, ModelConfig, RescorerConfig
 from tflite_asr.errors import InputError
 from tflite_asr.models.storage import read_config, read_model
 from tflite_asr.runtime.artifact import Artifact, find, read_artifact
 from tflite_asr.runtime.recognizer import Recognizer
-
-Encoder = EncoderConfig | ConformerConfig | TransformerConfig
 
 
 def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) -> dict[str, np.ndarray]:

@@ -191,10 +191,10 @@ class KerasModel(tf.Module):
         encoder = self.config.encoder
         x = stacked(frames, encoder.stack_frames)
         for index, layer in enumerate(self.layers):
-            if self.config.prediction and index == encoder.reduce_after:
+            if self.config.is_transducer and index == encoder.reduce_after:
                 x = stacked(x, encoder.reduction)
             x = layer(x)
-        if self.config.prediction is None:
+        if not self.config.is_transducer:
             return tf.reduce_mean(self._ctc_loss(self.output(x), tokens))
         y = self.embedding(tf.pad(tokens, [[0, 0], [1, 0]]))
         for layer in self.label_layers:

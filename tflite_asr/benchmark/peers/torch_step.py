@@ -176,7 +176,7 @@ class TorchStep:
     """A whole training step: `step(frames, tokens)` updates the weights and returns the loss before that []."""
 
     def __init__(self, config: ModelConfig, weights: Weights):
-        self.model = Transducer(config, weights) if config.prediction else ConformerCTC(config, weights)
+        self.model = Transducer(config, weights) if config.is_transducer else ConformerCTC(config, weights)
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         weights.check(sum(parameter.numel() for parameter in self.parameters))
         self.optimizer = torch.optim.SGD(self.parameters, LEARNING_RATE)
