@@ -16,7 +16,7 @@ help:
 	@echo "make test       all tests"
 	@echo "make test-fast  the quick ones"
 	@echo "make test-device  the quick tests of the device side, without TensorFlow; LITERT=1.4.0 with that ai-edge-litert"
-	@echo "make lint       format and lint of all Python files"
+	@echo "make lint       format and lint of all Python files, and types of the packages that pyproject.toml names"
 	@echo "make docs       the API reference, in runs/docs"
 	@echo "make dist       wheels and source distribution, in dist; the demo runs from the wheel in a bare environment"
 	@echo "make android    the Kotlin side: builds the demo app, tests it on the JVM"
@@ -52,10 +52,11 @@ DEVICE_TESTS := tests/contract tests/text tests/audio tests/data tests/runtime t
 test-device: $(DEVICE_VENV)/installed
 	$(DEVICE_VENV)/bin/python -m pytest -q -n 2 --dist loadfile -m "not slow" $(DEVICE_TESTS) $(TEST_ARGS)
 
-# format and rules of pyproject.toml
+# format, rules and types, as pyproject.toml says
 lint: $(VENV)/installed
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python
 
 # the APK, then what tests say of it and of its core on the JVM
 ANDROID_TOOLS := mvn javac keytool aapt2 zipalign apksigner

@@ -22,17 +22,32 @@ class DecodingModel(Protocol):
 
     decoder: LayerGroup
 
-    def encode(self, frames, lengths): ...
-    def decode_start(self, encoded, lengths): ...
-    def decode_step(self, tokens, position, cache, cross, lengths): ...
-    def rescore(self, encoded, lengths, subwords, subword_lengths): ...
+    def encode(self, frames: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, ...]: ...
+    def decode_start(self, encoded: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]: ...
+    def decode_step(
+        self,
+        tokens: tf.Tensor,
+        position: tf.Tensor,
+        cache: tuple[tf.Tensor, tf.Tensor],
+        cross: tuple[tf.Tensor, tf.Tensor],
+        lengths: tf.Tensor,
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]: ...
+    def rescore(
+        self, encoded: tf.Tensor, lengths: tf.Tensor, subwords: tf.Tensor, subword_lengths: tf.Tensor
+    ) -> tf.Tensor: ...
 
 
 class DecoderSizes(Protocol):
-    vocabulary_size: int
-    layers: int
-    heads: int
-    units: int
+    """The sizes of a decoder, which its configuration has."""
+
+    @property
+    def vocabulary_size(self) -> int: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
+    @property
+    def units(self) -> int: ...
 
 
 def decoding_signatures(

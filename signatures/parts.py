@@ -92,4 +92,6 @@ def _balanced(weights: Sequence[int], count: int) -> list[int]:
             ]
             longer[end] = min(found, default=None)
         best = longer
+    if best[-1] is None:
+        raise ValueError(f"expected at most {len(weights)} parts, got {count}")
     return best[-1][1]

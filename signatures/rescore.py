@@ -8,8 +8,7 @@ from signatures.spec import LayerGroup, Signature, in_range, invalid_as_nan, nan
 
 DOES = (
     "second pass: log probability of each hypothesis, its end included, given the encoder's output; NaN where lengths "
-    "or labels "
-    "are invalid"
+    "or labels are invalid"
 )
 
 
@@ -18,9 +17,11 @@ class RescoringModel(Protocol):
 
     rescorer: LayerGroup
 
-    def encode(self, frames, lengths): ...
-    def rescore(self, encoded, lengths, tokens, token_lengths): ...
-    def check_labels(self, row_weights, tokens, token_lengths): ...
+    def encode(self, frames: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, ...]: ...
+    def rescore(
+        self, encoded: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor
+    ) -> tf.Tensor: ...
+    def check_labels(self, row_weights: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor: ...
 
 
 def rescore_signature(

@@ -41,6 +41,10 @@ class LayerGroup(Protocol):
     name: str
     weights: Sequence[tf.Variable]
 
+    def __call__(self, x: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Sequence[tf.Tensor]]:
+        """The output [batch, steps, ...], its lengths in its own steps, and the state, empty without one."""
+        ...
+
     def activation_elements(self, steps: int) -> int:
         """How many float32 values it keeps for its backward pass, per utterance of `steps` input steps."""
         ...
@@ -49,7 +53,10 @@ class LayerGroup(Protocol):
 class TrainableModel(Protocol):
     """A model of layer groups with a loss."""
 
-    all_groups: Sequence[LayerGroup]  # in the order of the forward pass, heads last
+    @property
+    def all_groups(self) -> Sequence[LayerGroup]:
+        """In the order of the forward pass, heads last."""
+        ...
 
     def named_weights(self) -> dict[str, tf.Variable]:
         """Every weight by its tree path `group/...`."""
@@ -59,12 +66,16 @@ class TrainableModel(Protocol):
         """Names, shapes and dtypes of a batch: the arguments of `loss`."""
         ...
 
-    def loss(self, *batch: tf.Tensor) -> tf.Tensor:
-        """Loss of each utterance [batch]; an empty row counts 0 and has no gradient."""
+    @property
+    def loss(self) -> Callable[..., tf.Tensor]:
+        """Of the batch inputs: the loss of each utterance [batch]; an empty row counts 0 and has no gradient."""
         ...
 
-    def row_weights(self, *batch: tf.Tensor) -> tf.Tensor:
-        """[batch] float32: 1 for an utterance, 0 for an empty row, NaN for an invalid one: see `invalid_as_nan`."""
+    @property
+    def row_weights(self) -> Callable[..., tf.Tensor]:
+        """Of the batch inputs: [batch] float32, 1 for an utterance, 0 for an empty row, NaN for an invalid one; see
+        `invalid_as_nan`.
+        """
         ...
 
     def group_steps(self) -> Sequence[int]:

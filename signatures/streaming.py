@@ -15,10 +15,18 @@ class StreamingModel(Protocol):
     all_groups: Sequence[LayerGroup]
     stages: Sequence[Sequence[LayerGroup]]  # the encoder's groups from one exit to the next
 
-    def initial_states(self, batch): ...
-    def start_memory(self, batch): ...
-    def has_labels(self, tokens): ...
-    def label_chunk(self, frames, frame_lengths, states, memory, max_tokens, exit): ...
+    def initial_states(self, batch: int) -> list[tuple[tf.Tensor, ...]]: ...
+    def start_memory(self, batch: int) -> dict[str, tf.Tensor]: ...
+    def has_labels(self, tokens: tf.Tensor) -> tf.Tensor: ...
+    def label_chunk(
+        self,
+        frames: tf.Tensor,
+        frame_lengths: tf.Tensor,
+        states: list[tuple[tf.Tensor, ...]],
+        memory: dict[str, tf.Tensor],
+        max_tokens: int,
+        exit: tf.Tensor | None,
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tuple[tf.Tensor, ...]], dict[str, tf.Tensor]]: ...
 
 
 def stream_signature(model: StreamingModel, *, frame_width: int, stream_frames: int, stream_tokens: int) -> Signature:
@@ -49,10 +57,11 @@ def stream_signature(model: StreamingModel, *, frame_width: int, stream_frames: 
         if "label" in given:
             valid &= model.has_labels(given["label"])
         lengths = zero_unless(valid, frame_lengths)
-        tokens, count, pairs, told = model.label_chunk(frames, lengths, pairs, given, stream_tokens, exit)
-        told |= {name: minus_one_unless(valid, told[name]) for name in ("encoded_lengths",) if name in told}
+        tokens, count, pairs, others = model.label_chunk(frames, lengths, pairs, given, stream_tokens, exit)
+        if "encoded_lengths" in others:
+            others["encoded_lengths"] = minus_one_unless(valid, others["encoded_lengths"])
         labels = {"tokens": tokens, "token_lengths": minus_one_unless(valid, count)}
-        return {**labels, **told, **dict(zip(flat, tf.nest.flatten(pairs)))}
+        return {**labels, **others, **dict(zip(flat, tf.nest.flatten(pairs)))}
 
     inputs = (
         tf.TensorSpec([1, stream_frames, frame_width], tf.float32, "frames"),

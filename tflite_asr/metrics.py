@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tflite_asr.errors import InputError
 from tflite_asr.text.normalization import normalized
@@ -161,27 +162,27 @@ def matched_words(reference: Sequence[str], hypothesis: Sequence[str]) -> dict[i
     }
 
 
-def roc_area(scores: Sequence[float], right: Sequence[bool]) -> float | None:
+def roc_area(scores: ArrayLike, right: ArrayLike) -> float | None:
     """The area under the receiver operating characteristic: how often a right word has a higher score than a wrong one,
     ties counting half. None unless there are both.
     """
-    scores, right = np.asarray(scores, np.float64), np.asarray(right, bool)
-    if right.all() or not right.any():
+    score, is_right = np.asarray(scores, np.float64), np.asarray(right, bool)
+    if is_right.all() or not is_right.any():
         return None
-    wrong = np.sort(scores[~right])
-    below = np.searchsorted(wrong, scores[right], "left")
-    ties = np.searchsorted(wrong, scores[right], "right") - below
+    wrong = np.sort(score[~is_right])
+    below = np.searchsorted(wrong, score[is_right], "left")
+    ties = np.searchsorted(wrong, score[is_right], "right") - below
     return float(np.mean((below + ties / 2) / len(wrong)))
 
 
-def expected_calibration_error(scores: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+def expected_calibration_error(scores: ArrayLike, right: ArrayLike, bins: int = 10) -> float:
     """How far scores from 0 to 1 are from the share of right words, the mean over bins of equal width (Guo et al. 2017,
     arXiv 1706.04599, equation 3); 0 without any.
     """
-    scores, right = np.asarray(scores, np.float64), np.asarray(right, np.float64)
-    bin_of = np.minimum((scores * bins).astype(int), bins - 1)
-    apart = np.bincount(bin_of, scores - right, bins)
-    return float(np.sum(np.abs(apart)) / max(len(scores), 1))
+    score, is_right = np.asarray(scores, np.float64), np.asarray(right, np.float64)
+    bin_of = np.minimum((score * bins).astype(int), bins - 1)
+    apart = np.bincount(bin_of, score - is_right, bins)
+    return float(np.sum(np.abs(apart)) / max(len(score), 1))
 
 
 def _normalized_pair(reference: str, hypothesis: str) -> tuple[str, str]:

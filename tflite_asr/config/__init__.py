@@ -2,7 +2,7 @@
 
 from tflite_asr.config.encoders import ENCODERS, ConformerConfig, Encoder, EncoderConfig, TransformerConfig
 from tflite_asr.config.front_ends import FRONT_ENDS, FeatureConfig, StemConfig
-from tflite_asr.config.heads import DecoderConfig, PredictionConfig, RescorerConfig, SubwordConfig
+from tflite_asr.config.heads import DecoderConfig, PredictionConfig, RescorerConfig, SubwordConfig, required
 from tflite_asr.config.model import EXIT_WEIGHTINGS, LETTERS, MIN_SECONDS, ModelConfig, SizeConfig
 from tflite_asr.config.presets import PRESETS, preset
 
@@ -26,4 +26,5 @@ __all__ = [
     "SubwordConfig",
     "TransformerConfig",
     "preset",
+    "required",
 ]

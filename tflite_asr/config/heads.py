@@ -1,6 +1,16 @@
 """What stands on an encoder: the prediction network of a transducer, and second passes."""
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+Part = TypeVar("Part")
+
+
+def required(part: Part | None, name: str) -> Part:
+    """A part that the caller's model has; ValueError if its configuration is without it."""
+    if part is None:
+        raise ValueError(f"model configuration: expected a {name}, got none")
+    return part
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tflite_asr.config.encoders import ENCODERS, Encoder, EncoderConfig, TransformerConfig
 from tflite_asr.config.front_ends import FRONT_ENDS, FeatureConfig, StemConfig
-from tflite_asr.config.heads import DecoderConfig, PredictionConfig, RescorerConfig, SubwordConfig
+from tflite_asr.config.heads import DecoderConfig, PredictionConfig, RescorerConfig, SubwordConfig, required
 from tflite_asr.errors import InputError
 
 MIN_SECONDS = 0.2  # shorter recordings hold no whole word
@@ -145,7 +146,7 @@ class ModelConfig:
     @property
     def max_subwords(self) -> int:
         """The largest number of subwords that a decoder emits for the longest utterance."""
-        return int(self.max_seconds * self.decoder.tokens_per_second)
+        return int(self.max_seconds * required(self.decoder, "decoder").tokens_per_second)
 
     def at_length(self, frames: int) -> "ModelConfig":
         """This configuration with sizes for utterances of at most `frames` frames, one of `sizes.lengths`.
@@ -177,7 +178,8 @@ class ModelConfig:
         itself in silence.
         """
         seconds = self.features.samples_of(max(frames, 1)) / self.features.sample_rate
-        return max(1, min(self.max_subwords, round(seconds * self.decoder.tokens_per_second)))
+        bound = round(seconds * required(self.decoder, "decoder").tokens_per_second)
+        return max(1, min(self.max_subwords, bound))
 
     @property
     def trains_second_pass(self) -> bool:
@@ -192,12 +194,12 @@ class ModelConfig:
     @property
     def first_label(self) -> int:
         """The smallest label: behind the blank, or behind the decoder's start and end."""
-        return 1 + max(self.decoder.start, self.decoder.end) if self.trains_second_pass else 1
+        return 1 + max(self.decoder.start, self.decoder.end) if self.decoder and self.decoder.trains else 1
 
     @property
     def label_bound(self) -> int:
         """The bound that labels to learn from are below."""
-        return self.decoder.vocabulary_size if self.trains_second_pass else self.vocabulary_size
+        return self.decoder.vocabulary_size if self.decoder and self.decoder.trains else self.vocabulary_size
 
     @property
     def max_seconds(self) -> float:
@@ -220,7 +222,7 @@ class ModelConfig:
     @classmethod
     def from_json(cls, values: dict) -> "ModelConfig":
         """Read what `to_json` returned; InputError for unknown or missing values."""
-        parts = {
+        parts: dict[str, Callable[..., Any]] = {
             "encoder": functools.partial(_of_kind, "encoder", ENCODERS, "lstm"),
             "prediction": PredictionConfig,
             "rescorer": RescorerConfig,
@@ -230,7 +232,7 @@ class ModelConfig:
             "features": functools.partial(_of_kind, "front end", FRONT_ENDS, "log_mel"),
         }
         try:
-            made = {
+            made: dict[str, Any] = {
                 key: parts[key](**value) if key in parts and value is not None else value
                 for key, value in values.items()
             }

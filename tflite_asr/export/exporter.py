@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from signatures.optimizers import OPTIMIZERS, State
+from tflite_asr.config import FeatureConfig
 from tflite_asr.errors import InputError
 from tflite_asr.export.converter import convert
 from tflite_asr.export.description import Exported, describe
@@ -67,8 +68,9 @@ def export(
         grids=model.grids,
     )
     # every device and every file computes the same features
-    if quantization.mode == "dynamic" and inference and not model.front_end.weights:
-        content = restore_floats(content, "features", log_mel_matrices(model.config.features))
+    features = model.config.features
+    if quantization.mode == "dynamic" and inference and isinstance(features, FeatureConfig):
+        content = restore_floats(content, "features", log_mel_matrices(features))
     return _write(exported, content, out, quantization)
 
 

@@ -52,7 +52,7 @@ def learner_of(model: SpeechModel, trainable: Sequence[str]) -> SpeechModel | Se
         InputError: the second pass has no subwords to make labels of.
     """
     if model.decodes and {group.name for group in model.second_pass_groups} & {*trainable}:
-        if model.config.decoder.subwords is None:
+        if model.config.decoder is None or model.config.decoder.subwords is None:
             raise InputError("--trainable: expected a second pass with its subwords to learn from, it has none")
         return SecondPass(model)
     return model

@@ -129,7 +129,8 @@ def read_artifact(model: str | Path, *, accept_changes: bool = False) -> Artifac
             values.pop("digest", None)
         check_description(values)
         artifact = Artifact(**values, path=path)
-        artifact.config, artifact.make_tokenizer()  # InputError when they do not fit
+        ModelConfig.from_json(artifact.model)  # InputError when it does not fit, as of the tokenizer
+        artifact.make_tokenizer()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise

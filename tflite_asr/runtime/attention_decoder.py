@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tflite_asr.config import ModelConfig
+from tflite_asr.config import ModelConfig, required
 from tflite_asr.runtime.decoder import Hypothesis
 from tflite_asr.runtime.hotwords import TokenBonus
 from tflite_asr.runtime.interpreter import SignatureModel
@@ -42,6 +42,7 @@ class AttentionDecoder:
     def __init__(self, model: SignatureModel, config: ModelConfig):
         self.model = model
         self.config = config
+        self.decoder = required(config.decoder, "decoder")
 
     def nbest(self, encoded: np.ndarray, steps: int, hotwords: TokenBonus | None = None) -> list[Hypothesis]:
         """The likeliest subword sequences, best first by log probability a token, the end included.
@@ -54,7 +55,7 @@ class AttentionDecoder:
         Returns:
             at most `sizes.beam` hypotheses, with log P(subwords, end | utterance), an unfinished one's without the end.
         """
-        decoder, beam = self.config.decoder, self.config.sizes.beam
+        decoder, beam = self.decoder, self.config.sizes.beam
         longest = self.config.most_subwords(steps)
         lengths = np.asarray([steps], np.int32)
         suffix = self.config.sizes.suffix
@@ -107,7 +108,7 @@ class AttentionDecoder:
     def _bonuses(self, hypotheses: list[Hypothesis], states: list[int], hotwords: TokenBonus) -> np.ndarray:
         """The bonus of each hypothesis with each next token, the end among them, [hypotheses, vocabulary]."""
         gains = np.stack([hotwords.gains(state) for state in states])
-        gains[:, self.config.decoder.end] = [hotwords.final(state) for state in states]
+        gains[:, self.decoder.end] = [hotwords.final(state) for state in states]
         return gains + [[hypothesis.bonus] for hypothesis in hypotheses]
 
     def distributions(self, encoded: np.ndarray, steps: int, tokens: np.ndarray) -> np.ndarray:
@@ -121,7 +122,7 @@ class AttentionDecoder:
         Returns:
             [tokens, vocabulary] float32.
         """
-        decoder, beam = self.config.decoder, self.config.sizes.beam
+        decoder, beam = self.decoder, self.config.sizes.beam
         suffix, lengths = self.config.sizes.suffix, np.asarray([steps], np.int32)
         cross = self.model.run(f"decode_start{suffix}", {"encoded": encoded, "encoded_lengths": lengths})
         shape = [decoder.layers, beam, decoder.heads, self.config.max_subwords, decoder.head_size]
@@ -133,7 +134,7 @@ class AttentionDecoder:
             result = self.model.run(f"decode_step{suffix}", {**inputs, **cached, **cross})
             cache.write(position, result)
             rows.append(result["log_probabilities"][0].copy())
-        return np.stack(rows) if rows else np.zeros([0, self.config.decoder.vocabulary_size], np.float32)
+        return np.stack(rows) if rows else np.zeros([0, decoder.vocabulary_size], np.float32)
 
     def _settled(self, ended: list[Hypothesis], grown: list[Hypothesis]) -> bool:
         """Whether no open hypothesis is still likelier a token than the best that ended."""

@@ -120,7 +120,7 @@ def load_checkpoint(
             continue
         shape_found = tensors[name].shape
         if len(shape) == len(shape_found):
-            shape = tuple(found if axis is None else axis for axis, found in zip(shape, shape_found))
+            shape = tuple(size if axis is None else axis for axis, size in zip(shape, shape_found))
         wanted, found = _kind(shape, np.dtype(dtype)), _kind(shape_found, tensors[name].dtype)
         if wanted != found:
             raise InputError(f"{path}: expected {name} to be {wanted}, got {found}")
@@ -162,9 +162,9 @@ def _digest(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _little_endian(tensor: np.ndarray) -> np.ndarray:
-    """Its bytes [n] uint8."""
-    return tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8)
+def _little_endian(tensor: np.ndarray) -> memoryview:
+    """Its bytes, without a copy on a little-endian machine."""
+    return tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8).data
 
 
 def _check_finite(tensors: dict[str, np.ndarray], problem: str) -> None:
@@ -173,7 +173,7 @@ def _check_finite(tensors: dict[str, np.ndarray], problem: str) -> None:
         raise InputError(f"{problem}: values that are not finite in {_listed(bad)}; train with a smaller step size")
 
 
-def _kind(shape: tuple[int, ...], dtype: np.dtype) -> str:
+def _kind(shape: tuple[int | None, ...], dtype: np.dtype) -> str:
     return f"{dtype.name} [{', '.join(map(str, shape))}]"
 
 

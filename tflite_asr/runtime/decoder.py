@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tflite_asr.config import ModelConfig
+from tflite_asr.config import ModelConfig, required
 from tflite_asr.runtime.batch import padded_frames
 from tflite_asr.runtime.hotwords import TokenBonus
 from tflite_asr.runtime.interpreter import SignatureModel
@@ -63,7 +63,7 @@ class BeamSearch:
         return self.model.run("predict", {"tokens": np.zeros([self.beam], np.int32), **self._zero_states()})
 
     def _zero_states(self) -> dict[str, np.ndarray]:
-        prediction = self.config.prediction
+        prediction = required(self.config.prediction, "prediction network")
         return {
             "hidden": np.zeros([self.beam, prediction.hidden_size], np.float32),
             "cell": np.zeros([self.beam, prediction.cell_size], np.float32),

@@ -28,13 +28,17 @@ class ExitPolicy:
         if self.confidence_above is not None and not 0 <= self.confidence_above <= 1:
             raise InputError(f"exit policy: expected a confidence from 0 to 1, got {self.confidence_above}")
 
-    def leaves(self, exit: int, log_probabilities: np.ndarray) -> bool:
-        """Whether to stop at this exit, from its log probabilities [steps, vocabulary]."""
+    def leaves(self, exit: int, log_probabilities: np.ndarray | None) -> bool:
+        """Whether to stop at this exit, from its log probabilities [steps, vocabulary]; a transducer's exit, None, is
+        the last one.
+        """
         if self.exit is not None:
             return exit >= self.exit
+        if log_probabilities is None:
+            return True
         if self.entropy_below is not None:
             return entropy(log_probabilities) < self.entropy_below
-        return confidence(log_probabilities) > self.confidence_above
+        return self.confidence_above is not None and confidence(log_probabilities) > self.confidence_above
 
 
 def entropy(log_probabilities: np.ndarray) -> float:

@@ -53,6 +53,7 @@ class FirstPassRecognizer(HotwordModel):
             for exit, (steps, text) in enumerate(self.exits(frames, beam=beam, hotwords=hotwords)):
                 if exit == last or policy.leaves(exit, steps):
                     return text(), exit
+        raise AssertionError("the last exit is always left")
 
     def exits(
         self, frames: np.ndarray, *, beam: bool = False, hotwords: Hotwords | None = None

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def ctc_alignment(log_probabilities: np.ndarray, tokens: Sequence[int]) -> tuple[np.ndarray, np.ndarray] | None:
+def ctc_alignment(
+    log_probabilities: np.ndarray, tokens: Sequence[int] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
     """The likeliest CTC path that spells tokens (Graves et al. 2006, section 4.1, with max in place of sum).
 
     Args:

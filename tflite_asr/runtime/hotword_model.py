@@ -9,6 +9,7 @@ from tflite_asr.runtime.hotwords import UNTUNED_WEIGHT, Hotwords, Spellings, Tok
 from tflite_asr.runtime.interpreter import SignatureModel
 from tflite_asr.runtime.loaded_model import LoadedModel
 from tflite_asr.text.phrases import Phrase, as_phrases
+from tflite_asr.text.tokenizer import Tokenizer
 
 LEARNED_PHRASES = "learned_phrases"  # also the name of a checkpoint's tensor
 
@@ -72,14 +73,19 @@ class HotwordModel(LoadedModel):
         cased = self.config.cased
         bonuses = [
             token_bonus(phrases, weight, tokenizer, spellings, normalizes=cased)
-            for tokenizer, spellings in zip((self.tokenizer, self.subwords), self._spellings)
+            for tokenizer, spellings in zip(self._tokenizers, self._spellings)
         ]
         return Hotwords(*bonuses)
+
+    @property
+    def _tokenizers(self) -> list[Tokenizer]:
+        """The tokenizers of the first pass, and of a second pass that decodes."""
+        return [self.tokenizer, self.subwords] if self.subwords else [self.tokenizer]
 
     @functools.cached_property
     def _spellings(self) -> list[Spellings]:
         """The spellings of the first pass's tokens, and of those of a second pass that decodes."""
-        return [Spellings(tokenizer.spellings()) for tokenizer in (self.tokenizer, self.subwords) if tokenizer]
+        return [Spellings(tokenizer.spellings()) for tokenizer in self._tokenizers]
 
     def _can_spell(self, name: str) -> bool:
         """Whether both passes have the letters of a name, so that it can be a hotword."""

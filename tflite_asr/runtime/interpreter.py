@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from tflite_asr.names import for_library
 from tflite_asr.runtime.notices import without_notices
 
 # called with model_path=, num_threads=
-InterpreterFactory = Callable[..., object]
+InterpreterFactory = Callable[..., Any]
 
 
 class _NeverResizing:

@@ -3,14 +3,14 @@
 import numpy as np
 
 from tflite_asr.audio.samples import checked_samples
-from tflite_asr.config import ModelConfig
+from tflite_asr.config import ModelConfig, required
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import checked_frames, padded_frames
 from tflite_asr.runtime.interpreter import SignatureModel
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
 from tflite_asr.text.labels import label_tokenizer
-from tflite_asr.text.subwords import decoder_tokenizer
+from tflite_asr.text.subwords import SubwordTokenizer, decoder_tokenizer
 
 
 class LoadedModel:
@@ -67,10 +67,15 @@ class LoadedModel:
         signature = f"features{sizes.suffix}"
         padded = np.zeros([1, features.samples_of(sizes.max_frames)], np.float32)
         padded[0, edge : edge + len(samples)] = samples
-        inputs = {"samples": padded}
+        inputs: dict[str, np.ndarray] = {"samples": padded}
         if "sample_lengths" in self.model.input_names(signature):
             inputs["sample_lengths"] = np.asarray([heard], np.int32)
         return self.model.run(signature, inputs)["frames"][0, :frames].copy()
+
+    @property
+    def _subword_tokenizer(self) -> SubwordTokenizer:
+        """The tokenizer of a second pass that decodes; ValueError for a model without one."""
+        return required(self.subwords, "decoder with subwords")
 
     def _edge_samples(self, count: int) -> int:
         """The number of silent samples that `features` adds before `count` samples, and after them."""
@@ -108,4 +113,4 @@ class LoadedModel:
         names = [exit["name"] for exit in self.artifact.exits]
         if not 0 <= exit < len(names):
             raise InputError(f"expected an exit from 0 to {len(names) - 1} ({', '.join(names)}), got {exit}")
-        return {"exit": np.int32([exit])} if len(names) > 1 else {}
+        return {"exit": np.asarray([exit], np.int32)} if len(names) > 1 else {}

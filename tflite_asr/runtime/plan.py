@@ -94,12 +94,12 @@ def run_step(
         inputs: of the step by name; each call gets those that it takes and does not take from an earlier call.
         two_passes: run a plan in parts once to learn the norm of the whole gradient, then again to clip by it.
     """
-    own_norm = np.float32([0])  # each group is clipped by its own
+    own_norm = np.asarray([0], np.float32)  # each group is clipped by its own
     if two_passes and len(calls) > 1:
-        measured = _run(model, calls, {**inputs, "global_norm": np.float32([-1])})
+        measured = _run(model, calls, {**inputs, "global_norm": np.asarray([-1], np.float32)})
         if measured.skipped:
             return measured
-        own_norm = np.float32([measured.gradient_norm])
+        own_norm = np.asarray([measured.gradient_norm], np.float32)
     return _run(model, calls, {**inputs, "global_norm": own_norm})
 
 

@@ -74,7 +74,7 @@ def best_path(log_probabilities: np.ndarray) -> list[int]:
     return [label for label, before in zip(path, [0, *path]) if label not in (before, 0)]
 
 
-def label_log_probability(log_probabilities: np.ndarray, tokens: Sequence[int]) -> float:
+def label_log_probability(log_probabilities: np.ndarray, tokens: Sequence[int] | np.ndarray) -> float:
     """log P(tokens | utterance), in nats: the sum over all CTC paths that spell them (Graves et al. 2006, section 4.1);
     minus infinity where no path has room for them.
 

@@ -110,7 +110,7 @@ class Recognizer(TrainableRecognizer):
         with self.model.lock:
             state, owner, phrases = self.state(), self.owner, self.learned_phrases
         if owner:
-            state[OWNER_MEANS], state[OWNER_THRESHOLD] = owner.owner.means, np.float32(owner.threshold)
+            state[OWNER_MEANS], state[OWNER_THRESHOLD] = owner.owner.means, np.asarray(owner.threshold, np.float32)
         if phrases:
             state[LEARNED_PHRASES] = as_bytes(phrases)
         save_checkpoint(path, state, artifact_sha256=self.artifact.tflite_sha256, step=state["step"].item())
@@ -134,7 +134,7 @@ class Recognizer(TrainableRecognizer):
         means, threshold = tensors.pop(OWNER_MEANS, None), tensors.pop(OWNER_THRESHOLD, None)
         phrases = of_bytes(tensors.pop(LEARNED_PHRASES, np.zeros([0], np.int8)), str(path))
         voice = None
-        if means is not None and threshold is not None:
+        if means is not None and threshold is not None and self.background:
             voice = OwnerVoice(self.background, self.background.with_means(means), float(threshold))
         with self.model.lock:
             try:

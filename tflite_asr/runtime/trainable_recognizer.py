@@ -142,9 +142,9 @@ class TrainableRecognizer(TwoPassRecognizer):
         sized = sized_for(examples, self.config)
         inputs = {
             **collate(examples, sized),
-            "learning_rate": np.float32([learning_rate]),
-            "clip_norm": np.float32([clip_norm]),
-            "pull": np.float32([pull]),
+            "learning_rate": np.asarray([learning_rate], np.float32),
+            "clip_norm": np.asarray([clip_norm], np.float32),
+            "pull": np.asarray([pull], np.float32),
             "group_rates": np.asarray([rates[group] for group in self.groups], np.float32),
         }
         calls = self.plan(plan + sized.sizes.suffix).needed({group for group, rate in rates.items() if rate != 0})

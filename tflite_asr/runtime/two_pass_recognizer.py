@@ -119,7 +119,7 @@ class TwoPassRecognizer(FirstPassRecognizer):
 
     def text_of(self, candidates: Sequence[Candidate], rescoring: Rescoring) -> str:
         """The text of the best candidate; empty without candidates."""
-        tokenizer = self.subwords if self.config.decoder else self.tokenizer
+        tokenizer = self._subword_tokenizer if self.config.decoder else self.tokenizer
         return tokenizer.decode(rescoring.best(candidates).tokens) if candidates else ""
 
     def words(
@@ -182,7 +182,7 @@ class TwoPassRecognizer(FirstPassRecognizer):
             hypothesis: in subwords.
         """
         try:
-            tokens = self.tokenizer.encode(self.subwords.decode(hypothesis.tokens))
+            tokens = self.tokenizer.encode(self._subword_tokenizer.decode(hypothesis.tokens))
         except InputError:  # nothing, or characters that the first pass does not have
             return UNLIKELY
         return max(UNLIKELY, label_log_probability(steps, tokens))

@@ -172,8 +172,9 @@ def try_measures(judged: JudgedWords, measures: Sequence[ConfidenceMeasure]) -> 
     for index, measure in enumerate(measures):
         scores = np.clip([row[index] for row in judged.confidences], 1e-3, 1 - 1e-3)
         cross_entropy = float(-np.mean(np.log(np.where(right, scores, 1 - scores))))
-        told = judged.confidence(index)
-        tried = TriedMeasure(measure, cross_entropy, told["auroc"], told["ece"])
+        confidences = [row[index] for row in judged.confidences]
+        ece = expected_calibration_error(confidences, judged.right)
+        tried = TriedMeasure(measure, cross_entropy, roc_area(confidences, judged.right), ece)
         kind = (measure.measure, measure.over)
         if kind not in kinds or cross_entropy < kinds[kind].cross_entropy:
             kinds[kind] = tried

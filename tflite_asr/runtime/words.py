@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflite_asr.config import ModelConfig
+from tflite_asr.config import ModelConfig, required
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.attention_decoder import AttentionDecoder
 from tflite_asr.runtime.confidence import ConfidenceMeasure, tempered
@@ -139,7 +139,7 @@ class WordAligner:
             return ""
         return spelled
 
-    def _seconds(self, step: int, edge_samples: int) -> float:
+    def _seconds(self, step: int | np.ndarray, edge_samples: int) -> float:
         """Where in the utterance a step begins; within the silence in front of it below 0."""
         features = self.config.features
         samples = int(step) * self.config.encoder.frames_per_step * features.hop_samples
@@ -152,7 +152,8 @@ class WordAligner:
             edges = np.linspace(0, max(len(steps) - 1, 0), len(tokens) + 1).astype(np.int64)
             found = edges[:-1], edges[1:]
         peaks = [first + int(np.argmax(steps[first : last + 1, t])) for first, last, t in zip(*found, tokens)]
-        return *found, steps[peaks].reshape(len(tokens), steps.shape[1])
+        first, last = found
+        return first, last, steps[peaks].reshape(len(tokens), steps.shape[1])
 
     def _transducer(self, encoded: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The step at which each token comes out, twice, and the distribution there: [tokens, vocabulary]."""
@@ -163,12 +164,13 @@ class WordAligner:
 
     def _second_pass(self, encoded: np.ndarray, steps: int, text: str) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each word of a text, what the decoder knew where it wrote its subwords."""
+        subwords = required(self.subwords, "decoder with subwords")
         try:
-            tokens = self.subwords.encode(text)[: self.config.max_subwords]
+            tokens = subwords.encode(text)[: self.config.max_subwords]
         except InputError:  # no text of the second pass's
             tokens = np.zeros([0], np.int32)
         rows = AttentionDecoder(self.model, self.config).distributions(encoded, steps, tokens)
-        ends = np.asarray([len(self.subwords.decode(tokens[: end + 1]).split()) - 1 for end in range(len(tokens))])
+        ends = np.asarray([len(subwords.decode(tokens[: end + 1]).split()) - 1 for end in range(len(tokens))])
         return [(rows[ends == index], tokens[ends == index]) for index in range(len(text.split()))]
 
 

@@ -51,8 +51,14 @@ def with_case_of(text: str, written: str) -> str:
             found.append(_plain(word))
         elif place == token_of.index(token):  # once for a token of several words
             found.append(tokens[token])
-    end = SENTENCE_END.search(written)[0]
-    return _capitalized(" ".join(found).rstrip(",;:")) + ("" if SENTENCE_END.search(found[-1])[0] else end)
+    end = "" if _sentence_end(found[-1]) else _sentence_end(written)
+    return _capitalized(" ".join(found).rstrip(",;:")) + end
+
+
+def _sentence_end(text: str) -> str:
+    """The mark that ends a text, if one does."""
+    found = SENTENCE_END.search(text)
+    return found[0] if found else ""
 
 
 def _plain(word: str) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tflite_asr.config import ModelConfig
+from tflite_asr.config import ModelConfig, required
 from tflite_asr.text.casing import in_one_case, with_case_of
 from tflite_asr.text.subwords import SubwordTokenizer
 from tflite_asr.text.tokenizer import Tokenizer, first_pass_tokenizer
@@ -20,4 +20,5 @@ def label_tokenizer(config: ModelConfig) -> Tokenizer:
     """The tokenizer of what trains on the device."""
     if not config.trains_second_pass:
         return first_pass_tokenizer(config)
-    return SentenceTokenizer(config.decoder.subwords.pieces, config.decoder.subwords.scores)
+    subwords = required(required(config.decoder, "decoder").subwords, "decoder with subwords")
+    return SentenceTokenizer(subwords.pieces, subwords.scores)

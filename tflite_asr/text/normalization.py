@@ -4,6 +4,7 @@ import functools
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import Any
 
 NUMBER = "[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+"
 MOST_DIGITS = 12  # of a number; a longer one is read digit by digit
@@ -29,27 +30,28 @@ def normalized(text: str) -> str:
     behind hundreds; `Mr.`, `Mrs.`, `Dr.` and `etc.` are written out; whole numbers from 1100 to 1999 and from 2010 to
     2099 as years, those with a leading zero digit by digit.
     """
-    return _transform()(text)
+    for step in _steps():
+        text = step(text)
+    return text
 
 
 @functools.cache
-def _transform() -> Callable[[str], str]:
+def _steps() -> list[Callable[[str], Any]]:
+    """The steps of `normalized`, each from text to text."""
     import jiwer
 
-    return jiwer.Compose(
-        [
-            functools.partial(unicodedata.normalize, "NFC"),
-            jiwer.ToLowerCase(),
-            jiwer.SubstituteRegexes({"[\u2018\u2019\u02bc]": "'", r"(?<!\S)[-\u2212](?=[0-9])": "minus "}),
-            _with_numbers_spelled,
-            jiwer.SubstituteRegexes({rf"\b{short}\b": word for short, word in SHORTENED.items()}),
-            jiwer.SubstituteRegexes({r"\bper cent\b|%": " percent ", "&": " and ", r"(?<!\.)\.(?!\.)": ""}),
-            _without_punctuation,
-            jiwer.RemoveMultipleSpaces(),
-            jiwer.SubstituteRegexes({rf"\b({SCALE}) and (?=(?:{BELOW_HUNDRED})\b)": r"\1 "}),
-            jiwer.Strip(),
-        ]
-    )
+    return [
+        functools.partial(unicodedata.normalize, "NFC"),
+        jiwer.ToLowerCase(),
+        jiwer.SubstituteRegexes({"[\u2018\u2019\u02bc]": "'", r"(?<!\S)[-\u2212](?=[0-9])": "minus "}),
+        _with_numbers_spelled,
+        jiwer.SubstituteRegexes({rf"\b{short}\b": word for short, word in SHORTENED.items()}),
+        jiwer.SubstituteRegexes({r"\bper cent\b|%": " percent ", "&": " and ", r"(?<!\.)\.(?!\.)": ""}),
+        _without_punctuation,
+        jiwer.RemoveMultipleSpaces(),
+        jiwer.SubstituteRegexes({rf"\b({SCALE}) and (?=(?:{BELOW_HUNDRED})\b)": r"\1 "}),
+        jiwer.Strip(),
+    ]
 
 
 def _with_numbers_spelled(text: str) -> str:

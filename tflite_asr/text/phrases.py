@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text
@@ -94,7 +95,7 @@ def _of_value(value: object, where: str) -> Phrase:
     raise InputError(f"{where}: expected a phrase or a pair of a phrase and its weight, got {value!r}")
 
 
-def _number(value: object, text: str, where: str) -> float:
+def _number(value: Any, text: str, where: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -24,18 +24,23 @@ class Tokenizer(Protocol):
     @property
     def vocabulary_size(self) -> int:
         """How many token ids there are, the blank included if there is one."""
+        ...
 
     def encode(self, text: str, *, where: str = "") -> np.ndarray:
         """Token ids of a text, [tokens] int32; InputError, which names `where`, if it cannot be spelled."""
+        ...
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids ([tokens] integers); blanks are left out."""
+        ...
 
     def spellings(self) -> list[str]:
         """What each token id stands for in a text, spaces included; "" of one that is no part of a text."""
+        ...
 
     def to_json(self) -> dict:
         """The tokenizer as the artifact's JSON holds it."""
+        ...
 
 
 def tokenizer_from_json(value: dict) -> Tokenizer:
