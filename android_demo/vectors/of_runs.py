@@ -29,7 +29,7 @@ WORDS = "ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE ZERO STOP LEFT RIGHT HOUSE
 VOICE = SyntheticSpeaker(
     "owner", "en-gb-scotland", "whisper", 165, 50, semitones=0.0, tempo=1.0, noise_db=-30.0, level_db=-26.0
 )
-SETTINGS = Settings(epochs=2, epoch_steps=3, connect=3, validation_share=0.1, seed=5)
+SETTINGS = Settings(epochs=2, epoch_steps=3, connect=3, validation_share=0.1, least_to_hold_out=2, seed=5)
 PACE = Pace(window=9, window_bytes=1_000_000, stride=5, steps=3)
 CORRECTED = (3, 10)  # in the window; the first of them would validate
 FIELDS = ("epoch", "step", "train_loss", "validation_loss", "validation_wer", "best")

@@ -35,7 +35,9 @@ TEXTS = ("ACE", "Bad, I", "a bad egg", "DEAF HEAD")
 BATCHES = [[0, 1], [2], [3, 0], [1]]
 STEPS, LEARNING_RATE, CLIP_NORM = 20, 0.02, 5.0
 PLANS = ("train", "split")
-SETTINGS = Settings(epochs=2, epoch_steps=3, connect=2, validation_share=0.15, learning_rate=0.01, seed=5)
+SETTINGS = Settings(
+    epochs=2, epoch_steps=3, connect=2, validation_share=0.15, least_to_hold_out=2, learning_rate=0.01, seed=5
+)
 PACE = Pace(window=9, window_bytes=1_000_000, stride=5, steps=3)
 HEARD = (
     ("TURN LEFT MISTER SMITH", "Turn left, Mr. Smith."),

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import tflite_asr
+from tflite_asr.cli.arguments import limited
 from tflite_asr.cli.main import main
+from tflite_asr.data.manifest import Utterance
 from tflite_asr.processes import SAFE_PATH, python_module, safe_path
 
 OUT = {
@@ -95,3 +97,20 @@ def test_workers_do_not_import_from_the_current_folder(tmp_path, monkeypatch, mo
     monkeypatch.chdir(tmp_path)
     with safe_path(), multiprocessing.get_context("spawn").Pool(1) as pool:
         assert not pool.apply_async(loaded_file, (module,)).get(60).startswith(str(tmp_path))
+
+
+# --- --limit ---
+
+
+def test_a_limit_takes_different_texts_first():
+    texts = ["ONE"] * 30 + ["TWO"] * 3 + ["THREE"]
+    rows = [
+        Utterance(Path("a.wav"), text, None, "ann", {}, f"m.jsonl:{number}") for number, text in enumerate(texts, 1)
+    ]
+    for seed in range(5):
+        assert sorted(row.text for row in limited(rows, 3, seed)) == ["ONE", "THREE", "TWO"]
+        chosen = limited(rows, 8, seed)
+        assert chosen == sorted(chosen, key=rows.index)
+        assert [row.text for row in chosen].count("TWO") == 3 and [row.text for row in chosen].count("ONE") == 4
+    assert len({tuple(row.where for row in limited(rows, 3, seed)) for seed in range(5)}) > 1
+    assert limited(rows, 99, 0) == rows == limited(rows, None, 0)

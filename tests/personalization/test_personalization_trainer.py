@@ -14,7 +14,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.metrics import ErrorRates
 from tflite_asr.personalization import average
 from tflite_asr.personalization.settings import Settings
-from tflite_asr.personalization.trainer import personalize, split
+from tflite_asr.personalization.trainer import personalize, split, training_and_validation
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.plan import StepResult
 from tflite_asr.text.tokenizer import CharacterTokenizer
@@ -92,6 +92,7 @@ def run(monkeypatch):
                 "epochs": len(script) - 1,
                 "patience": 99,
                 "validation_share": 0.25,
+                "least_to_hold_out": 2,
                 "connect": 1,
                 "replay": 0,
                 "epoch_steps": 1,
@@ -129,6 +130,25 @@ def test_split_is_by_seed():
 def test_split_refuses(count, share):
     with pytest.raises(InputError, match="got"):
         split([utterance(index) for index in range(count)], share, seed=0)
+
+
+@pytest.mark.parametrize("count, held_out", [(2, 0), (30, 0), (31, 5), (40, 6)])
+def test_of_few_utterances_none_is_held_out(count, held_out):
+    everything = [utterance(index) for index in range(count)]
+    training, validation = training_and_validation(everything, Settings())
+    assert len(training) == count - held_out
+    assert validation == (everything if not held_out else split(everything, 0.15, seed=0)[1])
+
+
+def test_one_utterance_is_too_few():
+    with pytest.raises(InputError, match="at least 2 utterances"):
+        training_and_validation([utterance(0)], Settings())
+
+
+def test_few_utterances_are_all_trained_on(run):
+    outcome, recognizer = run([(0.5, 3.0), (0.2, 2.0)], least_to_hold_out=9)
+    assert {where for batch in recognizer.batches for where in batch} == {utterance(i).where for i in range(8)}
+    assert outcome.history[-1].best
 
 
 # --- which weights are kept ---

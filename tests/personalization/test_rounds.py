@@ -1,5 +1,6 @@
 """Rounds of the tiny model on tones, with a phone whose battery is a trace that training steps move."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -18,7 +19,14 @@ from tflite_asr.runtime.recognizer import Recognizer
 
 RATE = 16000
 SETTINGS = Settings(
-    epochs=3, epoch_steps=4, patience=3, learning_rate=0.02, validation_share=0.3, augment=False, replay=0
+    epochs=3,
+    epoch_steps=4,
+    patience=3,
+    learning_rate=0.02,
+    validation_share=0.3,
+    least_to_hold_out=2,
+    augment=False,
+    replay=0,
 )
 STEPS = (15, 12, 18)  # of the rounds: batches of two over 3, 7 and 11 utterances, four at least, in three epochs
 LIMITS = Limits(least_available_ram_mb=100, least_battery_percent=20)
@@ -85,10 +93,16 @@ def test_utterances_arrive_once_each_and_in_every_round(speech):
         arriving(speech, 12, seed=0)
 
 
+def test_where_all_rounds_are_few_none_is_held_out(rounds):
+    trainer = rounds(settings=dataclasses.replace(SETTINGS, least_to_hold_out=13, epochs=1))
+    trainer.run(dict)
+    assert [row["utterances"] for row in trainer.done] == [4, 8, 12]
+
+
 def test_each_round_starts_from_the_best_of_the_one_before(rounds, tmp_path):
     trainer = rounds()
     assert trainer.run(lambda: {"measured": 1}) == "all 3 rounds done" and trainer.finished
-    assert [row["utterances"] + len(trainer.held_out) for row in trainer.done] == [4, 8, 12]
+    assert [row["utterances"] for row in trainer.done] == [3, 7, 11]  # one is held out
     for before, after in zip(trainer.done, trainer.done[1:]):
         kept = [epoch for epoch in before["history"] if epoch["best"]][-1]
         start = after["history"][0]

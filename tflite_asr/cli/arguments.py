@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -214,13 +215,24 @@ def keep_vocabulary(utterances: Sequence[Utterance], words: str) -> list[Utteran
 
 
 def limited(utterances: Sequence[Utterance], limit: int | None, seed: int) -> list[Utterance]:
-    """`limit` of them, drawn by seed, in their order; all when None."""
+    """`limit` of them, drawn by seed, in their order; all when None.
+
+    A second utterance of a text is drawn only after one of every text, as prompts are chosen that an owner reads: which
+    words are said matters more than how often.
+    """
     if limit is None:
         return list(utterances)
     if limit < 1:
         raise InputError(f"--limit: expected 1 or more, got {limit}")
-    chosen = np.random.default_rng(seed).permutation(len(utterances))[:limit]
-    return [utterances[index] for index in sorted(chosen.tolist())]
+    drawn = np.random.default_rng(seed).permutation(len(utterances)).tolist()
+    times: Counter[str] = Counter()
+    turns = {}
+    for index in drawn:
+        text = utterances[index].text
+        turns[index] = times[text]
+        times[text] += 1
+    chosen = sorted(drawn, key=turns.__getitem__)[:limit]  # stable: in the order drawn within a turn
+    return [utterances[index] for index in sorted(chosen)]
 
 
 def load_clips(

@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unlabelled-where", metavar="F=V", help="its rows to keep")
     parser.add_argument("--test", required=True, metavar="M", help="manifest of the speech to measure on")
     parser.add_argument("--test-where", metavar="F=V", help="its rows to keep")
-    parser.add_argument("--limit", type=int, metavar="N", help="learn from N clips only, drawn by seed")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="learn from N clips only, drawn by seed, of different texts first"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="where results are written")
     parser.add_argument("--checkpoint", metavar="C", help="go on from what an earlier run learned")
     add_connect(parser)

@@ -89,15 +89,22 @@ class RoundsTrainer:
         self.on_epoch, self.on_round = on_epoch, on_round
         corpus, utterances = adapt
         self.parts = arriving(utterances, rounds.count, settings.seed)
-        first, self.held_out = split(self.parts[0], settings.validation_share, settings.seed)
-        self.parts[0] = first
-        self.epochs = Epochs(recognizer, corpus, self.held_out, settings, replay=replay, on_step=on_step)
+        self.parts[0], validation = self._first_round(settings)
+        self.epochs = Epochs(recognizer, corpus, validation, settings, replay=replay, on_step=on_step)
         self.candidates = candidates(recognizer.artifact, rounds.calibration)
         self.of = self._fingerprint(utterances)
         self.done: list[dict] = []  # a row a round, the last one perhaps interrupted
         self.readings: list[dict] = []  # of the resources, over all processes
         self.seconds = 0.0  # of the readings of earlier processes
         self._restore()
+
+    def _first_round(self, settings: Settings) -> tuple[list[Utterance], list[Utterance]]:
+        """The first round's utterances to train on, and those to validate every round on: a share of them that is held
+        out, or all where all rounds together are few, as `training_and_validation` does."""
+        first = self.parts[0]
+        if sum(map(len, self.parts)) < settings.least_to_hold_out:
+            return first, first
+        return split(first, settings.validation_share, settings.seed)
 
     @property
     def finished(self) -> bool:

@@ -293,8 +293,10 @@ def _alignable(recognizer: Recognizer, adapt: Speech, *, in_time: bool) -> tuple
 
 
 def _held_out(adapt: Speech, settings: Settings, rounds: Rounds | None) -> int:
-    """How many utterances with transcripts validate."""
+    """How many utterances with transcripts validate and do not train."""
     if not adapt.utterances or (adapt.unlabelled and len(adapt.utterances) < 2):
+        return 0
+    if len(adapt.utterances) < settings.least_to_hold_out and not adapt.unlabelled:
         return 0
     heard_first = arriving(adapt.utterances, rounds.count, settings.seed)[0] if rounds else adapt.utterances
     return len(split(heard_first, settings.validation_share, settings.seed)[1])

@@ -16,6 +16,7 @@ class Settings:
     epoch_steps: int = 25  # least steps of an epoch: few utterances are joined and augmented anew until they fill it
     patience: int = 25  # epochs without a better validation result before training stops
     validation_share: float = 0.15
+    least_to_hold_out: int = 31  # of fewer utterances none is held out: they train and validate, for all epochs
     averaging: float = (
         0.15  # share of an epoch's weights in the moving average that is validated and kept; 1 keeps them alone
     )

@@ -18,6 +18,21 @@ from tflite_asr.runtime.plan import StepResult
 from tflite_asr.runtime.recognizer import Recognizer
 
 
+def training_and_validation(
+    utterances: Sequence[Utterance], settings: Settings
+) -> tuple[list[Utterance], list[Utterance]]:
+    """The utterances to train on and those to validate on: what `split` gives or, of fewer than
+    `settings.least_to_hold_out`, all for both.
+
+    Two or three held-out utterances rank epochs by chance, and words are missing from the training that nothing else
+    has. Validated on what it trains on, training takes all epochs and keeps the average of the last ones, unless that
+    makes more errors than the weights it began with.
+    """
+    if 2 <= len(utterances) < settings.least_to_hold_out:
+        return list(utterances), list(utterances)
+    return split(utterances, settings.validation_share, settings.seed)
+
+
 def split(utterances: Sequence[Utterance], share: float, seed: int) -> tuple[list[Utterance], list[Utterance]]:
     """Training and validation utterances, disjoint: `share` of them held out by seed, at least one of each."""
     if len(utterances) < 2:
@@ -46,8 +61,8 @@ def personalize(
     Args:
         recognizer: trained in place; anything that takes its place does, see `training.learner`.
         corpus: holds the utterances' audio.
-        utterances: of one person; a share is held out for validation. Those that cannot be aligned are named and
-            left out.
+        utterances: of one person; a share is held out for validation, see `training_and_validation`. Those that
+            cannot be aligned are named and left out.
         settings: how.
         corrected: utterances of the corpus that were heard wrong: none is held out, and each is trained on
             `CORRECTION_WEIGHT` times as often as others.
@@ -56,8 +71,8 @@ def personalize(
     """
     utterances, left_out = alignable(corpus, utterances)
     report_left_out(left_out, len(utterances) + len(left_out))
-    training, held_out = split(utterances, settings.validation_share, settings.seed)
-    epochs = Epochs(recognizer, corpus, held_out, settings, replay=replay, on_step=on_step)
+    training, validation = training_and_validation(utterances, settings)
+    epochs = Epochs(recognizer, corpus, validation, settings, replay=replay, on_step=on_step)
     return epochs.train([*training, *(list(corrected) * CORRECTION_WEIGHT)], on_epoch=on_epoch)
 
 

@@ -75,7 +75,6 @@ class RoundsTrainer(
     anew: Boolean = false,
 ) {
     private val parts: List<List<Utterance>>
-    val heldOut: List<Utterance>
     private val epochs: Epochs
     private val candidates = candidates(recognizer.artifact, rounds.calibration)
     private val of = fingerprint(utterances)
@@ -90,10 +89,11 @@ class RoundsTrainer(
 
     init {
         val arrived = arriving(utterances, rounds.count, settings.seed)
-        val first = split(arrived[0], settings.validationShare, settings.seed)
+        // where all rounds together are few, none is held out: see `trainingAndValidation`
+        val first = if (utterances.size < settings.leastToHoldOut) Split(arrived[0], arrived[0])
+        else split(arrived[0], settings.validationShare, settings.seed)
         parts = listOf(first.training) + arrived.drop(1)
-        heldOut = first.heldOut
-        epochs = Epochs(recognizer, corpus, heldOut, settings, replay, listener)
+        epochs = Epochs(recognizer, corpus, first.heldOut, settings, replay, listener)
         restore(anew)
     }
 

@@ -14,6 +14,18 @@ import tfliteasr.runtime.StepResult
 
 class Split<T>(val training: List<T>, val heldOut: List<T>)
 
+/**
+ * The utterances to train on and those to validate on: what [split] gives or, of fewer than [Settings.leastToHoldOut],
+ * all for both. Two or three held-out utterances rank epochs by chance, and words are missing from the training that
+ * nothing else has.
+ */
+fun <T> trainingAndValidation(utterances: List<T>, settings: Settings): Split<T> =
+    if (utterances.size in 2 until settings.leastToHoldOut) {
+        Split(utterances, utterances)
+    } else {
+        split(utterances, settings.validationShare, settings.seed)
+    }
+
 /** Training and validation utterances, disjoint: [share] of them held out by seed, at least one of each. */
 fun <T> split(utterances: List<T>, share: Double, seed: Int): Split<T> {
     if (utterances.size < 2) {
@@ -31,7 +43,7 @@ fun <T> split(utterances: List<T>, share: Double, seed: Int): Split<T> {
  *
  * @param recognizer trained in place.
  * @param corpus holds the utterances' audio.
- * @param utterances of one person; a share is held out for validation.
+ * @param utterances of one person; a share is held out for validation, see [trainingAndValidation].
  * @param replay shipped utterances, mixed into the batches so that other voices and words are not forgotten.
  */
 fun personalize(
@@ -42,7 +54,7 @@ fun personalize(
     replay: List<Example> = emptyList(),
     listener: TrainingListener = object : TrainingListener {},
 ): Outcome {
-    val parts = split(utterances, settings.validationShare, settings.seed)
+    val parts = trainingAndValidation(utterances, settings)
     return Epochs(recognizer, corpus, parts.heldOut, settings, replay, listener).train(parts.training)
 }
 

@@ -19,6 +19,15 @@ class SplitTest {
     }
 
     @Test
+    fun `of few utterances none is held out`() {
+        val few = trainingAndValidation((0 until 30).toList(), Settings())
+        assertEquals((0 until 30).toList(), few.training)
+        assertEquals(few.training, few.heldOut)
+        assertEquals(5, trainingAndValidation((0 until 31).toList(), Settings()).heldOut.size)
+        assertThrows(InputError::class.java) { trainingAndValidation(listOf(1), Settings()) }
+    }
+
+    @Test
     fun `one utterance, or no share, cannot be split`() {
         assertThrows(InputError::class.java) { split(listOf(1), 0.5, seed = 0) }
         assertThrows(InputError::class.java) { split(listOf(1, 2), 0.0, seed = 0) }

@@ -29,7 +29,7 @@ class RoundsTest {
     @TempDir
     lateinit var folder: File
 
-    private val settings = Settings(epochs = 2, epochSteps = 2, validationShare = 0.2, augment = false, replay = 0)
+    private val settings = Settings(epochs = 2, epochSteps = 2, validationShare = 0.2, leastToHoldOut = 2, augment = false, replay = 0)
     private val calibration = Calibration.fromJson(Shipped.vectors("runs").at("rounds").at("calibration"))
     private var taken = 0
 

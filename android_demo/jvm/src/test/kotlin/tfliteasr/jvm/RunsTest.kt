@@ -40,6 +40,7 @@ class RunsTest {
             epochSteps = it.int("epoch_steps"),
             connect = it.int("connect"),
             validationShare = it.double("validation_share"),
+            leastToHoldOut = 2,
             seed = it.int("seed"),
         )
     }

@@ -47,6 +47,7 @@ class SecondPassTrainingTest {
             epochSteps = it.int("epoch_steps"),
             connect = it.int("connect"),
             validationShare = it.double("validation_share"),
+            leastToHoldOut = 2,
             learningRate = it.double("learning_rate"),
             seed = it.int("seed"),
         )
