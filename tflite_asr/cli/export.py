@@ -88,6 +88,14 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
         "speech are enough",
     )
     parser.add_argument(
+        "--lora",
+        type=int,
+        default=0,
+        metavar="RANK",
+        help="each kernel of the groups that train gets an update of this rank (LoRA, Hu et al. 2022), which trains in "
+        "its place, together with gains and biases; the kernels are constants, so a user's file is small",
+    )
+    parser.add_argument(
         "--learning-rate",
         type=float,
         metavar="R",
@@ -111,7 +119,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.training.voices import read_voices
 
     check_utf8(args.out)
-    check_least(args, replay_limit=1, connect=1, adapters=1)
+    check_least(args, replay_limit=1, connect=1, adapters=1, lora=0)
     if args.learning_rate is not None:
         check_learning_rate(args)
     utterances = read_manifests(args.replay, [])
@@ -131,7 +139,7 @@ def run(args: argparse.Namespace) -> dict:
         optimizer=args.optimizer,
         split=split_options(args),
         voices=voices,
-        quantization=Quantization(args.quantize, trainable, args.min_runtime, args.bias_only),
+        quantization=Quantization(args.quantize, trainable, args.min_runtime, args.bias_only, args.lora),
         allow_flex=args.allow_flex,
     )
     licences = (

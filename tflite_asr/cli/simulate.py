@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--others", metavar="M", help="speech of others, to measure what is forgotten")
     parser.add_argument("--others-where", metavar="F=V", help="its rows to keep")
     parser.add_argument(
-        "--adapters", metavar="MODEL", help="also train adapters alone, of the model as `export --adapters` made it"
+        "--adapters",
+        metavar="MODEL",
+        help="also train adapters or low-rank updates alone, of the model as `export --adapters` or `--lora` made it",
     )
     parser.add_argument(
         "--subsets", action="store_true", help="also compare what to train: joint, encoder, biases, ..."

@@ -13,6 +13,7 @@ from tflite_asr.export.quantization import Quantization
 from tflite_asr.export.signature_set import all_signatures, signatures_at_length
 from tflite_asr.export.steps import SplitOptions, make_steps
 from tflite_asr.files import temporary_path, write_together
+from tflite_asr.models.low_rank import add_low_rank
 from tflite_asr.models.speech import SpeechModel
 from tflite_asr.ops.log_mel import log_mel_matrices
 from tflite_asr.runtime.artifact import Artifact, description_of
@@ -34,7 +35,7 @@ def export(
     """Write `out` (NAME.tflite) and its NAME.json; both appear together or the former ones stay.
 
     Args:
-        model: built and trained.
+        model: built and trained; with `quantization.low_rank` it gets low-rank updates.
         out: ends in .tflite; its stem is the artifact's name.
         optimizer: sgd, momentum or adam; its slots are variables of the file.
         split: how the training step is cut into parts.
@@ -56,6 +57,8 @@ def export(
     if optimizer not in OPTIMIZERS:
         raise InputError(f"no optimizer named {optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
     trainable = trainable_groups(model, quantization)
+    if quantization.low_rank:
+        add_low_rank(model, quantization.low_rank, trainable)
     live, frozen = divide_weights(model, trainable, quantization)
     state = State(live, OPTIMIZERS[optimizer], pull)
     exported = _trace(model, trainable, state, split, inference, voices, allow_flex)

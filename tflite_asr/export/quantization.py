@@ -25,11 +25,12 @@ class Quantization:
     trainable: str | None = None
     min_runtime: str = MIN_RUNTIMES[0]  # the oldest runtime that must load the file
     bias_only: bool = False  # of groups that train, only gains and biases do (Ben Zaken et al. 2022, 2106.10199)
+    low_rank: int = 0  # rank of the updates that train in place of the kernels of groups that train, see `add_low_rank`
 
     def trainable_groups(self, groups: Sequence[str]) -> list[str]:
         """Which of the model's groups train on the device; InputError when none is left to quantise."""
         chosen = select_groups(self.trainable or ("all" if self.mode == "none" else "none"), groups)
-        if self.mode != "none" and len(chosen) == len(groups) and not self.bias_only:
+        if self.mode != "none" and len(chosen) == len(groups) and not (self.bias_only or self.low_rank):
             raise InputError(
                 f"--quantize {self.mode}: every layer group is to train, so none can be int8; give --trainable"
             )

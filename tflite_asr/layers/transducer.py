@@ -6,7 +6,7 @@ import tf_keras as keras
 from tflite_asr.layers.encoder import LSTMGroup
 from tflite_asr.ops.elementary import tanh
 from tflite_asr.ops.emissions import emissions
-from tflite_asr.ops.product import dense, product
+from tflite_asr.ops.product import dense, merged, product
 
 
 class PredictionNetwork(keras.layers.Layer):
@@ -68,7 +68,7 @@ class JointNetwork(keras.layers.Layer):
         encoder = product(encoder, self.encoder_kernel)
         prediction = dense(prediction, self.prediction_kernel, self.bias)
         if one_hot is not None:
-            return emissions(encoder, prediction, self.output_kernel, self.output_bias, one_hot)
+            return emissions(encoder, prediction, merged(self.output_kernel), self.output_bias, one_hot)
         if lattice:
             encoder, prediction = tf.expand_dims(encoder, 2), tf.expand_dims(prediction, 1)
         return dense(tanh(encoder + prediction), self.output_kernel, self.output_bias)

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from signatures.order import after
 from tflite_asr.ops.kept import kept
-from tflite_asr.ops.product import dense, input_gradient, kernel_gradient, product
+from tflite_asr.ops.product import Kernel, dense, input_gradient, kernel_gradient, merged, product
 from tflite_asr.ops.rows import get_row, set_row
 from tflite_asr.ops.stretches import before, joined, stretches, turn_steps, whole_turns
 
@@ -210,11 +210,11 @@ def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
 def lstm(
     x: tf.Tensor,
     lengths: tf.Tensor,
-    kernel: tf.Tensor,
-    recurrent_kernel: tf.Tensor,
+    kernel: Kernel,
+    recurrent_kernel: Kernel,
     bias: tf.Tensor,
     state: tuple[tf.Tensor, tf.Tensor] | None = None,
-    projection: tf.Tensor | None = None,
+    projection: Kernel | None = None,
 ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
     """LSTM (Hochreiter and Schmidhuber 1997, with forget gates), gates in the order input, forget, cell, output.
 
@@ -244,8 +244,8 @@ def lstm(
         steps = tf.pad(steps, [[0, missing], [0, 0], [0, 0]])
     z = dense(steps, kernel, bias)
     valid = tf.cast(tf.expand_dims(tf.range(time + missing), 1) < tf.expand_dims(lengths, 0), tf.float32)
-    projections = [] if projection is None else [projection]
-    outputs, hidden, cell = _recurrence(z, tf.expand_dims(valid, 2), *state, recurrent_kernel, *projections)
+    projections = [] if projection is None else [merged(projection)]
+    outputs, hidden, cell = _recurrence(z, tf.expand_dims(valid, 2), *state, merged(recurrent_kernel), *projections)
     if missing:
         outputs = tf.slice(outputs, [0, 0, 0], [time, -1, -1])
     return tf.transpose(outputs, [1, 0, 2]), (hidden, cell)

@@ -10,6 +10,9 @@ import tensorflow as tf
 
 from signatures.order import after
 from tflite_asr.ops.kept import kept
+from tflite_asr.ops.low_rank import LowRankKernel
+
+Kernel = tf.Tensor | tf.Variable | LowRankKernel
 
 
 def _rows(x: tf.Tensor) -> tf.Tensor:
@@ -22,15 +25,39 @@ def _multiply(a: tf.Tensor, b: tf.Tensor, transpose_a: bool = False, transpose_b
     return tf.raw_ops.BatchMatMulV2(x=a, y=b, adj_x=transpose_a, adj_y=transpose_b)
 
 
-@tf.custom_gradient
-def product(x: tf.Tensor, kernel: tf.Tensor):
+def product(x: tf.Tensor, kernel: Kernel) -> tf.Tensor:
     """x kernel: [..., d] times [d, e] -> [..., e]."""
+    if isinstance(kernel, LowRankKernel):
+        return _plain_product(x, kernel.kernel) + _low_rank_part(x, kernel)
+    return _plain_product(x, kernel)
+
+
+def kept_product(x: tf.Tensor, kernel: Kernel) -> tf.Tensor:
+    """The same for a layer that runs again in its backward pass, unless this product is kept; see `ops.kept`."""
+    if isinstance(kernel, LowRankKernel):
+        return _kept_product(x, kernel.kernel) + _low_rank_part(x, kernel)
+    return _kept_product(x, kernel)
+
+
+def _low_rank_part(x: tf.Tensor, kernel: LowRankKernel) -> tf.Tensor:
+    """x A B."""
+    return _plain_product(_plain_product(x, kernel.down), kernel.up)
+
+
+def merged(kernel: Kernel) -> tf.Tensor | tf.Variable:
+    """W + A B of a `LowRankKernel`, for an op that does not multiply by `product`; any other kernel as it is."""
+    if isinstance(kernel, LowRankKernel):
+        return kernel.kernel + _plain_product(tf.convert_to_tensor(kernel.down), kernel.up)
+    return kernel
+
+
+@tf.custom_gradient
+def _plain_product(x: tf.Tensor, kernel: tf.Tensor):
     return _product(x, kernel), lambda dy: _gradients(x, kernel, dy)
 
 
 @tf.custom_gradient
-def kept_product(x: tf.Tensor, kernel: tf.Tensor):
-    """The same for a layer that runs again in its backward pass, unless this product is kept; see `ops.kept`."""
+def _kept_product(x: tf.Tensor, kernel: tf.Tensor):
     (y,) = kept(1, lambda: [_product(x, kernel)], cheap=True)
     return tf.identity(y), lambda dy: _gradients(x, kernel, dy)
 

@@ -69,6 +69,11 @@ class Artifact:
         return [row for row in self.parameters if row["trainable"]]
 
     @property
+    def low_rank(self) -> bool:
+        """Whether low-rank updates train in place of kernels, as `export --lora` makes them."""
+        return any(row["name"].endswith("_lora_down") for row in self.trainable)
+
+    @property
     def frozen_groups(self) -> list[str]:
         """The groups that cannot train."""
         live = {row["group"] for row in self.trainable}

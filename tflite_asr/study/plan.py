@@ -64,7 +64,7 @@ class Study:
     environment: str = "both"
     others: Speech | None = None  # on whom to measure what is forgotten
     subsets: bool = False  # compare what to train, see `subsets.py`, under mobile conditions
-    adapters: str = ""  # the model as `export --adapters` makes it, to compare as well
+    adapters: str = ""  # the model as `export --adapters` or `--lora` makes it, to compare as well
     test_share: float = 0.3  # of a speaker's rows, the last ones, where no split says which are for testing
     hold_out_words: float = 0.0  # share of a speaker's words, drawn by seed, that nothing is learned from
     seed: int = 0

@@ -93,15 +93,22 @@ def _parts(study: Study) -> list[Subset]:
     """What is compared with training everything."""
     found = subsets([group["name"] for group in read_artifact(study.model).groups]) if study.subsets else []
     if study.adapters:
-        groups = dict.fromkeys(row["group"] for row in read_artifact(study.adapters).trainable)
-        if not groups or not all(group.startswith("adapter") for group in groups):
-            raise InputError(
-                f"{study.adapters}: expected a model whose adapters train and nothing else, as `export --adapters N` "
-                f"makes it; "
-                f"there train {', '.join(groups) or 'none'}"
-            )
-        found.append(Subset("adapters", tuple(groups), model=study.adapters))
+        found.append(_small_update(study.adapters))
     return found
+
+
+def _small_update(path: str) -> Subset:
+    """Adapters or low-rank updates, which train alone in an export of their own."""
+    artifact = read_artifact(path)
+    groups = tuple(dict.fromkeys(row["group"] for row in artifact.trainable))
+    if artifact.low_rank:
+        return Subset("lora", groups, model=path)
+    if not groups or not all(group.startswith("adapter") for group in groups):
+        raise InputError(
+            f"{path}: expected a model whose adapters or low-rank updates train and nothing else, as `export "
+            f"--adapters N` or `export --lora RANK` makes it; there train {', '.join(groups) or 'none'}"
+        )
+    return Subset("adapters", groups, model=path)
 
 
 def _check_window(study: Study) -> None:

@@ -1,0 +1,62 @@
+"""Low-rank updates of a trained model's kernels (LoRA, Hu et al. 2022, arXiv 2106.09685)."""
+
+import re
+from collections.abc import Collection, Iterator
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tflite_asr.models.speech import SpeechModel
+from tflite_asr.ops.low_rank import DOWN, LowRankKernel
+
+KERNEL = re.compile(r"(.*/)?((?!depthwise_)\w+_kernel|kernel|projection)")  # names of the weights that get an update
+
+
+def add_low_rank(model: SpeechModel, rank: int, groups: Collection[str]) -> None:
+    """Give each kernel of some layer groups a low-rank update, which changes nothing yet.
+
+    The factors of `encoder_0/kernel` [inputs, outputs] are `encoder_0/kernel_lora_down` [inputs, rank] and
+    `encoder_0/kernel_lora_up` [rank, outputs]. Embeddings get none.
+
+    Args:
+        model: trained; it is changed.
+        rank: of the updates. A kernel that is no larger than the factors would be gets none.
+        groups: names of layer groups.
+    """
+    passes = [*model.all_groups, *(model.second_pass_groups if model.decodes else [])]
+    for group in passes:
+        if group.name in groups:
+            for layer in _layers(group):
+                _update_kernels(layer, rank)
+
+
+def updated_kernels(weights: Collection[str]) -> set[str]:
+    """Of tree paths of weights, those of the kernels that have a low-rank update."""
+    return {name.removesuffix(DOWN) for name in weights if name.endswith(DOWN)}
+
+
+def _layers(group: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """The group and the layers in it."""
+    yield group
+    for part in group.submodules:
+        if isinstance(part, keras.layers.Layer):
+            yield part
+
+
+def _update_kernels(layer: keras.layers.Layer, rank: int) -> None:
+    """Put a `LowRankKernel` in place of each kernel among the layer's own attributes; a kernel may stand in a tuple
+    with its bias."""
+    for attribute, value in list(vars(layer).items()):
+        if _is_updated(value, rank):
+            setattr(layer, attribute, LowRankKernel(value, rank))
+        elif isinstance(value, tuple) and any(_is_updated(each, rank) for each in value):
+            updated = (LowRankKernel(each, rank) if _is_updated(each, rank) else each for each in value)
+            setattr(layer, attribute, tuple(updated))
+
+
+def _is_updated(value: object, rank: int) -> bool:
+    """Whether an attribute is a kernel that is larger than the factors of its update."""
+    if not isinstance(value, tf.Variable) or KERNEL.fullmatch(value.name.removesuffix(":0")) is None:
+        return False
+    inputs, outputs = value.shape
+    return rank * (inputs + outputs) < inputs * outputs
