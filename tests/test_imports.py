@@ -103,7 +103,6 @@ TRAINING_SIDE = (
     "importing",
     "training",
     "export",
-    "quantization",
 )
 # who must not import whom, in tflite_asr
 LAYERING = {
@@ -114,8 +113,8 @@ LAYERING = {
     "layers": ("models", "training", "export", "runtime", "personalization", "cli"),
     "models": ("training", "export", "runtime", "personalization", "cli"),
     "importing": ("training", "export", "runtime", "personalization", "study", "cli"),
-    "training": ("export", "quantization", "personalization", "study", "cli"),
-    "export": ("training", "importing", "personalization", "study", "cli", "quantization"),
+    "training": ("export", "personalization", "study", "cli"),
+    "export": ("training", "importing", "personalization", "study", "cli"),
     "study": ("cli",),
     "text": (*TRAINING_SIDE, "runtime", "personalization", "cli"),
     "audio": (*TRAINING_SIDE, "runtime", "personalization", "cli"),

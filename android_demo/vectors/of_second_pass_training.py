@@ -64,7 +64,7 @@ def write_model() -> None:
     from tflite_asr.config import SubwordConfig, preset
     from tflite_asr.export import SplitOptions, export
     from tflite_asr.models.build import build_model
-    from tflite_asr.quantization import Quantization
+    from tflite_asr.export import Quantization
 
     tiny = preset("tiny_english")
     subwords = {"vocabulary_size": len(PIECES), "subwords": SubwordConfig(PIECES), "tokens_per_second": 12.0}

@@ -35,7 +35,7 @@ def write_model() -> None:
     from tflite_asr.config import preset
     from tflite_asr.export import export
     from tflite_asr.models.build import build_model
-    from tflite_asr.quantization import Quantization
+    from tflite_asr.export import Quantization
 
     tiny = preset("tiny_two_pass")
     encoder = dataclasses.replace(tiny.encoder, layers=2)
