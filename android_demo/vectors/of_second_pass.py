@@ -26,9 +26,8 @@ def write_model() -> None:
     import tf_keras as keras
 
     from tflite_asr.config import SubwordConfig, preset
-    from tflite_asr.export import SplitOptions, export
+    from tflite_asr.export import Quantization, SplitOptions, export
     from tflite_asr.models.build import build_model
-    from tflite_asr.export import Quantization
 
     tiny = preset("tiny_english")
     encoder = dataclasses.replace(tiny.encoder, layers=2)

@@ -33,9 +33,8 @@ def write_model() -> None:
     import tf_keras as keras
 
     from tflite_asr.config import preset
-    from tflite_asr.export import export
+    from tflite_asr.export import Quantization, export
     from tflite_asr.models.build import build_model
-    from tflite_asr.export import Quantization
 
     tiny = preset("tiny_two_pass")
     encoder = dataclasses.replace(tiny.encoder, layers=2)

@@ -43,8 +43,9 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.data.corpus import Corpus
     from tflite_asr.data.manifest import read_manifest
-    from tflite_asr.personalization.session import Speech, run_session
+    from tflite_asr.personalization.session import run_session
     from tflite_asr.personalization.settings import Settings
+    from tflite_asr.personalization.speech import Speech
     from tflite_asr.personalization.trainer import split
     from tflite_asr.runtime.recognizer import Recognizer
 

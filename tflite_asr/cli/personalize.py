@@ -269,7 +269,7 @@ def _learned(args: argparse.Namespace, recognizer, corpus, rows: dict[str, list]
 
     from tflite_asr.errors import InputError
     from tflite_asr.personalization.corrections import Corrections, check_corrections
-    from tflite_asr.personalization.session import Speech
+    from tflite_asr.personalization.speech import Speech
 
     places = {name: {row.where for row in speech} for name, speech in rows.items()}
     loaded = {name: [u for u in corpus.utterances if u.where in some] for name, some in places.items()}

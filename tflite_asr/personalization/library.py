@@ -13,8 +13,9 @@ from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance, read_manifest
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text
-from tflite_asr.personalization.session import Speech, run_session
+from tflite_asr.personalization.session import run_session
 from tflite_asr.personalization.settings import Settings
+from tflite_asr.personalization.speech import Speech
 from tflite_asr.runtime.recognizer import Recognizer
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}

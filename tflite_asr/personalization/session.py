@@ -4,27 +4,24 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from tflite_asr.data.alignment import alignable, report_left_out
 from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
-from tflite_asr.data.time_order import check_time_order
 from tflite_asr.errors import InputError
 from tflite_asr.figure import check_drawing
 from tflite_asr.files import read_text, write_whole
-from tflite_asr.metrics import relative_reduction
 from tflite_asr.out_folder import SETTINGS, check_settings, check_writable, speech_of, weights_of, write_settings
 from tflite_asr.personalization.average import Outcome
-from tflite_asr.personalization.casing import with_heard_case
-from tflite_asr.personalization.corrections import Corrections
+from tflite_asr.personalization.measurement import measure, pairs, rates
 from tflite_asr.personalization.progress import Progress
 from tflite_asr.personalization.replay import read_replay
 from tflite_asr.personalization.rounds import CHECKPOINT, STATE, Rounds, RoundsTrainer, arriving
 from tflite_asr.personalization.self_training import SelfTrainer, SelfTraining, check_enough
 from tflite_asr.personalization.settings import Pace, Settings
+from tflite_asr.personalization.speech import Speech
 from tflite_asr.personalization.stream import StreamTrainer
 from tflite_asr.personalization.trainer import personalize, split
 from tflite_asr.personalization.window import Window
@@ -32,30 +29,11 @@ from tflite_asr.report import write_report
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
-from tflite_asr.runtime.evaluation import Evaluation, evaluate_transcripts, examples_of
+from tflite_asr.runtime.evaluation import evaluate_transcripts, examples_of
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.memory import MemoryProbe
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.voice import OwnerVoice, learn_owner
-
-
-@dataclass(frozen=True)
-class Speech:
-    """What a personalisation learns from, of one corpus."""
-
-    corpus: Corpus
-    utterances: Sequence[Utterance]  # with transcripts; those that cannot be aligned are named and left out
-    corrections: Corrections = field(default_factory=Corrections)
-    unlabelled: Sequence[Utterance] = ()  # without transcripts
-
-    @property
-    def trains(self) -> bool:
-        """Whether weights are trained; corrections alone teach names."""
-        return bool(self.utterances or self.unlabelled)
-
-    @property
-    def transcribed(self) -> tuple[Corpus, Sequence[Utterance]]:
-        return self.corpus, self.utterances
 
 
 def run_session(
@@ -88,7 +66,7 @@ def run_session(
         what result.json holds.
     """
     settings = _checked(recognizer, adapt, settings)
-    adapt, left_out = _alignable(recognizer, adapt, in_time=bool(pace))
+    adapt, left_out = adapt.prepared(recognizer, in_time=bool(pace))
     held_out = _held_out(adapt, settings, rounds)
     examples = _test_examples(recognizer, test, settings)
     how = _How(settings, folder, pace, rounds, read_replay(recognizer.artifact) if adapt.trains else [])
@@ -154,21 +132,6 @@ class _How:
         return Progress(recognizer, self.checkpoint, SelfTraining().rounds, measure)
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """What was heard of the test utterances, and the words of it as the report shows them."""
-
-    heard: Evaluation
-    words: list[list[dict]]
-
-
-def _measured(
-    recognizer: Recognizer, examples: Sequence[Example], title: str, policy: ExitPolicy | None = None
-) -> _Measured:
-    heard = evaluate_transcripts(recognizer, examples, policy=policy, title=title)
-    return _Measured(heard, _words(recognizer, examples, heard.hypotheses))
-
-
 def _expect(recognizer: Recognizer, phrases: Sequence[str]) -> None:
     """Add phrases to those that were learned, unless they are among them."""
     known = {phrase.casefold() for phrase in recognizer.learned_phrases}
@@ -176,31 +139,10 @@ def _expect(recognizer: Recognizer, phrases: Sequence[str]) -> None:
     recognizer.learned_phrases = [*recognizer.learned_phrases, *new]
 
 
-def _rates(before: _Measured, after: _Measured) -> dict:
-    """For result.json."""
-    old, new = before.heard.rates, after.heard.rates
-    return {
-        "wer_before": old.wer,
-        "wer_after": new.wer,
-        "cer_before": old.cer,
-        "cer_after": new.cer,
-        "relative_wer_reduction": relative_reduction(old.wer, new.wer),
-        "test_utterances": len(after.heard.references),
-        "test_utterances_of_owner": after.heard.owner_utterances,
-    }
-
-
-def _pairs(before: _Measured, after: _Measured) -> list[dict]:
-    """Each test utterance, for result.json."""
-    rows = zip(before.heard.references, before.heard.hypotheses, after.heard.hypotheses, before.words, after.words)
-    names = ("reference", "before", "after", "before_words", "after_words")
-    return [dict(zip(names, row)) for row in rows]
-
-
 def _learned(recognizer: Recognizer, adapt: Speech, how: _How, window: Window | None, test: Sequence[Example]) -> dict:
     """Measure, train, measure again and save; for result.json."""
     with MemoryProbe() as probe:
-        before = _measured(recognizer, test, "before")
+        before = measure(recognizer, test, "before")
         print(f"before: WER {before.heard.rates.wer:.1%} on {len(test)} test utterances", file=sys.stderr)
         if adapt.trains:
             recognizer.owner = None  # of an earlier run; while training, everything is heard with what is learned
@@ -208,15 +150,15 @@ def _learned(recognizer: Recognizer, adapt: Speech, how: _How, window: Window | 
         trained, policy = _trained(recognizer, adapt, how, window, test)
         if adapt.trains:
             recognizer.owner = _owner(recognizer, adapt)
-        after = _measured(recognizer, test, "after", policy)
+        after = measure(recognizer, test, "after", policy)
     recognizer.save(how.checkpoint)
     return {
-        **_rates(before, after),
+        **rates(before, after),
         **trained,
         "peak_rss_mb": probe.peak_rss_mb,
         "peak_private_mb": probe.peak_private_mb,
         "memory": probe.samples,
-        "pairs": _pairs(before, after),
+        "pairs": pairs(before, after),
     }
 
 
@@ -277,21 +219,6 @@ def _test_examples(
     return examples_of(recognizer, corpus, clips)
 
 
-def _alignable(recognizer: Recognizer, adapt: Speech, *, in_time: bool) -> tuple[Speech, list[str]]:
-    """The speech without utterances that cannot be aligned, its transcripts in the case that is heard; and those.
-
-    InputError for utterances out of the order of time where they have to be in it.
-    """
-    kept, left_out = alignable(*adapt.transcribed)
-    report_left_out(left_out, len(adapt.utterances))
-    corrected = with_heard_case(recognizer, adapt.corpus, adapt.corrections.utterances)
-    corrections = dataclasses.replace(adapt.corrections, utterances=tuple(corrected))
-    kept = with_heard_case(recognizer, adapt.corpus, kept)
-    if in_time:
-        check_time_order(kept)
-    return dataclasses.replace(adapt, utterances=kept, corrections=corrections), left_out
-
-
 def _held_out(adapt: Speech, settings: Settings, rounds: Rounds | None) -> int:
     """How many utterances with transcripts validate and do not train."""
     if not adapt.utterances or (adapt.unlabelled and len(adapt.utterances) < 2):
@@ -300,17 +227,6 @@ def _held_out(adapt: Speech, settings: Settings, rounds: Rounds | None) -> int:
         return 0
     heard_first = arriving(adapt.utterances, rounds.count, settings.seed)[0] if rounds else adapt.utterances
     return len(split(heard_first, settings.validation_share, settings.seed)[1])
-
-
-def _words(recognizer: Recognizer, examples: Sequence[Example], texts: Sequence[str]) -> list[list[dict]]:
-    """The words of what was recognised, for the report: text, times and confidence, in thousandths."""
-    return [
-        [
-            {name: value if isinstance(value, str) else round(value, 3) for name, value in vars(word).items()}
-            for word in recognizer.timed_words(example.frames, text)
-        ]
-        for example, text in zip(examples, texts)
-    ]
 
 
 def _settings(recognizer: Recognizer, adapt: Speech, test: tuple[Corpus, Sequence[Utterance]], how: _How) -> dict:
