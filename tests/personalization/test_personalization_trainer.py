@@ -13,8 +13,8 @@ from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
 from tflite_asr.metrics import ErrorRates
 from tflite_asr.personalization import average
-from tflite_asr.personalization.settings import Settings
-from tflite_asr.personalization.trainer import personalize, split, training_and_validation
+from tflite_asr.personalization.settings import FEW_PULL, Settings
+from tflite_asr.personalization.trainer import personalize, split, training_and_validation, with_pull
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.plan import StepResult
 from tflite_asr.text.tokenizer import CharacterTokenizer
@@ -140,13 +140,22 @@ def test_of_few_utterances_none_is_held_out(count, held_out):
     assert validation == (everything if not held_out else split(everything, 0.15, seed=0)[1])
 
 
+@pytest.mark.parametrize("settings, count, pulls, pull", [
+    (Settings(), 30, True, FEW_PULL), (Settings(), 31, True, 0.0), (Settings(), 30, False, 0.0),
+    (Settings(pull=0.5), 30, True, 0.5), (Settings(pull=0.0), 30, True, 0.0), (Settings(pull=0.5), 30, False, 0.5),
+])  # fmt: skip
+def test_few_utterances_are_trained_on_with_a_pull(settings, count, pulls, pull):
+    recognizer = SimpleNamespace(artifact=SimpleNamespace(pulls=pulls))
+    assert with_pull(recognizer, settings, count).pull == pull
+
+
 def test_one_utterance_is_too_few():
     with pytest.raises(InputError, match="at least 2 utterances"):
         training_and_validation([utterance(0)], Settings())
 
 
 def test_few_utterances_are_all_trained_on(run):
-    outcome, recognizer = run([(0.5, 3.0), (0.2, 2.0)], least_to_hold_out=9)
+    outcome, recognizer = run([(0.5, 3.0), (0.2, 2.0)], least_to_hold_out=9, pull=0.0)
     assert {where for batch in recognizer.batches for where in batch} == {utterance(i).where for i in range(8)}
     assert outcome.history[-1].best
 

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """How to train; the defaults are those of `Settings`."""
-    from tflite_asr.personalization.settings import Settings
+    from tflite_asr.personalization.settings import FEW_PULL, Settings
 
     default = Settings()
     group = parser.add_argument_group("training")
@@ -67,7 +67,10 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--patience", type=int, default=default.patience, help="epochs without a gain (default %(default)s)"
     )
     group.add_argument(
-        "--pull", type=float, default=default.pull, help="towards the shipped weights (default %(default)s)"
+        "--pull",
+        type=float,
+        help=f"towards the shipped weights (default: {FEW_PULL:g} where fewer than {default.least_to_hold_out} "
+        "utterances are learned from, else 0)",
     )
     group.add_argument(
         "--replay", type=int, default=default.replay, help="shipped utterances in each batch (default %(default)s)"

@@ -24,7 +24,7 @@ from tflite_asr.personalization.calibration import Calibration
 from tflite_asr.personalization.resources import Limits, Resources, ResourceSource
 from tflite_asr.personalization.selector import Budget, Candidate, candidates, choose
 from tflite_asr.personalization.settings import Settings
-from tflite_asr.personalization.trainer import Epochs, split
+from tflite_asr.personalization.trainer import Epochs, split, with_pull
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.recognizer import Recognizer
@@ -85,9 +85,10 @@ class RoundsTrainer:
         on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
         on_round: Callable[[int, Candidate], None] = lambda number, chosen: None,
     ):
+        corpus, utterances = adapt
+        settings = with_pull(recognizer, settings, len(utterances))
         self.recognizer, self.settings, self.rounds, self.folder = recognizer, settings, rounds, folder
         self.on_epoch, self.on_round = on_epoch, on_round
-        corpus, utterances = adapt
         self.parts = arriving(utterances, rounds.count, settings.seed)
         self.parts[0], validation = self._first_round(settings)
         self.epochs = Epochs(recognizer, corpus, validation, settings, replay=replay, on_step=on_step)

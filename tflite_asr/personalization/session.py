@@ -23,7 +23,7 @@ from tflite_asr.personalization.self_training import SelfTrainer, SelfTraining, 
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.speech import Speech
 from tflite_asr.personalization.stream import StreamTrainer
-from tflite_asr.personalization.trainer import personalize, split
+from tflite_asr.personalization.trainer import personalize, split, with_pull
 from tflite_asr.personalization.window import Window
 from tflite_asr.report import write_report
 from tflite_asr.runtime.artifact import Artifact
@@ -67,6 +67,8 @@ def run_session(
     """
     settings = _checked(recognizer, adapt, settings)
     adapt, left_out = adapt.prepared(recognizer, in_time=bool(pace))
+    if not pace and not adapt.unlabelled:
+        settings = with_pull(recognizer, settings, len(adapt.utterances))
     held_out = _held_out(adapt, settings, rounds)
     examples = _test_examples(recognizer, test, settings)
     how = _How(settings, folder, pace, rounds, read_replay(recognizer.artifact) if adapt.trains else [])

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from tflite_asr.config import ModelConfig
 
+FEW_PULL = 3.0  # of a training on few utterances; docs/results.md compares
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -12,7 +14,7 @@ class Settings:
     epochs: int = 40
     learning_rate: float | None = None  # at first; falls to a tenth by a cosine. None: the model's own
     clip_norm: float = 20.0  # of the gradient of the mean loss of an utterance
-    pull: float = 0.0  # towards the shipped weights, see `Recognizer.train_step`
+    pull: float | None = None  # towards the shipped weights, see `Recognizer.train_step`; None: see `pull_for`
     epoch_steps: int = 25  # least steps of an epoch: few utterances are joined and augmented anew until they fill it
     patience: int = 25  # epochs without a better validation result before training stops
     validation_share: float = 0.15
@@ -28,6 +30,12 @@ class Settings:
     exit: int | None = None  # that is to learn, and is validated; None: the last
     bias_only: bool = False  # of each layer only what has one dimension learns: biases, gains and shifts
     seed: int = 0
+
+    def pull_for(self, utterances: int) -> float:
+        """The pull of a training on so many utterances: by default `FEW_PULL` where none is held out, else 0."""
+        if self.pull is not None:
+            return self.pull
+        return FEW_PULL if utterances < self.least_to_hold_out else 0.0
 
     def rate(self, config: ModelConfig) -> float:
         """The learning rate for a model."""

@@ -30,7 +30,7 @@ class Steps:
             batch,
             learning_rate=learning_rate,
             clip_norm=settings.clip_norm,
-            pull=settings.pull,
+            pull=settings.pull or 0.0,
             group_rates=settings.group_rates,
             plan=settings.plan,
         )

@@ -1,5 +1,6 @@
 """Personalisation: epochs over one person's utterances on the device, the best weights kept."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -16,6 +17,14 @@ from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
 from tflite_asr.runtime.plan import StepResult
 from tflite_asr.runtime.recognizer import Recognizer
+
+
+def with_pull(recognizer: Recognizer, settings: Settings, utterances: int) -> Settings:
+    """The settings with the pull of a training on so many utterances; by default 0 for a file that cannot pull."""
+    pull = settings.pull_for(utterances)
+    if settings.pull is None and pull and not recognizer.artifact.pulls:
+        pull = 0.0
+    return dataclasses.replace(settings, pull=pull)
 
 
 def training_and_validation(
@@ -71,6 +80,7 @@ def personalize(
     """
     utterances, left_out = alignable(corpus, utterances)
     report_left_out(left_out, len(utterances) + len(left_out))
+    settings = with_pull(recognizer, settings, len(utterances))
     training, validation = training_and_validation(utterances, settings)
     epochs = Epochs(recognizer, corpus, validation, settings, replay=replay, on_step=on_step)
     return epochs.train([*training, *(list(corrected) * CORRECTION_WEIGHT)], on_epoch=on_epoch)

@@ -25,7 +25,7 @@ def train(task: Task, scratch: Path) -> Trained:
     learner = KerasLearner(recognizer, server.pop("batch"))
     with Notices() as notices:
         corpus = Corpus(speaker.adapt, recognizer.config, notices)
-    settings = Settings(**server, connect=speaker.connect, seed=study.seed)
+    settings = Settings(**server, pull=0.0, connect=speaker.connect, seed=study.seed)  # Keras does not pull
     adapt, left_out = alignable(corpus, corpus.utterances)
     outcome = personalize(learner, corpus, adapt, settings, replay=read_replay(recognizer.artifact))
     return Trained(

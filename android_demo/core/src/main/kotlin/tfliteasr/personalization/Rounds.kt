@@ -67,13 +67,14 @@ class RoundsTrainer(
     private val recognizer: Recognizer,
     corpus: Corpus,
     utterances: List<Utterance>,
-    private val settings: Settings,
+    settings: Settings,
     private val rounds: Rounds,
     private val folder: File,
     replay: List<Example> = emptyList(),
     private val listener: TrainingListener = object : TrainingListener {},
     anew: Boolean = false,
 ) {
+    private val settings = withPull(recognizer, settings, utterances.size)
     private val parts: List<List<Utterance>>
     private val epochs: Epochs
     private val candidates = candidates(recognizer.artifact, rounds.calibration)

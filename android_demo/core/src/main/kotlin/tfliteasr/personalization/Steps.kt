@@ -27,7 +27,7 @@ class Steps(private val recognizer: Recognizer, private val settings: Settings) 
             batch,
             learningRate.toFloat(),
             settings.clipNorm.toFloat(),
-            settings.pull.toFloat(),
+            (settings.pull ?: 0.0).toFloat(),
             rates,
             settings.plan,
         )

@@ -14,6 +14,11 @@ import tfliteasr.runtime.StepResult
 
 class Split<T>(val training: List<T>, val heldOut: List<T>)
 
+/** The settings with the pull of a training on so many utterances; by default 0 for a file that cannot pull. */
+fun withPull(recognizer: Recognizer, settings: Settings, utterances: Int): Settings =
+    if (settings.pull == null && !recognizer.artifact.pulls) settings.copy(pull = 0.0)
+    else settings.copy(pull = settings.pullFor(utterances))
+
 /**
  * The utterances to train on and those to validate on: what [split] gives or, of fewer than [Settings.leastToHoldOut],
  * all for both. Two or three held-out utterances rank epochs by chance, and words are missing from the training that
@@ -54,8 +59,9 @@ fun personalize(
     replay: List<Example> = emptyList(),
     listener: TrainingListener = object : TrainingListener {},
 ): Outcome {
-    val parts = trainingAndValidation(utterances, settings)
-    return Epochs(recognizer, corpus, parts.heldOut, settings, replay, listener).train(parts.training)
+    val pulled = withPull(recognizer, settings, utterances.size)
+    val parts = trainingAndValidation(utterances, pulled)
+    return Epochs(recognizer, corpus, parts.heldOut, pulled, replay, listener).train(parts.training)
 }
 
 /**
