@@ -6,6 +6,7 @@ import android.view.accessibility.AccessibilityManager
 import android.widget.Button
 import android.widget.ProgressBar
 import android.widget.TextView
+import tfliteasr.android.Microphone
 import tfliteasr.audio.RecordingCheck
 import tfliteasr.audio.Sound
 
