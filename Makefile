@@ -57,15 +57,20 @@ lint: $(VENV)/installed
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
 
-# the APK, then what tests say of it and of its core on the JVM
+# the AAR and the APK with the tests of the screens, then what tests say of both and of the core on the JVM
+MAVEN_ANDROID := MAVEN_OPTS=-Xmx1g mvn --batch-mode --quiet --file android_demo/pom.xml -Dcore.tests.skip=true
 ANDROID_TOOLS := mvn javac keytool aapt2 zipalign apksigner
 android: $(VENV)/installed
 	@for tool in $(ANDROID_TOOLS); do command -v $$tool > /dev/null || { \
 		echo "make android: expected $$tool, found none; on Debian: apt-get install openjdk-17-jdk-headless maven aapt zipalign apksigner"; \
 		exit 2; }; done
-	mvn --batch-mode --quiet --file android_demo/pom.xml package -DskipTests
+	$(MAVEN_ANDROID) package
 	ALL_JVM_TESTS=1 $(VENV)/bin/python -m pytest -q -rs tests/android
-	@ls -l android_demo/app/target/android-demo-debug.apk
+	@ls -l android_demo/app/target/android-demo-debug.apk android_demo/android/target/tfliteasr-android.aar
+
+# docs/android/*.png, which the README shows
+screenshots:
+	$(MAVEN_ANDROID) package -Dtest=ScreenshotTest -Dsurefire.failIfNoSpecifiedTests=false -Dscreenshots="$(CURDIR)/docs/android"
 
 # QEMU, Debian's arm64 packages and wheels are downloaded to .arm64 once
 arm64: $(VENV)/installed

@@ -54,7 +54,7 @@ class SpeechEngine(
     private val runtime: ModelRuntime = InterpreterRuntime,
     private val settings: Settings = Settings(connect = 2),
     val limits: Limits = Limits(leastAvailableRamMb = 200.0, leastBatteryPercent = 30.0, mostTemperatureC = 42.0),
-) {
+) : AutoCloseable {
     val resources = DeviceResources(context)
     var state = TrainingState()
         private set
@@ -267,6 +267,14 @@ class SpeechEngine(
                 post { done(true) }
             }
         }
+    }
+
+    /** Stop what is done and let go of the model; the engine is not used afterwards. An app that holds one need not close it. */
+    override fun close() {
+        stop(StopReason.Kind.ASKED)
+        worker.execute { learned.close() }
+        worker.shutdown()
+        keeper.shutdown()
     }
 
     private inner class Progress : TrainingListener {

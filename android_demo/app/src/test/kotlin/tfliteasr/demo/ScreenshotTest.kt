@@ -7,8 +7,10 @@ import java.io.File
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.robolectric.annotation.Config
+import org.robolectric.annotation.GraphicsMode
 
 /** Draws the four screens in use; `-Dscreenshots=FOLDER` writes them there. */
+@GraphicsMode(GraphicsMode.Mode.NATIVE)
 @Config(qualifiers = "en-rUS-w360dp-h740dp-port-hdpi")
 class ScreenshotTest : ScreenTest() {
     @Test
@@ -30,8 +32,7 @@ class ScreenshotTest : ScreenTest() {
         draw("train", theme)
         until("the training ends") { !engine.state.running }
         tab(R.id.tab_listen)
-        say(Speech.samples(0) + ShortArray(4000) + Speech.samples(1))
-        until("both are heard") { application.draft.listening?.transcripts != null }
+        listen(Speech.samples(0) + ShortArray(4000) + Speech.samples(1))
         draw("listen", theme)
         var added = false
         engine.addPhrase("Sheila") { added = it }

@@ -25,6 +25,7 @@ class TestApplication : DemoApplication() {
 
     /** Another process of the app: nothing is left but its files. */
     fun restart() {
+        living?.first?.close()
         living = null
     }
 
