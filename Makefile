@@ -9,7 +9,7 @@ OLD_PYTHON ?= python3.11
 OLD_RUNTIME_VENV := .venv-tflite-2.14
 OLD_RUNTIME := $(if $(shell command -v $(OLD_PYTHON)),$(OLD_RUNTIME_VENV)/installed)
 
-.PHONY: help demo test test-fast test-device lint docs dist android arm64 clean
+.PHONY: help demo test test-fast test-device lint docs dist android screenshots arm64 clean
 
 help:
 	@echo "make demo       a shipped recogniser learns a new voice on this machine"

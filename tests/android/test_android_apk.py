@@ -165,7 +165,7 @@ def test_the_aar_holds_what_gradle_and_android_studio_look_for():
     assert all(name.startswith("tfliteasr/android/") for name in names)
 
 
-def test_the_aar_has_its_pom_and_sources_beside_it():
+def test_the_aar_has_its_pom_sources_and_kdoc_beside_it():
     text = (LIBRARY / "target" / "tfliteasr-android.pom").read_text(encoding="utf-8")
     assert "${" not in text
     pom = ElementTree.fromstring(re.sub(r'\sxmlns="[^"]+"', "", text, count=1))
@@ -174,6 +174,9 @@ def test_the_aar_has_its_pom_and_sources_beside_it():
     with zipfile.ZipFile(LIBRARY / "target" / f"android-{version}-sources.jar") as sources:
         names = {Path(name).name for name in sources.namelist() if name.endswith(".kt")}
     assert names == {path.name for path in (LIBRARY / "src" / "main" / "kotlin").rglob("*.kt")}
+    with zipfile.ZipFile(LIBRARY / "target" / "tfliteasr-android-kdoc.jar") as kdoc:
+        pages = [name for name in kdoc.namelist() if name.endswith("tfliteasr.android/-speech-engine/index.html")]
+        assert pages and "correction" in kdoc.read(pages[0]).decode()
 
 
 def test_android_11_and_later_will_install_it():

@@ -50,11 +50,12 @@ internal class Training(
         val speech = Speech(corpus, cased(corpus))
         val rounds = Rounds(1, resources, limits, calibration) { asked()?.let { StopReason(it, "asked to stop") } }
         val (folder, replay) = learned.folder(recognizer.artifact) to readReplay(recognizer.artifact)
+        val owner = recognizer.owner ?: ownerOf(recognizer, speech) // before, so that a training that is told to stop does at once
         val trainer = RoundsTrainer(
             recognizer, speech.corpus, speech.utterances, settings, rounds, folder, replay, listener, anew = true,
         )
         val stopped = trainer.run().kind
-        recognizer.owner = ownerOf(recognizer, speech)
+        recognizer.owner = if (trainer.finished) ownerOf(recognizer, speech) else owner
         learned.save()
         return stopped
     }

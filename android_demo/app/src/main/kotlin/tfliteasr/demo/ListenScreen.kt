@@ -27,6 +27,7 @@ class ListenScreen(private val activity: MainActivity) : Screen {
     private val corrected = view.findViewById<TextView>(R.id.corrected)
     private val hold = HoldToRecord(activity, view, R.string.listen_record, ::recorded, ::begun)
     private var learnedBytes: Long? = null
+    private var waits = false // the message is about a training
 
     init {
         after.movementMethod = LinkMovementMethod.getInstance()
@@ -43,8 +44,11 @@ class ListenScreen(private val activity: MainActivity) : Screen {
 
     override fun update() {
         hold.update()
-        activity.draft.listening?.let(::tell)
-        if (activity.engine.state.running) {
+        val training = activity.engine.state.running
+        if (waits && !training) hold.say(null)
+        waits = training
+        tell(activity.draft.listening)
+        if (training) {
             view.findViewById<Button>(R.id.hold).isEnabled = false
             hold.say(R.string.listen_training)
         }
@@ -58,6 +62,8 @@ class ListenScreen(private val activity: MainActivity) : Screen {
 
     private fun begun(): (FloatArray) -> Unit {
         live.text = ""
+        activity.draft.listening = null
+        tell(null)
         return activity.engine.live { live.text = it }
     }
 
@@ -73,16 +79,20 @@ class ListenScreen(private val activity: MainActivity) : Screen {
         }
     }
 
-    private fun tell(listening: Listening) {
-        val found = listening.transcripts
-        val waiting = found == null && !listening.failed
+    private fun tell(listening: Listening?) {
+        val found = listening?.transcripts
+        val waiting = listening != null && found == null && !listening.failed
         before.text = if (waiting) activity.getText(R.string.listen_working) else shown(found?.before)
-        after.text = if (waiting) "" else if (found?.words.isNullOrEmpty()) shown(found?.after) else tappable(found!!)
+        after.text = when {
+            waiting -> ""
+            found == null || found.words.isEmpty() -> shown(found?.after)
+            else -> tappable(found)
+        }
         correct.visibility = if (found == null) View.GONE else View.VISIBLE
         hint.visibility = correct.visibility
-        corrected.text = listening.corrected?.let { activity.getString(wordsFor(it)) }.orEmpty()
+        corrected.text = listening?.corrected?.let { activity.getString(wordsFor(it)) }.orEmpty()
         when {
-            listening.failed -> hold.say(R.string.problem_listening)
+            listening?.failed == true -> hold.say(R.string.problem_listening)
             found?.ownVoice == false -> hold.say(R.string.listen_other_voice)
             found != null && learnedBytes == 0L -> hold.say(R.string.listen_not_learned)
         }

@@ -164,6 +164,7 @@ class ListenScreenTest : ScreenTest() {
         correct("WOW")
         say(ShortArray(16000))
         assertEquals(string(R.string.record_silent), text(R.id.message))
+        assertEquals(string(R.string.listen_nothing), text(R.id.after))
         listen(0)
         assertEquals("", text(R.id.corrected))
     }

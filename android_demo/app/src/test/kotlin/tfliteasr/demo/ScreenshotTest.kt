@@ -21,14 +21,14 @@ class ScreenshotTest : ScreenTest() {
     fun dark() = drawAll("dark")
 
     private fun drawAll(theme: String) {
-        TestApplication.settings = TestApplication.QUICK.copy(epochs = 8, epochSteps = 8, connect = 1)
+        TestApplication.settings = TestApplication.QUICK.copy(epochs = 6, epochSteps = 6, connect = 1)
         open(R.id.tab_record)
         keep(10)
         say(Speech.samples(0))
         draw("record", theme)
         tab(R.id.tab_train)
         begin()
-        until("there is a curve") { engine.state.history.size > 5 || !engine.state.running }
+        until("there is a curve") { engine.state.history.size > 4 || !engine.state.running }
         draw("train", theme)
         until("the training ends") { !engine.state.running }
         tab(R.id.tab_listen)
