@@ -23,7 +23,9 @@ class ScreenshotTest : ScreenTest() {
     private fun drawAll(theme: String) {
         TestApplication.settings = TestApplication.QUICK.copy(epochs = 6, epochSteps = 6, connect = 1)
         open(R.id.tab_record)
-        keep(10)
+        keep(15, words = 5)
+        tab(R.id.tab_record)
+        until("they are counted") { text(R.id.kept).startsWith("15") }
         say(Speech.samples(0))
         draw("record", theme)
         tab(R.id.tab_train)
@@ -45,6 +47,7 @@ class ScreenshotTest : ScreenTest() {
     private fun draw(screen: String, theme: String) {
         idle()
         val window: View = activity.window.decorView
+        window.jumpDrawablesToCurrentState() // a choice that was just made is not half drawn
         val bitmap = Bitmap.createBitmap(window.width, window.height, Bitmap.Config.ARGB_8888)
         window.draw(Canvas(bitmap))
         val colors = (0 until bitmap.height step 5).flatMap { y -> (0 until bitmap.width step 5).map { bitmap.getPixel(it, y) } }
