@@ -53,7 +53,7 @@ class ListenScreenTest : ScreenTest() {
 
     @Test
     fun `after training, a word is heard right that was heard wrong before`() {
-        TestApplication.settings = TestApplication.QUICK.copy(epochs = 8, epochSteps = 8, connect = 1)
+        TestApplication.settings = TestApplication.QUICK.copy(epochs = 6, epochSteps = 8, connect = 1)
         open(R.id.tab_train)
         keep(15, words = 5) // so that what is held out is said elsewhere too
         tab(R.id.tab_train)

@@ -48,7 +48,7 @@ abstract class ScreenTest {
     @After
     fun closed() {
         engine.stop(StopReason.Kind.ASKED)
-        until("the training ends") { !engine.state.running }
+        until("the training ends", seconds = 300) { !engine.state.running }
         application.restart()
         stored.resolve(CALIBRATION.name).let { if (it.exists() && !CALIBRATION.exists()) it.copyTo(CALIBRATION) }
     }
@@ -159,7 +159,7 @@ abstract class ScreenTest {
     /** Press Train now, and wait until it is over. */
     protected fun train() {
         begin()
-        until("the training ends") { !engine.state.running }
+        until("the training ends", seconds = 300) { !engine.state.running }
     }
 
     /** Press Train now, and wait for the first step. */
