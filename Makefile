@@ -9,7 +9,7 @@ OLD_PYTHON ?= python3.11
 OLD_RUNTIME_VENV := .venv-tflite-2.14
 OLD_RUNTIME := $(if $(shell command -v $(OLD_PYTHON)),$(OLD_RUNTIME_VENV)/installed)
 
-.PHONY: help demo test test-fast test-device lint docs dist android arm64 clean
+.PHONY: help demo test test-fast test-device lint docs dist android screenshots arm64 clean
 
 help:
 	@echo "make demo       a shipped recogniser learns a new voice on this machine"
@@ -58,15 +58,20 @@ lint: $(VENV)/installed
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python
 
-# the APK, then what tests say of it and of its core on the JVM
+# the AAR and the APK with the tests of the screens, then what tests say of both and of the core on the JVM
+MAVEN_ANDROID := MAVEN_OPTS=-Xmx1g mvn --batch-mode --quiet --file android_demo/pom.xml -Dcore.tests.skip=true
 ANDROID_TOOLS := mvn javac keytool aapt2 zipalign apksigner
 android: $(VENV)/installed
 	@for tool in $(ANDROID_TOOLS); do command -v $$tool > /dev/null || { \
 		echo "make android: expected $$tool, found none; on Debian: apt-get install openjdk-17-jdk-headless maven aapt zipalign apksigner"; \
 		exit 2; }; done
-	mvn --batch-mode --quiet --file android_demo/pom.xml package -DskipTests
+	$(MAVEN_ANDROID) package
 	ALL_JVM_TESTS=1 $(VENV)/bin/python -m pytest -q -rs tests/android
-	@ls -l android_demo/app/target/android-demo-debug.apk
+	@ls -l android_demo/app/target/android-demo-debug.apk android_demo/android/target/tfliteasr-android.aar
+
+# docs/android/*.png, which the README shows
+screenshots:
+	$(MAVEN_ANDROID) package -Dtest=ScreenshotTest -Dsurefire.failIfNoSpecifiedTests=false -Dscreenshots="$(CURDIR)/docs/android"
 
 # QEMU, Debian's arm64 packages and wheels are downloaded to .arm64 once
 arm64: $(VENV)/installed

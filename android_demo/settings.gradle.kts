@@ -15,4 +15,4 @@ dependencyResolutionManagement {
 }
 
 rootProject.name = "android-demo"
-include(":core", ":jvm", ":app")
+include(":core", ":jvm", ":android", ":app")

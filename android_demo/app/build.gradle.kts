@@ -30,13 +30,25 @@ android {
         res.setSrcDirs(listOf("src/main/res"))
         assets.setSrcDirs(listOf(shippedModel.map { it.destinationDir }))
     }
+    sourceSets["test"].run {
+        kotlin.setSrcDirs(listOf("src/test/kotlin"))
+        resources.setSrcDirs(listOf("src/test/resources"))
+    }
+
+    testOptions {
+        unitTests {
+            isIncludeAndroidResources = true
+            all {
+                it.maxHeapSize = "3g"
+                it.systemProperty("screenshots", providers.gradleProperty("screenshots").getOrElse(""))
+            }
+        }
+    }
 
     compileOptions {
         sourceCompatibility = JavaVersion.toVersion(libs.versions.jvm.target.get())
         targetCompatibility = JavaVersion.toVersion(libs.versions.jvm.target.get())
     }
-
-    packaging { jniLibs.useLegacyPackaging = true } // as android:extractNativeLibs="true" says
 }
 
 kotlin {
@@ -47,7 +59,8 @@ kotlin {
 }
 
 dependencies {
-    implementation(project(":core"))
-    implementation(libs.tflite)
-    implementation(libs.tflite.api)
+    implementation(project(":android"))
+    testImplementation(project(":jvm"))
+    testImplementation(libs.robolectric)
+    testImplementation(libs.junit4)
 }

@@ -2,7 +2,11 @@ import org.jetbrains.kotlin.gradle.dsl.JvmTarget
 
 plugins {
     alias(libs.plugins.kotlin.jvm)
+    `maven-publish`
 }
+
+group = "tfliteasr"
+version = libs.versions.demo.get()
 
 java {
     sourceCompatibility = JavaVersion.toVersion(libs.versions.jvm.target.get())
@@ -29,4 +33,8 @@ dependencies {
 
 tasks.test {
     useJUnitPlatform()
+}
+
+publishing {
+    publications { register<MavenPublication>("release") { from(components["java"]) } }
 }

@@ -11,7 +11,7 @@ from tflite_asr.cli.main import build_parser, main
 
 ROOT = Path(__file__).parents[2]
 QUICK = {"transcribe", "inspect"}  # commands of this package that are run
-OTHER_PROGRAMS = {"adb", "apt-get", "java", "mvn"}  # nothing of them can be checked here
+OTHER_PROGRAMS = {"adb", "apt-get", "gradle", "java", "mvn"}  # nothing of them can be checked here
 
 
 def commands_of(source: str) -> list[list[str]]:

@@ -24,7 +24,7 @@ DOCUMENTS = sorted(
         *(ROOT / "docs").glob("*.md"),
     )
 )
-NOT_RUN = {"text", "kotlin"}  # the JVM tests listen as the block of android_demo/README.md does
+NOT_RUN = {"text", "kotlin"}  # the JVM tests and android_demo/consumer do what the blocks of android_demo/README.md do
 LANGUAGES = {"python", "sh", "json", *NOT_RUN}
 FENCE = re.compile(r"^```(.*)\n", re.MULTILINE)
 INLINE = re.compile(r"`tflite-asr ([^`]+)`")

@@ -6,9 +6,12 @@ import android.view.View
 import android.widget.Button
 import android.widget.TextView
 
-/** What is stored of the owner, and a way to be rid of it. */
+/** What is stored of the owner, names that are expected, the model that is used; and a way to be rid of all. */
 class DataScreen(private val activity: MainActivity) : Screen {
     override val view: View = activity.layoutInflater.inflate(R.layout.screen_data, null)
+
+    private val phrases = PhraseList(activity, view)
+    private val models = ModelPicker(activity, view)
 
     init {
         view.findViewById<Button>(R.id.delete).setOnClickListener {
@@ -20,23 +23,41 @@ class DataScreen(private val activity: MainActivity) : Screen {
         }
     }
 
-    override fun show() = count()
+    override fun show() {
+        count()
+        phrases.load()
+        models.load()
+        update()
+    }
 
-    override fun update() {}
+    override fun update() {
+        phrases.update()
+        models.update()
+        activity.engine.state.problem?.let {
+            text(R.id.message, activity.getString(wordsFor(it)))
+            activity.engine.problemSeen()
+        }
+    }
 
-    private fun count() = activity.engine.stored { count, bytes, learnedBytes ->
-        text(R.id.recordings, activity.resources.getQuantityString(R.plurals.data_recordings, count, count, size(bytes)))
-        val learned = if (learnedBytes == 0L) R.string.data_nothing_learned else R.string.data_learned
-        text(R.id.learned, activity.getString(learned, size(learnedBytes)))
+    private fun count() = activity.engine.stored {
+        val recordings = it.recordings
+        text(
+            R.id.recordings,
+            activity.resources.getQuantityString(R.plurals.data_recordings, recordings, recordings, size(it.recordingBytes)),
+        )
+        val learned = if (it.learnedBytes == 0L) R.string.data_nothing_learned else R.string.data_learned
+        text(R.id.learned, activity.getString(learned, size(it.learnedBytes)))
     }
 
     override fun hide() {}
 
     private fun delete() {
         activity.draft.sound = null
+        activity.draft.listening = null
         activity.engine.deleteAll { gone ->
             text(R.id.message, activity.getString(if (gone) R.string.data_deleted else R.string.problem_delete))
             count()
+            phrases.load()
         }
     }
 

@@ -2,12 +2,14 @@ package tfliteasr.demo
 
 import android.app.Application
 import android.content.ComponentCallbacks2
+import tfliteasr.android.EngineOwner
+import tfliteasr.android.SpeechEngine
 import tfliteasr.personalization.StopReason
 
 /** Holds what outlives screens. */
-class DemoApplication : Application() {
-    val engine: Engine by lazy { Engine(this) }
-    val draft = Draft()
+open class DemoApplication : Application(), EngineOwner {
+    override val engine: SpeechEngine by lazy { SpeechEngine(this, MODEL) }
+    open val draft = Draft()
 
     /** Phones before Android 14 tell here that memory runs low; on later ones the readings after each step have to do. */
     @Suppress("DEPRECATION")
@@ -17,5 +19,9 @@ class DemoApplication : Application() {
         if (level >= ComponentCallbacks2.TRIM_MEMORY_RUNNING_LOW && level != ComponentCallbacks2.TRIM_MEMORY_UI_HIDDEN) {
             engine.stop(StopReason.Kind.LOW_MEMORY)
         }
+    }
+
+    companion object {
+        const val MODEL = "commands"
     }
 }

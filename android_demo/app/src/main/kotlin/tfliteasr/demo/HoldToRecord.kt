@@ -6,6 +6,7 @@ import android.view.accessibility.AccessibilityManager
 import android.widget.Button
 import android.widget.ProgressBar
 import android.widget.TextView
+import tfliteasr.android.Microphone
 import tfliteasr.audio.RecordingCheck
 import tfliteasr.audio.Sound
 
@@ -29,6 +30,7 @@ class HoldToRecord(
     private val allow = view.findViewById<Button>(R.id.allow)
     private val readers = activity.getSystemService(AccessibilityManager::class.java)
     private var microphone: Microphone? = null
+    private var asking = false // the message is about the permission
 
     init {
         allow.setOnClickListener { activity.askForMicrophone() }
@@ -43,10 +45,8 @@ class HoldToRecord(
         allow.visibility = if (permitted) View.GONE else View.VISIBLE
         button.isEnabled = permitted && activity.engine.config != null
         if (!permitted) say(if (activity.draft.refused) R.string.record_permission_refused else R.string.record_permission)
-        if (permitted && activity.draft.refused) {
-            activity.draft.refused = false
-            say(null)
-        }
+        if (permitted && asking) say(null)
+        asking = !permitted
         labelled()
     }
 

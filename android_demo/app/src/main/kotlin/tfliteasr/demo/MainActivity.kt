@@ -2,16 +2,21 @@ package tfliteasr.demo
 
 import android.Manifest
 import android.app.Activity
+import android.content.ActivityNotFoundException
+import android.content.Intent
 import android.content.pm.PackageManager
+import android.net.Uri
 import android.os.Bundle
 import android.widget.FrameLayout
 import android.widget.RadioGroup
+import tfliteasr.android.Opening
+import tfliteasr.android.SpeechEngine
 
 /** Four screens and the tabs between them. */
 class MainActivity : Activity() {
     private var screen: Screen? = null
     private var started = false
-    val engine: Engine get() = (application as DemoApplication).engine
+    val engine: SpeechEngine get() = (application as DemoApplication).engine
     val draft: Draft get() = (application as DemoApplication).draft
 
     override fun onCreate(saved: Bundle?) {
@@ -65,7 +70,36 @@ class MainActivity : Activity() {
         screen?.update()
     }
 
+    /** The files of a model, wherever the phone can open documents; no permission is needed for it. */
+    fun askForModel() {
+        val files = Intent(Intent.ACTION_OPEN_DOCUMENT)
+            .addCategory(Intent.CATEGORY_OPENABLE)
+            .setType("*/*") // a .tflite has no type of its own
+            .putExtra(Intent.EXTRA_ALLOW_MULTIPLE, true)
+        try {
+            startActivityForResult(files, MODEL)
+        } catch (_: ActivityNotFoundException) {
+            opened(Opening.NOT_READABLE)
+        }
+    }
+
+    @Deprecated("the framework has nothing else for an activity of its own")
+    override fun onActivityResult(request: Int, result: Int, data: Intent?) {
+        if (request == MODEL && result == RESULT_OK) engine.openModel(documents(data), ::opened)
+    }
+
+    private fun documents(data: Intent?): List<Uri> {
+        val several = data?.clipData?.let { clip -> List(clip.itemCount) { clip.getItemAt(it).uri } }
+        return several ?: listOfNotNull(data?.data)
+    }
+
+    private fun opened(opening: Opening) {
+        draft.opening = opening
+        engine.onChange() // of the activity that is seen now
+    }
+
     private companion object {
         const val TAB = "tab"
+        const val MODEL = 1
     }
 }

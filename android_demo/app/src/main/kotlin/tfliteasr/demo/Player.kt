@@ -3,6 +3,8 @@ package tfliteasr.demo
 import android.media.AudioAttributes
 import android.media.AudioFormat
 import android.media.AudioTrack
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
 import tfliteasr.audio.Sound
 
 /** Plays one recording at a time. */
@@ -12,7 +14,8 @@ class Player {
     fun play(sound: Sound) {
         stop()
         if (sound.samples.isEmpty()) return
-        val samples = ShortArray(sound.samples.size) { (sound.samples[it] * Short.MAX_VALUE).toInt().toShort() }
+        val bytes = ByteBuffer.allocate(2 * sound.samples.size).order(ByteOrder.nativeOrder())
+        for (sample in sound.samples) bytes.putShort((sample * Short.MAX_VALUE).toInt().toShort())
         val attributes = AudioAttributes.Builder()
             .setUsage(AudioAttributes.USAGE_MEDIA)
             .setContentType(AudioAttributes.CONTENT_TYPE_SPEECH)
@@ -26,10 +29,10 @@ class Player {
             .setAudioAttributes(attributes)
             .setAudioFormat(format)
             .setTransferMode(AudioTrack.MODE_STATIC)
-            .setBufferSizeInBytes(2 * samples.size)
+            .setBufferSizeInBytes(bytes.capacity())
             .build()
             .also {
-                it.write(samples, 0, samples.size)
+                it.write(bytes.array(), 0, bytes.capacity())
                 it.play()
             }
     }

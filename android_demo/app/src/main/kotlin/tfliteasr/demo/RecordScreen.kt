@@ -31,7 +31,7 @@ class RecordScreen(private val activity: MainActivity) : Screen {
     override fun update() {
         hold.update()
         activity.engine.state.problem?.let {
-            hold.say(it)
+            hold.say(wordsFor(it))
             activity.engine.problemSeen()
         }
         prompt.text = prompts[activity.draft.prompt % prompts.size]
@@ -46,7 +46,7 @@ class RecordScreen(private val activity: MainActivity) : Screen {
     private fun recorded(sound: Sound?) {
         player.stop()
         activity.draft.sound = sound
-        update()
+        activity.engine.onChange() // of the screen that is seen now: the phone may have been turned meanwhile
     }
 
     private fun keep(sound: Sound) {
@@ -63,7 +63,8 @@ class RecordScreen(private val activity: MainActivity) : Screen {
         recorded(null)
     }
 
-    private fun count() = activity.engine.stored { count, _, _ ->
-        view.findViewById<TextView>(R.id.kept).text = activity.resources.getQuantityString(R.plurals.record_kept, count, count)
+    private fun count() = activity.engine.stored {
+        val kept = it.recordings
+        view.findViewById<TextView>(R.id.kept).text = activity.resources.getQuantityString(R.plurals.record_kept, kept, kept)
     }
 }

@@ -5,6 +5,9 @@ import android.widget.Button
 import android.widget.ProgressBar
 import android.widget.Switch
 import android.widget.TextView
+import tfliteasr.android.NightSchedule
+import tfliteasr.android.SpeechEngine
+import tfliteasr.android.TrainingState
 import tfliteasr.personalization.StopReason
 
 /** How training is chosen and goes on, and a button that stops it. */
@@ -18,7 +21,7 @@ class TrainScreen(private val activity: MainActivity) : Screen {
     private var recordings = 0
 
     init {
-        start.setOnClickListener { engine.train(Engine.LIMITS) }
+        start.setOnClickListener { engine.train() }
         stop.setOnClickListener { engine.stop(StopReason.Kind.ASKED) }
         view.findViewById<Switch>(R.id.night).run {
             isChecked = schedule.isOn()
@@ -28,15 +31,15 @@ class TrainScreen(private val activity: MainActivity) : Screen {
 
     override fun show() {
         update()
-        engine.stored { count, _, _ ->
-            recordings = count
+        engine.stored {
+            recordings = it.recordings
             update()
         }
     }
 
     override fun update() {
         val state = engine.state
-        start.isEnabled = !state.running && recordings >= Engine.LEAST_RECORDINGS
+        start.isEnabled = !state.running && recordings >= SpeechEngine.LEAST_RECORDINGS
         stop.isEnabled = state.running
         text(R.id.state, summary(state))
         text(
@@ -60,16 +63,17 @@ class TrainScreen(private val activity: MainActivity) : Screen {
 
     override fun hide() {}
 
-    private fun summary(state: TrainingState): String = when {
-        state.problem != null -> activity.getString(state.problem)
-        state.measuring -> activity.getString(R.string.train_measuring)
-        state.running && state.history.isEmpty() -> activity.getString(R.string.train_waiting)
-        state.stopped != null && !state.running -> activity.getString(message(state.stopped))
-        state.history.isNotEmpty() -> state.history.last().let {
-            activity.getString(R.string.train_epoch, it.epoch, 100 * it.validationWer, it.validationLoss)
+    private fun summary(state: TrainingState): String {
+        val (problem, stopped, last) = Triple(state.problem, state.stopped, state.history.lastOrNull())
+        return when {
+            problem != null -> activity.getString(wordsFor(problem))
+            state.measuring -> activity.getString(R.string.train_measuring)
+            state.running && last == null -> activity.getString(R.string.train_waiting)
+            stopped != null && !state.running -> activity.getString(message(stopped))
+            last != null -> activity.getString(R.string.train_epoch, last.epoch, 100 * last.validationWer, last.validationLoss)
+            recordings < SpeechEngine.LEAST_RECORDINGS -> activity.getString(R.string.train_few, SpeechEngine.LEAST_RECORDINGS)
+            else -> activity.getString(R.string.train_idle)
         }
-        recordings < Engine.LEAST_RECORDINGS -> activity.getString(R.string.train_few, Engine.LEAST_RECORDINGS)
-        else -> activity.getString(R.string.train_idle)
     }
 
     private fun message(reason: StopReason.Kind): Int = when (reason) {

@@ -5,6 +5,7 @@ import java.io.IOException
 import java.security.MessageDigest
 import tfliteasr.InputError
 import tfliteasr.JsonObject
+import tfliteasr.TooNewError
 import tfliteasr.readText
 import tfliteasr.text.SubwordTokenizer
 import tfliteasr.text.Tokenizer
@@ -119,8 +120,8 @@ class Artifact(
         fun fromJson(values: JsonObject, path: File): Artifact {
             val format = values.long("format")
             if (format !in FORMATS) {
-                val expected = FORMATS.joinToString(" or ")
-                throw InputError("${values.place}: expected format $expected, got $format; export the model again")
+                val problem = "${values.place}: expected format ${FORMATS.joinToString(" or ")}, got $format; export the model again"
+                throw if (format > FORMATS.max()) TooNewError(problem) else InputError(problem)
             }
             if (format == 1L && "digest" in values) throw InputError("${values.place}: unexpected field digest")
             val signatures = objects(values.at("signatures")) { name, signature ->

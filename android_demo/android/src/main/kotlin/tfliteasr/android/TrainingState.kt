@@ -1,4 +1,4 @@
-package tfliteasr.demo
+package tfliteasr.android
 
 import tfliteasr.personalization.Budget
 import tfliteasr.personalization.Candidate
@@ -6,7 +6,11 @@ import tfliteasr.personalization.Epoch
 import tfliteasr.personalization.Resources
 import tfliteasr.personalization.StopReason
 
-/** What the Train screen shows; replaced, never changed. */
+/**
+ * How training goes, for a screen to show; replaced, never changed.
+ *
+ * @property problem the last one, until [SpeechEngine.problemSeen].
+ */
 data class TrainingState(
     val running: Boolean = false,
     val measuring: Boolean = false, // what the plans cost on this phone
@@ -18,5 +22,5 @@ data class TrainingState(
     val history: List<Epoch> = emptyList(), // of all rounds
     val reading: Resources? = null,
     val stopped: StopReason.Kind? = null,
-    val problem: Int? = null, // a string of the resources
+    val problem: Problem? = null,
 )

@@ -1,4 +1,4 @@
-package tfliteasr.demo
+package tfliteasr.android
 
 import android.annotation.SuppressLint
 import android.media.AudioFormat

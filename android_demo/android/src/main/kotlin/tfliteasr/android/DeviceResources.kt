@@ -1,4 +1,4 @@
-package tfliteasr.demo
+package tfliteasr.android
 
 import android.app.ActivityManager
 import android.content.Context

@@ -1,15 +1,19 @@
-package tfliteasr.demo
+package tfliteasr.android
 
 import android.app.job.JobParameters
 import android.app.job.JobService
 import tfliteasr.personalization.StopReason
 
-/** The night's training: goes on from the checkpoint, and leaves one when the phone is taken off the charger. */
+/**
+ * The night's training: goes on from the checkpoint, and leaves one when the phone is taken off the charger. The app's
+ * `Application` is an [EngineOwner].
+ */
 class NightTraining : JobService() {
-    private val engine get() = (application as DemoApplication).engine
+    private val engine get() = (application as EngineOwner).engine
 
     override fun onStartJob(parameters: JobParameters): Boolean {
-        engine.train(Engine.LIMITS.copy(onlyCharging = true)) { jobFinished(parameters, false) }
+        if (engine.state.running) return false // the owner's own training is enough for tonight
+        engine.train(engine.limits.copy(onlyCharging = true)) { jobFinished(parameters, false) }
         return true // it goes on after this call
     }
 

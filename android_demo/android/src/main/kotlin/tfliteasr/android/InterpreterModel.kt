@@ -1,13 +1,24 @@
-package tfliteasr.demo
+package tfliteasr.android
 
 import java.io.File
 import org.tensorflow.lite.Interpreter
+import org.tensorflow.lite.TensorFlowLite
 import tfliteasr.InputError
 import tfliteasr.runtime.DType
 import tfliteasr.runtime.SignatureModel
 import tfliteasr.runtime.Tensor
 
-/** The TFLite library of Android, with XNNPACK; direct buffers go in and out. */
+/**
+ * The TFLite library of Android. This file alone names its classes, which TFLite 2.16 and LiteRT 1.x both have in the package
+ * `org.tensorflow.lite`.
+ */
+object InterpreterRuntime : ModelRuntime {
+    override val version: String get() = "tensorflow-lite ${TensorFlowLite.runtimeVersion()}"
+
+    override fun open(path: File, threads: Int): SignatureModel = InterpreterModel(path, threads)
+}
+
+/** A `.tflite` in the TFLite library of Android, with XNNPACK; direct buffers go in and out. */
 class InterpreterModel(private val path: File, private val threads: Int) : SignatureModel {
     private val interpreter = told("$path: the TFLite runtime cannot load it") {
         Interpreter(path, Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true))

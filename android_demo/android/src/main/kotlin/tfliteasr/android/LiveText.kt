@@ -1,10 +1,10 @@
-package tfliteasr.demo
+package tfliteasr.android
 
 import tfliteasr.runtime.Listener
 import tfliteasr.runtime.Recognizer
 
 /** The text of a recording while it is made: of what was said before its last pause, and of what is being said. */
-class LiveText(val recognizer: Recognizer) {
+internal class LiveText(val recognizer: Recognizer) {
     private val listener = Listener(recognizer, words = false)
     private val said = ArrayList<String>()
 

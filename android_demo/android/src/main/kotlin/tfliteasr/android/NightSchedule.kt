@@ -1,4 +1,4 @@
-package tfliteasr.demo
+package tfliteasr.android
 
 import android.app.job.JobInfo
 import android.app.job.JobScheduler

@@ -1,16 +1,15 @@
-package tfliteasr.demo
+package tfliteasr.android
 
 import android.content.Context
 import android.os.Build
 import android.util.Log
-import org.tensorflow.lite.TensorFlowLite
 import tfliteasr.personalization.Calibration
 import tfliteasr.personalization.calibrated
 import tfliteasr.personalization.measureCalls
 import tfliteasr.runtime.Artifact
 
 /** What training costs on this phone, measured once; in the app's own process, so no other interpreter should be open. */
-class DeviceCalibration(context: Context, private val threads: Int) {
+class DeviceCalibration(context: Context, private val runtime: ModelRuntime, private val threads: Int) {
     private val path = context.noBackupFilesDir.resolve("calibration.json")
 
     /** @param onMeasure told when it has to be measured, which takes some steps of training. */
@@ -18,13 +17,13 @@ class DeviceCalibration(context: Context, private val threads: Int) {
         val device = mapOf(
             "model" to Build.MODEL,
             "android" to Build.VERSION.SDK_INT.toString(),
-            "runtime" to "tensorflow-lite ${TensorFlowLite.runtimeVersion()}",
+            "runtime" to runtime.version,
             "threads" to threads.toString(),
         )
         val notice = { line: String ->
             Log.i("Calibration", line)
             onMeasure()
         }
-        return calibrated(artifact, path, device, notice) { measureCalls(artifact, it, InterpreterModel(artifact.path, threads)) }
+        return calibrated(artifact, path, device, notice) { measureCalls(artifact, it, runtime.open(artifact.path, threads)) }
     }
 }
