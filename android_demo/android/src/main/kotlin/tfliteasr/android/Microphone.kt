@@ -55,6 +55,7 @@ class Microphone(
             while (!stopped && heard.size < most) {
                 val count = recorder.read(chunk, 0, chunk.size)
                 if (count < 0) return finish(null)
+                if (count == 0) continue // nothing new yet: the level stays
                 val samples = FloatArray(count) { chunk[it] / 32768f }
                 heard.addAll(samples.asList())
                 onSamples(samples)
