@@ -7,7 +7,7 @@ import tensorflow as tf
 from signatures.spec import group_of
 from tflite_asr.errors import InputError
 from tflite_asr.export.quantization import Quantization
-from tflite_asr.models.low_rank import updated_kernels
+from tflite_asr.models.low_rank import low_rank_factors
 from tflite_asr.models.second_pass import SecondPass
 from tflite_asr.models.speech import SpeechModel
 
@@ -36,13 +36,13 @@ def trainable_groups(model: SpeechModel, quantization: Quantization) -> list[str
 
 
 def divide_weights(model: SpeechModel, trainable: Sequence[str], quantization: Quantization) -> tuple[Weights, Weights]:
-    """The weights that train on the device, and the weights that do not, kernels with a low-rank update among them."""
+    """The weights that train on the device, and the weights that do not."""
     weights = model.named_weights()
-    updated = updated_kernels(weights)
+    factors = low_rank_factors(weights)
     live = {
         name: weight
         for name, weight in weights.items()
-        if group_of(name) in trainable and quantization.trains(weight.shape) and name not in updated
+        if group_of(name) in trainable and (name in factors or quantization.trains(weight.shape))
     }
     return live, {name: weight for name, weight in weights.items() if name not in live}
 

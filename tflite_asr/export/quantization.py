@@ -37,8 +37,8 @@ class Quantization:
         return chosen
 
     def trains(self, weight_shape: Sequence[int]) -> bool:
-        """Whether a weight of this shape, of a group that trains, does."""
-        return not self.bias_only or len(weight_shape) <= 1
+        """Whether a weight of this shape, of a group that trains, does; the factors of low-rank updates always do."""
+        return len(weight_shape) <= 1 or not (self.bias_only or self.low_rank)
 
     @property
     def per_channel_dense(self) -> bool:

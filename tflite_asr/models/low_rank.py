@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.models.speech import SpeechModel
-from tflite_asr.ops.low_rank import DOWN, LowRankKernel
+from tflite_asr.ops.low_rank import DOWN, UP, LowRankKernel
 
 KERNEL = re.compile(r"(.*/)?((?!depthwise_)\w+_kernel|kernel|projection)")  # names of the weights that get an update
 
@@ -28,6 +28,11 @@ def add_low_rank(model: SpeechModel, rank: int, groups: Collection[str]) -> None
         if group.name in groups:
             for layer in _layers(group):
                 _update_kernels(layer, rank)
+
+
+def low_rank_factors(weights: Collection[str]) -> set[str]:
+    """Of tree paths of weights, those of the factors of low-rank updates."""
+    return {name for name in weights if name.endswith((DOWN, UP))}
 
 
 def updated_kernels(weights: Collection[str]) -> set[str]:

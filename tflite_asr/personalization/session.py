@@ -66,9 +66,7 @@ def run_session(
         what result.json holds.
     """
     settings = _checked(recognizer, adapt, settings)
-    adapt, left_out = adapt.prepared(recognizer, in_time=bool(pace))
-    if not pace and not adapt.unlabelled:
-        settings = with_pull(recognizer, settings, len(adapt.utterances))
+    adapt, left_out, settings = _prepared(recognizer, adapt, settings, pace)
     held_out = _held_out(adapt, settings, rounds)
     examples = _test_examples(recognizer, test, settings)
     how = _How(settings, folder, pace, rounds, read_replay(recognizer.artifact) if adapt.trains else [])
@@ -221,14 +219,24 @@ def _test_examples(
     return examples_of(recognizer, corpus, clips)
 
 
+def _prepared(
+    recognizer: Recognizer, adapt: Speech, settings: Settings, pace: Pace | None
+) -> tuple[Speech, list[str], Settings]:
+    """The speech as it is learned from, what was left out of it, and the settings with the pull for so much speech."""
+    adapt, left_out = adapt.prepared(recognizer, in_time=bool(pace))
+    if not pace and not adapt.unlabelled:
+        settings = with_pull(recognizer, settings, len(adapt.utterances))
+    return adapt, left_out, settings
+
+
 def _held_out(adapt: Speech, settings: Settings, rounds: Rounds | None) -> int:
     """How many utterances with transcripts validate and do not train."""
     if not adapt.utterances or (adapt.unlabelled and len(adapt.utterances) < 2):
         return 0
-    if len(adapt.utterances) < settings.least_to_hold_out and not adapt.unlabelled:
-        return 0
     heard_first = arriving(adapt.utterances, rounds.count, settings.seed)[0] if rounds else adapt.utterances
-    return len(split(heard_first, settings.validation_share, settings.seed)[1])
+    held_out = split(heard_first, settings.validation_share, settings.seed)[1]  # InputError where there is one only
+    few = len(adapt.utterances) < settings.least_to_hold_out and not adapt.unlabelled
+    return 0 if few else len(held_out)
 
 
 def _settings(recognizer: Recognizer, adapt: Speech, test: tuple[Corpus, Sequence[Utterance]], how: _How) -> dict:
