@@ -11,12 +11,17 @@ from tflite_asr.cli.main import main
 from tflite_asr.config import preset
 from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
-from tflite_asr.models.low_rank import add_low_rank, updated_kernels
+from tflite_asr.models.low_rank import add_low_rank, low_rank_factors
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.study.plan import Mobile, Speech, Study
 from tflite_asr.study.run import run_study
 
 FACTORS = ("_lora_down", "_lora_up")
+
+
+def updated_kernels(weights):
+    """The kernels that have a low-rank update, by tree path."""
+    return {name.removesuffix(FACTORS[0]) for name in low_rank_factors(weights) if name.endswith(FACTORS[0])}
 
 
 def batch_of(model, seed=0):

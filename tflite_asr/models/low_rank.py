@@ -35,11 +35,6 @@ def low_rank_factors(weights: Collection[str]) -> set[str]:
     return {name for name in weights if name.endswith((DOWN, UP))}
 
 
-def updated_kernels(weights: Collection[str]) -> set[str]:
-    """Of tree paths of weights, those of the kernels that have a low-rank update."""
-    return {name.removesuffix(DOWN) for name in weights if name.endswith(DOWN)}
-
-
 def _layers(group: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """The group and the layers in it."""
     yield group
