@@ -95,6 +95,16 @@ class SplitStep:
             calls.append({"signature": f"backward_{k}{suffix}", "takes": takes, "updates": self._updated(k)})
         return calls
 
+    def cached_plan(self) -> list[dict]:
+        """The calls of `plan` that train the top part alone. Those before `head` update nothing, so that a host may
+        store their outputs for each utterance and call `head` only. Empty where the top part is all there is or an
+        exit below it has a loss, which depends on more than the utterance.
+        """
+        top = len(self.parts) - 1
+        if not top or any(map(self._exits, range(top))) or not self._updated(top):
+            return []
+        return self.plan()[: top + 1]
+
     def _names(self, k: int) -> list[str]:
         return [self.names[index] for index in self.parts[k].indices]
 

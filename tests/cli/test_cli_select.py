@@ -32,8 +32,13 @@ def test_the_choice_and_why_not_the_others(select, tiny_tflite, calibration):
     ].keys()
     groups = [group["name"] for group in read_artifact(tiny_tflite).groups]
     assert result["chosen"]["trainable_groups"] == groups and result["chosen"]["exit"] == 0
-    assert [(row["plan"], row["calls"]) for row in result["candidates"]] == [("train", 1), ("split", 2), ("split", 3)]
-    assert len(result["refused"]) == 2 and all(row["reasons"] for row in result["refused"])
+    assert [(row["plan"], row["calls"]) for row in result["candidates"]] == [
+        ("train", 1),
+        ("split", 2),
+        ("split", 3),
+        ("cached", 2),
+    ]
+    assert len(result["refused"]) == 3 and all(row["reasons"] for row in result["refused"])
     written = calibration.read_bytes()
     assert select("--ram-mb", 4000) == result and calibration.read_bytes() == written, "it is calibrated once"
 
@@ -78,7 +83,7 @@ def test_refusals(select, options, told):
 def test_for_people(tiny_tflite, calibration, capsys):
     assert main(["select", str(tiny_tflite), "--calibration", str(calibration), "--ram-mb", "4000"]) == 0
     out = capsys.readouterr().out
-    assert out.count("  chosen\n") == 1 and out.count("fits, but another is better") == 2
+    assert out.count("  chosen\n") == 1 and out.count("fits, but another is better") == 3
     assert main(["select", str(tiny_tflite), "--calibration", str(calibration), "--ram-mb", "1"]) == 0
     assert "nothing fits; the smallest budget that would: " in capsys.readouterr().out
 
@@ -142,7 +147,12 @@ def test_predictions_against_measurements(tiny_tflite, capsys):
     assert main(["benchmark", "selector", str(tiny_tflite), "--steps", "1", "--runs", "1", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     rows = result["models"][0]["candidates"]
-    assert [(row["plan"], row["calls"]) for row in rows] == [("train", 1), ("split", 2), ("split", 3)]
+    assert [(row["plan"], row["calls"]) for row in rows] == [
+        ("train", 1),
+        ("split", 2),
+        ("split", 3),
+        ("cached", 2),
+    ]
     for row in rows:
         assert row["memory_error"] == pytest.approx(abs(row["predicted_peak_mb"] / row["measured_peak_mb"] - 1))
         assert row["time_error"] == pytest.approx(abs(row["predicted_step_seconds"] / row["measured_step_seconds"] - 1))

@@ -81,9 +81,16 @@ def test_signatures_for_shorter_utterances(each):
 
 def test_the_step_plans_update_each_trainable_group_once(each):
     trainable = {row["group"] for row in each.description["parameters"] if row["trainable"]}
-    for plan in (*each.description["plans"].values(), *each.description.get("shorter_plans", {}).values()):
+    for name, plan in {**each.description["plans"], **each.description.get("shorter_plans", {})}.items():
         updated = [group for call in plan for group in call["updates"]]
-        assert set(updated) == trainable and len(updated) == len(trainable)
+        assert len(set(updated)) == len(updated)
+        if name.startswith("cached"):  # the top part alone, from stored outputs of the calls below
+            assert updated and set(updated) <= trainable
+            assert all(not call["updates"] for call in plan[:-1])
+            taken = {source.rpartition(".")[0] for source in plan[-1]["takes"].values()}
+            assert taken and taken <= {call["signature"] for call in plan[:-1]}
+        else:
+            assert set(updated) == trainable
 
 
 def test_the_state_is_the_trainable_weights_their_slots_and_the_step(each):

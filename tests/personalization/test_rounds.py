@@ -56,7 +56,8 @@ def calibration(tiny_tflite):
         CallCost(call["signature"], 0.01, 0.01, peak, 0.0)
         for call, peak in zip(artifact.plans["split"], (10.0, 20.0, 30.0))
     )
-    return Calibration(artifact.tflite_sha256, {}, {"train": whole, "split": PlanCost(50.0, parts)})
+    plans = {"train": whole, "split": PlanCost(50.0, parts), "cached": PlanCost(50.0, parts[:2])}
+    return Calibration(artifact.tflite_sha256, {}, plans)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ PARTS = PlanCost(
         CallCost("backward_0", 0.15, 0.2, 44.0, 8.0),
     ),
 )
+CACHED = PlanCost(50.0, (CallCost("forward_0", 0.01, 0.02, 10.0, 4.0), CallCost("head", 0.2, 0.3, 40.0, 6.0)))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,9 @@ def artifact():
 
 @pytest.fixture(scope="module")
 def found(artifact):
-    return candidates(artifact, Calibration(artifact.tflite_sha256, {}, {"train": WHOLE, "split": PARTS}))
+    return candidates(
+        artifact, Calibration(artifact.tflite_sha256, {}, {"train": WHOLE, "split": PARTS, "cached": CACHED})
+    )
 
 
 def candidate(**values):
@@ -60,11 +63,19 @@ def candidate(**values):
 
 def test_every_plan_is_offered_up_to_every_call_that_trains(found):
     offered = [(c.plan, c.trainable_groups, c.calls, c.parts, c.batch, c.exit) for c in found]
-    assert offered == [("train", ALL, 1, 1, 4, 0), ("split", TOP, 2, 2, 4, 0), ("split", ALL, 3, 2, 4, 0)]
-    assert [c.predicted_step_seconds for c in found] == pytest.approx([0.3, 0.25, 0.4])
+    assert offered == [
+        ("train", ALL, 1, 1, 4, 0),
+        ("split", TOP, 2, 2, 4, 0),
+        ("split", ALL, 3, 2, 4, 0),
+        ("cached", TOP, 2, 1, 4, 0),
+    ]
+    assert [c.predicted_step_seconds for c in found] == pytest.approx([0.3, 0.25, 0.4, 0.21])
     assert [c.predicted_step_joules for c in found] == pytest.approx(
-        [0.5 * CORE_WATTS, 0.4 * CORE_WATTS, 0.6 * CORE_WATTS]
+        [0.5 * CORE_WATTS, 0.4 * CORE_WATTS, 0.6 * CORE_WATTS, 0.32 * CORE_WATTS]
     )
+    assert [c.predicted_disk_mb > 0 for c in found] == [False, False, False, True]
+    # 8 different epochs of 25 batches of 4 rows, each 200 steps of 192 values and a scale
+    assert found[-1].predicted_disk_mb == pytest.approx(800 * 200 * 196 / 1e6)
 
 
 def test_the_peak_is_that_of_steps_that_are_repeated():
@@ -90,10 +101,14 @@ def test_the_peak_is_that_of_steps_that_are_repeated():
 
 def test_sets_of_groups_that_the_table_has_are_offered_too(artifact):
     gains = [{"groups": ["joint"], "relative_wer_reduction": 0.4, "speakers": 2}]
-    calibration = Calibration("", {}, {"train": WHOLE, "split": PARTS})
+    calibration = Calibration("", {}, {"train": WHOLE, "split": PARTS, "cached": CACHED})
     offered = candidates(dataclasses.replace(artifact, gains=gains), calibration)
     joint = [c for c in offered if c.trainable_groups == ("joint",)]
-    assert [(c.plan, c.calls, c.expected_reduction) for c in joint] == [("train", 1, 0.4), ("split", 2, 0.4)]
+    assert [(c.plan, c.calls, c.expected_reduction) for c in joint] == [
+        ("train", 1, 0.4),
+        ("split", 2, 0.4),
+        ("cached", 2, 0.4),
+    ]
     assert all(c.expected_reduction == 0.4 for c in offered), "what trains more than the joint network gains as much"
 
 
@@ -104,9 +119,14 @@ def test_a_plan_trains_up_to_its_exit(artifact):
         "early": [{"signature": "forward_0", "takes": {}, "updates": ["encoder_0", "encoder_1"]}],
     }
     early = PlanCost(50.0, PARTS.calls[:1])
-    calibration = Calibration("", {}, {"train": WHOLE, "split": PARTS, "early": early})
+    calibration = Calibration("", {}, {"train": WHOLE, "split": PARTS, "cached": CACHED, "early": early})
     early_exits = dataclasses.replace(artifact, exits=exits, plans=plans, plan_exits={"early": 0})
-    assert {c.plan: c.exit for c in candidates(early_exits, calibration)} == {"train": 1, "split": 1, "early": 0}
+    assert {c.plan: c.exit for c in candidates(early_exits, calibration)} == {
+        "train": 1,
+        "split": 1,
+        "cached": 1,
+        "early": 0,
+    }
     with pytest.raises(InputError, match="plan 'early': expected an exit from 0 to 1, got 2; export again"):
         candidates(dataclasses.replace(early_exits, plan_exits={"early": 2}), calibration)
 
@@ -127,15 +147,25 @@ def test_what_is_expected_of_groups():
 
 
 @pytest.mark.parametrize(
-    "ram, plan, groups", [(1000, "train", ALL), (139, "split", ALL), (94, "split", ALL), (93, "split", TOP)]
+    "ram, plan, groups", [(1000, "train", ALL), (139, "split", ALL), (94, "split", ALL), (93, "cached", TOP)]
 )
 def test_all_groups_if_they_fit_and_then_the_fastest(found, ram, plan, groups):
     chosen = choose(found, Budget(ram)).chosen
     assert (chosen.plan, chosen.trainable_groups) == (plan, groups)
 
 
+def test_without_room_on_disk_nothing_is_stored(found):
+    for disk, plan in ((None, "cached"), (32, "cached"), (31, "split"), (0, "split")):
+        chosen = choose(found, Budget(93, disk_mb=disk)).chosen
+        assert (chosen.plan, chosen.trainable_groups) == (plan, TOP)
+    refused = {c.plan: why for c, why in choose(found, Budget(1000, disk_mb=5)).refused}
+    assert refused["cached"] == ["stores 31.4 MB on disk, the budget is 5 MB"]
+    assert choose(found[3:], Budget(1000, disk_mb=5)).smallest == Budget(1000, disk_mb=32)
+    assert str(Budget(100, seconds=5, disk_mb=0)) == "100 MB of RAM, 5 s for 1000 steps, 0 MB on disk"
+
+
 def test_what_does_not_fit_is_told_with_every_reason(found):
-    selection = choose(found, Budget(93, seconds=240, steps=1000))
+    selection = choose(found[:3], Budget(93, seconds=240, steps=1000))
     assert selection.chosen is None
     assert [why for _, why in selection.refused] == [
         ["needs 140.0 MB of RAM, the budget is 93 MB", "needs 300 s for 1000 steps, the budget is 240 s"],
@@ -146,7 +176,7 @@ def test_what_does_not_fit_is_told_with_every_reason(found):
 
 
 def test_what_fits_and_is_not_chosen_is_told_why(found):
-    (top, less), (all_in_parts, slower) = choose(found, Budget(200)).refused
+    (top, less), (all_in_parts, slower), _ = choose(found, Budget(200)).refused
     assert top.trainable_groups == TOP and less == [
         "fits, but another is better: parameters that learn 885,341 against 1,422,173"
     ]
@@ -245,6 +275,7 @@ def test_less_never_chooses_what_needs_more(seed):
         ((100, None, 0, 0), "seconds: expected more than 0, got 0"),
         ((100, None, 0, -3), "seconds"),
         ((100, None, 0, None, 0), "steps: expected 1 or more, got 0"),
+        ((100, None, 0, None, 1, -1), "disk_mb: expected 0 or more, got -1"),
     ],
 )
 def test_budgets_that_cannot_be(values, told):

@@ -28,11 +28,11 @@ def said(count):
     return examples
 
 
-def trainer(path, folder, **options):
+def trainer(path, folder, plan="train", **options):
     recognizer = Recognizer.load(path)
-    return StreamTrainer(
-        recognizer, Window(folder, recognizer.artifact, PACE.window, PACE.window_bytes), SETTINGS, PACE, **options
-    )
+    window = Window(folder, recognizer.artifact, PACE.window, PACE.window_bytes)
+    settings = dataclasses.replace(SETTINGS, plan=plan, cached_uses=2)
+    return StreamTrainer(recognizer, window, settings, PACE, **options)
 
 
 def test_a_stride_of_utterances_is_a_round_of_steps(tiny_tflite, tmp_path):
@@ -103,22 +103,23 @@ def test_held_out_utterances_are_not_trained_on(tiny_tflite, tmp_path, monkeypat
     assert [number for number in range(8) if f"{number:08d}." not in names] == [2, 6]
 
 
-def test_interrupted_after_every_step_it_ends_with_the_same_weights(tiny_tflite, tmp_path):
+@pytest.mark.parametrize("plan", ["train", "cached"])
+def test_interrupted_after_every_step_it_ends_with_the_same_weights(tiny_tflite, tmp_path, plan):
     """Each time in a new interpreter, from what was saved: bit for bit, the optimizer's state among it."""
-    whole = trainer(tiny_tflite, tmp_path / "whole")
+    whole = trainer(tiny_tflite, tmp_path / "whole", plan)
     for example in said(10):
         assert whole.hear(example)
     whole.finish()
 
     saved, pauses = tmp_path / "saved.safetensors", 0
-    broken = trainer(tiny_tflite, tmp_path / "broken", may_go_on=lambda: False)
+    broken = trainer(tiny_tflite, tmp_path / "broken", plan, may_go_on=lambda: False)
 
     def anew(gone_on):
         nonlocal broken, pauses
         while not gone_on:
             broken.save(saved)
             pauses += 1
-            broken = trainer(tiny_tflite, tmp_path / "broken", may_go_on=lambda: False)
+            broken = trainer(tiny_tflite, tmp_path / "broken", plan, may_go_on=lambda: False)
             broken.restore(saved)
             gone_on = broken.go_on()
 
@@ -132,6 +133,26 @@ def test_interrupted_after_every_step_it_ends_with_the_same_weights(tiny_tflite,
     weights = [row["tensor"] for row in whole.recognizer.artifact.parameters]
     for kept in ("average", "best_state"):
         assert all(np.array_equal(getattr(whole.kept, kept)[n], getattr(broken.kept, kept)[n]) for n in weights)
+
+
+def test_strings_of_the_plan_cached_go_through_the_lower_groups_once(tiny_tflite, tmp_path, monkeypatch):
+    stream = trainer(tiny_tflite, tmp_path, "cached", replay=said(6))
+    called, run = [], stream.recognizer.model.run
+    monkeypatch.setattr(stream.recognizer.model, "run", lambda name, *given: called.append(name) or run(name, *given))
+    own, replayed, cache = [], [], stream.recognizer.cache
+
+    def watched(examples, **how):
+        (replayed if len(examples) == 1 and examples[0].where.startswith("utterance") else own).extend(examples)
+        return cache(examples, **how)
+
+    monkeypatch.setattr(stream.recognizer, "cache", watched)
+    for example in said(4):
+        stream.hear(example)
+    assert called.count("head") == 3 and stream.steps == 3
+    size = stream.recognizer.config.sizes.batch - SETTINGS.replay or 1
+    assert len(own) == 2 * size, "two different steps of three: a string serves two steps"
+    assert len(replayed) == len({id(example) for example in replayed})
+    assert called.count("forward_0") == 2 + len(replayed)
 
 
 def test_a_checkpoint_of_another_kind_is_refused(tiny_tflite, tmp_path):

@@ -17,7 +17,7 @@ from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.batch import collate, longest_examples
 from tflite_asr.runtime.interpreter import SignatureModel
 from tflite_asr.runtime.memory import MemoryProbe, give_back_freed_memory, process_memory_mb
-from tflite_asr.runtime.plan import Plan, run_step
+from tflite_asr.runtime.plan import Plan, run_forward, run_step
 
 PROBED_STEPS = 2  # the first allocates; a second shows whether anything is added to it
 
@@ -25,7 +25,8 @@ PROBED_STEPS = 2  # the first allocates; a second shows whether anything is adde
 def measure(
     path: Path, plan_name: str, steps: int, keep_memory: bool, trained: Collection[str] | None = None, threads: int = 1
 ) -> dict:
-    """Memory of two steps, then seconds of `steps` more, on a full batch of the longest utterances.
+    """Memory of two steps, then seconds of `steps` more, on a full batch of the longest utterances. With the plan
+    `cached` the outputs below the trained groups are computed before.
 
     Args:
         path, plan_name: of the artifact.
@@ -49,7 +50,7 @@ def measure(
     model.run("parameters")
     groups = [group["name"] for group in artifact.groups]
     trained = groups if trained is None else trained
-    calls = plan.needed(set(trained))
+    calls, stored = plan.needed(set(trained)), {}
     inputs = {
         **collate(longest_examples(artifact.config), artifact.config),
         "learning_rate": np.float32([1e-4]),
@@ -57,7 +58,11 @@ def measure(
         "pull": np.float32([0]),
         "group_rates": np.asarray([group in trained for group in groups], np.float32),
     }
-    return measure_steps(lambda: run_step(model, calls, inputs).loss, steps)
+    if plan.cached:
+        below, above = plan.at_first_update()
+        stored = run_forward(model, below, inputs, list(above.takes.values()))
+        calls = tuple(call for call in calls if call.updates)
+    return measure_steps(lambda: run_step(model, calls, inputs, stored=stored).loss, steps)
 
 
 def measure_steps(step: Callable[[], float], steps: int) -> dict:

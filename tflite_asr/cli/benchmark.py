@@ -1,6 +1,7 @@
 """Measure on this machine what ways of training and of recognition cost, and check that they train alike.
 
     tflite-asr benchmark split --preset sim2019 --parts 2
+    tflite-asr benchmark cached commands
     tflite-asr benchmark equality --preset commands --parts 3 --optimizer adam
     tflite-asr benchmark selector commands
     tflite-asr benchmark peers --work conformer
@@ -14,7 +15,7 @@ import argparse
 import importlib
 
 SUMMARY = "measure the memory and time of training and recognition"
-BENCHMARKS = ("split", "equality", "selector", "peers", "hotwords")
+BENCHMARKS = ("split", "cached", "equality", "selector", "peers", "hotwords")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tflite_asr.runtime.batch import Example
     from tflite_asr.runtime.voice import Mixture
 
+LORA_RATE = 0.01  # of low-rank updates alone, ten times that of whole kernels; docs/results.md compares
 SUMMARY = "write a trained model as a .tflite that goes on learning"
 
 
@@ -93,13 +94,14 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="RANK",
         help="each kernel of the groups that train gets an update of this rank (LoRA, Hu et al. 2022), which trains in "
-        "its place, together with gains and biases; the kernels are constants, so a user's file is small",
+        "its place, together with biases; the kernels are constants, so a user's file is small",
     )
     parser.add_argument(
         "--learning-rate",
         type=float,
         metavar="R",
-        help="at which the file is personalised unless told otherwise (default: the model's)",
+        help="at which the file is personalised unless told otherwise (default: the model's; with --lora "
+        f"{LORA_RATE:g})",
     )
     parser.add_argument(
         "--adapters",
@@ -171,8 +173,9 @@ def _as_asked(model: "SpeechModel", args: argparse.Namespace) -> "tuple[SpeechMo
     if args.adapters is not None:
         model = with_adapters(model, args.adapters)
         trainable = trainable or ",".join(group.name for group in model.groups if isinstance(group, AdapterGroup))
-    if args.learning_rate is not None:
-        model = model.with_config(dataclasses.replace(model.config, learning_rate=args.learning_rate))
+    learning_rate = LORA_RATE if args.lora and args.learning_rate is None else args.learning_rate
+    if learning_rate is not None:
+        model = model.with_config(dataclasses.replace(model.config, learning_rate=learning_rate))
     if args.lengths is not None:
         model = with_lengths(model, args.lengths)
     return model, trainable

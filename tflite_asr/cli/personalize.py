@@ -79,7 +79,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--plan",
         default=default.plan,
-        help="train: the whole step in one call; split: in parts, with less memory (default %(default)s)",
+        help="train: the whole step in one call; split: in parts, with less memory; cached: the upper groups alone, "
+        "from stored outputs of the lower ones (default %(default)s)",
     )
     group.add_argument(
         "--keep-memory", action="store_true", help="let the C allocator keep what a call freed: faster, larger"

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="that battery and seconds have to do for (default %(default)s)",
     )
+    parser.add_argument("--disk-mb", type=float, metavar="N", help="that training may store on disk")
     parser.add_argument("--exit", type=int, metavar="N", help="only plans that train up to this exit, counted from 0")
     parser.add_argument(
         "--calibration", metavar="FILE", help="where the calibration is kept (default: in the user's cache)"
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.runtime.artifact import read_artifact
 
     check_least(args, threads=1)
-    budget = Budget(args.ram_mb, args.battery, args.battery_floor, args.seconds, args.steps)
+    budget = Budget(args.ram_mb, args.battery, args.battery_floor, args.seconds, args.steps, args.disk_mb)
     artifact = read_artifact(args.model)
     path = Path(args.calibration) if args.calibration else default_path(artifact, args.threads)
     calibration = calibrated(artifact, path, args.threads, lambda line: print(f"notice: {line}", file=sys.stderr))
@@ -89,13 +90,14 @@ def describe(result: dict) -> str:
     from tflite_asr.personalization.selector import Budget
 
     reasons = {_key(row): "; ".join(row["reasons"]) for row in result["refused"]}
-    lines = [f"{'plan':<10}{'exit':>5}{'parts':>6}{'peak MB':>9}{'s a step':>10}{'J a step':>10}{'gain':>6}  learns"]
+    columns = {"exit": 5, "parts": 6, "peak MB": 9, "s a step": 10, "J a step": 10, "disk MB": 9, "gain": 6}
+    lines = [f"{'plan':<10}" + "".join(f"{name:>{width}}" for name, width in columns.items()) + "  learns"]
     for row in result["candidates"]:
         gain = "-" if row["expected_reduction"] is None else f"{row['expected_reduction']:.0%}"
         lines += [
             f"{row['plan']:<10}{row['exit']:>5}{row['parts']:>6}{row['predicted_peak_mb']:>9.1f}"
-            f"{row['predicted_step_seconds']:>10.3f}{row['predicted_step_joules']:>10.2f}{gain:>6}  "
-            + ", ".join(row["trainable_groups"]),
+            f"{row['predicted_step_seconds']:>10.3f}{row['predicted_step_joules']:>10.2f}"
+            f"{row['predicted_disk_mb']:>9.1f}{gain:>6}  " + ", ".join(row["trainable_groups"]),
             f"  {reasons.get(_key(row), 'chosen')}",
         ]
     if result["chosen"] is None:

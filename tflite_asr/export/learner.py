@@ -42,7 +42,7 @@ def divide_weights(model: SpeechModel, trainable: Sequence[str], quantization: Q
     live = {
         name: weight
         for name, weight in weights.items()
-        if group_of(name) in trainable and (name in factors or quantization.trains(weight.shape))
+        if group_of(name) in trainable and (name in factors or quantization.trains(name, weight))
     }
     return live, {name: weight for name, weight in weights.items() if name not in live}
 

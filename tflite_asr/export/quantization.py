@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tflite_asr.errors import InputError
 from tflite_asr.models.group_names import select_groups
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # dynamic: by the converter, int8 kernels that quantise activations at run time; aware: int8 weights on the grid of
 # quantisation-aware training, arithmetic in float; grid: as aware, but weights that were imported as int8 stay on the
@@ -36,9 +40,14 @@ class Quantization:
             )
         return chosen
 
-    def trains(self, weight_shape: Sequence[int]) -> bool:
-        """Whether a weight of this shape, of a group that trains, does; the factors of low-rank updates always do."""
-        return len(weight_shape) <= 1 or not (self.bias_only or self.low_rank)
+    def trains(self, name: str, weight: "tf.Variable") -> bool:
+        """Whether a weight of a group that trains does, by its tree path and shape; the factors of low-rank updates
+        always do. Beside these, gains and shifts of layer normalisation stay as they are: what they add to the size of
+        an update is better spent on its rank.
+        """
+        if len(weight.shape) > 1:
+            return not (self.bias_only or self.low_rank)
+        return not self.low_rank or name.rpartition("/")[2] not in ("gain", "shift")
 
     @property
     def per_channel_dense(self) -> bool:

@@ -13,6 +13,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.models.exits import SubModel
 from tflite_asr.models.second_pass import SecondPass
 from tflite_asr.models.speech import SpeechModel
+from tflite_asr.runtime.cached_activations import CACHED
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,15 @@ class Steps:
     def plans(self) -> dict[str, list[dict]]:
         """The calls of one step, by the name of the plan."""
         whole = {"signature": self.whole.name, "takes": {}, "updates": self.split.trained}
-        return {self.whole.name: [whole], f"split{self.suffix}": self.split.plan()}
+        cached = [] if isinstance(self.split.model, SubModel) else self.split.cached_plan()
+        return {
+            self.whole.name: [whole],
+            f"split{self.suffix}": self.split.plan(),
+            **({f"{CACHED}{self.suffix}": cached} if cached else {}),
+        }
 
     def signatures(self) -> list[Signature]:
-        """The signatures of both plans."""
+        """The signatures of all plans."""
         return [self.whole, *self.split.signatures()]
 
 

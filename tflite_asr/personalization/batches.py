@@ -3,6 +3,7 @@ beside them.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from tflite_asr.data.clips import fitting_clips
 from tflite_asr.data.connect import Clip
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance
+from tflite_asr.personalization.cached_batches import CachedBatches
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.evaluation import examples_of
@@ -46,23 +48,54 @@ def epoch_batches(
     settings: Settings,
     epoch: int,
     random: np.random.Generator,
-) -> list[list[Example]]:
-    """An epoch's batches: every utterance once, or as often as it takes to fill `settings.epoch_steps`."""
+    cached: CachedBatches | None = None,
+) -> list[list[Any]]:
+    """An epoch's batches: every utterance once, or as often as it takes to fill `settings.epoch_steps`.
+
+    Args:
+        recognizer, corpus, training, replay, settings: of the training.
+        epoch: counted from 1.
+        random: of the epoch.
+        cached: of this training, for the plan `cached`: an epoch comes `settings.cached_uses` times.
+    """
     size = own_rows(recognizer, replay, settings)
+    if cached is None:
+        own = _own_examples(recognizer, corpus, training, settings, epoch, random, size)
+    else:
+        version = (epoch - 1) % -(-settings.epochs // settings.cached_uses)
+        drawn = np.random.default_rng([settings.seed, version])
+        own = cached.rows(
+            ("own", version),
+            lambda: _own_examples(recognizer, corpus, training, settings, version, drawn, size),
+        )
+    order = list(own)
+    random.shuffle(order)
+    return [
+        with_replay(recognizer, order[first : first + size], replay, settings, random, cached)
+        for first in range(0, len(order), size)
+    ]
+
+
+def _own_examples(
+    recognizer: Recognizer,
+    corpus: Corpus,
+    training: Sequence[Utterance],
+    settings: Settings,
+    epoch: int,
+    random: np.random.Generator,
+    size: int,
+) -> list[Example]:
+    """The owner's rows of an epoch, of which a batch holds `size`."""
     own: list[Example] = []
-    turn = 0
+    copy = 0
     while len(own) < max(1, (settings.epoch_steps - 1) * size + 1):
-        for clip in _joined(corpus, training, settings, epoch, turn):
+        for clip in _joined(corpus, training, settings, epoch, copy):
             if settings.augment:
                 own.append(_varied(recognizer, corpus, clip, random))
             else:
                 own.append(recognizer.example(corpus.assemble(clip), clip.text, clip.where))
-        turn += 1
-    random.shuffle(own)
-    return [
-        with_replay(recognizer, own[first : first + size], replay, settings, random)
-        for first in range(0, len(own), size)
-    ]
+        copy += 1
+    return own
 
 
 def own_rows(recognizer: Recognizer, replay: Sequence[Example], settings: Settings) -> int:
@@ -73,15 +106,18 @@ def own_rows(recognizer: Recognizer, replay: Sequence[Example], settings: Settin
 
 def with_replay(
     recognizer: Recognizer,
-    own: Sequence[Example],
+    own: Sequence[Any],
     replay: Sequence[Example],
     settings: Settings,
     random: np.random.Generator,
-) -> list[Example]:
+    cached: CachedBatches | None = None,
+) -> list[Any]:
     """A batch of the owner's utterances and, where there are any, of `settings.replay` shipped ones."""
     borrowed = recognizer.config.sizes.batch - own_rows(recognizer, replay, settings)
-    chosen = random.choice(len(replay), borrowed, replace=False) if borrowed else []
-    return [*own, *(replay[index] for index in chosen)]
+    chosen = random.choice(len(replay), borrowed, replace=False).tolist() if borrowed else []
+    if cached is None:
+        return [*own, *(replay[index] for index in chosen)]
+    return [*own, *(cached.rows(("replay", index), lambda: [replay[index]])[0] for index in chosen)]
 
 
 def _varied(recognizer: Recognizer, corpus: Corpus, clip: Clip, random: np.random.Generator) -> Example:

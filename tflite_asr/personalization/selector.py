@@ -20,6 +20,7 @@ from tflite_asr.runtime.plan import Plan
 # Assumed: no phone tells what a step draws. A core of a phone at work, and a battery of 4000 mAh at 3.85 V.
 CORE_WATTS = 2.0
 BATTERY_JOULES = 4.0 * 3.85 * 3600
+SCALE_BYTES = 4  # beside each step of an activation that is stored in 8 bits
 ROUND_STEPS = Settings().epochs * Settings().epoch_steps  # that a personalisation takes at most
 
 
@@ -38,6 +39,7 @@ class Candidate:
     predicted_step_seconds: float
     predicted_step_joules: float
     expected_reduction: float | None  # relative, of the WER; None: the artifact has no table of gains
+    predicted_disk_mb: float = 0.0  # that a personalisation stores on disk while it trains
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,17 @@ class Budget:
     battery_floor_percent: float = 0.0  # what is to be left of it
     seconds: float | None = None
     steps: int = ROUND_STEPS  # that battery and seconds have to do for
+    disk_mb: float | None = None
 
     def __post_init__(self):
-        battery, seconds = self.battery_percent, self.seconds
+        battery, seconds, disk = self.battery_percent, self.seconds, self.disk_mb
         for name, good, expected in (
             ("ram_mb", 0 < self.ram_mb < math.inf, "more than 0"),
             ("battery_percent", battery is None or 0 < battery <= 100, "more than 0, at most 100"),
             ("battery_floor_percent", 0 <= self.battery_floor_percent <= 100, "0 to 100"),
             ("seconds", seconds is None or 0 < seconds < math.inf, "more than 0"),
             ("steps", self.steps >= 1, "1 or more"),
+            ("disk_mb", disk is None or 0 <= disk < math.inf, "0 or more"),
         ):
             if not good:
                 raise InputError(f"budget: {name}: expected {expected}, got {getattr(self, name)}")
@@ -68,7 +72,9 @@ class Budget:
             told.append(f"battery from {self.battery_percent:g}% to {self.battery_floor_percent:g}%")
         if self.seconds is not None:
             told.append(f"{self.seconds:g} s")
-        return ", ".join(told) + (f" for {self.steps} steps" if len(told) > 1 else "")
+        for_steps = f" for {self.steps} steps" if len(told) > 1 else ""
+        disk = f", {self.disk_mb:g} MB on disk" if self.disk_mb is not None else ""
+        return ", ".join(told) + for_steps + disk
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,7 @@ def candidates(artifact: Artifact, calibration: Calibration) -> list[Candidate]:
                     predicted_step_seconds=cost.seconds(len(calls)),
                     predicted_step_joules=cost.cpu_seconds(len(calls)) * CORE_WATTS,
                     expected_reduction=expected_reduction(artifact.gains, groups),
+                    predicted_disk_mb=_disk_mb(plan, artifact),
                 )
             )
     return found
@@ -164,6 +171,18 @@ def _exit(plan: str, artifact: Artifact) -> int:
     return exit
 
 
+def _disk_mb(plan: Plan, artifact: Artifact) -> float:
+    """What the plan `cached` stores for a personalisation with the default settings, all strings as long as can be."""
+    if not plan.cached:
+        return 0.0
+    settings = Settings()
+    _, above = plan.at_first_update()
+    shapes = [t["shape"] for t in artifact.signatures[above.signature]["inputs"] if t["name"] in above.takes]
+    row_bytes = sum(steps * (width + SCALE_BYTES) for _, steps, width in (s for s in shapes if len(s) == 3))
+    strings = settings.epoch_steps * _batch(plan, artifact) * settings.epochs // settings.cached_uses
+    return strings * row_bytes / 1e6
+
+
 def _batch(plan: Plan, artifact: Artifact) -> int:
     shapes = [t["shape"] for t in artifact.signatures[plan.calls[0].signature]["inputs"] if t["name"] == "frames"]
     return shapes[0][0]
@@ -177,6 +196,8 @@ def _needs(candidate: Candidate, budget: Budget) -> dict[str, tuple[float, float
         needs["battery_percent"] = budget.battery_floor_percent + percent, budget.battery_percent
     if budget.seconds is not None:
         needs["seconds"] = candidate.predicted_step_seconds * budget.steps, budget.seconds
+    if budget.disk_mb is not None:
+        needs["disk_mb"] = candidate.predicted_disk_mb, budget.disk_mb
     return needs
 
 
@@ -186,6 +207,7 @@ def _too_much(candidate: Candidate, budget: Budget) -> list[str]:
         "ram_mb": "needs {0:.1f} MB of RAM, the budget is {1:g} MB",
         "battery_percent": "needs a battery of {0:.1f}% for {2} steps down to {3:g}%, it is at {1:g}%",
         "seconds": "needs {0:.0f} s for {2} steps, the budget is {1:g} s",
+        "disk_mb": "stores {0:.1f} MB on disk, the budget is {1:g} MB",
     }
     return [
         told[name].format(needed, has, budget.steps, budget.battery_floor_percent)
@@ -202,7 +224,9 @@ def _enough(found: Sequence[Candidate], budget: Budget) -> Budget | None:
         needs = _needs(candidate, budget)
         if needs.get("battery_percent", (0, 0))[0] <= 100:
             more = {name: float(math.ceil(needed)) for name, (needed, has) in needs.items() if needed > has}
-            raised.append((max(needed / has for needed, has in needs.values()), dataclasses.replace(budget, **more)))
+            raised.append(
+                (max(needed / max(has, 1e-9) for needed, has in needs.values()), dataclasses.replace(budget, **more))
+            )
     return min(raised, key=lambda pair: pair[0])[1] if raised else None
 
 

@@ -25,7 +25,8 @@ class Settings:
     connect: int = 1  # most clips of one training string; strings are drawn anew every epoch
     augment: bool = True  # speed, level, noise: fifty utterances go a longer way
     replay: int = 2  # rows of each batch that hold shipped utterances instead of the owner's
-    plan: str = "train"  # of the artifact: train, or split for less memory
+    plan: str = "train"  # of the artifact: train; split for less memory; cached to train the upper groups alone
+    cached_uses: int = 5  # epochs, or steps of a window, for which the plan `cached` joins and varies a string once
     group_rates: dict[str, float] = field(default_factory=dict)
     exit: int | None = None  # that is to learn, and is validated; None: the last
     bias_only: bool = False  # of each layer only what has one dimension learns: biases, gains and shifts

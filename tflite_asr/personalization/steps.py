@@ -1,9 +1,7 @@
 """One training step as the settings say."""
 
-from collections.abc import Sequence
-
 from tflite_asr.personalization.settings import Settings
-from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.batch import Batch
 from tflite_asr.runtime.plan import StepResult
 from tflite_asr.runtime.recognizer import Recognizer
 
@@ -23,7 +21,7 @@ class Steps:
             large = {row["tensor"] for row in recognizer.artifact.trainable if len(row["shape"]) > 1}
             self._held = {name: tensor for name, tensor in recognizer.state().items() if name in large}
 
-    def take(self, batch: Sequence[Example], learning_rate: float) -> StepResult:
+    def take(self, batch: Batch, learning_rate: float) -> StepResult:
         """Train on a batch."""
         settings = self.settings
         result = self.recognizer.train_step(

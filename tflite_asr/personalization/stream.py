@@ -5,7 +5,8 @@ random depends on the seed, the round and the window alone, so training that was
 in another process ends with the same weights.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import numpy as np
 
 from tflite_asr.personalization.average import Epoch, KeptAverage, Outcome, mean_finite
 from tflite_asr.personalization.batches import own_rows, with_replay
+from tflite_asr.personalization.cached_batches import CachedBatches, cached_batches
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.steps import Steps
 from tflite_asr.personalization.strings import Strings
 from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.cached_activations import CachedExample
 from tflite_asr.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tflite_asr.runtime.recognizer import Recognizer
 
@@ -86,23 +89,45 @@ class StreamTrainer:
         size = own_rows(self.recognizer, self.replay, self.settings)
         strings = self.strings.endless(training, self.window.read, np.random.default_rng([seed, number, 1]))
         steps = -(-self.pace.steps * self.new // self.pace.stride)
-        for _ in islice(strings, size * self.taken):
-            pass  # seen before an interruption
         losses = []
-        while self.taken < steps:
-            random = np.random.default_rng([seed, number, 2, self.taken])
-            own = [self.strings.example(parts, random) for parts in islice(strings, size)]
-            batch = with_replay(self.recognizer, own, self.replay, self.settings, random)
-            result = self.taker.take(batch, self.settings.rate(self.recognizer.config))
-            self.taken += 1
-            self.steps += not result.skipped
-            losses.append(result.loss)
-            self.on_step(self.taken, steps, result.loss)
-            if not self.may_go_on() and self.taken < steps:
-                return False
+        with cached_batches(self.recognizer, self.settings) as cached:
+            for own, random in islice(self._own_rows(strings, size, steps, cached), self.taken, steps):
+                batch = with_replay(self.recognizer, own(), self.replay, self.settings, random, cached)
+                result = self.taker.take(batch, self.settings.rate(self.recognizer.config))
+                self.taken += 1
+                self.steps += not result.skipped
+                losses.append(result.loss)
+                self.on_step(self.taken, steps, result.loss)
+                if not self.may_go_on() and self.taken < steps:
+                    return False
         self.kept.update(number, self.steps, mean_finite(losses), validation, moved=True)
         self.round, self.taken, self.new = number, 0, 0
         return True
+
+    def _own_rows(
+        self, strings: Iterator[list[Example]], size: int, steps: int, cached: CachedBatches | None
+    ) -> Iterator[tuple[Callable[[], Sequence[Example] | Sequence[CachedExample]], np.random.Generator]]:
+        """For each step of a round, what makes the owner's rows, and what the rest of the step draws from.
+
+        With the plan `cached` the rows of a step are those of `settings.cached_uses` steps.
+        """
+        seed, number = self.settings.seed, self.round + 1
+
+        def varied(parts: Sequence[list[Example]], random: np.random.Generator) -> list[Example]:
+            return [self.strings.example(string, random) for string in parts]
+
+        if cached is None:
+            for step in range(steps):
+                random = np.random.default_rng([seed, number, 2, step])
+                yield partial(varied, list(islice(strings, size)), random), random
+            return
+        different = -(-steps // self.settings.cached_uses)
+        drawn = [list(islice(strings, size)) for _ in range(different)]
+        for step in range(steps):
+            version = step % different
+            random = np.random.default_rng([seed, number, 2, version])
+            make = partial(varied, drawn[version], random)
+            yield partial(cached.rows, ("own", version), make), np.random.default_rng([seed, number, 3, step])
 
     def outcome(self, stopped_because: str) -> Outcome:
         """What was done; the recogniser holds the best weights from here on."""

@@ -11,9 +11,10 @@ from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
 from tflite_asr.personalization.average import Epoch, KeptAverage, Outcome, mean_finite
 from tflite_asr.personalization.batches import epoch_batches, validation_examples
+from tflite_asr.personalization.cached_batches import CachedBatches, cached_batches
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.personalization.steps import Steps
-from tflite_asr.runtime.batch import Example
+from tflite_asr.runtime.batch import Batch, Example
 from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
 from tflite_asr.runtime.plan import StepResult
 from tflite_asr.runtime.recognizer import Recognizer
@@ -136,12 +137,27 @@ class Epochs:
         recognizer, settings = self.recognizer, settings or self.settings
         kept = KeptAverage(recognizer, settings, on_epoch, self.words)
         kept.begin(self.validation, done)
-        steps = Steps(recognizer, settings)
+        with cached_batches(recognizer, settings) as cached:
+            outcome = self._epochs(kept, training, settings, done, must_stop, cached)
+        recognizer.set_state(kept.best_state)
+        return outcome
+
+    def _epochs(
+        self,
+        kept: KeptAverage,
+        training: Sequence[Utterance],
+        settings: Settings,
+        done: int,
+        must_stop: Callable[[], str | None],
+        cached: CachedBatches | None,
+    ) -> Outcome:
+        """The epochs after `done`; `kept` has the best weights afterwards."""
+        recognizer, steps = self.recognizer, Steps(self.recognizer, settings)
         step, last_best = 0, done
         stopped, reason = f"all {settings.epochs} epochs done", None
         for epoch in range(done + 1, settings.epochs + 1):
             random = np.random.default_rng([settings.seed, epoch])
-            batches = epoch_batches(recognizer, self.corpus, training, self.replay, settings, epoch, random)
+            batches = epoch_batches(recognizer, self.corpus, training, self.replay, settings, epoch, random, cached)
             progress = (epoch - 1) / settings.epochs
             rate = settings.rate(recognizer.config) * (0.1 + 0.45 * (1 + np.cos(np.pi * progress)))
             results, reason = self._take(steps, batches, rate, must_stop)
@@ -155,11 +171,10 @@ class Epochs:
             elif epoch - last_best >= settings.patience:
                 stopped = f"no better validation result for {settings.patience} epochs"
                 break
-        recognizer.set_state(kept.best_state)
         return Outcome(kept.history, kept.best_state, step, kept.seconds, stopped, interrupted=reason is not None)
 
     def _take(
-        self, steps: Steps, batches: Sequence[list[Example]], rate: float, must_stop: Callable[[], str | None]
+        self, steps: Steps, batches: Sequence[Batch], rate: float, must_stop: Callable[[], str | None]
     ) -> tuple[list[StepResult], str | None]:
         """An epoch's steps, up to the first after which training must stop, and why it must."""
         results = []

@@ -8,6 +8,7 @@ import numpy as np
 from tflite_asr.audio.samples import floats_of
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
+from tflite_asr.runtime.cached_activations import CachedExample
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,13 @@ class Example:
     where: str = ""  # for error messages
     weight: int = 1  # how often it is trained on where others are once; more for a correction
 
+    @property
+    def frame_count(self) -> int:
+        return len(self.frames)
+
+
+Batch = Sequence[Example] | Sequence[CachedExample]  # of a training step
+
 
 def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.ndarray]:
     """The inputs of `train` and `loss`: rows past the examples are empty.
@@ -29,17 +37,32 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
         token_lengths [batch] int32.
     """
     sizes = config.sizes
-    if not 1 <= len(examples) <= sizes.batch:
-        raise InputError(f"expected 1 to {sizes.batch} utterances a batch, got {len(examples)}")
     batch = {
         "frames": np.zeros([sizes.batch, sizes.max_frames, config.features.width], np.float32),
         "frame_lengths": np.zeros([sizes.batch], np.int32),
+        **collate_labels(examples, config),
+    }
+    for row, example in enumerate(examples):
+        frames = checked_frames(example.frames, config.features.width, _place(example, row), finite=False)
+        batch["frames"][row, : len(example.frames)] = frames
+        batch["frame_lengths"][row] = len(example.frames)
+    return batch
+
+
+def collate_labels(examples: Batch, config: ModelConfig) -> dict[str, np.ndarray]:
+    """The inputs that hold the transcripts: tokens [batch, max_labels] int32, token_lengths [batch] int32; InputError
+    for too many utterances, for lengths that the file does not take and for labels that it does not have.
+    """
+    sizes = config.sizes
+    if not 1 <= len(examples) <= sizes.batch:
+        raise InputError(f"expected 1 to {sizes.batch} utterances a batch, got {len(examples)}")
+    batch = {
         "tokens": np.zeros([sizes.batch, config.max_labels], np.int32),
         "token_lengths": np.zeros([sizes.batch], np.int32),
     }
     for row, example in enumerate(examples):
         for what, length, most in (
-            ("frames", len(example.frames), sizes.max_frames),
+            ("frames", example.frame_count, sizes.max_frames),
             ("tokens", len(example.tokens), config.max_labels),
         ):
             if not 1 <= length <= most:
@@ -50,21 +73,18 @@ def collate(examples: Sequence[Example], config: ModelConfig) -> dict[str, np.nd
                 f"{_place(example, row)}: expected tokens from 1 to {config.label_bound - 1}, "
                 f"got {example.tokens[wrong[0]]} at place {wrong[0] + 1}"
             )
-        frames = checked_frames(example.frames, config.features.width, _place(example, row), finite=False)
-        batch["frames"][row, : len(example.frames)] = frames
-        batch["frame_lengths"][row] = len(example.frames)
         batch["tokens"][row, : len(example.tokens)] = example.tokens
         batch["token_lengths"][row] = len(example.tokens)
     return batch
 
 
-def sized_for(examples: Sequence[Example], config: ModelConfig) -> ModelConfig:
+def sized_for(examples: Batch, config: ModelConfig) -> ModelConfig:
     """The configuration with the smallest sizes that hold a batch of these."""
-    frames = max((len(example.frames) for example in examples), default=0)
+    frames = max((example.frame_count for example in examples), default=0)
     return config.shortest(frames, max((len(example.tokens) for example in examples), default=0))
 
 
-def _place(example: Example, row: int) -> str:
+def _place(example: Example | CachedExample, row: int) -> str:
     """An example, for error messages."""
     return example.where or f"utterance {row + 1} of the batch"
 

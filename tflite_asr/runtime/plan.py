@@ -1,11 +1,12 @@
 """A training step as an ordered list of signature calls, read from the artifact: whole or in parts, one code path."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tflite_asr.errors import InputError
+from tflite_asr.runtime.cached_activations import CACHED
 from tflite_asr.runtime.interpreter import SignatureModel
 
 
@@ -38,7 +39,8 @@ class Plan:
             there_are = (
                 ", ".join(sorted(plans)) or "none, every layer group is a constant of the file; export with --trainable"
             )
-            raise InputError(f"no plan named {name!r}; there are: {there_are}")
+            more = "; export with --parts 2 or more" if name.startswith(CACHED) and plans else ""
+            raise InputError(f"no plan named {name!r}; there are: {there_are}{more}")
         calls = []
         for call in plans[name]:
             called = call["signature"]
@@ -65,6 +67,21 @@ class Plan:
         """In how many parts it cuts the step: its calls that train."""
         return sum(bool(call.updates) for call in self.calls)
 
+    @property
+    def cached(self) -> bool:
+        """Whether outputs of its calls before the first update may be stored."""
+        return self.name.startswith(CACHED)
+
+    @property
+    def trained(self) -> set[str]:
+        """The layer groups that it trains."""
+        return {group for call in self.calls for group in call.updates}
+
+    def at_first_update(self) -> tuple[tuple[Call, ...], Call]:
+        """The calls before the first that updates anything, and that call."""
+        first = next(index for index, call in enumerate(self.calls) if call.updates)
+        return self.calls[:first], self.calls[first]
+
     def needed(self, trained: set[str]) -> tuple[Call, ...]:
         """The calls up to the last one that trains any group of `trained`; below it nothing has to be done."""
         updating = [index for index, call in enumerate(self.calls) if call.updates]
@@ -84,7 +101,12 @@ class StepResult:
 
 
 def run_step(
-    model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray], *, two_passes: bool = False
+    model: SignatureModel,
+    calls: Sequence[Call],
+    inputs: Mapping[str, np.ndarray],
+    *,
+    two_passes: bool = False,
+    stored: Mapping[str, np.ndarray] | None = None,
 ) -> StepResult:
     """One training step.
 
@@ -93,26 +115,45 @@ def run_step(
         calls: of a plan.
         inputs: of the step by name; each call gets those that it takes and does not take from an earlier call.
         two_passes: run a plan in parts once to learn the norm of the whole gradient, then again to clip by it.
+        stored: outputs of calls that are not among `calls`, as "signature.output".
     """
     own_norm = np.asarray([0], np.float32)  # each group is clipped by its own
     if two_passes and len(calls) > 1:
-        measured = _run(model, calls, {**inputs, "global_norm": np.asarray([-1], np.float32)})
+        measured = _run(model, calls, {**inputs, "global_norm": np.asarray([-1], np.float32)}, stored or {})
         if measured.skipped:
             return measured
         own_norm = np.asarray([measured.gradient_norm], np.float32)
-    return _run(model, calls, {**inputs, "global_norm": own_norm})
+    return _run(model, calls, {**inputs, "global_norm": own_norm}, stored or {})
 
 
-def _run(model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray]) -> StepResult:
-    outputs: dict[str, np.ndarray] = {}  # by "signature.output"
+def run_forward(
+    model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray], wanted: Collection[str]
+) -> dict[str, np.ndarray]:
+    """The outputs `wanted`, as "signature.output", of calls that update nothing; `inputs` as for `run_step`."""
+    outputs: dict[str, np.ndarray] = {}
+    for call in calls:
+        outputs |= {f"{call.signature}.{name}": value for name, value in _call(model, call, inputs, outputs).items()}
+    return {source: outputs[source] for source in wanted}
+
+
+def _call(
+    model: SignatureModel, call: Call, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Run one call on the step's inputs and outputs of earlier calls."""
+    given = {name: outputs[source] for name, source in call.takes.items()}
+    names = model.input_names(call.signature)
+    return model.run(
+        call.signature, given | {name: inputs[name] for name in names if name not in given and name in inputs}
+    )
+
+
+def _run(
+    model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]
+) -> StepResult:
+    outputs = dict(stored)  # by "signature.output"
     loss, square_norm, skipped = float("nan"), 0.0, False
     for index, call in enumerate(calls):
-        given = {name: outputs[source] for name, source in call.takes.items()}
-        given |= {
-            name: inputs[name] for name in model.input_names(call.signature) if name not in given and name in inputs
-        }
-        result = model.run(call.signature, given)
-        del given
+        result = _call(model, call, inputs, outputs)
         wanted = {source for later in calls[index + 1 :] for source in later.takes.values()}
         outputs = {source: value for source, value in outputs.items() if source in wanted}
         for name, value in result.items():
