@@ -55,6 +55,7 @@ def test_every_kernel_has_an_update_and_nothing_else(updated):
     kernels = updated_kernels(weights)
     assert {name for name in kernels if not name.endswith(("kernel", "projection"))} == set()
     assert not any("embedding" in name or "depthwise" in name for name in kernels)
+    assert not any("prediction/recurrent/recurrent" in name for name in kernels)
     for name in kernels:
         (inputs, outputs), down, up = weights[name].shape, weights[name + FACTORS[0]], weights[name + FACTORS[1]]
         assert (down.shape, up.shape) == ((inputs, 1), (1, outputs))
@@ -109,12 +110,12 @@ def exported(tiny_tflite, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_only_factors_and_biases_learn(exported, recognizer, utterances):
+def test_only_factors_gains_and_biases_learn(exported, recognizer, utterances):
     own = Recognizer.load(exported)
     assert own.config.learning_rate == 0.01
     assert own.artifact.low_rank and not recognizer.artifact.low_rank
     for row in own.artifact.parameters:
-        assert row["trainable"] == row["name"].endswith(("bias", *FACTORS)), row["name"]
+        assert row["trainable"] == row["name"].endswith(("bias", "gain", *FACTORS)), row["name"]
     examples = utterances(2, 1)
     losses = recognizer.loss(examples)
     np.testing.assert_allclose(own.loss(examples), losses, rtol=1e-5)

@@ -1,10 +1,12 @@
 """Speech without transcripts: which pseudo-labels are kept and why not, and that weights are kept on evidence alone."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tflite_asr.cli.main import main
 from tflite_asr.config import preset
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.data.manifest import Utterance, read_manifest
@@ -127,7 +129,7 @@ def test_weights_are_kept_only_on_evidence(tiny_tflite, taught, labelled_rows):
     rows = read_manifest(manifest, "split=pers_adapt")[:labelled_rows]
     without = read_manifest(manifest, transcribed=False)[labelled_rows:]
     corpus = Corpus([*rows, *without], recognizer.config)
-    settings = Settings(learning_rate=1e-3, replay=0)
+    settings = Settings(learning_rate=1e-3, replay=0, least_to_hold_out=4)
     trainer = SelfTrainer(recognizer, corpus, rows, without, settings, QUICK)
     outcome = trainer.train()
     assert trainer.validated_by == ("transcripts" if labelled_rows else "agreement of views")
@@ -154,3 +156,27 @@ def test_weights_that_make_views_disagree_are_not_kept(tiny_tflite, taught):
     assert [row.best for row in outcome.history] == [True] + [False] * (len(disagreement) - 1)
     for name, tensor in recognizer.state().items():
         np.testing.assert_array_equal(tensor, outcome.best_state[name])
+
+
+def test_a_few_transcribed_utterances_are_trained_on_before_the_others_are_labelled(tiny_tflite, taught, tmp_path):
+    """As the command does it; none of them is held out, and the evidence is that views agree."""
+    manifest, state = taught
+    recognizer = Recognizer.load(tiny_tflite)
+    recognizer.set_state(state)
+    recognizer.save(tmp_path / "taught.safetensors")
+    rows = [json.loads(line) for line in Path(manifest).read_text().splitlines()]
+    for row in rows:
+        row["audio"] = str(Path(manifest).parent / row["audio"])
+    for name, part in (("few", rows[:3]), ("rest", rows[3:])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    paths = {name: str(tmp_path / f"{name}.jsonl") for name in ("few", "rest")}
+    options = ["--checkpoint", str(tmp_path / "taught.safetensors"), "--epochs", "1", "--out", str(tmp_path / "out")]
+    speech = ["--adapt", paths["few"], "--unlabelled", paths["rest"], "--test", paths["rest"]]
+    assert main(["personalize", str(tiny_tflite), *speech, *options]) == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert (result["adapt_utterances"], result["validation_utterances"]) == (3, 0)
+    unlabelled = result["unlabelled"]
+    first = unlabelled["transcribed_first"]
+    assert unlabelled["validated_by"] == "agreement of views" and unlabelled["utterances"] == len(rows) - 3
+    assert first["steps"] == 26 and [row["epoch"] for row in first["history"]] == [0, 1]
+    assert result["steps"] >= 26

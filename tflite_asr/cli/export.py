@@ -94,7 +94,7 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="RANK",
         help="each kernel of the groups that train gets an update of this rank (LoRA, Hu et al. 2022), which trains in "
-        "its place, together with biases; the kernels are constants, so a user's file is small",
+        "its place, together with gains and biases; the kernels are constants, so a user's file is small",
     )
     parser.add_argument(
         "--learning-rate",

@@ -42,12 +42,11 @@ class Quantization:
 
     def trains(self, name: str, weight: "tf.Variable") -> bool:
         """Whether a weight of a group that trains does, by its tree path and shape; the factors of low-rank updates
-        always do. Beside these, gains and shifts of layer normalisation stay as they are: what they add to the size of
-        an update is better spent on its rank.
+        always do. Beside these, shifts of layer normalisation stay as they are: the biases above them can do the same.
         """
         if len(weight.shape) > 1:
             return not (self.bias_only or self.low_rank)
-        return not self.low_rank or name.rpartition("/")[2] not in ("gain", "shift")
+        return not self.low_rank or name.rpartition("/")[2] != "shift"
 
     @property
     def per_channel_dense(self) -> bool:

@@ -16,18 +16,20 @@ def add_low_rank(model: SpeechModel, rank: int, groups: Collection[str]) -> None
     """Give each kernel of some layer groups a low-rank update, which changes nothing yet.
 
     The factors of `encoder_0/kernel` [inputs, outputs] are `encoder_0/kernel_lora_down` [inputs, rank] and
-    `encoder_0/kernel_lora_up` [rank, outputs]. Embeddings get none.
+    `encoder_0/kernel_lora_up` [rank, outputs]. Embeddings get none, nor do the recurrent kernels of the groups that read labels: which label follows
+    depends on the language more than on the voice.
 
     Args:
         model: trained; it is changed.
         rank: of the updates. A kernel that is no larger than the factors would be gets none.
         groups: names of layer groups.
     """
-    passes = [*model.all_groups, *(model.second_pass_groups if model.decodes else [])]
-    for group in passes:
+    of_both_passes = [*model.all_groups, *(model.second_pass_groups if model.decodes else [])]
+    of_labels = {group.name for group in model.label_groups}
+    for group in of_both_passes:
         if group.name in groups:
             for layer in _layers(group):
-                _update_kernels(layer, rank)
+                _update_kernels(layer, rank, recurrent=group.name not in of_labels)
 
 
 def low_rank_factors(weights: Collection[str]) -> set[str]:
@@ -43,10 +45,12 @@ def _layers(group: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
             yield part
 
 
-def _update_kernels(layer: keras.layers.Layer, rank: int) -> None:
-    """Put a `LowRankKernel` in place of each kernel among the layer's own attributes; a kernel may stand in a tuple
-    with its bias."""
+def _update_kernels(layer: keras.layers.Layer, rank: int, recurrent: bool) -> None:
+    """Put a `LowRankKernel` in place of each kernel among the layer's own attributes, recurrent ones or not; a kernel
+    may stand in a tuple with its bias."""
     for attribute, value in list(vars(layer).items()):
+        if attribute == "recurrent_kernel" and not recurrent:
+            continue
         if _is_updated(value, rank):
             setattr(layer, attribute, LowRankKernel(value, rank))
         elif isinstance(value, tuple) and any(_is_updated(each, rank) for each in value):

@@ -51,7 +51,8 @@ class SelfTrainer:
     Args:
         recognizer: trained in place.
         corpus: holds the audio of all utterances.
-        labelled: with transcripts; may be none.
+        labelled: with transcripts; may be none. Of fewer than `settings.least_to_hold_out` none is held out: train on
+            them before, with `personalize`, since pseudo-labels are as good as the weights that make them.
         unlabelled: without.
         settings: how steps are taken; epochs and patience have no meaning here.
         self_training: how speech without transcripts is used.
@@ -77,7 +78,7 @@ class SelfTrainer:
         self.replay, self.on_step = replay, on_step
         self.labelled: list[Utterance] = []
         self.unlabelled = list(unlabelled)
-        if len(labelled) > 1:
+        if len(labelled) > 1 and not settings.are_few(len(labelled)):
             self.labelled, held_out = split(labelled, settings.validation_share, settings.seed)
             words = sum(len(utterance.text.split()) for utterance in held_out)
             self.validation = validation_examples(recognizer, corpus, held_out, settings)

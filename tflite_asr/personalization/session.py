@@ -128,7 +128,7 @@ class _How:
         epochs = -(-heard // self.pace.stride) if self.pace else self.settings.epochs
         if not adapt.unlabelled:
             return Progress(recognizer, self.checkpoint, epochs)
-        measure = "views that disagree" if len(adapt.utterances) < 2 else "WER"
+        measure = "views that disagree" if self.settings.are_few(len(adapt.utterances)) else "WER"
         return Progress(recognizer, self.checkpoint, SelfTraining().rounds, measure)
 
 
@@ -186,7 +186,8 @@ def _trained(
         if not adapt.trains:
             return _told(Outcome([], recognizer.state(), 0, 0.0, "corrections alone: names are learned")), None
         if adapt.unlabelled:
-            return _self_trained(recognizer, adapt, settings, told), None
+            first = _trained_first(recognizer, adapt, how)
+            return _self_trained(recognizer, adapt, settings, told, first), None
         if rounds:
             trainer = RoundsTrainer(
                 recognizer, adapt.transcribed, settings, rounds, how.folder, on_round=progress.round, **told
@@ -235,8 +236,7 @@ def _held_out(adapt: Speech, settings: Settings, rounds: Rounds | None) -> int:
         return 0
     heard_first = arriving(adapt.utterances, rounds.count, settings.seed)[0] if rounds else adapt.utterances
     held_out = split(heard_first, settings.validation_share, settings.seed)[1]  # InputError where there is one only
-    few = len(adapt.utterances) < settings.least_to_hold_out and not adapt.unlabelled
-    return 0 if few else len(held_out)
+    return 0 if settings.are_few(len(adapt.utterances)) else len(held_out)
 
 
 def _settings(recognizer: Recognizer, adapt: Speech, test: tuple[Corpus, Sequence[Utterance]], how: _How) -> dict:
@@ -287,8 +287,19 @@ def _hear_all(trainer: StreamTrainer, adapt: Speech) -> Outcome:
     return trainer.outcome(f"all {len(weighted)} utterances heard")
 
 
-def _self_trained(recognizer: Recognizer, adapt: Speech, settings: Settings, told: dict) -> dict:
-    """Train on speech without transcripts as well; for the result."""
+def _trained_first(recognizer: Recognizer, adapt: Speech, how: _How) -> Outcome | None:
+    """Train on a few transcribed utterances before others are labelled; None where there are none or many, which train
+    together with the others."""
+    if len(adapt.utterances) < 2 or not how.settings.are_few(len(adapt.utterances)):
+        return None
+    corrected = adapt.corrections.utterances
+    with Progress(recognizer, how.checkpoint, how.settings.epochs) as progress:
+        told = {"replay": how.replay, "on_epoch": progress.epoch, "on_step": progress.step}
+        return personalize(recognizer, *adapt.transcribed, how.settings, corrected=corrected, **told)
+
+
+def _self_trained(recognizer: Recognizer, adapt: Speech, settings: Settings, told: dict, first: Outcome | None) -> dict:
+    """Train on speech without transcripts as well, after what was trained `first`; for the result."""
     corrected = adapt.corrections.utterances
     trainer = SelfTrainer(
         recognizer, *adapt.transcribed, adapt.unlabelled, settings, SelfTraining(), corrected=corrected, **told
@@ -300,6 +311,10 @@ def _self_trained(recognizer: Recognizer, adapt: Speech, settings: Settings, tol
         "learned": any(row["best"] for row in trained["history"][1:]),
         "rounds": trainer.refused,
     }
+    if first:
+        trained["steps"] += first.steps
+        trained["seconds"] += first.seconds
+        unlabelled["transcribed_first"] = {"steps": first.steps, "history": [row.to_json() for row in first.history]}
     return trained | {"unlabelled": unlabelled}
 
 

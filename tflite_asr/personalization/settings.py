@@ -32,11 +32,15 @@ class Settings:
     bias_only: bool = False  # of each layer only what has one dimension learns: biases, gains and shifts
     seed: int = 0
 
+    def are_few(self, utterances: int) -> bool:
+        """Whether of so many utterances none is held out."""
+        return utterances < self.least_to_hold_out
+
     def pull_for(self, utterances: int) -> float:
         """The pull of a training on so many utterances: by default `FEW_PULL` where none is held out, else 0."""
         if self.pull is not None:
             return self.pull
-        return FEW_PULL if utterances < self.least_to_hold_out else 0.0
+        return FEW_PULL if self.are_few(utterances) else 0.0
 
     def rate(self, config: ModelConfig) -> float:
         """The learning rate for a model."""

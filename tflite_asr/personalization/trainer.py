@@ -38,7 +38,7 @@ def training_and_validation(
     has. Validated on what it trains on, training takes all epochs and keeps the average of the last ones, unless that
     makes more errors than the weights it began with.
     """
-    if 2 <= len(utterances) < settings.least_to_hold_out:
+    if len(utterances) >= 2 and settings.are_few(len(utterances)):
         return list(utterances), list(utterances)
     return split(utterances, settings.validation_share, settings.seed)
 
