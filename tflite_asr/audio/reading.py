@@ -10,7 +10,8 @@ import numpy as np
 
 from tflite_asr.audio.channels import mixed, mixing_of
 from tflite_asr.audio.decoding import Segment, read_segment, read_streams, stream_blocks, stream_seconds
-from tflite_asr.audio.layout import Layout, layout_of
+from tflite_asr.audio.layout import Layout
+from tflite_asr.audio.measuring import layout_of
 from tflite_asr.audio.resampling import Resampling, resample
 from tflite_asr.audio.samples import check_not_silent, check_range
 from tflite_asr.errors import InputError
@@ -144,7 +145,7 @@ def audio_blocks(
                 yield np.clip(resampling.finish(), -1.0, 1.0)
     if not count:
         raise InputError(f"{place}: expected speech, got a file without samples; leave it out")
-    check_not_silent(np.float32([peak]), place)
+    check_not_silent(np.array([peak], np.float32), place)
     if peak > 1:
         done["clipped samples beyond full scale"] = None
     if notify:

@@ -65,15 +65,16 @@ def common_voice_rows(
         splits = ", ".join(sorted(path.stem for path in folder.glob("*.tsv"))) or "none"
         raise InputError(f"{table}: expected a split of Common Voice, there is none; the splits are: {splits}")
     rows = csv.DictReader(_lines(table), delimiter="\t", quoting=csv.QUOTE_NONE)
-    missing = [column for column in ("client_id", "path", "sentence") if column not in (rows.fieldnames or ())]
+    columns = rows.fieldnames or ()
+    missing = [column for column in ("client_id", "path", "sentence") if column not in columns]
     if missing:
         raise InputError(f"{table}:1: expected the columns client_id, path and sentence, got no {', '.join(missing)}")
     for number, row in enumerate(rows, start=2):
         place = f"{table}:{number}"
         if not row["client_id"] or not row["path"] or row["sentence"] is None:
-            raise InputError(f"{place}: expected {len(rows.fieldnames)} fields, got fewer; copy the file again")
+            raise InputError(f"{place}: expected {len(columns)} fields, got fewer; copy the file again")
         if None in row:  # a tab inside a field moved the fields behind it
-            _tell(notify, f"left out rows with more than the {len(rows.fieldnames)} fields of the table", place)
+            _report(notify, f"left out rows with more than the {len(columns)} fields of the table", place)
             continue
         audio = folder / "clips" / row["path"]
         duration = _duration_seconds(audio, place, notify)
@@ -139,14 +140,14 @@ def _duration_seconds(audio: Path, place: str, notify: Notify | None) -> float |
     try:
         seconds = round(audio_seconds(audio, place), 4)
     except InputError:
-        _tell(notify, "left out clips that are empty or damaged", str(audio))
+        _report(notify, "left out clips that are empty or damaged", str(audio))
         return None
     if seconds == 0:
-        _tell(notify, "left out clips without samples", str(audio))
+        _report(notify, "left out clips without samples", str(audio))
         return None
     return seconds
 
 
-def _tell(notify: Notify | None, notice: str, place: str) -> None:
+def _report(notify: Notify | None, notice: str, place: str) -> None:
     if notify:
         notify(notice, place)

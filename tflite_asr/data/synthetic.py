@@ -177,7 +177,9 @@ def _record(
             random = np.random.default_rng([take_seed, 1])
             samples = make_atypical(samples, sample_rate, draw_atypical(speaker.id, seed), random)
         audio = voice / f"{number:04d}.flac"
-        soundfile.write(for_library(folder / audio), samples, sample_rate, subtype="PCM_16")
+        path = for_library(folder / audio)
+        # soundfile takes bytes as a path
+        soundfile.write(path, samples, sample_rate, subtype="PCM_16")  # pyright: ignore[reportArgumentType]
         yield {
             "audio": audio.as_posix(),
             "text": text,
