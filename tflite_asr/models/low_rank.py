@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -54,7 +55,7 @@ def _update_kernels(layer: keras.layers.Layer, rank: int) -> None:
             setattr(layer, attribute, tuple(updated))
 
 
-def _is_updated(value: object, rank: int) -> bool:
+def _is_updated(value: Any, rank: int) -> bool:
     """Whether an attribute is a kernel that is larger than the factors of its update."""
     if not isinstance(value, tf.Variable) or KERNEL.fullmatch(value.name.removesuffix(":0")) is None:
         return False

@@ -12,15 +12,15 @@ import tf_keras as keras
 from signatures.spec import in_range, zero_unless
 from tflite_asr.config import ModelConfig
 from tflite_asr.layers.ctc import CTCHead, best_path, continue_path
-from tflite_asr.layers.encoder import LSTMGroup, stack_frames
+from tflite_asr.layers.encoder import GroupState, LSTMGroup, stack_frames
 from tflite_asr.layers.front_ends import make_front_end
 from tflite_asr.layers.groups import encoder_groups
 from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.losses.exits import exit_weights, joint_loss
 from tflite_asr.models.grids import Grid
 from tflite_asr.models.streaming import label_chunk
-from tflite_asr.ops import kept
 from tflite_asr.ops.elementary import length_mask, log_softmax
+from tflite_asr.ops.saved import restoring, saving
 
 
 class SpeechModel(keras.Model):
@@ -34,8 +34,8 @@ class SpeechModel(keras.Model):
 
     label_inputs = ("tokens", "token_lengths")
     decodes = False  # whether it has a second pass that decodes by itself
-    recording = staticmethod(kept.recording)
-    replaying = staticmethod(kept.replaying)
+    saving = staticmethod(saving)
+    restoring = staticmethod(restoring)
 
     def __init__(self, config: ModelConfig):
         super().__init__(name=config.name)
@@ -69,14 +69,16 @@ class SpeechModel(keras.Model):
             tf.constant([2]),
         )
 
-    def front(self, frames, frame_lengths):
+    def front(self, frames: tf.Tensor, frame_lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """What the first encoder group takes: x [batch, steps, d] and lengths in those steps [batch]; 0 where a length
         is out of range.
         """
         valid = in_range(frame_lengths, 0, frames.shape[1])
         return stack_frames(frames, zero_unless(valid, frame_lengths), self.config.encoder.stack_frames)
 
-    def encode(self, frames, lengths, states=None, training=False):
+    def encode(
+        self, frames: tf.Tensor, lengths: tf.Tensor, states: Sequence[GroupState] | None = None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, list[GroupState]]:
         """Run the encoder, from zero states or from those that an earlier chunk left.
 
         Args:
@@ -99,7 +101,9 @@ class SpeechModel(keras.Model):
         """How many of the encoder's groups a second pass hears."""
         return len(self.groups)
 
-    def encode_from(self, first: int, x, lengths, training=False):
+    def encode_from(
+        self, first: int, x: tf.Tensor, lengths: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """From what group number `first` takes, x [batch, steps, d], to what the encoder puts out [batch, steps,
         units], what the shared groups do (x where they are all before `first`), and lengths in those steps.
         """
@@ -110,7 +114,9 @@ class SpeechModel(keras.Model):
                 shared = x
         return x, shared, lengths
 
-    def run_stage(self, stage: int, x, lengths, training=False):
+    def run_stage(
+        self, stage: int, x: tf.Tensor, lengths: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """What the former stage put out, or `front`, through the groups of this one: x [batch, steps, d], lengths."""
         for group in self.stages[stage]:
             x, lengths, _ = group(x, lengths, training=training)
@@ -121,13 +127,22 @@ class SpeechModel(keras.Model):
         """The heads of the early exits, by the group that each is behind."""
         return {stage[-1].name: head for stage, head in zip(self.stages[:-1], self.heads)}
 
-    def exit_loss(self, group: str, x, lengths, tokens, token_lengths):
+    def exit_loss(
+        self, group: str, x: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor
+    ) -> tf.Tensor:
         """Loss [batch] at the early exit behind a group, as it is weighted in `loss`, from what the group puts out."""
         exit = [*self.inner_exits].index(group)
         weight = exit_weights(len(self.stages), self.config.exit_weighting)[exit]
         return weight * ctc_loss(self.heads[exit](x), tokens, lengths, token_lengths)
 
-    def exit_losses(self, frames, frame_lengths, tokens, token_lengths, training=False):
+    def exit_losses(
+        self,
+        frames: tf.Tensor,
+        frame_lengths: tf.Tensor,
+        tokens: tf.Tensor,
+        token_lengths: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Loss of each utterance at each exit: [exits, batch] float32, in nats. Rows of frame length 0 count as 0."""
         x, lengths = self.front(frames, frame_lengths)
         losses = []
@@ -139,19 +154,28 @@ class SpeechModel(keras.Model):
         predicted = self.predict_labels(tokens, token_lengths, training)
         return tf.stack([*losses, self.join_loss(x, lengths, predicted, tokens, token_lengths, training)])
 
-    def predict_labels(self, tokens, token_lengths, training=False):
+    def predict_labels(self, tokens: tf.Tensor, token_lengths: tf.Tensor, training: bool = False) -> tf.Tensor | None:
         """What `join_loss` takes of the labels; None of a head without label history."""
         return None
 
-    def joint_loss(self, exit_losses, training=False):
+    def joint_loss(self, exit_losses: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[exits, batch] -> [batch], weighted as the configuration says."""
         return joint_loss(exit_losses, self.config.exit_weighting, draw=training)
 
-    def loss(self, frames, frame_lengths, tokens, token_lengths, training=False):
+    def loss(
+        self,
+        frames: tf.Tensor,
+        frame_lengths: tf.Tensor,
+        tokens: tf.Tensor,
+        token_lengths: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Joint loss of each utterance: [batch] float32, in nats; without early exits that of the only one."""
         return self.joint_loss(self.exit_losses(frames, frame_lengths, tokens, token_lengths, training), training)
 
-    def transcribe(self, frames, frame_lengths, max_tokens: int, exit=None):
+    def transcribe(
+        self, frames: tf.Tensor, frame_lengths: tf.Tensor, max_tokens: int, exit: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Greedy labels of whole utterances, left at an exit; the groups above it are not computed.
 
         Args:
@@ -164,7 +188,7 @@ class SpeechModel(keras.Model):
         """
         last = len(self.stages) - 1
 
-        def from_stage(stage, x, lengths):
+        def from_stage(stage: int, x: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             x, lengths = self.run_stage(stage, x, lengths)
             if stage == last:
                 return self.last_labels(x, lengths, max_tokens)
@@ -175,16 +199,16 @@ class SpeechModel(keras.Model):
 
         return from_stage(0, *self.front(frames, frame_lengths))
 
-    def last_labels(self, encoded, lengths, max_tokens: int):
+    def last_labels(self, encoded: tf.Tensor, lengths: tf.Tensor, max_tokens: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Greedy labels from the encoder's output [batch, steps, units], as `transcribe` returns them."""
         return best_path(self.heads[-1](encoded), lengths, max_tokens)
 
-    def label_probabilities(self, stage: int, x):
+    def label_probabilities(self, stage: int, x: tf.Tensor) -> tf.Tensor:
         """Log probabilities [batch, steps, vocabulary] of the labels behind a stage with a CTC head."""
         return log_softmax(self.heads[stage](x))
 
-    def initial_states(self, batch: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """The zero states of an encoder that streams, (hidden, cell) per group, () of an adapter."""
+    def initial_states(self, batch: int) -> list[GroupState]:
+        """The zero states of an encoder that streams: (hidden, cell) of an LSTM group, () of an adapter."""
         return [
             (tf.zeros([batch, group.units]), tf.zeros([batch, group.cells])) if isinstance(group, LSTMGroup) else ()
             for group in self.groups
@@ -196,7 +220,9 @@ class SpeechModel(keras.Model):
         """
         return {"label": tf.zeros([batch], tf.int32)} if self.heads else {}
 
-    def continue_labels(self, stage: int, x, lengths, memory: dict[str, tf.Tensor], max_tokens: int):
+    def continue_labels(
+        self, stage: int, x: tf.Tensor, lengths: tf.Tensor, memory: dict[str, tf.Tensor], max_tokens: int
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
         """Greedy labels of a chunk behind a stage: tokens [batch, max_tokens], their counts [batch], and what changes
         in the memory; a subclass may add what else a chunk has to tell.
         """
@@ -210,7 +236,7 @@ class SpeechModel(keras.Model):
         ends = [*self.config.exits, len(self.groups) - 1]
         return [self.encoder_steps()[end + 1] for end, _ in zip(ends, self.heads)]
 
-    def features(self, samples, counts=None):
+    def features(self, samples: tf.Tensor, counts: tf.Tensor | None = None) -> tf.Tensor:
         """samples [batch, n] float32 and, for a front end that `counts_samples`, counts [batch] int32 of each row ->
         frames [batch, frames, width]."""
         return self.front_end(samples, counts)
@@ -225,19 +251,21 @@ class SpeechModel(keras.Model):
             tf.TensorSpec([sizes.batch], tf.int32, "token_lengths"),
         )
 
-    def row_weights(self, frames, frame_lengths, tokens, token_lengths):
+    def row_weights(
+        self, frames: tf.Tensor, frame_lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor
+    ) -> tf.Tensor:
         """[batch] float32: 1 for an utterance, 0 for a row without frames, NaN for an utterance with invalid lengths or
         labels.
         """
         return self.check_labels(nan_outside(frame_lengths, frames.shape[1]), tokens, token_lengths)
 
-    def check_labels(self, row_weights, tokens, token_lengths):
+    def check_labels(self, row_weights: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor:
         """`row_weights` [batch], NaN where an utterance's number of labels is out of range or any of them is no label;
         blank is none.
         """
         return nan_without_labels(row_weights, self.has_labels(tokens) & (tokens != 0), token_lengths)
 
-    def has_labels(self, tokens):
+    def has_labels(self, tokens: tf.Tensor) -> tf.Tensor:
         """bool of the same shape: which of the token ids are in the vocabulary; blank (0) is."""
         return in_range(tokens, 0, self.config.vocabulary_size - 1)
 
@@ -262,13 +290,13 @@ class SpeechModel(keras.Model):
         }
 
 
-def nan_outside(frame_lengths, most: int):
+def nan_outside(frame_lengths: tf.Tensor, most: int) -> tf.Tensor:
     """Row weights [batch] float32: 1 for an utterance, 0 for a row without frames, NaN where frame_lengths [batch] are
     not from 0 to `most`."""
     return tf.where(in_range(frame_lengths, 0, most), tf.cast(frame_lengths > 0, tf.float32), float("nan"))
 
 
-def nan_without_labels(row_weights, valid, token_lengths):
+def nan_without_labels(row_weights: tf.Tensor, valid: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor:
     """`row_weights` [batch], NaN where an utterance's number of labels is out of range or any of them is none: valid
     [batch, U] bool tells which tokens are labels."""
     width = valid.shape[1]

@@ -98,7 +98,12 @@ def padding_bias(lengths: tf.Tensor, time: int) -> tf.Tensor:
 
 
 def _attention(
-    query, key, value, bias, heads: int, rotate_positions: Callable = tf.identity
+    query: tf.Tensor,
+    key: tf.Tensor,
+    value: tf.Tensor,
+    bias: tf.Tensor,
+    heads: int,
+    rotate_positions: Callable = tf.identity,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """[batch, queries, d] and the weights [batch, heads, queries, time]; `bias` is added to scores of the weights'
     shape, `rotate_positions` changes queries and keys [batch heads, steps, size].

@@ -27,4 +27,5 @@ class LowRankKernel(tf.Module):
 
     @property
     def shape(self) -> tf.TensorShape:
+        """The shape of W."""
         return self.kernel.shape

@@ -1,52 +1,90 @@
-"""What a forward pass keeps for a backward pass that runs later, in another call.
+"""Tensors that a forward pass saves for a backward pass in another call.
 
-Autodiff keeps every intermediate result. When forward and backward are two calls, only a few are worth carrying over.
-An op names them by `kept`: those that are dear to make again, such as what a recurrence went through, and as `cheap`
-those that a product or two makes again, which are worth it where there is memory. All else is computed again in the
-backward call, where `kept` hands out what the forward call kept.
+Autodiff saves every intermediate result. When forward and backward are two calls, only a few tensors are worth passing
+from one to the other. An op marks them with `saved`: tensors that are expensive to recompute, such as the outputs of a
+recurrence, and, as `recomputable`, tensors that one or two matrix products recompute. Everything else is computed again
+in the backward call, where `saved` returns the tensors of the forward call.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 import tensorflow as tf
 
-_recorded: list[tf.Tensor] | None = None  # where a recording forward pass puts what is to be kept
-_replayed: Iterator[tf.Tensor] | None = None  # what a backward pass is given
-_cheap = True  # whether that is, or has, the cheap ones too
+
+@dataclass(frozen=True)
+class _Saving:
+    """A forward pass: `saved` also appends to `tensors`."""
+
+    tensors: list[tf.Tensor]
+    recomputable: bool  # whether recomputable tensors are saved as well
 
 
-def kept(count: int, compute: Callable[[], Sequence[tf.Tensor]], cheap: bool = False) -> Sequence[tf.Tensor]:
-    """The `count` tensors that `compute` makes, or those that the forward pass of the same ops kept."""
-    if cheap and not _cheap:
+@dataclass(frozen=True)
+class _Restoring:
+    """A backward pass: `saved` takes from `tensors`."""
+
+    tensors: Iterator[tf.Tensor]
+    recomputable: bool  # whether recomputable tensors are among them
+
+
+_pass: ContextVar[_Saving | _Restoring | None] = ContextVar("saved_tensors", default=None)
+
+
+def saved(count: int, compute: Callable[[], Sequence[tf.Tensor]], recomputable: bool = False) -> Sequence[tf.Tensor]:
+    """Tensors that are passed from a forward to a backward call.
+
+    Args:
+        count: the number of tensors.
+        compute: returns the tensors.
+        recomputable: whether they are cheap to recompute, and saved only on request.
+
+    Returns:
+        what `compute` returns; within `restoring`, the tensors that the same op saved.
+    """
+    current = _pass.get()
+    if current is None or (recomputable and not current.recomputable):
         return compute()
-    if _replayed is not None:
-        return [next(_replayed) for _ in range(count)]
+    if isinstance(current, _Restoring):
+        return [next(current.tensors) for _ in range(count)]
     tensors = compute()
-    if _recorded is not None:
-        _recorded.extend(tensors)
+    current.tensors.extend(tensors)
     return tensors
 
 
 @contextlib.contextmanager
-def recording(cheap: bool = True) -> Iterator[list[tf.Tensor]]:
-    """Forward: everything that `kept` makes within the block is also in the list, or all but what is cheap."""
-    global _recorded, _cheap
-    _recorded, _cheap = [], cheap
+def saving(recomputable: bool = True) -> Iterator[list[tf.Tensor]]:
+    """Forward: collect the tensors of `saved` within the block in the list.
+
+    Args:
+        recomputable: whether to collect recomputable tensors as well.
+    """
+    tensors: list[tf.Tensor] = []
+    token = _pass.set(_Saving(tensors, recomputable))
     try:
-        yield _recorded
+        yield tensors
     finally:
-        _recorded, _cheap = None, True
+        _pass.reset(token)
 
 
 @contextlib.contextmanager
-def replaying(tensors: Sequence[tf.Tensor], cheap: bool = True) -> Iterator[None]:
-    """Backward: `kept` hands out these, the list of such a recording of the same ops, instead of computing."""
-    global _replayed, _cheap
-    _replayed, _cheap = iter(tensors), cheap
+def restoring(tensors: Sequence[tf.Tensor], recomputable: bool = True) -> Iterator[None]:
+    """Backward: `saved` returns these tensors within the block instead of computing them.
+
+    Args:
+        tensors: from `saving`, of the same ops.
+        recomputable: as it was given to `saving`.
+
+    Raises:
+        ValueError: the ops within the block did not take all tensors.
+    """
+    remaining = iter(tensors)
+    token = _pass.set(_Restoring(remaining, recomputable))
     try:
         yield
-        if next(_replayed, None) is not None:
-            raise ValueError("more tensors were kept than the backward pass took: it runs other ops than forward did")
+        if next(remaining, None) is not None:
+            raise ValueError("forward saved more tensors than backward took: backward runs other ops than forward did")
     finally:
-        _replayed, _cheap = None, True
+        _pass.reset(token)

@@ -95,6 +95,8 @@ def in_batches(
         for epoch in itertools.count():
             for example in examples(epoch):
                 size = _size_of(example, sizes)
+                if size is None:
+                    raise ValueError(f"expected examples that fit {sizes[-1]}, got {list(map(len, example))}")
                 waiting[size].append(example)
                 if len(waiting[size]) == batch:
                     yield _padded(waiting[size], sizes[size])

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tflite_asr.config import ModelConfig, SubwordConfig
+from tflite_asr.config.heads import required
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text
@@ -89,6 +90,7 @@ def distill(
 
 
 def stage_folder(folder: Path, stage: int) -> Path:
+    """The folder of a stage."""
     return folder / f"stage_{stage}"
 
 
@@ -154,7 +156,7 @@ def stage_objective(stage: int, student: TwoPass, teacher: TwoPass, weights: Wei
             total += weights.ctc * aligned_ctc_loss(head(encoded), tokens, lengths, token_lengths)
         if stage == 3:
             second = rescorer_loss(student, teacher, encoded, taught, lengths, *labels, weights.alpha)
-            total += student.config.rescorer.weight * second
+            total += required(student.config.rescorer, "rescorer").weight * second
         return total
 
     rescorer = {weight.ref() for weight in student.rescorer.weights}
@@ -162,7 +164,16 @@ def stage_objective(stage: int, student: TwoPass, teacher: TwoPass, weights: Wei
     return Objective(losses, [*trained, *(head.weights if head else [])])
 
 
-def first_pass_loss(student, teacher, encoded, taught, lengths, tokens, token_lengths, beta: float) -> tf.Tensor:
+def first_pass_loss(
+    student: TwoPass,
+    teacher: TwoPass,
+    encoded: tf.Tensor,
+    taught: tf.Tensor,
+    lengths: tf.Tensor,
+    tokens: tf.Tensor,
+    token_lengths: tf.Tensor,
+    beta: float,
+) -> tf.Tensor:
     """Transducer loss + beta KL over the lattice: [batch], in nats.
 
     Args:
@@ -177,7 +188,16 @@ def first_pass_loss(student, teacher, encoded, taught, lengths, tokens, token_le
     return transducer_loss(logits, tokens, lengths, token_lengths) + beta * divergence
 
 
-def rescorer_loss(student, teacher, encoded, taught, lengths, tokens, token_lengths, alpha: float) -> tf.Tensor:
+def rescorer_loss(
+    student: TwoPass,
+    teacher: TwoPass,
+    encoded: tf.Tensor,
+    taught: tf.Tensor,
+    lengths: tf.Tensor,
+    tokens: tf.Tensor,
+    token_lengths: tf.Tensor,
+    alpha: float,
+) -> tf.Tensor:
     """(1 - alpha) cross entropy + alpha KL over the labels, and guided attention: [batch], in nats; see
     `first_pass_loss` for the arguments. Rows without encoder steps count as 0."""
     targets, _ = teacher.rescorer(taught, lengths, tokens, token_lengths)

@@ -2,10 +2,11 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tflite_asr.config import Encoder, EncoderConfig, ModelConfig, RescorerConfig
+from tflite_asr.config import Encoder, ModelConfig, RescorerConfig
 from tflite_asr.errors import InputError
 from tflite_asr.models.storage import read_config, read_model
 from tflite_asr.runtime.artifact import Artifact, find, read_artifact
@@ -65,8 +66,8 @@ def _shape(rescorer: RescorerConfig | None) -> tuple[int, ...] | None:
 
 def _with_layers_of(found: Encoder, wanted: Encoder) -> Encoder:
     """`found` with as many layers, and residual ones above those that the two have in common."""
-    changes = {"layers": wanted.layers, "dropout": wanted.dropout}
-    if isinstance(found, EncoderConfig):
+    changes: dict[str, Any] = {"layers": wanted.layers, "dropout": wanted.dropout}
+    if found.kind == "lstm" and wanted.kind == "lstm":
         common = min(found.layers, wanted.layers)
         first = [common if each.residual_from is None else min(common, each.residual_from) for each in (found, wanted)]
         if first[0] == first[1]:

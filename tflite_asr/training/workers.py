@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +32,7 @@ class Workers:
         """This worker's rows of each array."""
         return [part[self.index :: self.count] for part in batch]
 
-    def total(self, function: Callable, rows: Sequence[tf.Tensor]):
+    def total(self, function: Callable, rows: Sequence[tf.Tensor]) -> Any:
         """The sum over all workers of what `function(*rows)` gives, lists of tensors too."""
         if self.strategy is None:
             return function(*rows)
