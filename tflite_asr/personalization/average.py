@@ -125,11 +125,11 @@ class KeptAverage:
         """Of two epochs, whether the loss on all of the owner's speech is lower; on the held-out part alone where one
         of them took no steps or the training losses do not compare.
         """
-        if None in training_losses:
+        train_loss, kept_train_loss = training_losses
+        if train_loss is None or kept_train_loss is None:
             return loss < kept_loss
         share = self.settings.validation_share
-        now, before = ((1 - share) * training for training in training_losses)
-        return now + share * loss < before + share * kept_loss
+        return (1 - share) * train_loss + share * loss < (1 - share) * kept_train_loss + share * kept_loss
 
     def _measured(self, validation: Sequence[Example]) -> tuple[float, float]:
         exit = self.settings.exit

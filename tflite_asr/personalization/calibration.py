@@ -70,6 +70,7 @@ class Calibration:
     plans: dict[str, PlanCost]
 
     def to_json(self) -> dict:
+        """The content of a calibration file."""
         return {"format": FORMAT, **dataclasses.asdict(self)}
 
     @classmethod
@@ -98,10 +99,13 @@ def this_device(threads: int) -> dict:
 
 def default_path(artifact: Artifact, threads: int) -> Path | None:
     """Where the calibration of an artifact for a number of threads is kept; None for a user without a home folder."""
-    home = home_folder()
-    if not os.environ.get("XDG_CACHE_HOME") and home is None:
+    home, cache_home = home_folder(), os.environ.get("XDG_CACHE_HOME")
+    if cache_home:
+        cache = Path(cache_home)
+    elif home is not None:
+        cache = home / ".cache"
+    else:
         return None
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     return cache / "tflite_asr" / f"{artifact.name}-{artifact.tflite_sha256[:12]}-{threads}.calibration.json"
 
 

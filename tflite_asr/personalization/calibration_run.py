@@ -32,6 +32,7 @@ class WatchedModel(SignatureModel):
         self.noted: list[tuple[str, float, float]] = []
 
     def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """Call a signature, and record its time and memory."""
         if self.base_private_mb is None:
             seconds, cpu_seconds = time.perf_counter(), time.process_time()
             result = super().run(name, inputs)

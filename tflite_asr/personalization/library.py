@@ -31,6 +31,7 @@ class SampledUtterance(Utterance):
     samples: np.ndarray | None = None  # [n] float32 from -1 to 1, at the model's sample rate
 
     def read(self, sample_rate: int, max_seconds: float | None = None, notify: Notify | None = None) -> np.ndarray:
+        """Samples [n] float32 from -1 to 1; see `read_audio` for the arguments."""
         samples = checked_samples(self.samples, self.where)
         if max_seconds is not None and len(samples) > max_seconds * sample_rate:
             raise TooLongError(self.where, max_seconds, len(samples) / sample_rate)

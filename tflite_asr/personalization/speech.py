@@ -29,6 +29,7 @@ class Speech:
 
     @property
     def transcribed(self) -> tuple[Corpus, Sequence[Utterance]]:
+        """The corpus, and its utterances with transcripts."""
         return self.corpus, self.utterances
 
     def prepared(self, recognizer: Recognizer, *, in_time: bool) -> tuple["Speech", list[str]]:

@@ -72,11 +72,15 @@ def _end_with_parent() -> None:
     import multiprocessing
     import threading
 
+    leave_interrupts_to_the_parent()
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
     def wait() -> None:
-        multiprocessing.parent_process().join()
+        parent.join()
         os._exit(1)
 
-    leave_interrupts_to_the_parent()
     threading.Thread(target=wait, daemon=True).start()
 
 
@@ -85,12 +89,14 @@ def _run_ray(function: Callable, tasks: Sequence[Work], workers: int) -> Iterabl
     _check_reachable(address)
     try:
         import ray
+        import ray.exceptions
     except ImportError:
         raise InputError("--engine ray needs Ray: pip install 'tflite_asr[cluster]'") from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # whose speech is studied is nobody else's business
     local = {} if address else {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 2**27}
     try:
-        ray.init(log_to_driver=False, logging_level="ERROR", **local)
+        # Ray annotates a number, and takes names of levels
+        ray.init(log_to_driver=False, logging_level="ERROR", **local)  # pyright: ignore[reportArgumentType]
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"RAY_ADDRESS {address or 'not set'}: cannot use Ray: {str(error).splitlines()[0]}") from None
     try:

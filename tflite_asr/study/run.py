@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tflite_asr.data.alignment import report_left_out
@@ -122,7 +123,7 @@ def _check_same(folder: Path, study: Study) -> None:
 
     The settings of an environment may change while the folder has none of its results.
     """
-    settings = dataclasses.asdict(study) | {"tflite_sha256": read_artifact(study.model).tflite_sha256}
+    settings: dict[str, Any] = dataclasses.asdict(study) | {"tflite_sha256": read_artifact(study.model).tflite_sha256}
     for speech in (*settings["speech"], *([settings["others"]] if settings["others"] else [])):
         speech["sha256"] = hashlib.sha256(read_bytes(speech.pop("manifest"), "a manifest")).hexdigest()
     # where the file is; and more runs are of the same study
@@ -146,7 +147,7 @@ def _check_same(folder: Path, study: Study) -> None:
     write_whole(path, _json(settings))
 
 
-def _short(value) -> str:
+def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 160 else text[:157] + "..."
 
@@ -172,7 +173,7 @@ def _json(value: dict) -> bytes:
     return (json.dumps(_finite(value), indent=1, allow_nan=False) + "\n").encode()
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     """The same with None for what JSON does not have: NaN and infinity."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}

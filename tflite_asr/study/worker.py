@@ -30,7 +30,9 @@ def run_task(task: Task) -> dict:
     study, speaker = task.study, task.speaker
     recognizer = Recognizer.load(task.model)
     test, measured = _examples(recognizer, speaker.test, speaker.connect, study.seed, speaker.unsaid)
-    others, _ = _examples(recognizer, task.others, study.others.connect, study.seed) if task.others else ([], None)
+    others: list[Example] = []
+    if task.others and study.others:
+        others, _ = _examples(recognizer, task.others, study.others.connect, study.seed)
     shipped = recognizer.state()
     with MemoryProbe() as probe, tempfile.TemporaryDirectory() as scratch:
         before = evaluate_transcripts(recognizer, test, title="before")
