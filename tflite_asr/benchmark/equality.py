@@ -63,9 +63,9 @@ def noise_step(config: ModelConfig, groups: int, seed: int, learning_rate: float
         examples.append(Example(frames, tokens, "noise"))
     return {
         **collate(examples, config),
-        "learning_rate": np.float32([learning_rate]),
-        "clip_norm": np.float32([0]),
-        "pull": np.float32([0.01]),
+        "learning_rate": np.array([learning_rate], np.float32),
+        "clip_norm": np.array([0], np.float32),
+        "pull": np.array([0.01], np.float32),
         "group_rates": np.linspace(0.5, 1.0, groups, dtype=np.float32),
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite_asr.config.heads import required
 from tflite_asr.errors import InputError
 from tflite_asr.figure import as_png, new_figure
 from tflite_asr.files import read_text, write_whole
@@ -54,8 +55,9 @@ def measure_exits(recognizer: Recognizer, examples: Sequence[Example]) -> Curves
     for example in tqdm(examples, desc=artifact.name, unit="utterance", disable=None, leave=False):
         found = list(recognizer.exits(example.frames, beam=True))
         texts.append([text() for _, text in found])
-        scores["entropy"].append([entropy(steps) for steps, _ in found[:-1]])
-        scores["confidence"].append([confidence(steps) for steps, _ in found[:-1]])
+        early = [required(steps, "head with label probabilities") for steps, _ in found[:-1]]
+        scores["entropy"].append([entropy(steps) for steps in early])
+        scores["confidence"].append([confidence(steps) for steps in early])
     references = [example.text for example in examples]
 
     def point(policy: str, threshold: float, left: np.ndarray) -> Point:
@@ -64,11 +66,13 @@ def measure_exits(recognizer: Recognizer, examples: Sequence[Example]) -> Curves
         return Point(policy, threshold, float(np.mean(depths[left])), wer)
 
     points = [point("fixed", exit, np.full(len(texts), exit)) for exit in range(len(depths))]
-    for policy, values in scores.items():
-        values = np.asarray(values)
+    for policy, rows in scores.items():
+        values = np.asarray(rows)
         for threshold in _thresholds(values):
             points.append(point(policy, threshold, leaving(policy, threshold, values)))
-    return Curves(artifact.name, parameters, {int(depths[p.threshold]): p.wer for p in points[: len(depths)]}, points)
+    return Curves(
+        artifact.name, parameters, {int(depths[int(p.threshold)]): p.wer for p in points[: len(depths)]}, points
+    )
 
 
 def leaving(policy: str, threshold: float, scores: np.ndarray) -> np.ndarray:
@@ -156,12 +160,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _plot(curves: Sequence[Curves]) -> bytes:
     """A panel for each model with early exits; models without are the same marks in all of them."""
-    early = [curve for curve in curves if curve.points] or [None]
+    early: list[Curves | None] = [curve for curve in curves if curve.points] or [None]
     figure = new_figure(figsize=(4.2 * len(early), 3.8), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(early), sharey=True, squeeze=False)[0]
     for axes, curve in zip(panels, early):
+        reached = curve.points if curve else []
         for policy in POLICIES if curve else ():
-            points = sorted((p.mean_depth, 100 * p.wer) for p in curve.points if p.policy == policy)
+            points = sorted((p.mean_depth, 100 * p.wer) for p in reached if p.policy == policy)
             axes.plot(*zip(*points), "o-" if policy == "fixed" else ".-", label=policy)
         for other in curves:
             if not other.points:

@@ -52,9 +52,9 @@ def measure(
     calls = plan.needed(set(trained))
     inputs = {
         **collate(longest_examples(artifact.config), artifact.config),
-        "learning_rate": np.float32([1e-4]),
-        "clip_norm": np.float32([0]),  # the norm is computed anyway, and the plans clip by different ones
-        "pull": np.float32([0]),
+        "learning_rate": np.array([1e-4], np.float32),
+        "clip_norm": np.array([0], np.float32),  # the norm is computed anyway, and the plans clip by different ones
+        "pull": np.array([0], np.float32),
         "group_rates": np.asarray([group in trained for group in groups], np.float32),
     }
     return measure_steps(lambda: run_step(model, calls, inputs).loss, steps)

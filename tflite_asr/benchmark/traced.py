@@ -22,6 +22,5 @@ class TracedSignatures:
     def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Call a signature."""
         function, specs = self._functions[name]
-        return {
-            key: value.numpy() for key, value in function(*(tf.constant(inputs[spec.name]) for spec in specs)).items()
-        }
+        arguments = (tf.constant((inputs or {})[spec.name]) for spec in specs)
+        return {key: value.numpy() for key, value in function(*arguments).items()}

@@ -4,7 +4,7 @@ import argparse
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -17,13 +17,17 @@ from tflite_asr.data.manifest import Utterance, read_manifest
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.exits import ExitPolicy
 
+Spoken = TypeVar("Spoken", Utterance, Clip)
+
 if TYPE_CHECKING:
+    from tflite_asr.export import SplitOptions
     from tflite_asr.runtime.hotwords import Hotwords
     from tflite_asr.runtime.recognizer import Recognizer
     from tflite_asr.runtime.second_pass import Rescoring
 
 
 def add_connect(parser: argparse.ArgumentParser) -> None:
+    """Declare --connect."""
     parser.add_argument(
         "--connect",
         type=int,
@@ -34,10 +38,12 @@ def add_connect(parser: argparse.ArgumentParser) -> None:
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
+    """Declare --seed."""
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random (default %(default)s)")
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Declare --threads."""
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the interpreter (default %(default)s)")
 
 
@@ -63,6 +69,7 @@ def exit_policy(args: argparse.Namespace) -> ExitPolicy | None:
 
 
 def add_nbest(parser: argparse.ArgumentParser) -> None:
+    """Declare --nbest."""
     parser.add_argument(
         "--nbest", type=int, metavar="N", help="hypotheses that are rescored (default: as many as the file takes)"
     )
@@ -148,6 +155,7 @@ def hotwords_of(args: argparse.Namespace, recognizer: "Recognizer", *, greedy: b
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
+    """Declare the argument MODEL."""
     parser.add_argument("model", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
 
 
@@ -169,7 +177,7 @@ def add_split(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def split_options(args: argparse.Namespace):
+def split_options(args: argparse.Namespace) -> "SplitOptions":
     """The `SplitOptions` that the arguments ask for."""
     from tflite_asr.export import SplitOptions
 
@@ -193,6 +201,7 @@ def check_least(args: argparse.Namespace, **least: float) -> None:
 
 
 def check_learning_rate(args: argparse.Namespace) -> None:
+    """InputError unless the learning rate is more than 0 and less than 1."""
     if not 0 < args.learning_rate < 1:
         raise InputError(f"--learning-rate: expected more than 0 and less than 1, got {args.learning_rate}")
 
@@ -214,11 +223,11 @@ def keep_vocabulary(utterances: Sequence[Utterance], words: str) -> list[Utteran
     return kept
 
 
-def limited(utterances: Sequence[Utterance], limit: int | None, seed: int) -> list[Utterance]:
-    """`limit` of them, drawn by seed, in their order; all when None.
+def limited(utterances: Sequence[Spoken], limit: int | None, seed: int) -> list[Spoken]:
+    """`limit` of the utterances or clips, drawn by seed, in their order; all when None.
 
-    A second utterance of a text is drawn only after one of every text, as prompts are chosen that an owner reads: which
-    words are said matters more than how often.
+    A second utterance of a text is drawn only after one of every text, as prompts for an owner are chosen: which words
+    are said matters more than how often.
     """
     if limit is None:
         return list(utterances)
@@ -226,12 +235,12 @@ def limited(utterances: Sequence[Utterance], limit: int | None, seed: int) -> li
         raise InputError(f"--limit: expected 1 or more, got {limit}")
     drawn = np.random.default_rng(seed).permutation(len(utterances)).tolist()
     times: Counter[str] = Counter()
-    turns = {}
+    occurrences = {}
     for index in drawn:
         text = utterances[index].text
-        turns[index] = times[text]
+        occurrences[index] = times[text]
         times[text] += 1
-    chosen = sorted(drawn, key=turns.__getitem__)[:limit]  # stable: in the order drawn within a turn
+    chosen = sorted(drawn, key=occurrences.__getitem__)[:limit]  # a stable sort: equals stay in the order drawn
     return [utterances[index] for index in sorted(chosen)]
 
 

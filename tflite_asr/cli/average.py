@@ -17,6 +17,7 @@ SUMMARY = "average the weights of a model and of one fine-tuned from it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("first", metavar="DIR", help="a model's folder, such as one that `import` wrote")
     parser.add_argument("second", metavar="DIR", help="a folder that `train --initial` of the first one wrote")
     parser.add_argument(
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
     from tflite_asr.errors import InputError
@@ -62,6 +64,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return (
         f"{result['model']}: {result['averaged']} of {result['weights']} weights averaged, {result['share']:.0%} of "
         "the second model's; the others are the same in both"

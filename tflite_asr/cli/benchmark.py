@@ -18,6 +18,7 @@ BENCHMARKS = ("split", "equality", "selector", "peers", "hotwords")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="WHAT")
     for name in BENCHMARKS:
         module = importlib.import_module(f"tflite_asr.cli.benchmarks.{name}")
@@ -34,8 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     return {"benchmark": args.benchmark, **args.measuring.run(args)}
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return importlib.import_module(f"tflite_asr.cli.benchmarks.{result['benchmark']}").describe(result)

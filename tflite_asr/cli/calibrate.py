@@ -16,6 +16,7 @@ SUMMARY = "find how sure a model's words are, and how late they come"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     add_manifests(parser, "development speech")
     add_connect(parser)
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
     from tflite_asr.cli.arguments import check_least, load_clips, read_manifests
@@ -60,6 +62,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return (
         f"confidence: {result['measure']} over the tokens' {result['over']} at temperature {result['temperature']:g}, "
         f"AUROC {result['auroc']:.3f}, ECE {result['ece']:.3f} on {result['judged_words']} words, "

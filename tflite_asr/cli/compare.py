@@ -24,6 +24,7 @@ SUMMARY = "export, tune and measure two-pass models side by side"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "runs", nargs="+", metavar="NAME=DIR[:Q]", help="what `train` or `distill` wrote, and how to store it"
     )
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.names import check_utf8
 
     check_utf8(args.out)
@@ -79,6 +81,7 @@ def _parsed(text: str) -> tuple[str, Path, str]:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     keras = "keras_rescored_wer" in result["rows"][0]
     lines = [
         "| model | parameters | file, MB | first-pass WER | rescored WER | CER | seconds a second of speech | peak "

@@ -23,6 +23,7 @@ EPOCHS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("--model", default="commands", help="a shipped model or a file (default %(default)s)")
     parser.add_argument("--adapt", metavar="M", help="manifest of your own speech in place of the synthetic voice")
     parser.add_argument("--where", metavar="F=V", help="its rows to keep")
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import sys
 
     from tflite_asr.audio.reading import Notices

@@ -25,6 +25,7 @@ LEARNING_RATES = {1: 2e-3, 2: 2e-3, 3: 1e-3}  # the highest of each stage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("--teacher", required=True, metavar="DIR", help="what `tflite-asr train` wrote")
     parser.add_argument("--student", required=True, metavar="PRESET", help="a smaller two-pass model")
     parser.add_argument("--initial", metavar="DIR|MODEL", help="what stage 1 starts from; see `train --initial`")
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
     from tflite_asr.cli.arguments import read_manifests
@@ -181,6 +183,7 @@ def _numbers(option: str, given: str) -> list[int]:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     from tflite_asr.cli.train import describe
 
     return describe(result)

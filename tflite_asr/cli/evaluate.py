@@ -21,6 +21,7 @@ SUMMARY = "measure the word error rate on a manifest"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("--manifest", required=True, metavar="M", help="JSON Lines: audio, text, speaker, ...")
     parser.add_argument("--where", metavar="F=V", help="rows to keep, such as speaker=ann|bob,split=test")
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
     from tflite_asr.cli.arguments import (
@@ -125,6 +127,7 @@ def _hotwords(path: str | None, recognizer: "Recognizer", result: "Evaluation") 
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     left_out = f"; {result['too_long']} recordings longer than the model takes left out" if result["too_long"] else ""
     left_out += f"; {result['too_short']} recordings too short for a word left out" if result["too_short"] else ""
     left_out += _describe_hotwords(result)

@@ -18,6 +18,7 @@ SUMMARY = "word error rate by exit and by depth of exit policies"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("models", nargs="+", metavar="MODEL", help="a .tflite with its .json beside it")
     parser.add_argument("--manifest", action="append", required=True, metavar="M", help="test speech; can be repeated")
     parser.add_argument("--where", action="append", default=[], metavar="F=V", help="rows to keep, as in `train`")
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.benchmark.exits import measure_exits, read_exits, write_exits
     from tflite_asr.cli.arguments import check_least, load_clips, read_manifests
     from tflite_asr.figure import check_drawing
@@ -69,4 +71,5 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return f"{Path(result['table']).read_text(encoding='utf-8')}\nplot: {result['plot']}"

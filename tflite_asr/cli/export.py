@@ -27,6 +27,7 @@ SUMMARY = "write a trained model as a .tflite that goes on learning"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "model", nargs="?", metavar="DIR|MODEL", help="what `tflite-asr train` wrote, or a model that was exported"
@@ -111,6 +112,7 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.cli.arguments import check_learning_rate, check_least, limited, load_clips, read_manifests
     from tflite_asr.export import export
     from tflite_asr.models.storage import copy_licences, load_model
@@ -218,6 +220,7 @@ def _exported_model(source: str) -> "tuple[SpeechModel, Mixture | None, list[Exa
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return (
         f"{result['model']}: {result['bytes'] / 1e6:.1f} MB, {result['parameters']:,} parameters, "
         f"{len(result['signatures'])} signatures, operators of TFLite {result['min_runtime']}"

@@ -23,6 +23,7 @@ SUMMARY = "say what a .tflite holds"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("--markdown", action="store_true", help="print the signature reference as Markdown")
     parser.add_argument(
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.runtime.artifact import read_artifact, write_description
     from tflite_asr.runtime.flatbuffer import read_contents
 
@@ -76,6 +78,7 @@ def _parameter_bytes(artifact: "Artifact", contents: "FileContents") -> dict[str
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     if result["markdown"]:
         return _markdown(result)
     lines = [

@@ -71,6 +71,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """The parser of the command line, with every command."""
     parser = argparse.ArgumentParser(
         prog="tflite-asr",
         description="Speech recognisers in TFLite files that go on learning on the phone.",

@@ -19,6 +19,7 @@ SUMMARY = "write the manifest of LibriSpeech or Common Voice"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("corpus", choices=("librispeech", "commonvoice"), help="the layout of DIR")
     parser.add_argument("folder", metavar="DIR", help="the corpus or a subset; of Common Voice, one language")
     parser.add_argument("--split", help="table of Common Voice to read (default train)")
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tqdm import tqdm
 
     from tflite_asr.audio.reading import Notices
@@ -63,6 +65,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     line = "{manifest}: {utterances} utterances of {speakers} speakers, {hours} h".format(**result)
     return f"{line}; {result['skipped']} without words skipped" if result["skipped"] else line
 

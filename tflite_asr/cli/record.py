@@ -15,6 +15,7 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("--prompts", required=True, metavar="FILE", help="what to say, a line each")
     parser.add_argument("--out", required=True, metavar="DIR", help="where audio and manifest.jsonl are written")
     parser.add_argument("--speaker", default="me", metavar="NAME", help="for the manifest (default %(default)s)")
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.audio.recordings import Recordings, read_prompts
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.errors import InputError
@@ -48,6 +50,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return "{manifest}: {utterances} recordings, {seconds} s; {left} prompts left".format(**result)
 
 

@@ -17,6 +17,7 @@ SUMMARY = "choose the sub-model that fits a budget of memory, battery and time"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     from tflite_asr.personalization.settings import Settings
 
     steps = Settings().epochs * Settings().epoch_steps
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
     import sys
 
@@ -86,6 +88,7 @@ def _at_exit(found: list, exit: int, artifact) -> list:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     from tflite_asr.personalization.selector import Budget
 
     reasons = {_key(row): "; ".join(row["reasons"]) for row in result["refused"]}

@@ -21,6 +21,7 @@ SUMMARY = "compare personalisation on a server and on a phone over many speakers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("model", nargs="?", metavar="MODEL", help="default commands, or what the config says")
     parser.add_argument("--config", metavar="TOML", help="the description of a study, see docs/commands.md")
     parser.add_argument("--environment", choices=("server", "mobile", "both"), help="default both")
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.study.run import run_study
 
@@ -99,6 +101,7 @@ def _study(args: argparse.Namespace):
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     lines = [f"{'':<24}{'speakers':>9}{'before':>9}{'after':>9}{'reduction':>11}   95% interval"]
     for run, pooled in result.items():
         if isinstance(pooled, dict):

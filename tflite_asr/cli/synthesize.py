@@ -29,6 +29,7 @@ LONGEST_STRING = 5  # words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--text", metavar="FILE", help="say the lines of this file")
     source.add_argument("--words", metavar="WORD,WORD,...", help="say these words")
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import soundfile
 
     if args.where is not None and args.manifest is None:
@@ -119,6 +121,7 @@ def _change(args: argparse.Namespace) -> list[dict]:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return "{manifest}: {utterances} utterances of {speakers} {0} speakers, {hours} h".format(
         result["simulated"] or "synthetic", **result
     )

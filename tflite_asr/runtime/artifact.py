@@ -50,6 +50,7 @@ class Artifact:
 
     @property
     def config(self) -> ModelConfig:
+        """The model's configuration."""
         return ModelConfig.from_json(self.model)
 
     @property
@@ -80,9 +81,11 @@ class Artifact:
         return [group["name"] for group in self.groups if group["name"] not in live]
 
     def make_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the first pass."""
         return tokenizer_from_json(self.tokenizer)
 
     def to_json(self) -> dict:
+        """The content of NAME.json."""
         values = dataclasses.asdict(self)
         del values["path"], values["format"]
         return {"format": self.format, **values}

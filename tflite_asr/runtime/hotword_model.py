@@ -61,6 +61,7 @@ class HotwordModel(LoadedModel):
 
     @learned_phrases.setter
     def learned_phrases(self, phrases: Sequence[str]) -> None:
+        """Phrases that corrections taught: hotwords of every search."""
         found = as_phrases(phrases, LEARNED_PHRASES) if phrases else []
         if any(phrase.weight != 1 for phrase in found):
             raise InputError(f"{LEARNED_PHRASES}: expected phrases without weights")

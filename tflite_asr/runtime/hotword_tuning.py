@@ -22,6 +22,7 @@ class TriedWeight:
     split: SplitRates
 
     def to_json(self) -> dict:
+        """The weight and its rates, for JSON."""
         return {
             "weight": self.weight,
             "wer": self.rates.wer,

@@ -25,6 +25,7 @@ class Heard:
 
     @property
     def over(self) -> bool:
+        """Whether the utterance is over."""
         return self.endpoint is not None
 
 

@@ -73,6 +73,7 @@ class Mixture:
         return cls(weights, means, variances, projection)
 
     def to_json(self) -> dict:
+        """The entry `voices` of NAME.json."""
         values = {key: _rounded(getattr(self, key)) for key in KEYS}
         if self.projection is None:
             return values
@@ -87,6 +88,7 @@ class Mixture:
         return (frames - self.projection.center) @ self.projection.matrix
 
     def with_means(self, means: np.ndarray) -> "Mixture":
+        """The same mixture with other means [components, n]."""
         return replace(self, means=means.astype(np.float32))
 
     def log_components(self, x: np.ndarray) -> np.ndarray:
@@ -123,6 +125,7 @@ class OwnerVoice:
         return self.owner.log_likelihood(x) - self.background.log_likelihood(x)
 
     def speaks(self, frames: np.ndarray) -> bool:
+        """Whether frames [time, width] are the owner's speech."""
         return self.score(frames) > self.threshold
 
 

@@ -39,6 +39,7 @@ class Calibration:
 
     @property
     def confidence(self) -> ConfidenceMeasure:
+        """The calibrated measure of confidence."""
         return ConfidenceMeasure(self.measure, self.over, self.temperature)
 
 
@@ -54,6 +55,7 @@ class AlignedWord:
 
     @property
     def spelled(self) -> bool:
+        """Whether the word has tokens."""
         return len(self.tokens) > 0
 
 

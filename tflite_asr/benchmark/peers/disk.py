@@ -42,5 +42,5 @@ def installed_mb(*packages: str) -> float:
 
 def _bytes(installed: Distribution) -> int:
     files = [file for file in installed.files or [] if not CUDA_FILE.search(file.as_posix())]
-    paths = [Path(installed.locate_file(file)) for file in files]
+    paths = [Path(str(installed.locate_file(file))) for file in files]
     return sum(path.stat().st_size for path in paths if path.is_file())

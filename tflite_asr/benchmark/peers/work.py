@@ -59,6 +59,7 @@ class Weights:
         return self._arrays[self._path + name]
 
     def at(self, name: str) -> "Weights":
+        """The weights below a name."""
         return Weights(self._arrays, f"{self._path}{name}/", self._taken)
 
     def check(self, parameters: int) -> None:

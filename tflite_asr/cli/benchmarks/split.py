@@ -19,6 +19,7 @@ SUMMARY = "memory and time of the step in parts against the whole step"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
     )
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.benchmark.split import compare
 
     check_least(args, steps=1, runs=1)
@@ -64,6 +66,7 @@ def _sweep(args: argparse.Namespace, counts: dict) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     if "table" in result:
         return f"{Path(result['table']).read_text(encoding='utf-8')}\nplot: {result['plot']}"
     lines = [f"{'':<30}{'whole':>10}{'split':>10}"]
