@@ -139,11 +139,11 @@ def _stage_signature(model: Recogniser, stage: int, inputs: tuple[tf.TensorSpec,
         if stage == 0:
             x, lengths = model.front(x, lengths)
         x, lengths = model.run_stage(stage, x, lengths)
-        told = {"encoded": x, "encoded_lengths": minus_one_unless(valid, lengths)}
+        outputs = {"encoded": x, "encoded_lengths": minus_one_unless(valid, lengths)}
         if has_head:
-            return {**told, "log_probabilities": model.label_probabilities(stage, x)}
+            return {**outputs, "log_probabilities": model.label_probabilities(stage, x)}
         tokens, count = model.last_labels(x, lengths, max_tokens)
-        return {**told, "tokens": tokens, "token_lengths": minus_one_unless(valid, count)}
+        return {**outputs, "tokens": tokens, "token_lengths": minus_one_unless(valid, count)}
 
     said = "its log probabilities" if has_head else "what is said, greedily"
     does = f"{'frames' if stage == 0 else 'what the stage before put out'} to exit {stage} and {said}; {INVALID}"

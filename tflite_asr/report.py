@@ -136,20 +136,20 @@ def _page(result: dict, plots: list[str]) -> str:
 
 def _learned_otherwise(result: dict) -> dict[str, str]:
     """What corrections taught, and what was made of speech without transcripts."""
-    told = {}
+    rows = {}
     corrections = result["corrections"]
     if corrections["utterances"]:
-        told["corrections"] = str(corrections["utterances"])
-        told["names learned"] = ", ".join(corrections["phrases"]) or "none"
+        rows["corrections"] = str(corrections["utterances"])
+        rows["names learned"] = ", ".join(corrections["phrases"]) or "none"
     if "unlabelled" in result:
         unlabelled = result["unlabelled"]
         rounds = "; ".join(
             ", ".join(f"{count} {why}" for why, count in sorted(row.items())) for row in unlabelled["rounds"]
         )
-        told["without transcripts"] = f"{unlabelled['utterances']}; by round: {rounds}"
+        rows["without transcripts"] = f"{unlabelled['utterances']}; by round: {rounds}"
         better = "better" if unlabelled["learned"] else "no better, the weights stay as they were"
-        told[f"validated by {unlabelled['validated_by']}"] = better
-    return told
+        rows[f"validated by {unlabelled['validated_by']}"] = better
+    return rows
 
 
 def _rounds(rounds: list[dict]) -> list[str]:

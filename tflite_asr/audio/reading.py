@@ -21,9 +21,11 @@ PLACES_NAMED = 5  # of the files that a notice is about
 
 
 class Notify(Protocol):
-    """Is told what was done to a file, in the same words for every file, and which file it was where that matters."""
+    """A callback for what was done to a file, in the same words for every file."""
 
-    def __call__(self, notice: str, place: str = "") -> None: ...
+    def __call__(self, notice: str, place: str = "") -> None:
+        """Report a notice, and the file or row if that matters."""
+        ...
 
 
 class Notices:
@@ -72,7 +74,7 @@ def read_audio(
         sample_rate: samples a second of the result; a file of another rate is resampled.
         where: what an error names as the place the path came from, such as `manifest.jsonl:17`.
         max_seconds: the longest that is accepted; None accepts any.
-        notify: told what was done to the samples, in the same words for every file it was done to.
+        notify: called with what was done to the samples, in the same words for every file.
         offset_seconds: where the segment begins; None for the whole file.
         duration_seconds: how long the segment is; None for all behind its beginning.
 

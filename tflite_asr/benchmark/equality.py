@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.config.plans import SPLIT, WHOLE
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.batch import Example, collate
 from tflite_asr.runtime.interpreter import SignatureModel
@@ -26,7 +27,7 @@ def equality(path: Path, *, steps: int, learning_rate: float) -> dict:
     artifact = read_artifact(path)
     batches = [noise_step(artifact.config, len(artifact.groups), step, learning_rate) for step in range(steps)]
 
-    plans = [Plan.of(name, artifact.plans, artifact.signatures) for name in ("train", "split")]
+    plans = [Plan.of(name, artifact.plans, artifact.signatures) for name in (WHOLE, SPLIT)]
 
     def train(plan: Plan) -> tuple[list[float], dict[str, np.ndarray]]:
         model = SignatureModel(artifact.path)

@@ -172,7 +172,7 @@ def add_split(parser: argparse.ArgumentParser) -> None:
         "--keep",
         default="auto",
         choices=("auto", "recompute", "stash"),
-        help="what a part keeps from forward to backward: its input, or what its layers went through (default "
+        help="what a part saves from forward to backward: its input, or activations of its layers (default "
         "%(default)s)",
     )
 

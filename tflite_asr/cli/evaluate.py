@@ -86,12 +86,12 @@ def run(args: argparse.Namespace) -> dict:
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
     examples = examples_of(recognizer, corpus, clips)
     result = evaluate(recognizer, examples, beam=not args.greedy, policy=policy, rescoring=rescoring, hotwords=hotwords)
-    told = {}
+    judgements = {}
     if args.times or args.confidence:
         second_pass = rescoring is not None and recognizer.config.decoder is not None
         judged = judge_words(recognizer, corpus, clips, examples, result.hypotheses, second_pass=second_pass)
-        told |= judged.times() if args.times else {}
-        told |= judged.confidence() if args.confidence else {}
+        judgements |= judged.times() if args.times else {}
+        judgements |= judged.confidence() if args.confidence else {}
     return {
         "model": str(recognizer.artifact.path),
         "checkpoint": args.checkpoint,
@@ -100,14 +100,14 @@ def run(args: argparse.Namespace) -> dict:
         "normalized": recognizer.normalize,
         "too_short": len(corpus.too_short),
         "owner_utterances": result.owner_utterances,
-        **told,
+        **judgements,
         **_exits(recognizer, result),
         **_hotwords(args.hotwords, recognizer, result),
     }
 
 
 def _exits(recognizer: "Recognizer", result: "Evaluation") -> dict:
-    """How deep the encoder was gone through, if a policy says where to leave it."""
+    """How deep the encoder was run, if a policy chooses the exit."""
     if result.exits is None:
         return {}
     depths = recognizer.artifact.exit_depths

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_model, add_seed, add_threads
 from tflite_asr.cli.personalize_options import add_pace, add_rounds, add_settings, pace_of, rounds_of, settings_of
+from tflite_asr.config.plans import WHOLE
 
 if TYPE_CHECKING:
     from tflite_asr.data.corpus import Corpus
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> dict:
 
     check_least(args, connect=1, limit=1, threads=1)
     settings, pace, make_rounds = settings_of(args, args.connect), pace_of(args), rounds_of(args)
-    if (args.plan != "train" or make_rounds) and not args.keep_memory:
+    if (args.plan != WHOLE or make_rounds) and not args.keep_memory:
         give_back_freed_memory()
     rows = _speech(args)
     test = read_manifest(args.test, args.test_where)

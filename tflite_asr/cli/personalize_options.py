@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tflite_asr.config.plans import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,7 +17,7 @@ BATTERY_FLOOR_PERCENT, RAM_FLOOR_MB = 20.0, 200.0
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """How to train; the defaults are those of `Settings`."""
+    """Declare the options of training; the defaults are those of `Settings`."""
     from tflite_asr.personalization.settings import FEW_PULL, Settings
 
     default = Settings()
@@ -77,7 +79,7 @@ def pace_of(args: argparse.Namespace) -> "Pace | None":
 
 
 def add_rounds(parser: argparse.ArgumentParser) -> None:
-    """Rounds; how a device that runs low is told."""
+    """Declare the options of rounds, and when a device runs low."""
     group = parser.add_argument_group("rounds", "with --rounds; --epochs and --patience are then those of a round")
     group.add_argument(
         "--rounds", type=int, metavar="N", help="in which the utterances come; the selector looks before each"
@@ -114,7 +116,7 @@ def rounds_of(args: argparse.Namespace) -> "Callable[[Artifact], Rounds] | None"
             if getattr(args, name) is not None:
                 raise InputError(f"--{name.replace('_', '-')}: expected --rounds with it, got none")
         return None
-    if args.window is not None or args.freeze or args.plan != "train":
+    if args.window is not None or args.freeze or args.plan != WHOLE:
         raise InputError(
             "--rounds: expected no --window, --freeze and --plan with it; the selector chooses what to train"
         )

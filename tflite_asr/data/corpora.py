@@ -19,7 +19,7 @@ def librispeech_rows(folder: str | Path, notify: Notify | None = None) -> Iterat
 
     Texts stay as they stand, which is upper case without punctuation. The gender comes from SPEAKERS.TXT, in the
     folder or one of the two above, and is null where there is none. `split` is the subset, such as `dev-clean`. Links
-    to folders are followed. `notify` is told of clips that cannot be read, which get no row.
+    to folders are followed. `notify` is called for clips that cannot be read, which get no row.
     """
     folder = Path(folder)
     transcripts = sorted(_files_below(folder, ".trans.txt"))
@@ -56,8 +56,8 @@ def common_voice_rows(
     """Rows of one split of Common Voice: `SPLIT.tsv` and `clips/*.mp3` in the folder of a language.
 
     Texts are put in upper case without punctuation, but for the apostrophe inside a word; dashes and slashes
-    count as spaces. A sentence of which nothing is left keeps its row, with an empty text. `notify` is told of rows
-    that are damaged and of clips that cannot be read; these get no row.
+    count as spaces. A sentence of which nothing is left keeps its row, with an empty text. `notify` is called for
+    damaged rows and for clips that cannot be read; these get no row.
     """
     folder = Path(folder)
     table = folder / f"{split}.tsv"

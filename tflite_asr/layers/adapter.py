@@ -43,6 +43,10 @@ class AdapterGroup(keras.layers.Layer):
         inner = relu(dense(layer_norm(x, self.gain, self.shift), self.down_kernel, self.down_bias))
         return x + dense(inner, self.up_kernel, self.up_bias), lengths, ()
 
+    def initial_state(self, batch: int) -> tuple[()]:
+        """The state before the first chunk of a stream: none."""
+        return ()
+
     def activation_elements(self, steps: int) -> int:
         """Kept for backward, per utterance of `steps` input steps: input and its normalised form, what is between."""
         return steps * (2 * self.units + 2 * self.bottleneck)

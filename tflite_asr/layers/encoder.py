@@ -79,6 +79,10 @@ class LSTMGroup(keras.layers.Layer):
         y = layer_norm(y, self.gain, self.shift)
         return x + y if self.residual else y, lengths, new_state
 
+    def initial_state(self, batch: int) -> LSTMState:
+        """The state before the first chunk of a stream: zeros."""
+        return tf.zeros([batch, self.units]), tf.zeros([batch, self.cells])
+
     def activation_elements(self, steps: int) -> int:
         """Kept for backward, per utterance of `steps` input steps: input, four gates, cell, output,
         normalised output.

@@ -24,8 +24,8 @@ def add_low_rank(model: SpeechModel, rank: int, groups: Collection[str]) -> None
         rank: of the updates. A kernel that is no larger than the factors would be gets none.
         groups: names of layer groups.
     """
-    passes = [*model.all_groups, *(model.second_pass_groups if model.decodes else [])]
-    for group in passes:
+    all_groups = [*model.all_groups, *(model.second_pass_groups if model.decodes else [])]
+    for group in all_groups:
         if group.name in groups:
             for layer in _layers(group):
                 _update_kernels(layer, rank)

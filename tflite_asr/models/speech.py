@@ -12,7 +12,7 @@ import tf_keras as keras
 from signatures.spec import in_range, zero_unless
 from tflite_asr.config import ModelConfig
 from tflite_asr.layers.ctc import CTCHead, best_path, continue_path
-from tflite_asr.layers.encoder import GroupState, LSTMGroup, stack_frames
+from tflite_asr.layers.encoder import GroupState, stack_frames
 from tflite_asr.layers.front_ends import make_front_end
 from tflite_asr.layers.groups import encoder_groups
 from tflite_asr.losses.ctc import ctc_loss
@@ -208,11 +208,8 @@ class SpeechModel(keras.Model):
         return log_softmax(self.heads[stage](x))
 
     def initial_states(self, batch: int) -> list[GroupState]:
-        """The zero states of an encoder that streams: (hidden, cell) of an LSTM group, () of an adapter."""
-        return [
-            (tf.zeros([batch, group.units]), tf.zeros([batch, group.cells])) if isinstance(group, LSTMGroup) else ()
-            for group in self.groups
-        ]
+        """The states of an encoder that streams, at the start: zeros of LSTM groups, () of adapters."""
+        return [group.initial_state(batch) for group in self.groups]
 
     def start_memory(self, batch: int) -> dict[str, tf.Tensor]:
         """What heads remember from chunk to chunk, at the start: of CTC heads the `label` [batch] int32 of the step

@@ -48,7 +48,7 @@ class Outcome:
     steps: int
     seconds: float
     stopped_because: str
-    interrupted: bool = False  # told to stop, in the middle of an epoch
+    interrupted: bool = False  # whether it had to stop in the middle of an epoch
 
 
 class KeptAverage:
@@ -60,7 +60,7 @@ class KeptAverage:
     Args:
         recognizer: trained by others; here its weights are exchanged to measure and put back.
         settings: how much an epoch moves the average.
-        on_epoch: told of every row of the history.
+        on_epoch: called with each row of the history.
         held_out_words: of the speech to validate on, copies not counted; 1 where it changes.
     """
 

@@ -27,8 +27,8 @@ def validation_examples(
     examples = examples_of(recognizer, corpus, _joined(corpus, held_out, settings, epoch=0))
     if settings.augment:
         random = np.random.default_rng([settings.seed, 0])
-        for turn in range(1, validation_copies(len(held_out))):
-            clips = _joined(corpus, held_out, settings, 0, turn)
+        for copy in range(1, validation_copies(len(held_out))):
+            clips = _joined(corpus, held_out, settings, 0, copy)
             examples += [_varied(recognizer, corpus, clip, random) for clip in clips]
     return examples
 
@@ -50,14 +50,14 @@ def epoch_batches(
     """An epoch's batches: every utterance once, or as often as it takes to fill `settings.epoch_steps`."""
     size = own_rows(recognizer, replay, settings)
     own: list[Example] = []
-    turn = 0
+    repetition = 0
     while len(own) < max(1, (settings.epoch_steps - 1) * size + 1):
-        for clip in _joined(corpus, training, settings, epoch, turn):
+        for clip in _joined(corpus, training, settings, epoch, repetition):
             if settings.augment:
                 own.append(_varied(recognizer, corpus, clip, random))
             else:
                 own.append(recognizer.example(corpus.assemble(clip), clip.text, clip.where))
-        turn += 1
+        repetition += 1
     random.shuffle(own)
     return [
         with_replay(recognizer, own[first : first + size], replay, settings, random)
@@ -96,8 +96,8 @@ def _varied(recognizer: Recognizer, corpus: Corpus, clip: Clip, random: np.rando
 
 
 def _joined(
-    corpus: Corpus, utterances: Sequence[Utterance], settings: Settings, epoch: int, turn: int = 0
+    corpus: Corpus, utterances: Sequence[Utterance], settings: Settings, epoch: int, repetition: int = 0
 ) -> list[Clip]:
-    """Strings of the utterances, other ones each epoch and turn, that leave room for slower speech and a pause."""
-    seed = settings.seed + 1000 * epoch + turn
+    """Strings of utterances, drawn anew for each epoch and repetition, with room for slower speech and a pause."""
+    seed = settings.seed + 1000 * epoch + repetition
     return fitting_clips(corpus, utterances, settings.connect, seed, 0.75 * corpus.config.max_seconds)

@@ -114,7 +114,7 @@ def calibrated(artifact: Artifact, path: Path | None, threads: int, notice: Call
 
     Args:
         path: of the file; None: it is measured and not kept.
-        notice: told in a line why it is measured (again), and when the file cannot be written.
+        notice: called with a line that says why it is measured (again), or that the file cannot be written.
     """
     device = this_device(threads)
     if path is None:

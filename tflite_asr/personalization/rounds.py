@@ -68,8 +68,8 @@ class RoundsTrainer:
         rounds: how many, and the device.
         folder: of the checkpoint and the state; what an earlier process left there is gone on with.
         replay: shipped utterances, mixed into the batches.
-        on_epoch, on_step: told of progress; `on_epoch` writes the checkpoint when an epoch is the best.
-        on_round: told of what was chosen, before each round.
+        on_epoch, on_step: called with progress; `on_epoch` writes the checkpoint when an epoch is the best.
+        on_round: called before each round with the candidate that was chosen.
     """
 
     def __init__(

@@ -63,12 +63,12 @@ class Budget:
                 raise InputError(f"budget: {name}: expected {expected}, got {getattr(self, name)}")
 
     def __str__(self) -> str:
-        told = [f"{self.ram_mb:g} MB of RAM"]
+        limits = [f"{self.ram_mb:g} MB of RAM"]
         if self.battery_percent is not None:
-            told.append(f"battery from {self.battery_percent:g}% to {self.battery_floor_percent:g}%")
+            limits.append(f"battery from {self.battery_percent:g}% to {self.battery_floor_percent:g}%")
         if self.seconds is not None:
-            told.append(f"{self.seconds:g} s")
-        return ", ".join(told) + (f" for {self.steps} steps" if len(told) > 1 else "")
+            limits.append(f"{self.seconds:g} s")
+        return ", ".join(limits) + (f" for {self.steps} steps" if len(limits) > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -182,13 +182,13 @@ def _needs(candidate: Candidate, budget: Budget) -> dict[str, tuple[float, float
 
 def _too_much(candidate: Candidate, budget: Budget) -> list[str]:
     """Why it does not fit."""
-    told = {
+    reasons = {
         "ram_mb": "needs {0:.1f} MB of RAM, the budget is {1:g} MB",
         "battery_percent": "needs a battery of {0:.1f}% for {2} steps down to {3:g}%, it is at {1:g}%",
         "seconds": "needs {0:.0f} s for {2} steps, the budget is {1:g} s",
     }
     return [
-        told[name].format(needed, has, budget.steps, budget.battery_floor_percent)
+        reasons[name].format(needed, has, budget.steps, budget.battery_floor_percent)
         for name, (needed, has) in _needs(candidate, budget).items()
         if needed > has
     ]

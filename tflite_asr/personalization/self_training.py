@@ -133,11 +133,11 @@ class SelfTrainer:
         epoch = taken = 0
         while taken < plan.steps:
             epoch += 1
-            turn = 1000 * number + epoch
-            random = np.random.default_rng([settings.seed, turn])
-            for batch in epoch_batches(self.recognizer, self.corpus, training, self.replay, settings, turn, random)[
-                : plan.steps - taken
-            ]:
+            epoch_number = 1000 * number + epoch
+            random = np.random.default_rng([settings.seed, epoch_number])
+            for batch in epoch_batches(
+                self.recognizer, self.corpus, training, self.replay, settings, epoch_number, random
+            )[: plan.steps - taken]:
                 progress = ((number - 1) * plan.steps + taken) / (plan.rounds * plan.steps)
                 rate = settings.rate(self.recognizer.config) * (0.1 + 0.45 * (1 + np.cos(np.pi * progress)))
                 result = steps.take(batch, rate)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.config.plans import WHOLE
 
 FEW_PULL = 3.0  # of a training on few utterances; docs/results.md compares
 
@@ -25,7 +26,7 @@ class Settings:
     connect: int = 1  # most clips of one training string; strings are drawn anew every epoch
     augment: bool = True  # speed, level, noise: fifty utterances go a longer way
     replay: int = 2  # rows of each batch that hold shipped utterances instead of the owner's
-    plan: str = "train"  # of the artifact: train, or split for less memory
+    plan: str = WHOLE  # of the artifact: train, or split for less memory
     group_rates: dict[str, float] = field(default_factory=dict)
     exit: int | None = None  # that is to learn, and is validated; None: the last
     bias_only: bool = False  # of each layer only what has one dimension learns: biases, gains and shifts

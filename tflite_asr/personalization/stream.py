@@ -34,7 +34,7 @@ class StreamTrainer:
         settings, pace: how. Of the settings `epochs`, `epoch_steps` and `patience` have no meaning here.
         replay: shipped utterances, mixed into the batches.
         may_go_on: asked after every step; training pauses at the end of a step when it says no.
-        on_epoch, on_step: told of progress; a step's arguments are its number, the round's steps, its loss.
+        on_epoch, on_step: called with progress; a step's arguments are its number, the round's steps, its loss.
     """
 
     def __init__(

@@ -76,7 +76,7 @@ def personalize(
         corrected: utterances of the corpus that were heard wrong: none is held out, and each is trained on
             `CORRECTION_WEIGHT` times as often as others.
         replay: shipped utterances, mixed into the batches so that other voices and words are not forgotten.
-        on_epoch, on_step: told of progress; a step's arguments are its number, the epoch's steps, its loss.
+        on_epoch, on_step: called with progress; a step's arguments are its number, the epoch's steps, its loss.
     """
     utterances, left_out = alignable(corpus, utterances)
     report_left_out(left_out, len(utterances) + len(left_out))
@@ -131,7 +131,7 @@ class Epochs:
             settings: how to train; those to validate by when None.
             done: epochs of an interrupted training, which are not done again.
             must_stop: asked after every step; training ends at the end of a step for which it gives a reason.
-            on_epoch: told of every row of the history.
+            on_epoch: called with each row of the history.
         """
         recognizer, settings = self.recognizer, settings or self.settings
         kept = KeptAverage(recognizer, settings, on_epoch, self.words)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.config.plans import WHOLE
 from tflite_asr.errors import InputError
 from tflite_asr.files import check_readable, read_text, write_whole
 from tflite_asr.runtime.description import check_description, digest_matches, with_digest
@@ -62,7 +63,7 @@ class Artifact:
     @property
     def pulls(self) -> bool:
         """Whether training can draw the weights back to what was shipped."""
-        return any(tensor["name"] == "pull" for tensor in self.signatures.get("train", {"inputs": []})["inputs"])
+        return any(tensor["name"] == "pull" for tensor in self.signatures.get(WHOLE, {"inputs": []})["inputs"])
 
     @property
     def trainable(self) -> list[dict]:

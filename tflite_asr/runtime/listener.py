@@ -74,10 +74,10 @@ def listen(
     while utterances.more:
         samples = utterances.samples()
         if streams:
-            told = ""
+            last_text = ""
             for text in recognizer.stream(stream_frames(recognizer, samples), exit=exit):
-                if text != told and utterances.speaking:
-                    told = text
+                if text != last_text and utterances.speaking:
+                    last_text = text
                     yield Heard(text)
         for _ in samples:  # what was not streamed
             pass

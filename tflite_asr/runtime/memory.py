@@ -15,7 +15,7 @@ import psutil
 from tflite_asr.errors import InputError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8  # of malloc.h
-# glibc 2.35 and later ask for huge pages if told so before the process starts
+# glibc 2.35 and later use huge pages if this is set before the process starts
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 MAPPED_BYTES = 1 << 18  # blocks from here on are given back one by one
 SMAPS_ROLLUP = Path("/proc/self/smaps_rollup")  # Linux and Android
@@ -39,7 +39,7 @@ def process_memory_mb() -> tuple[float, float]:
 
 
 def give_back_freed_memory() -> bool:
-    """Make the C allocator return large blocks to the system as soon as they are freed; whether it could be told.
+    """Make the C allocator return large blocks to the system when they are freed; returns whether that was possible.
 
     glibc by default keeps what was freed, so that the memory of a finished call would still count. Blocks over the
     threshold are mapped on their own instead. It holds for the whole process and for good. Other allocators, Android's
@@ -52,7 +52,7 @@ def give_back_freed_memory() -> bool:
 
 
 def keep_freed_memory() -> bool:
-    """Make the C allocator keep what was freed for the next block of that size; whether it could be told.
+    """Make the C allocator keep what was freed for the next block of that size; returns whether that was possible.
 
     For training on a server, where each step takes and frees hundreds of MB: glibc would map them anew each time, at a
     page fault for every 4 kB. It holds for the whole process and for good.
@@ -114,7 +114,7 @@ class MemoryProbe:
     def samples(self) -> list[dict[str, float]]:
         """At most `MAX_SAMPLES` of {seconds, rss_mb, private_mb}, seconds since the block began.
 
-        In a long run a sample stands for a stretch of time from `seconds` on and holds the highest of each
+        In a long run a sample stands for a period from `seconds` on and holds the highest of each
         figure in it, so no peak is lost.
         """
         with self._lock:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tflite_asr.audio.samples import check_not_silent, checked_samples
+from tflite_asr.config.plans import WHOLE
 from tflite_asr.data.alignment import check_alignable
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact
@@ -114,7 +115,7 @@ class TrainableRecognizer(TwoPassRecognizer):
         clip_norm: float = 0.0,
         pull: float = 0.0,
         group_rates: Mapping[str, float] | None = None,
-        plan: str = "train",
+        plan: str = WHOLE,
         clip_globally: bool = False,
     ) -> StepResult:
         """Update the weights once.

@@ -35,16 +35,16 @@ class JudgedWords:
 
     def times(self) -> dict[str, float | int | None]:
         """Errors of start and end; where the truth is known of no right word they are None."""
-        told: dict[str, float | int | None] = {
+        figures: dict[str, float | int | None] = {
             "timed_starts": len(self.start_errors),
             "timed_ends": len(self.end_errors),
         }
         for name, errors in (("start", np.abs(self.start_errors)), ("end", np.abs(self.end_errors))):
             known = len(errors) > 0
-            told[f"{name}_error_ms_median"] = 1000 * float(np.median(errors)) if known else None
-            told[f"{name}_error_ms_p95"] = 1000 * float(np.quantile(errors, 0.95)) if known else None
-            told[f"{name}_within_200_ms"] = float(np.mean(errors <= CLOSE_SECONDS)) if known else None
-        return told
+            figures[f"{name}_error_ms_median"] = 1000 * float(np.median(errors)) if known else None
+            figures[f"{name}_error_ms_p95"] = 1000 * float(np.quantile(errors, 0.95)) if known else None
+            figures[f"{name}_within_200_ms"] = float(np.mean(errors <= CLOSE_SECONDS)) if known else None
+        return figures
 
     def confidence(self, measure: int = 0) -> dict[str, float | int | None]:
         """`auroc` and `ece` of a measure; `auroc` is None unless there are right and wrong words."""

@@ -45,7 +45,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class AlignedWord:
-    """A word, the stretch of audio in which its tokens come out, and how likely each of them was."""
+    """A word, the part of the audio in which its tokens are emitted, and the probability of each token."""
 
     text: str
     first_seconds: float  # where the step of its first token begins

@@ -24,10 +24,10 @@ def run_tasks(engine: str, function: Callable[[Work], dict], tasks: Sequence[Wor
         function: of a module, as are the tasks' classes; both travel to other processes.
         tasks: in any order.
         workers: tasks at the same time on this machine; a Ray cluster that is there already decides itself.
-        done: told of each result as it comes, in this process.
+        done: called with each result as it arrives, in this process.
 
     Raises:
-        InputError: a task was refused, told after all the others were done; or the engine cannot be used.
+        InputError: a task was refused, raised after all others were done; or the engine cannot be used.
     """
     problems: list[str] = []
     for task, result in _run_ray(function, tasks, workers) if engine == "ray" else _run_local(function, tasks, workers):

@@ -90,13 +90,13 @@ def _examples(
 
 def _said_unsaid(unsaid: frozenset[str], before: Evaluation, after: Evaluation, normalize: bool) -> dict:
     """Errors in the words that the speaker adapted to, and in those that were held out."""
-    told: dict[str, dict] = {"said": {}, "unsaid": {}}
+    by_list: dict[str, dict] = {"said": {}, "unsaid": {}}
     for when, heard in (("before", before), ("after", after)):
         rates = split_error_rates(heard.references, heard.hypotheses, unsaid, normalize=normalize)
         counted = {"said": (rates.other_errors, rates.other_words), "unsaid": (rates.listed_errors, rates.listed_words)}
         for name, (errors, words) in counted.items():
-            told[name] |= {"words": words, f"errors_{when}": errors}
-    return told
+            by_list[name] |= {"words": words, f"errors_{when}": errors}
+    return by_list
 
 
 def _before_after(before: ErrorRates, after: ErrorRates) -> dict:

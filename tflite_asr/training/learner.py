@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.config.plans import WHOLE
 from tflite_asr.data.alignment import check_alignable
 from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
@@ -64,10 +65,10 @@ class KerasLearner:
         clip_norm: float = 0.0,
         pull: float = 0.0,
         group_rates: dict[str, float] | None = None,
-        plan: str = "train",
+        plan: str = WHOLE,
     ) -> StepResult:
         """One update of all weights; see `Recognizer.train_step`."""
-        if pull or group_rates or plan != "train":
+        if pull or group_rates or plan != WHOLE:
             raise InputError("training through Keras: expected every layer group to train, whole steps and no pull")
         check_alignable(examples, self.config)
         self._optimizer.learning_rate.assign(learning_rate)

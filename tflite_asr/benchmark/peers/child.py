@@ -15,8 +15,9 @@ from pathlib import Path
 
 from tflite_asr.benchmark.measure import measure, measure_steps
 from tflite_asr.benchmark.peers.work import read_work
+from tflite_asr.config.plans import SPLIT, WHOLE
 
-PLANS = {"ours_whole": "train", "ours_split": "split"}
+PLANS = {"ours_whole": WHOLE, "ours_split": SPLIT}
 
 
 def _pytorch_eager(folder: Path) -> Callable[[], float]:

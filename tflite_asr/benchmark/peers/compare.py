@@ -1,4 +1,4 @@
-"""The same training steps in every runtime, each in fresh processes with one thread, by turns."""
+"""The same training steps in every runtime, each in fresh processes with one thread, alternating."""
 
 import json
 import multiprocessing
@@ -49,9 +49,9 @@ def compare(
         works: what is trained, by name.
         runtimes: of `RUNTIMES`.
         steps: timed ones of each process, after two that memory is measured in.
-        runs: processes for each work and runtime; within one run every runtime has its turn.
+        runs: processes for each work and runtime; each run measures every runtime once.
         stock_python: the Python that runs the stock way's file.
-        progress: is told what is being done, in one line.
+        progress: called with a line about each measurement.
 
     Returns:
         works: for each, parameters and sizes. rows: for each work and runtime the medians over the runs, of

@@ -3,7 +3,7 @@
     tflite-asr benchmark peers
     tflite-asr benchmark peers --work conformer --runtime ours_whole --runtime pytorch_eager
 
-One thread each, from the same weights on the same batch, fresh processes by turns. Needs the extras `train` and, for
+One thread each, from the same weights on the same batch, fresh alternating processes. Needs the extras `train` and, for
 PyTorch, `peers`. The stock way's file runs in TensorFlow before 2.20 only: --stock-python names a Python with this
 package and tensorflow==2.19.1.
 """

@@ -4,7 +4,7 @@
     tflite-asr benchmark split commands
     tflite-asr benchmark split --preset commands --sweep --out runs/sweep
 
-Both run in fresh processes by turns; the figures are medians.
+Both run in fresh processes, alternating; the figures are medians.
 """
 
 import argparse
