@@ -1,4 +1,4 @@
-"""What C libraries write past Python to the process's standard error, kept from the user.
+"""Mutes what C libraries write to the process's standard error.
 
     with muted_stderr():
         decode()

@@ -1,4 +1,4 @@
-"""What a personalisation did, as one HTML file to look at and three plots."""
+"""The report of a personalisation: an HTML file and its plots."""
 
 from html import escape
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Two-pass models side by side: exported to recognise, tuned on development speech, measured on test speech."""
+"""Compares two-pass models: exports them without training, tunes them on development speech, measures them on test
+speech."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Whether a split step trains as the whole step does: the same batches, the same weights afterwards."""
+"""Checks that a split step trains as the whole step does: the same batches, the same weights afterwards."""
 
 from pathlib import Path
 

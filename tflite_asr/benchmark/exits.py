@@ -1,4 +1,4 @@
-"""Word error rate of models at each of their exits, and by the mean depth that exit policies go to."""
+"""Word error rate of models at each of their exits, and by the mean depth of exit policies."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ THRESHOLDS = 24  # of a policy, at even ranks of what was measured
 
 @dataclass(frozen=True)
 class Point:
-    """A policy at one threshold; of `fixed` the threshold is the exit."""
+    """A policy at one threshold; for `fixed`, the threshold is the exit."""
 
     policy: str
     threshold: float
@@ -34,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curves:
-    """A model: its word error rate by depth, and the points of its policies where it has early exits."""
+    """A model: its word error rate by depth, and the points of its policies if it has early exits."""
 
     model: str
     parameters: int

@@ -1,4 +1,4 @@
-"""One plan of one artifact, measured in the process that runs this: memory first, then time.
+"""Measures one plan of one artifact in this process: memory first, then time.
 
     python -m tflite_asr.benchmark.measure MODEL.tflite PLAN STEPS [--keep-memory] [--groups G,G,...] [--threads N]
 

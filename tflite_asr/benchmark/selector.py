@@ -1,4 +1,4 @@
-"""How well the selector predicts: every candidate's memory and time against the same candidate in fresh processes."""
+"""Compares the selector's predictions of memory and time with measurements in fresh processes."""
 
 import dataclasses
 import statistics

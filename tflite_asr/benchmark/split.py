@@ -1,4 +1,4 @@
-"""What the split step saves and costs: whole and split, each in fresh processes, alternated."""
+"""Memory and time of the whole and the split step, in fresh alternating processes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A model's signatures run by TensorFlow, before any conversion: what a file is to be compared with."""
+"""A model's signatures run by TensorFlow before conversion, as a reference for the exported file."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Models of random weights, exported to be measured."""
+"""Models with random weights, exported for measurements."""
 
 import multiprocessing
 import os

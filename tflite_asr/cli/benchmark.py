@@ -1,4 +1,4 @@
-"""Measure on this machine what ways of training and of recognition cost, and check that they train alike.
+"""Measure memory and time of training and recognition on this machine, and check that all ways of training agree.
 
     tflite-asr benchmark split --preset sim2019 --parts 2
     tflite-asr benchmark equality --preset commands --parts 3 --optimizer adam

@@ -1,4 +1,4 @@
-"""Find how sure a model's words are and how late they come, on development speech, and write it into its NAME.json.
+"""Calibrate word confidences and word times on development speech, and write the calibration into NAME.json.
 
     tflite-asr calibrate commands.tflite --manifest speech/manifest.jsonl --where split=base_dev --connect 5
 

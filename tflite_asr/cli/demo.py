@@ -1,4 +1,4 @@
-"""Watch a shipped recogniser learn a voice it has not heard, on this machine, through the TFLite interpreter.
+"""Watch a shipped recogniser learn a new voice on this machine, through the TFLite interpreter.
 
     tflite-asr demo
     tflite-asr demo --model my_model.tflite

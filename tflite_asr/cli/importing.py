@@ -1,4 +1,4 @@
-"""Make a model folder of public weights: an English recogniser that others have trained.
+"""Make a model folder from public weights of an English recogniser.
 
     pip install --no-deps moonshine-voice==0.0.64
     tflite-asr import moonshine installed --out runs/moonshine

@@ -1,4 +1,4 @@
-"""Say what an artifact holds: signatures, layer groups, ops, and the oldest runtime that has them.
+"""Show the content of an artifact: signatures, layer groups, operators, and the oldest runtime that supports it.
 
     tflite-asr inspect commands
     tflite-asr inspect commands --markdown > docs/signatures.commands.md

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run ends in one line, wherever it was."""
+"""Ctrl-C and SIGTERM end a run at any point with one line."""
 
 import _thread
 import contextlib

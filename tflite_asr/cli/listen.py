@@ -1,4 +1,4 @@
-"""Write down what the microphone hears, utterance by utterance, until Ctrl-C.
+"""Transcribe the microphone, utterance by utterance, until Ctrl-C.
 
     tflite-asr listen commands [--checkpoint mine.safetensors]
     tflite-asr listen commands --file turn_left.wav     # a file in place of the microphone

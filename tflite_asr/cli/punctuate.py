@@ -1,4 +1,4 @@
-"""Give the transcripts of a manifest case and punctuation, as a recogniser with cased output hears them in the speech.
+"""Add case and punctuation to the transcripts of a manifest, as a recogniser with cased output recognises the speech.
 
     tflite-asr punctuate runs/moonshine.tflite --manifest speech/manifest.jsonl --where split=base_train --out
     cased.jsonl

@@ -1,4 +1,4 @@
-"""Record your own voice: prompts are shown, read aloud, heard again, kept or repeated.
+"""Record your own voice: read prompts aloud, listen to each recording, and keep or repeat it.
 
     tflite-asr record --prompts sentences.txt --out speech/mine --speaker me
     tflite-asr personalize commands --adapt speech/mine/manifest.jsonl --test ... --out runs/me

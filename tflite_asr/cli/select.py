@@ -1,4 +1,4 @@
-"""Choose what this device can afford to train: candidates, the choice, and why not the others.
+"""Choose what this device can train: the candidates, the choice, and why the others were rejected.
 
     tflite-asr select commands --ram-mb 150
     tflite-asr select commands --ram-mb 150 --battery 60 --battery-floor 20 --seconds 600

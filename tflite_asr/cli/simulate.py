@@ -1,4 +1,4 @@
-"""Personalise to many speakers under two conditions and compare: what does the phone keep of what a server gains?
+"""Personalise to many speakers on a server and under a phone's conditions, and compare the gains.
 
     tflite-asr simulate --environment both --manifest speech/manifest.jsonl --where "speaker=ann|bob" \\
         --connect 5 --out runs/study

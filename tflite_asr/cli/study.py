@@ -1,4 +1,4 @@
-"""Write into an artifact what a study found: how far training which layer groups moved the word error rate.
+"""Write the results of a study into an artifact: the change of the word error rate by trained layer groups.
 
     tflite-asr simulate my.tflite --environment mobile --subsets --manifest speech/manifest.jsonl --out runs/study
     tflite-asr study runs/study my.tflite

@@ -1,4 +1,4 @@
-"""What the commands that train have in common: their speech, and the folder that they resume from."""
+"""Common parts of the commands that train: loading speech, and resuming from a folder."""
 
 import contextlib
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Write down what is said in audio files.
+"""Transcribe audio files.
 
     tflite-asr transcribe commands turn_left.wav [--checkpoint mine.safetensors] [--stream]
     tflite-asr transcribe sentences.tflite letter.wav --two-pass [--stream]

@@ -1,4 +1,4 @@
-"""Find how much hotwords should count, on development speech, and write it into the model's NAME.json.
+"""Tune the weight of hotwords on development speech, and write it into the model's NAME.json.
 
     tflite-asr tune-hotwords english --manifest names/manifest.jsonl --where split=names_dev --hotwords names/names.txt
 

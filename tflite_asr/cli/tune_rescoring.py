@@ -1,4 +1,4 @@
-"""Find how much a two-pass model's second pass should count, on development speech, and write it into its NAME.json.
+"""Tune the weight of a two-pass model's second pass on development speech, and write it into NAME.json.
 
     tflite-asr tune-rescoring sentences.tflite --manifest speech/manifest.jsonl --where split=base_dev
 

@@ -1,4 +1,4 @@
-"""Simulated atypical speech: what dysarthric speech is described by, done to recordings of other speech.
+"""Simulated atypical speech: features of dysarthric speech applied to other recordings.
 
 Slow and uneven tempo, consonants that run into their neighbours, shaky pitch and breath are the dimensions that
 clinicians rate (Darley, Aronson and Brown 1969). Nobody who speaks like this was recorded: all that comes out is named

@@ -1,4 +1,4 @@
-"""Speech held in memory, checked when it is loaded, and clips of it put together."""
+"""Speech held in memory and checked when it is loaded, and clips assembled from it."""
 
 import sys
 from collections.abc import Sequence

@@ -47,7 +47,7 @@ WORDS_PER_MINUTE = (120, 200)  # of speakers who read at ease; about 15 letters 
 
 @dataclass(frozen=True)
 class SyntheticSpeaker:
-    """What stays the same in all that one speaker says."""
+    """The properties of a speaker, the same in all takes."""
 
     id: str
     accent: str

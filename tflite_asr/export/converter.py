@@ -1,4 +1,4 @@
-"""From traced functions to the bytes of a .tflite. The only file that knows TFLiteConverter."""
+"""Converts traced functions to a .tflite. The only file that uses TFLiteConverter."""
 
 import re
 import tempfile

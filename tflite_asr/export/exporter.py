@@ -1,4 +1,4 @@
-"""A trained model to NAME.tflite and NAME.json."""
+"""Exports a trained model to NAME.tflite and NAME.json."""
 
 from pathlib import Path
 

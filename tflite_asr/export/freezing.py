@@ -1,4 +1,4 @@
-"""Weights that do not train become int8 constants of the .tflite; `frozen_weights` says in which form.
+"""Turns weights that do not train into constants of the .tflite, in the forms of `frozen_weights`.
 
 The converter folds variables that no signature assigns into float constants, transposed and copied. A temporary
 signature, `HOLD`, assigns them during conversion; `freeze` removes it.

@@ -1,4 +1,4 @@
-"""Personalisation: epochs over one person's utterances on the device, the best weights kept."""
+"""Personalisation: trains for epochs on one person's utterances on the device, and keeps the best weights."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -87,7 +87,7 @@ def personalize(
 
 
 class Epochs:
-    """Trains in epochs, on growing speech if need be; what it is validated on stays the same.
+    """Trains in epochs, on speech that may grow; the validation utterances stay the same.
 
     Args:
         recognizer, corpus, replay, on_step: as for `personalize`.

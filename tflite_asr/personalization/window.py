@@ -1,4 +1,4 @@
-"""What a phone keeps of its owner's speech: the newest utterances, within a number and within bytes on disk."""
+"""The utterances that a phone stores: the newest, limited in number and in bytes on disk."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ SUFFIX = ".safetensors"
 
 
 class Window:
-    """A folder of numbered files, one utterance each; the oldest is forgotten before a new one is stored.
+    """A folder of numbered files, one per utterance; the oldest is deleted before a new one is stored.
 
     What an earlier process left in the folder is gone on with; one process at a time may write to it.
 

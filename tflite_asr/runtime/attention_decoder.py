@@ -1,4 +1,4 @@
-"""The second pass that decodes by itself: beam search over the signatures `decode_start` and `decode_step`."""
+"""Beam search of a second pass that decodes, over the signatures `decode_start` and `decode_step`."""
 
 from dataclasses import dataclass, replace
 

@@ -12,7 +12,7 @@ from tflite_asr.errors import InputError
 
 @dataclass(frozen=True)
 class Example:
-    """One utterance, ready to train on or to be measured."""
+    """One utterance for training or measurement."""
 
     frames: np.ndarray  # [time, mel_bands] float32
     tokens: np.ndarray  # [labels] int32

@@ -16,7 +16,7 @@ from tflite_asr.runtime.second_pass import Rescoring
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was said, what was heard, and how far they are apart."""
+    """References, hypotheses, and their error rates."""
 
     rates: ErrorRates
     references: list[str]

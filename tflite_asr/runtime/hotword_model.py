@@ -1,4 +1,4 @@
-"""Hotwords of a recogniser, and the phrases that corrections taught it. No TensorFlow."""
+"""Hotwords of a recogniser, and phrases learned from corrections. No TensorFlow."""
 
 import functools
 from collections.abc import Sequence

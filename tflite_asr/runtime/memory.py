@@ -1,4 +1,4 @@
-"""How much memory this process holds, over time.
+"""The memory of this process over time.
 
 Two figures, because a phone's limits are about the second: **resident** is all that lies in RAM, also pages of
 files which the kernel may drop and read again, such as a mapped model; **private** is what the process wrote and

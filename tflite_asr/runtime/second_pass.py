@@ -53,7 +53,7 @@ class Rescoring:
 
 
 class TwoPasses:
-    """An utterance: beam search over what the encoder puts out of it, and then the second pass.
+    """An utterance: beam search over the encoder's output, then the second pass.
 
     Args:
         model: of a two-pass artifact.

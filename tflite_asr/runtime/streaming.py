@@ -1,4 +1,4 @@
-"""An utterance by chunks: the signature `stream`, which is handed what it remembers."""
+"""An utterance in chunks: the signature `stream`, whose state is passed from chunk to chunk."""
 
 from collections.abc import Iterable, Iterator
 

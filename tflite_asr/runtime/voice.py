@@ -1,4 +1,4 @@
-"""Whose voice it is: speaker verification with Gaussian mixtures (Reynolds, Quatieri and Dunn 2000).
+"""Speaker verification with Gaussian mixtures (Reynolds, Quatieri and Dunn 2000).
 
 What a phone learns from its owner helps the owner; on other voices the shipped weights are better. A mixture of many
 voices, the background, comes with the artifact; the owner's is the same mixture with its means moved towards the
@@ -113,7 +113,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class OwnerVoice:
-    """What tells the owner from others."""
+    """Verifies the owner's voice."""
 
     background: Mixture
     owner: Mixture

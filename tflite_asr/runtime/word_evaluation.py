@@ -1,4 +1,4 @@
-"""How well times and confidences of words agree with what was said, and the calibration that makes them agree best."""
+"""Evaluates times and confidences of words, and finds the best calibration."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ LEAST_WRONG = 5  # words, and as many right ones: fewer say nothing of a confide
 
 @dataclass(frozen=True)
 class JudgedWords:
-    """What is known of the words that were recognised in some utterances."""
+    """The recognised words of some utterances, with their true and estimated times and confidences."""
 
     right: list[bool] = field(default_factory=list)  # whether it was said
     confidences: list[list[float]] = field(default_factory=list)  # of each word, by each of the measures
@@ -138,7 +138,7 @@ def _spelling(recognizer: Recognizer):
 
 @dataclass(frozen=True)
 class TriedMeasure:
-    """A measure of confidence at its best temperature, and what it comes to."""
+    """A measure of confidence at its best temperature, and its results."""
 
     measure: ConfidenceMeasure
     cross_entropy: float  # mean -log of what it gave to what was the case: low where it is sure and right

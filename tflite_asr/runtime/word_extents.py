@@ -1,4 +1,4 @@
-"""Words held against the level of the audio: they start and end where speech does, if there is a pause to be seen.
+"""Adjusts word times to the level of the audio: words start and end where speech does, next to a visible pause.
 
 A first pass says in which step it wrote a word, which is some time after the word was heard. Where the speech around
 that step is set off by a pause, its edges are the word's; where words follow one another without a pause, the step's

@@ -1,4 +1,4 @@
-"""Words with their times and confidences, from the text of an utterance and what the model made of its audio."""
+"""Words with their times and confidences, from the text of an utterance and the model's output for its audio."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What `tflite-asr calibrate` finds for a model; without it nothing is corrected."""
+    """The result of `tflite-asr calibrate` for a model; the default corrects nothing."""
 
     measure: str = "posterior"  # see `ConfidenceMeasure`
     over: str = "min"
@@ -76,7 +76,7 @@ def timed(aligned: Sequence[AlignedWord], calibration: Calibration, seconds: flo
 
 
 class WordAligner:
-    """Aligns texts with what a model makes of their audio.
+    """Aligns texts with a model's output for their audio.
 
     Args:
         model: of an artifact.

@@ -1,4 +1,4 @@
-"""Who runs a study's tasks: processes of this machine, or Ray."""
+"""Engines that run a study's tasks: processes of this machine, or Ray."""
 
 import os
 import socket

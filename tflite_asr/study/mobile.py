@@ -1,4 +1,4 @@
-"""The phone: utterances one after the other, a window of them kept, small batches, TFLite, interruptions."""
+"""The phone: utterances in time order, a window of the newest, small batches, TFLite, interruptions."""
 
 import dataclasses
 import gc

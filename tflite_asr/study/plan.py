@@ -1,4 +1,4 @@
-"""What a study is: whose speech, which environments, how each trains. One TOML file says it all."""
+"""The description of a study, from a TOML file: speech, environments, and how each trains."""
 
 import dataclasses
 import tomllib
@@ -30,7 +30,7 @@ class Speech:
 
 @dataclass(frozen=True)
 class Server:
-    """All of a speaker's data at hand, Keras, as much time as it takes."""
+    """Training on a server: all of a speaker's data, Keras, no time limit."""
 
     epochs: int = 12
     epoch_steps: int = 25
@@ -51,7 +51,7 @@ class Mobile(Pace):
 
 @dataclass(frozen=True)
 class PhoneSettings(Limits):
-    """Which phone, and what it has to spare."""
+    """The simulated phone and its resources."""
 
     trace: str = ""  # JSON Lines, see `personalization.resources`; empty: nothing ever interrupts
     step_seconds: float = 1.0  # of the simulated clock

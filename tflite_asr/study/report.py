@@ -1,4 +1,4 @@
-"""A study as one HTML file to look at; it holds its plots and loads nothing from anywhere."""
+"""The report of a study: one HTML file with its plots that loads nothing else."""
 
 from collections.abc import Sequence
 from html import escape

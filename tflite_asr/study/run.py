@@ -1,4 +1,4 @@
-"""Run a study: every speaker in every environment, results written as they end, finished ones not run again."""
+"""Runs a study: every speaker in every environment. Each result is written when done and not computed again."""
 
 import dataclasses
 import hashlib

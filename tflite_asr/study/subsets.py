@@ -1,4 +1,4 @@
-"""What to train: parts of a model that are compared with each other."""
+"""Subsets of layer groups whose training is compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""All speakers' results in one: pooled rates, what the phone keeps of the server's gain, intervals."""
+"""The summary of a study: pooled rates, the share of the server's gain that the phone keeps, intervals."""
 
 from collections.abc import Callable, Sequence
 

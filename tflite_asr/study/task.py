@@ -31,7 +31,7 @@ class Task:
 
 @dataclass
 class Trained:
-    """What an environment hands back."""
+    """The result of an environment."""
 
     recognizer: Recognizer  # with the weights that were kept
     heard: list[np.ndarray]  # log-mel frames of the owner's utterances that are still there

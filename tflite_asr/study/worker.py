@@ -1,4 +1,4 @@
-"""What a worker of a study does: a task's speaker measured, trained on and measured again, on any machine."""
+"""The work of a study's worker: measure a speaker, train, and measure again."""
 
 import tempfile
 from collections.abc import Sequence

@@ -1,5 +1,4 @@
-"""Which phrases a text is spelling and has spelled: an automaton over letters (Aho and Corasick 1975, doi
-10.1145/360825.360855)."""
+"""Matches phrases in a text by an automaton over letters (Aho and Corasick 1975, doi 10.1145/360825.360855)."""
 
 import unicodedata
 from collections import deque

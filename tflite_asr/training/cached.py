@@ -1,4 +1,4 @@
-"""Training above frozen groups: what those put out for a corpus, computed once and kept on disk."""
+"""Training above frozen groups: their output for a corpus is computed once and stored on disk."""
 
 import sys
 from collections.abc import Iterator

@@ -34,7 +34,7 @@ STAGES = (1, 2, 3)
 
 @dataclass(frozen=True)
 class Weights:
-    """How much of each loss."""
+    """Weights of the losses."""
 
     alpha: float = 0.5  # of the teacher's part in the rescorer's loss
     beta: float = 50.0  # of the lattice's KL, a mean over nodes, beside the transducer loss, a sum over the utterance

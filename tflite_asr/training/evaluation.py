@@ -57,7 +57,7 @@ def _decoder(model: SpeechModel, batch: int) -> Callable[[tf.Tensor, tf.Tensor],
 
 
 class HeldOut:
-    """Development speech, perhaps none."""
+    """Development speech, if there is any."""
 
     def __init__(self, development: Corpus | None, config: ModelConfig, connect_up_to: int):
         self._corpus = development

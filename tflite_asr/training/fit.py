@@ -1,4 +1,4 @@
-"""Training a base model on a server or laptop: a compiled step, checkpoints to go on from, the best weights kept."""
+"""Trains a base model on a server or laptop: a compiled step, checkpoints to resume from, the best weights kept."""
 
 import contextlib
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What a training starts from: weights of another model, of the layer groups that the two have in common."""
+"""Initial weights of a training, from another model with common layer groups."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A shipped artifact trained by Keras: what `personalization` does on a phone, on a server."""
+"""Trains a shipped artifact by Keras on a server, as `personalization` does on a phone."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ SHAPES = 4  # of batches: each is traced for seconds, and most speech is much sh
 
 
 class KerasLearner:
-    """Takes a recogniser's place in `personalize`: steps are taken by Keras' Adam, in batches of any size.
+    """Replaces the recogniser in `personalize`: Keras' Adam takes the steps, in batches of any size.
 
     The model is built from the artifact's description and has the recogniser's weights at the time. Its weights go
     back into the recogniser by `set_state`; features, losses and transcripts are the recogniser's.

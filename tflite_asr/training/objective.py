@@ -1,4 +1,4 @@
-"""What a training minimises, and which weights it changes."""
+"""Objectives: the loss that a training minimises, and the weights that it changes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ NO_ALIGNMENT = 1e6  # nats; a CTC loss above it says that there is none
 
 @dataclass(frozen=True)
 class Objective:
-    """Of one training.
+    """The objective of a training.
 
     `losses(frames, heard, lengths, tokens, token_lengths) -> [batch]` float32, in nats: `frames` are those of the front
     end [batch, time, width], `heard` the same after SpecAugment, which is what the trained model hears. That of

@@ -1,5 +1,5 @@
-"""Training that sees its weights as an int8 export stores them: tensorflow-model-optimization's QuantizeConfig on layer
-groups.
+"""Quantisation-aware training: weights are rounded as an int8 export stores them, by
+tensorflow-model-optimization's QuantizeConfig on layer groups.
 
 Rounding is in the forward pass, gradients go past it to the float weights (Jacob et al. 2018, arXiv 1712.05877, section
 3). The scheme is that of `tflite_asr.models.int8_columns`: symmetric int8, a scale for each column of a matrix; vectors

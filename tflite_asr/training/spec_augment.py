@@ -1,4 +1,4 @@
-"""The part of augmentation that works on spectrograms, inside the training step."""
+"""SpecAugment, inside the training step."""
 
 import itertools
 

@@ -1,4 +1,5 @@
-"""The background of speaker verification: a mixture over the speech of many voices, made where the base is trained."""
+"""The background of speaker verification: a mixture over the speech of many voices, from the training of the base
+model."""
 
 import json
 import warnings

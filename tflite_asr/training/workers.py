@@ -16,8 +16,8 @@ EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type"
 
 @dataclass(frozen=True)
 class Workers:
-    """Which of how many this process is. All draw the same batches and each takes its rows of them; all make the same
-    update of the same weights, of the sum of their gradients."""
+    """The index of this worker, and the number of workers. All draw the same batches, and each takes its rows. All apply
+    the same update, by the sum of their gradients."""
 
     index: int = 0
     count: int = 1

@@ -1,4 +1,4 @@
-"""One runtime on one work, measured in the process that runs this.
+"""Measures one runtime on one workload in this process.
 
     python -m tflite_asr.benchmark.peers.child RUNTIME FOLDER STEPS
 

@@ -31,7 +31,7 @@ CONVERSION_SECONDS = 1800  # after so long the stock way's conversion is given u
 
 
 class NotMeasured(Exception):
-    """What a process that should have measured said last."""
+    """The last message of a process that failed to measure."""
 
 
 def compare(

@@ -1,4 +1,4 @@
-"""What a runtime weighs on the disk."""
+"""The size of a runtime on disk."""
 
 import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution

@@ -1,4 +1,4 @@
-"""Measure what hotwords gain, and what they cost in time, with invented names in the list as well.
+"""Measure the gain of hotwords and their cost in time, also with invented names in the list.
 
     tflite-asr benchmark hotwords english --manifest names/manifest.jsonl --hotwords names/names.txt
 

@@ -1,4 +1,4 @@
-"""What `select` predicts of every candidate, against the same candidate in fresh processes.
+"""Compare the predictions of `select` with measurements of every candidate in fresh processes.
 
     tflite-asr benchmark selector commands my.tflite --preset wright2023 --parts 4
 
