@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def in_arena(when: tf.Tensor, body: Callable[[], Any]) -> Any:
-    """What `body` returns, computed in an arena of its own; where `when` does not hold, zeros, and `body` does not run.
+    """Run `body` in an arena of its own. Returns its result, or zeros without running it where `when` does not hold.
 
     Args:
         when: [] bool, computed from the signature's inputs: a constant would be folded away, and the branch with it.

@@ -33,7 +33,7 @@ class InnerExits:
         }
 
     def behind(self, groups: Iterable[str]) -> list[str]:
-        """Those of the groups that have an exit behind them."""
+        """The groups, among these, that have an exit behind them."""
         return [group for group in groups if group in self.heads]
 
     def carried_specs(self, group: str) -> dict[str, tf.TensorSpec]:
@@ -45,7 +45,7 @@ class InnerExits:
         }
 
     def weight_gradients(self, group: str, carried: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Those at the head's weights, by tree path."""
+        """The gradients at the weights of the exit's head, by tree path."""
         return dict(zip(self._weights[group], carried[1:]))
 
     def losses_and_gradients(

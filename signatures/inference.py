@@ -11,10 +11,10 @@ INVALID = "-1 for lengths out of range"  # what a signature answers to them
 
 
 class FrontEnd(Protocol):
-    """What makes frames of samples."""
+    """Computes frames from samples."""
 
-    counts_samples: bool  # whether it has to know how many samples of a row are an utterance's
-    makes: str  # what it puts out, in words
+    counts_samples: bool  # whether it needs the number of samples of each row
+    makes: str  # its output, in words
 
 
 class Recogniser(Protocol):

@@ -20,7 +20,7 @@ class StreamingModel(Protocol):
         ...
 
     def start_memory(self, batch: int) -> dict[str, tf.Tensor]:
-        """What the heads remember, at the start of an utterance."""
+        """The state of the heads at the start of an utterance."""
         ...
 
     def has_labels(self, tokens: tf.Tensor) -> tf.Tensor:

@@ -18,7 +18,7 @@ FINITE_BOUND = 1e30  # a norm beyond this is as useless as infinity, and its squ
 
 
 def is_finite(value: tf.Tensor) -> tf.Tensor:
-    """[] bool; false for NaN, infinity and what is about to become it."""
+    """[] bool; false for NaN, infinity and values close to overflow."""
     return tf.abs(value) < FINITE_BOUND
 
 

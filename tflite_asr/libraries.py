@@ -38,7 +38,7 @@ def give_caches() -> None:
 
 
 def load_librosa() -> ModuleType:
-    """librosa, what it is imported for checked to be there: it imports numba when it is first used."""
+    """Import librosa, and check that its dependencies load: it imports numba on first use."""
     give_caches()
     try:
         import librosa

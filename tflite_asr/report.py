@@ -135,7 +135,7 @@ def _page(result: dict, plots: list[str]) -> str:
 
 
 def _learned_otherwise(result: dict) -> dict[str, str]:
-    """What corrections taught, and what was made of speech without transcripts."""
+    """Rows about corrections and about speech without transcripts."""
     rows = {}
     corrections = result["corrections"]
     if corrections["utterances"]:
@@ -153,7 +153,7 @@ def _learned_otherwise(result: dict) -> dict[str, str]:
 
 
 def _rounds(rounds: list[dict]) -> list[str]:
-    """What the selector chose for each round, and how it ended."""
+    """The selector's choice for each round, and how the round ended."""
     if not rounds:
         return []
     cells = ("round", "utterances", "learned", "plan", "steps", "best WER, validation", "stopped")
@@ -209,7 +209,7 @@ def _utterances(pairs: list[dict], normalize: bool) -> list[str]:
 
 
 def _marked(pair: dict, cell: str, normalize: bool) -> str:
-    """What was recognised, its errors marked; each word tells its times and confidence where they are known."""
+    """The recognised text with its errors marked; each word shows its times and confidence if they are known."""
     shapes = {
         "equal": "<span{title}>{heard}</span>",
         "substitute": "<mark{title}>{heard}</mark>",

@@ -25,7 +25,7 @@ class Mixing:
 
 
 def mixed(channels: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """[frames, channels] float32 -> [frames], and notices of what was done, see `mixing_of`."""
+    """[frames, channels] float32 -> [frames], and notices about the mixing, see `mixing_of`."""
     mixing = mixing_of([channels])
     return mixing.apply(channels), list(mixing.notices)
 

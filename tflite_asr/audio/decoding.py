@@ -76,7 +76,7 @@ def stream_blocks(path: Path, layout: Layout, stream: Stream, place: str) -> Ite
 
 
 def read_segment(path: Path, layout: Layout, segment: Segment, place: str, max_seconds: float | None) -> Recording:
-    """A segment of a file; where the format allows it, what is before and behind is not decoded."""
+    """Read a segment of a file. If the format allows it, only the segment is decoded."""
     duration = segment.duration_seconds
     if max_seconds is not None and duration is not None and duration > max_seconds:
         raise TooLongError(place, max_seconds, duration, "a segment of {:.2f} s")

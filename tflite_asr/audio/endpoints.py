@@ -81,7 +81,7 @@ class Endpointer:
         return list(self._process(self.detector.process(samples)))
 
     def finish(self) -> Endpoint | None:
-        """What was said since the last endpoint, when the stream ends; None where nothing was. The next samples begin
+        """The utterance since the last endpoint, when the stream ends; None without speech. The next samples begin
         another stream.
         """
         ended = None

@@ -182,7 +182,7 @@ def _decoding(place: str) -> Iterator[None]:
 
 
 def _layout(path: Path, place: str) -> Layout:
-    """What the file holds; InputError when it is no file, or is cut short."""
+    """The layout of a file; InputError if it is not a file or is cut short."""
     try:
         if path.is_dir():
             raise InputError(f"{place}: expected an audio file, got a folder; correct the path")

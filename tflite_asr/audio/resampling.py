@@ -28,7 +28,7 @@ class Resampling:
         self._taken = self._given = 0
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """[n] float32 -> [any] float32: what is certain by now."""
+        """[n] float32 -> [any] float32: the samples that are final so far."""
         self._taken += len(samples)
         resampled = self._stream.resample_chunk(np.ascontiguousarray(samples, np.float32))
         self._given += len(resampled)

@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 STEP_SECONDS = 0.01
 AVERAGE_SECONDS = 0.003  # what is slower than this moving average is rumble, not speech: it takes away all below 250 Hz
 SMOOTHING_STEPS = 10  # over which power is averaged
-FLOOR_STEPS = 400  # the noise floor is the lowest level of so many: no speaker goes on for four seconds without a stop
+FLOOR_STEPS = 400  # steps over which the noise floor is the minimum: no speaker talks for four seconds without a pause
 MARGIN_DB = 4.0  # speech is louder than the noise floor by this
 QUIET = 10**-7.5  # power that no noise floor falls below, -75 dB of full scale: digital silence has no level
 

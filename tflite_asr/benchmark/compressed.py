@@ -97,7 +97,7 @@ def _tune(path: Path, utterances: Sequence[Utterance]) -> float:
 
 
 def _measured(path: Path, test: Speech) -> dict:
-    """What `benchmark.recognition` prints of it."""
+    """The figures that `benchmark.recognition` prints."""
     speech = [test.manifest, *([test.where] if test.where else [])]
     command = python_module("tflite_asr.benchmark.recognition", str(path), *speech)
     done = subprocess.run(

@@ -43,7 +43,7 @@ class Curves:
 
 
 def measure_exits(recognizer: Recognizer, examples: Sequence[Example]) -> Curves:
-    """Transcribe every example at every exit by beam search, once; the policies are applied to what was found."""
+    """Transcribe every example at every exit by beam search once, and apply the policies to the results."""
     from tqdm import tqdm
 
     artifact, depths = recognizer.artifact, np.asarray(recognizer.artifact.exit_depths)
@@ -110,7 +110,7 @@ def write_exits(folder: Path, curves: Sequence[Curves], *, too_long: int = 0, to
 
 
 def read_exits(folder: Path) -> dict:
-    """What an earlier `write_exits` wrote."""
+    """Read the results of an earlier `write_exits`."""
     path = folder / "exits.json"
     text = read_text(path, "what `tflite-asr exits` wrote")
     try:
@@ -144,7 +144,7 @@ def _tables(curves: Sequence[Curves]) -> str:
 
 
 def wer_at(curve: Curves, policy: str, depth: float) -> float | None:
-    """Word error rate at a mean depth, in proportion between the two nearest; None outside of what the exits reach."""
+    """Word error rate at a mean depth, interpolated between the two nearest points; None outside of their range."""
     points = sorted((point.mean_depth, point.wer) for point in curve.points if point.policy == policy)
     depths, rates = zip(*points)
     return float(np.interp(depth, depths, rates)) if depths[0] <= depth <= depths[-1] else None

@@ -61,7 +61,7 @@ def measure(
 
 
 def measure_steps(step: Callable[[], float], steps: int) -> dict:
-    """What `measure` returns, of any function that takes a training step and returns its loss."""
+    """Measure any function that takes a training step and returns its loss, as `measure` does."""
     base_rss_mb, base_private_mb = process_memory_mb()
     losses, probes = [], []
     for _ in range(PROBED_STEPS):

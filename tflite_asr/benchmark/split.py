@@ -70,7 +70,7 @@ def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> 
 
 
 def floor_mb(artifact: Artifact) -> float:
-    """What no way to train in parts can go below, MB: weights, optimizer state, the largest part's activations."""
+    """The least memory of any training in parts, MB: weights, optimizer state, the largest part's activations."""
     state = sum(_elements(tensor["shape"]) for tensor in artifact.state) * 4
     activations = {group["name"]: group["activation_bytes"] for group in artifact.groups}
     parts = [call["updates"] for call in artifact.plans[SPLIT] if call["updates"]]
@@ -85,7 +85,7 @@ def _elements(shape: list[int]) -> int:
 
 
 def measured(path: Path, plan: str, steps: int, keep_memory: bool, *options: str) -> dict:
-    """What `benchmark.measure` prints, run in a process of its own."""
+    """The figures that `benchmark.measure` prints in a process of its own."""
     command = python_module("tflite_asr.benchmark.measure", str(path), plan, str(steps))
     environment = os.environ | SAFE_PATH | ({} if keep_memory else HUGE_PAGES)
     command += ["--keep-memory"] * keep_memory + list(options)
@@ -96,7 +96,7 @@ def measured(path: Path, plan: str, steps: int, keep_memory: bool, *options: str
 
 
 def _medians(runs: list[dict]) -> dict:
-    """Of each figure over the processes; of the seconds over all steps of all processes."""
+    """Medians of each figure over processes; of seconds over all steps of all processes."""
     seconds = [second for one in runs for second in one["step_seconds"]]
     medians = {name: statistics.median(one[name] for one in runs) for name in FIGURES if name != "step_seconds"}
     return {

@@ -28,7 +28,7 @@ def export_apart(config: ModelConfig, split: "SplitOptions", optimizer: str, fol
 
 
 def export_untrained(config: ModelConfig, split: "SplitOptions", optimizer: str, path: Path) -> None:
-    """Export a model of random weights, with what training needs, and see it written out."""
+    """Export a model with random weights and its training step, and wait until it is written to disk."""
     import tf_keras as keras
 
     from tflite_asr.export import export

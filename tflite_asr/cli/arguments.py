@@ -62,7 +62,7 @@ def add_exit(parser: argparse.ArgumentParser) -> None:
 
 
 def exit_policy(args: argparse.Namespace) -> ExitPolicy | None:
-    """What the arguments ask for; None for the whole encoder."""
+    """The exit policy that the arguments ask for; None for the whole encoder."""
     if args.exit is args.exit_entropy is args.exit_confidence is None:
         return None
     return ExitPolicy(args.exit, args.exit_entropy, args.exit_confidence)
@@ -114,7 +114,7 @@ def add_two_pass(parser: argparse.ArgumentParser) -> None:
 
 
 def rescoring_of(args: argparse.Namespace, recognizer: "Recognizer") -> "Rescoring | None":
-    """What the arguments ask for; None without --two-pass."""
+    """The rescoring that the arguments ask for; None without --two-pass."""
     import dataclasses
 
     if not args.two_pass:
@@ -141,7 +141,7 @@ def add_hotwords(parser: argparse.ArgumentParser) -> None:
 
 
 def hotwords_of(args: argparse.Namespace, recognizer: "Recognizer", *, greedy: bool) -> "Hotwords | None":
-    """What the arguments ask for; None without --hotwords, and with a weight of 0."""
+    """The hotwords that the arguments ask for; None without --hotwords, and with a weight of 0."""
     from tflite_asr.text.phrases import read_phrases
 
     if args.hotwords is None:
@@ -215,7 +215,7 @@ def read_manifests(manifests: Sequence[str], wheres: Sequence[str]) -> list[Utte
 
 
 def keep_vocabulary(utterances: Sequence[Utterance], words: str) -> list[Utterance]:
-    """Those that have only these words (comma-separated; any case)."""
+    """The utterances that consist of these words only (comma-separated; any case)."""
     allowed = {word.strip().upper() for word in words.split(",")}
     kept = [utterance for utterance in utterances if set(utterance.text.upper().split()) <= allowed]
     if not kept:

@@ -5,7 +5,7 @@
         --manifest speech/manifest.jsonl --where split=base_train --out runs/student
 
 1: the student's transducer from the teacher's; 2: its rescorer from the teacher's, its encoder frozen; 3: all together.
-Writes DIR/stage_1, stage_2 and stage_3, each a model that `tflite-asr export` takes. The same command goes on where an
+Writes DIR/stage_1, stage_2 and stage_3, each a model that `tflite-asr export` takes. Repeat the command to resume an
 interrupted one stopped. Needs the extra `train`.
 """
 
@@ -158,7 +158,7 @@ def _fit_settings(args: argparse.Namespace, stage: int, epochs: int) -> "FitSett
 
 
 def _settings(args: argparse.Namespace, student, teacher, corpus, held_out, initial: dict | None) -> dict:
-    """What a stage has to have in common with the one that it goes on with, beside its epochs."""
+    """The settings that a resumed stage must share with the stage that it resumes, besides its epochs."""
     from tflite_asr.out_folder import speech_of, weights_of
 
     named = ("plain_epochs", "steps", "batch", "connect", "alpha", "beta", "ctc_weight", "seed")

@@ -151,7 +151,7 @@ def _describe_hotwords(result: dict) -> str:
 
 
 def _of_words(result: dict) -> str:
-    """What --times and --confidence found, each in a line."""
+    """The results of --times and --confidence, one per line."""
     lines = []
     for name in ("start", "end"):
         if result.get(f"{name}_error_ms_median") is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tflite_asr.runtime.batch import Example
     from tflite_asr.runtime.voice import Mixture
 
-SUMMARY = "write a trained model as a .tflite that goes on learning"
+SUMMARY = "write a trained model as a .tflite that keeps learning"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -204,7 +204,7 @@ def _random_model(name: str, seed: int) -> "SpeechModel":
 
 
 def _exported_model(source: str) -> "tuple[SpeechModel, Mixture | None, list[Example]]":
-    """The model that an artifact was shipped with, the background of its voices, what it rehearses."""
+    """The model that an artifact was shipped with, its background of voices, and its rehearsal utterances."""
     from tflite_asr.models.build import build_model
     from tflite_asr.personalization.replay import read_replay
     from tflite_asr.runtime.artifact import read_artifact

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def _parameter_bytes(artifact: "Artifact", contents: "FileContents") -> dict[str, int]:
-    """What the model's weights take, by dtype. A frozen one is int8 if the file has an int8 constant of its size."""
+    """Bytes of the model's weights by dtype. A frozen weight is int8 if the file has an int8 constant of its size."""
     stored = Counter(size for dtype, size in contents.constants if dtype == "int8")
     total: Counter[str] = Counter(float32=0)
     for row in artifact.parameters:

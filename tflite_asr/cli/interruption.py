@@ -56,7 +56,7 @@ class Interruption:
                 signal.signal(number, handler)
 
     def ignore_more(self) -> None:
-        """The run has ended; another signal would only disturb what is left to tell and to close."""
+        """Ignore further signals: the run has ended, and only output and cleanup are left."""
         self._ended.set()
         if self.came:
             for number in self._former:

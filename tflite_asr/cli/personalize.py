@@ -8,7 +8,7 @@ field `time` where they have one), the newest are kept as features in DIR/window
 
 With --rounds the utterances come in N rounds. Before each, `select` chooses what to train from the memory and battery
 that the device has, or that a recorded trace says. A round ends by --patience, or when the device runs low: then the
-command ends, and the same command goes on from the best weights.
+command ends; repeat it to resume from the best weights.
 
 --corrections may come with --adapt, and counts more, or alone: then nothing is trained, and the names that were heard
 wrong are learned alone. --unlabelled, alone or with --adapt, learns from what the recogniser is sure of, in rounds, and
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--corrections",
         metavar="M",
-        help="manifest of speech that was heard wrong: `text` is what was meant, `heard`, where it is there, what was "
-        "written; names in it are expected from now on",
+        help="manifest of speech that was recognised wrongly: `text` is the intended text, `heard`, if present, the "
+        "recognised one; names in it are hotwords from now on",
     )
     parser.add_argument(
         "--unlabelled", metavar="M", help="manifest of speech without transcripts to learn from as well"
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=int, metavar="N", help="learn from N clips only, drawn by seed, of different texts first"
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="where results are written")
-    parser.add_argument("--checkpoint", metavar="C", help="go on from what an earlier run learned")
+    parser.add_argument("--checkpoint", metavar="C", help="start from the checkpoint of an earlier run")
     add_connect(parser)
     add_settings(parser)
     add_pace(parser)

@@ -3,8 +3,8 @@
     tflite-asr record --prompts sentences.txt --out speech/mine --speaker me
     tflite-asr personalize commands --adapt speech/mine/manifest.jsonl --test ... --out runs/me
 
-Given again it goes on with the next prompt. With --from-folder files stand in for the microphone: the first by name is
-of the first prompt, numbers in names counting as numbers. The microphone needs the extra `record`.
+Repeat the command to continue with the next prompt. With --from-folder, files replace the microphone, in the order of
+their names; numbers in names are sorted as numbers. The microphone needs the extra `record`.
 """
 
 import argparse

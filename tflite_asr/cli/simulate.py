@@ -9,7 +9,7 @@ batches, the TFLite runtime, interruptions from a resource trace. Options go bef
 test rows are those of split pers_adapt and pers_test; a speaker without them is tested on the last rows. With
 --hold-out-words the summary also has, by run, `said` and `unsaid`: the words adapted to and those held out.
 
-Writes speakers/NAME/RUN.json, summary.json and report.html; the same command goes on where an earlier one stopped.
+Writes speakers/NAME/RUN.json, summary.json and report.html; repeat the command to resume.
 """
 
 import argparse

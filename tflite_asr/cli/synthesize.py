@@ -143,7 +143,7 @@ def _texts(args: argparse.Namespace) -> list[str]:
 
 
 def _rates(args: argparse.Namespace) -> dict[str, tuple[int, int]]:
-    """What --words-per-minute says, if anything, for `draw_speakers`."""
+    """The rates of --words-per-minute, if given, for `draw_speakers`."""
     if args.words_per_minute is None:
         return {}
     slowest, _, fastest = args.words_per_minute.partition("-")

@@ -1,4 +1,4 @@
-"""Train a base model on a server or laptop; an interrupted run goes on when the command is given again.
+"""Train a base model on a server or laptop. Repeat the command to resume an interrupted run.
 
     tflite-asr train commands --manifest speech/manifest.jsonl --where split=base_train \\
         --development speech/manifest.jsonl --development-where split=base_dev --connect 5 --out runs/commands
@@ -115,7 +115,7 @@ def _train(
     settings: dict,
     workers: "Workers | None",
 ) -> dict:
-    """Train, and write what belongs to the model besides its weights; the last row of the history."""
+    """Train, and write the model's files besides its weights. Returns the last row of the history."""
     from tflite_asr.files import only_writer
     from tflite_asr.models.storage import copy_companions
     from tflite_asr.out_folder import check_writable, write_settings
@@ -143,7 +143,7 @@ def _train(
 def _settings(
     args: argparse.Namespace, config: "ModelConfig", corpus: "Corpus", held_out: "Corpus | None", initial: dict
 ) -> dict:
-    """What a run has to have in common with the one that it goes on with."""
+    """The settings that a resumed run must share with the run that it resumes."""
     from tflite_asr.out_folder import speech_of, weights_of
 
     named = (
@@ -184,7 +184,7 @@ def _subwords(args: argparse.Namespace, texts: Sequence[str]) -> "SubwordConfig 
 
 
 def _workers(args: argparse.Namespace) -> "Workers | None":
-    """Those of --distribute, once all of them are there."""
+    """The workers of --distribute, once all of them have joined."""
     if args.distribute is None:
         return None
     from tflite_asr.errors import InputError
@@ -197,7 +197,7 @@ def _workers(args: argparse.Namespace) -> "Workers | None":
 
 
 def _objective(args: argparse.Namespace) -> "Callable[[SpeechModel], Objective] | None":
-    """What is minimised in place of the model's own loss."""
+    """The objective in place of the model's own loss, if any."""
     if not args.quantize_aware:
         return None
     from tflite_asr.training.quantize_aware import aware_loss

@@ -74,7 +74,7 @@ def add_variants(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="compute once, for N versions of each recording, what the encoder groups below the trained ones put out: "
+        help="compute once, for N versions of each recording, the output of the encoder groups below the trained ones: "
         "steps are several times as fast, augmentation is of N-1 draws",
     )
     parser.add_argument(

@@ -5,7 +5,7 @@ SPLIT = "split"  # the same step in parts, with less memory
 
 
 def plan_suffix(exit: int | None, length: str) -> str:
-    """What the names of a plan, and of its signatures, end in.
+    """The suffix of the names of a plan and of its signatures.
 
     Args:
         exit: the early exit that the plan trains up to, counted from 0; None for the last exit.

@@ -107,8 +107,8 @@ class Corpus:
             )
 
     def labels(self, text: str) -> list[np.ndarray]:
-        """What a model learns to write for a text: token ids [tokens] int32 of the first pass, then of the second pass
-        if the corpus was loaded for it.
+        """The labels of a text: token ids [tokens] int32 of the first pass, then of the second pass if the corpus was
+        loaded for it.
         """
         tokenizers = [self.tokenizer, *([self._second_tokenizer] if self._second_tokenizer else [])]
         return [tokenizer.encode(text) for tokenizer in tokenizers]

@@ -164,7 +164,7 @@ def write_corpus(
 def _record(
     folder: Path, speaker: SyntheticSpeaker, texts: Callable, sample_rate: int, seed: int, atypical: bool
 ) -> Iterator[dict[str, Any]]:
-    """Write what one speaker says; the manifest's row of each file."""
+    """Record the texts of one speaker; yields the manifest's row of each file."""
     import soundfile
 
     name = f"{speaker.id}-{ATYPICAL}" if atypical else speaker.id

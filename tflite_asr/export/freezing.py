@@ -53,7 +53,7 @@ def freeze(
 
 
 def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeights, int8_products: bool) -> list:
-    """The operators of a graph, with what reads a frozen variable reading a constant."""
+    """The operators of a graph, with reads of frozen variables replaced by constants."""
     read_as = _read_as(model, graph, names, constants.weights)
     floats: set[int] = set()  # of these, the ones that are there as floats already
     operators = []

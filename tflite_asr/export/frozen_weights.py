@@ -144,8 +144,8 @@ class FrozenWeights:
     def computed(
         self, graph: schema.SubGraphT, operator: schema.OperatorT, read_as: Mapping[int, str], int8_products: bool
     ) -> list | None:
-        """The operators that do what one does with a weight on a grid, without making floats of the weight; None for an
-        operator that does something else.
+        """The operators that replace an operator on a weight on a grid, without converting the weight to floats; None
+        for an operator that has no replacement.
 
         Args:
             read_as: the weights' names by the tensors that hold their values.

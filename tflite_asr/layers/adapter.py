@@ -48,5 +48,7 @@ class AdapterGroup(keras.layers.Layer):
         return ()
 
     def activation_elements(self, steps: int) -> int:
-        """Kept for backward, per utterance of `steps` input steps: input and its normalised form, what is between."""
+        """Values saved for backward, per utterance of `steps` input steps: the input, its normalised form, and the
+        bottleneck.
+        """
         return steps * (2 * self.units + 2 * self.bottleneck)

@@ -189,8 +189,9 @@ class ConformerGroup(keras.layers.Layer):
         return layer_norm(x, self.gain, self.shift), lengths, None
 
     def activation_elements(self, steps: int) -> int:
-        """Kept for backward, per utterance of `steps` input steps: what its modules keep, the input of a projection,
-        and the normalised output. Scales of the normalisations, one value a step each, are not counted."""
+        """Values saved for backward, per utterance of `steps` input steps: those of its modules, the input of a
+        projection, and the normalised output. Scales of normalisations, one value per step each, are not counted.
+        """
         time = steps // self.reduction
         modules = (
             self.feed_forward_1.activation_values()

@@ -37,7 +37,7 @@ class CrossAttention(Attention):
         return saved_product(tf.reshape(attended, x.shape), self.outer)
 
     def keys_and_values(self, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Of the encoder's output: [batch, time, units] each."""
+        """Keys and values of the encoder's output: [batch, time, units] each."""
         return saved_product(encoded, self.key), saved_product(encoded, self.value)
 
 
@@ -109,7 +109,7 @@ class Decoder(keras.layers.Layer):
     def _outputs(
         self, encoded: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor
     ) -> tf.Tensor:
-        """What the last layer puts out, [batch n, U+1, units]; arguments as of `call`."""
+        """Output of the last layer, [batch n, U+1, units]; arguments as of `call`."""
         started = tf.concat([tf.fill([tokens.shape[0], 1], self.config.start), tokens], axis=1)
         counts = token_lengths + 1
         encoded = zero_padding(encoded, lengths)
@@ -119,8 +119,9 @@ class Decoder(keras.layers.Layer):
         return x
 
     def activation_elements(self, steps: int) -> int:
-        """Kept for backward, per utterance of `steps` subwords: what each layer's branches keep of a subword, and the
-        output; what cross-attention keeps of the encoder's steps is not counted."""
+        """Values saved for backward, per utterance of `steps` subwords: those of each layer's branches, and the output.
+        Those of cross-attention over the encoder's steps are not counted.
+        """
         attention = 2 * 6 * self.config.units + self.config.heads * steps
         feed_forward = 2 * self.config.units + 3 * self.config.feed_forward
         return steps * (self.config.layers * (attention + feed_forward) + self.config.units)

@@ -1,4 +1,4 @@
-"""Front ends: samples to frames, what the signature `features` puts out and the first layer group takes."""
+"""Front ends: samples to frames, the output of the signature `features` and the input of the first layer group."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ class WaveformStem(keras.layers.Layer):
 
 
 def windows(x: tf.Tensor, size: int, stride: int) -> tf.Tensor:
-    """What a convolution without padding multiplies its kernel with.
+    """The windows that a convolution without padding multiplies its kernel with.
 
     Args:
         x: [batch, steps, channels] float32.

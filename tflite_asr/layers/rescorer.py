@@ -67,7 +67,7 @@ class Rescorer(keras.layers.Layer):
         token_lengths: tf.Tensor,
         training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What each sequence's next label is, after 0, 1, ... U labels of it.
+        """Logits of the next label of each sequence, after 0, 1, ... U labels.
 
         Args:
             encoded: [batch, time, e] float32, lengths: [batch] int32, of the encoder.

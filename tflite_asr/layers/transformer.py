@@ -156,8 +156,8 @@ class TransformerGroup(keras.layers.Layer):
         return (layer_norm(x, self.gain) if self.last else x), lengths, None
 
     def activation_elements(self, steps: int) -> int:
-        """Kept for backward, per utterance of `steps` steps: what its branches keep, and the last one's normalised
-        output. Scales of the normalisations, one value a step each, are not counted.
+        """Values saved for backward, per utterance of `steps` steps: those of its branches, and the last group's
+        normalised output. Scales of normalisations, one value per step each, are not counted.
         """
         branches = self.attention.activation_values(steps) + self.feed_forward.activation_values()
         return steps * (branches + (self.units if self.last else 0))

@@ -20,7 +20,7 @@ class CTCAttention(CTC):
     decodes = True
 
     def build_weights(self) -> None:
-        """Make every weight, the second pass's as well."""
+        """Create every weight, those of the second pass included."""
         super().build_weights()
         config = required(self.config.decoder, "decoder")
         encoded, lengths = tf.zeros([1, 2, config.units]), tf.constant([2])

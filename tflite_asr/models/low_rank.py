@@ -32,7 +32,7 @@ def add_low_rank(model: SpeechModel, rank: int, groups: Collection[str]) -> None
 
 
 def low_rank_factors(weights: Collection[str]) -> set[str]:
-    """Of tree paths of weights, those of the factors of low-rank updates."""
+    """The tree paths, among these, of factors of low-rank updates."""
     return {name for name in weights if name.endswith((DOWN, UP))}
 
 

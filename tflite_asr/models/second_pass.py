@@ -76,7 +76,7 @@ class SecondPass:
         tokens: tf.Tensor,
         token_lengths: tf.Tensor,
     ) -> tf.Tensor:
-        """The same from what the last of the groups puts out, [batch, steps, units]; `predicted` is None."""
+        """The same from the output of the last group, [batch, steps, units]; `predicted` is None."""
         known_tokens = tf.where(self._known(tokens), tokens, 0)  # nothing is read past the embedding
         losses = self._model.decoder.cross_entropy(encoded, lengths, known_tokens, token_lengths)
         return tf.where(lengths > 0, losses, tf.zeros_like(losses))
@@ -98,5 +98,5 @@ class SecondPass:
 
 
 def of_second_pass(config: ModelConfig) -> ModelConfig:
-    """The configuration of a file whose second pass is what trains on the device."""
+    """The configuration of a file whose second pass trains on the device."""
     return dataclasses.replace(config, decoder=dataclasses.replace(required(config.decoder, "decoder"), trains=True))

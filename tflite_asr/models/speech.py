@@ -41,7 +41,7 @@ class SpeechModel(keras.Model):
         super().__init__(name=config.name)
         self.config = config
         self.front_end = make_front_end(config.features)
-        self.fixed = [self.front_end]  # what has weights that never train on the device
+        self.fixed = [self.front_end]  # layers whose weights never train on the device
         self.groups = encoder_groups(config)
         names = [*(f"exit_{group}" for group in config.exits), *([] if config.is_transducer else ["ctc"])]
         self.heads = [CTCHead(config.vocabulary_size, name=name) for name in names]
@@ -58,7 +58,7 @@ class SpeechModel(keras.Model):
         return other
 
     def build_weights(self) -> None:
-        """Make every weight: one short utterance through the loss."""
+        """Create every weight by computing the loss of one short utterance."""
         frames = 2 * self.config.encoder.frames_per_step
         samples = self.config.features.samples_of(1)
         self.front_end(tf.zeros([1, samples]), tf.constant([samples]))
@@ -70,9 +70,7 @@ class SpeechModel(keras.Model):
         )
 
     def front(self, frames: tf.Tensor, frame_lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the first encoder group takes: x [batch, steps, d] and lengths in those steps [batch]; 0 where a length
-        is out of range.
-        """
+        """The first encoder group's input: x [batch, steps, d] and its lengths [batch]; 0 for lengths out of range."""
         valid = in_range(frame_lengths, 0, frames.shape[1])
         return stack_frames(frames, zero_unless(valid, frame_lengths), self.config.encoder.stack_frames)
 
@@ -104,8 +102,15 @@ class SpeechModel(keras.Model):
     def encode_from(
         self, first: int, x: tf.Tensor, lengths: tf.Tensor, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """From what group number `first` takes, x [batch, steps, d], to what the encoder puts out [batch, steps,
-        units], what the shared groups do (x where they are all before `first`), and lengths in those steps.
+        """Run the encoder from group number `first` on.
+
+        Args:
+            first: index of a group.
+            x: its input [batch, steps, d]; lengths: [batch] int32.
+
+        Returns:
+            the encoder's output [batch, steps, units]; the output of the shared groups, or x if they are all before
+            `first`; and lengths in the output's steps.
         """
         shared = x
         for index, group in enumerate(self.groups[first:], start=first):
@@ -117,7 +122,7 @@ class SpeechModel(keras.Model):
     def run_stage(
         self, stage: int, x: tf.Tensor, lengths: tf.Tensor, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the former stage put out, or `front`, through the groups of this one: x [batch, steps, d], lengths."""
+        """Run the groups of a stage on the output of the former stage or of `front`: x [batch, steps, d], lengths."""
         for group in self.stages[stage]:
             x, lengths, _ = group(x, lengths, training=training)
         return x, lengths
@@ -130,7 +135,7 @@ class SpeechModel(keras.Model):
     def exit_loss(
         self, group: str, x: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor
     ) -> tf.Tensor:
-        """Loss [batch] at the early exit behind a group, as it is weighted in `loss`, from what the group puts out."""
+        """Loss [batch] at the early exit behind a group, weighted as in `loss`, from the group's output."""
         exit = [*self.inner_exits].index(group)
         weight = exit_weights(len(self.stages), self.config.exit_weighting)[exit]
         return weight * ctc_loss(self.heads[exit](x), tokens, lengths, token_lengths)
@@ -155,7 +160,7 @@ class SpeechModel(keras.Model):
         return tf.stack([*losses, self.join_loss(x, lengths, predicted, tokens, token_lengths, training)])
 
     def predict_labels(self, tokens: tf.Tensor, token_lengths: tf.Tensor, training: bool = False) -> tf.Tensor | None:
-        """What `join_loss` takes of the labels; None of a head without label history."""
+        """The input of `join_loss` from the labels; None for a head without label history."""
         return None
 
     def joint_loss(self, exit_losses: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -212,16 +217,16 @@ class SpeechModel(keras.Model):
         return [group.initial_state(batch) for group in self.groups]
 
     def start_memory(self, batch: int) -> dict[str, tf.Tensor]:
-        """What heads remember from chunk to chunk, at the start: of CTC heads the `label` [batch] int32 of the step
-        before.
+        """The state of the heads at the start of a stream: of CTC heads the `label` [batch] int32 of the previous
+        step.
         """
         return {"label": tf.zeros([batch], tf.int32)} if self.heads else {}
 
     def continue_labels(
         self, stage: int, x: tf.Tensor, lengths: tf.Tensor, memory: dict[str, tf.Tensor], max_tokens: int
     ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Greedy labels of a chunk behind a stage: tokens [batch, max_tokens], their counts [batch], and what changes
-        in the memory; a subclass may add what else a chunk has to tell.
+        """Greedy labels of a chunk behind a stage: tokens [batch, max_tokens], their counts [batch], and the changed
+        entries of the memory; a subclass may add further outputs.
         """
         tokens, count, label = continue_path(self.heads[stage](x), lengths, max_tokens, memory["label"])
         return tokens, count, {"label": label}

@@ -48,7 +48,7 @@ class Transducer(SpeechModel):
         self.build_weights()
 
     def label_front(self, tokens: tf.Tensor, token_lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the first label group takes: start and labels [batch, U+1] int32, and their number [batch]."""
+        """The first label group's input: start and labels [batch, U+1] int32, and their number [batch]."""
         return tf.pad(tokens, [[0, 0], [1, 0]]), token_lengths + 1
 
     def predict_labels(self, tokens: tf.Tensor, token_lengths: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -67,13 +67,13 @@ class Transducer(SpeechModel):
         token_lengths: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        """Loss [batch] from what the last encoder group and the last label group put out."""
+        """Loss [batch] from the output of the last encoder group and of the last label group."""
         one_hot = next_labels(tokens, self.config.vocabulary_size)
         blank, label = self.joint((zero_padding(encoded, lengths), predicted), one_hot=one_hot)
         return alignment_loss(blank, label, lengths, token_lengths)
 
     def start_memory(self, batch: int) -> dict[str, tf.Tensor]:
-        """Besides what CTC heads remember, the prediction network after the labels so far; see `start_labels`."""
+        """The state of CTC heads, and the prediction network after the labels so far; see `start_labels`."""
         return super().start_memory(batch) | dict(zip(LABEL_STATE, self.start_labels(batch)))
 
     def continue_labels(

@@ -13,7 +13,7 @@ class TwoPass(Transducer):
     """A transducer whose `all_groups` end in a rescorer; trained, on a server or a phone, by both passes' losses."""
 
     def build_weights(self) -> None:
-        """Make every weight, the rescorer's as well."""
+        """Create every weight, those of the rescorer included."""
         rescorer = required(self.config.rescorer, "rescorer")
         self.rescorer = Rescorer(
             self.config.vocabulary_size,
@@ -64,7 +64,7 @@ class TwoPass(Transducer):
         token_lengths: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        """Both passes' losses [batch], from what the last encoder group and the last label group put out."""
+        """Both passes' losses [batch], from the output of the last encoder group and of the last label group."""
         first = self.first_pass_loss(encoded, lengths, predicted, tokens, token_lengths)
         second = self.second_pass_loss(encoded, lengths, tokens, token_lengths, training=training)
         return first + required(self.config.rescorer, "rescorer").weight * second
@@ -72,7 +72,7 @@ class TwoPass(Transducer):
     def continue_labels(
         self, stage: int, x: tf.Tensor, lengths: tf.Tensor, memory: dict[str, tf.Tensor], max_tokens: int
     ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """See `SpeechModel`; what the encoder puts out as well, for the second pass at the end."""
+        """See `SpeechModel`; adds the encoder's output for the second pass at the end."""
         tokens, count, changed = super().continue_labels(stage, x, lengths, memory, max_tokens)
         return tokens, count, {**changed, "encoded": x, "encoded_lengths": lengths}
 

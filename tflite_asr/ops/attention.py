@@ -14,7 +14,7 @@ MASKED = -1e9  # added to a score: its weight is 0, and a row with nothing to at
 
 
 def position_bias(time: int, heads: int, left_context: int = 0) -> np.ndarray:
-    """What is added to the scores of step i attending to step j: [heads, time, time] float32.
+    """The bias on the scores of step i attending to step j: [heads, time, time] float32.
 
     -2^(-8 h / heads) |i - j| for head h = 1, 2, ... (ALiBi, Press et al. 2022, with both directions): relative, so that
     a step means the same wherever it stands, for utterances longer than those trained on, and without parameters or
@@ -93,7 +93,7 @@ def rotary_attention(
 
 
 def padding_bias(lengths: tf.Tensor, time: int) -> tf.Tensor:
-    """[batch, 1, 1, time]: what hides the steps past each row's length."""
+    """[batch, 1, 1, time]: the bias that masks steps past each row's length."""
     return tf.reshape(tf.where(length_mask(lengths, time), 0.0, MASKED), [-1, 1, 1, time])
 
 

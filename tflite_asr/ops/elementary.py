@@ -116,12 +116,13 @@ def length_mask(lengths: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def zero_padding(x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """x [batch, time, d] with zeros for what stands past each row's length, NaN too."""
+    """x [batch, time, d] with zeros past each row's length, also in place of NaN."""
     return tf.where(tf.expand_dims(length_mask(lengths, x.shape[1]), 2), x, tf.zeros_like(x))
 
 
 def with_end(tokens: tf.Tensor, token_lengths: tf.Tensor, end: int) -> tf.Tensor:
-    """Label sequences [batch, U] int32 with the end behind each, [batch, U+1]; what stands past a row's length is the
-    end as well."""
+    """Label sequences [batch, U] int32 with the end label after each, [batch, U+1]; positions past a row's length hold
+    the end label as well.
+    """
     ended = tf.where(length_mask(token_lengths, tokens.shape[1]), tokens, end)
     return tf.pad(ended, [[0, 0], [0, 1]], constant_values=end)

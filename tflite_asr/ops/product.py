@@ -76,14 +76,14 @@ def _gradients(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor) -> tuple[tf.Tenso
 
 
 def input_gradient(dy: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Of `product`: dx = dy kernel^T, [..., e] and [d, e] -> [..., d]."""
+    """The gradient of `product` at x: dx = dy kernel^T, [..., e] and [d, e] -> [..., d]."""
     # three axes, since with two this is a FULLY_CONNECTED however it is written
     dx = _multiply(kernel, tf.expand_dims(_rows(dy), 0), transpose_b=True)
     return tf.reshape(tf.transpose(dx, [0, 2, 1]), [*dy.shape[:-1], kernel.shape[0]])
 
 
 def kernel_gradient(x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
-    """Of `product`: dkernel = x^T dy, [..., d] and [..., e] -> [d, e]."""
+    """The gradient of `product` at the kernel: dkernel = x^T dy, [..., d] and [..., e] -> [d, e]."""
     return _multiply(_rows(x), _rows(dy), transpose_a=True)
 
 

@@ -122,8 +122,8 @@ class KeptAverage:
         return best
 
     def _is_lower(self, loss: float, kept_loss: float, training_losses: tuple[float | None, float | None]) -> bool:
-        """Of two epochs, whether the loss on all of the owner's speech is lower; on the held-out part alone where one
-        of them took no steps or the training losses do not compare.
+        """Whether the loss of one epoch is lower than another's on all of the owner's speech; on the held-out part
+        alone if an epoch has no training loss or the two do not compare.
         """
         train_loss, kept_train_loss = training_losses
         if train_loss is None or kept_train_loss is None:
@@ -153,7 +153,7 @@ def mean_finite(losses: Sequence[float]) -> float | None:
 
 
 def _moved(average: Tensors, state: Tensors, share: float) -> Tensors:
-    """The average with `share` of a state in it; what is not float32 is the state's."""
+    """The average moved by `share` towards a state; tensors that are not float32 are the state's."""
     return {
         key: average[key] + np.float32(share) * (value - average[key]) if value.dtype == np.float32 else value
         for key, value in state.items()

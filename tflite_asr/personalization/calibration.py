@@ -86,7 +86,7 @@ class Calibration:
 
 
 def this_device(threads: int) -> dict:
-    """What a calibration holds for: machine, runtime and threads."""
+    """What a calibration is valid for: machine, runtime and threads."""
     return {
         "node": platform.node(),
         "machine": platform.machine(),

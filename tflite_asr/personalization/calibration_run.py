@@ -46,8 +46,9 @@ class WatchedModel(SignatureModel):
 
 
 def measure_calls(path: Path, plan: str, threads: int) -> dict:
-    """Memory of each call of a first step, then the median seconds of each over a few more, on a full batch of the
-    longest utterances; the step before the timed ones makes what is made once."""
+    """Memory of each call of a first step, then median seconds of each call over further steps, on a full batch of the
+    longest utterances. The first steps, which allocate, are not timed.
+    """
     give_back_freed_memory()
     artifact = read_artifact(path)
     model = WatchedModel(artifact.path, threads)

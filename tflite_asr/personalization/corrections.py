@@ -23,7 +23,7 @@ class Corrections:
 
 
 def check_corrections(recognizer: Recognizer, corpus: Corpus, utterances: Sequence[Utterance]) -> Corrections:
-    """What can be learned from the rows of a manifest of corrections; the recogniser stays as it is.
+    """The corrections of a manifest that can be learned from; the recogniser is not changed.
 
     Args:
         recognizer: hears the rows without `heard`.

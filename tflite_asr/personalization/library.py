@@ -108,7 +108,7 @@ def _of_folder(folder: Path) -> list[Utterance]:
 
 
 def _text_beside(path: Path) -> str:
-    """What NAME.txt says; without it the name, with spaces for underscores."""
+    """The text of NAME.txt; without it the name, with spaces for underscores."""
     beside = path.with_suffix(".txt")
     if beside.exists():
         return " ".join(read_text(beside, "what is said in a recording").split())

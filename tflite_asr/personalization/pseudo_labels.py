@@ -45,7 +45,7 @@ def pseudo_labels(
     rules: PseudoLabelRules,
     random: np.random.Generator,
 ) -> PseudoLabels:
-    """Transcribe utterances of a corpus and keep what can be learned from.
+    """Transcribe utterances of a corpus, and keep those that are reliable enough to train on.
 
     Args:
         recognizer: hears them with the weights that it has.

@@ -81,8 +81,8 @@ class Selection:
 
 
 def candidates(artifact: Artifact, calibration: Calibration) -> list[Candidate]:
-    """What the artifact offers: each plan up to each call that trains groups, and what its table of gains
-    has besides.
+    """The candidates of the artifact: each plan up to each call that trains groups, and the sets of groups in its table
+    of gains.
     """
     found = []
     for name in artifact.plans:
@@ -120,7 +120,8 @@ def expected_reduction(gains: Sequence[dict], groups: set[str]) -> float | None:
 
 
 def choose(found: Sequence[Candidate], budget: Budget, exit_losses: Sequence[float] | None = None) -> Selection:
-    """Of the candidates that fit, the one that is expected to gain most; of equals the fastest, then the smallest.
+    """Choose, among the candidates that fit, the one with the largest expected gain; among equals the fastest, then the
+    smallest.
 
     Less of a budget never chooses a candidate that needs more of it: the order of the candidates does not depend on it.
 
@@ -170,7 +171,7 @@ def _batch(plan: Plan, artifact: Artifact) -> int:
 
 
 def _needs(candidate: Candidate, budget: Budget) -> dict[str, tuple[float, float]]:
-    """What the candidate needs and what the budget has, by the budget's fields; limits alone."""
+    """The candidate's needs and the budget's limits, by the budget's fields."""
     needs = {"ram_mb": (candidate.predicted_peak_mb, budget.ram_mb)}
     if budget.battery_percent is not None:
         percent = 100 * candidate.predicted_step_joules * budget.steps / BATTERY_JOULES
@@ -207,7 +208,7 @@ def _enough(found: Sequence[Candidate], budget: Budget) -> Budget | None:
 
 
 def _criteria(candidate: Candidate, exit_losses: Sequence[float] | None) -> dict[str, float]:
-    """What decides between candidates that fit, the first first; less is better."""
+    """The sort key of candidates that fit, most important first; less is better."""
     reduction = candidate.expected_reduction or 0.0
     if exit_losses is None:
         gain = {"exit": -candidate.exit, "expected WER reduction": -reduction}

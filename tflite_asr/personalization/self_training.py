@@ -92,7 +92,7 @@ class SelfTrainer:
 
     @property
     def validated_by(self) -> str:
-        """What the evidence is."""
+        """The measure that validates."""
         return "agreement of views" if isinstance(self.kept, KeptByAgreement) else "transcripts"
 
     def train(self) -> Outcome:
@@ -113,7 +113,7 @@ class SelfTrainer:
         return Outcome(kept.history, kept.best_state, taken, kept.seconds, stopped)
 
     def _labelled_anew(self, number: int) -> list[Utterance]:
-        """What a round trains on."""
+        """The utterances that a round trains on."""
         trained = self.recognizer.state()
         self.recognizer.set_state(self.kept.average)
         random = np.random.default_rng([self.settings.seed, 19, number])

@@ -125,7 +125,9 @@ def _learned(
 
 
 def _checked(recognizer: Recognizer, adapt: Speech, settings: Settings) -> Settings:
-    """The settings with the model's learning rate where they have none; InputError for what the model does not have."""
+    """The settings, with the model's learning rate if they have none; InputError for groups and plans that the model
+    lacks.
+    """
     unknown = sorted(settings.group_rates.keys() - set(recognizer.groups))
     if unknown:
         raise InputError(f"no such layer group: {', '.join(unknown)}; there are {', '.join(recognizer.groups)}")
@@ -138,7 +140,7 @@ def _checked(recognizer: Recognizer, adapt: Speech, settings: Settings) -> Setti
 def _test_examples(
     recognizer: Recognizer, test: tuple[Corpus, Sequence[Utterance]], settings: Settings
 ) -> list[Example]:
-    """What to measure on."""
+    """The examples to measure on."""
     corpus, utterances = test
     clips = fitting_clips(corpus, utterances, settings.connect, settings.seed, recognizer.config.max_seconds)
     return examples_of(recognizer, corpus, clips)
@@ -147,7 +149,9 @@ def _test_examples(
 def _prepared(
     recognizer: Recognizer, adapt: Speech, settings: Settings, pace: Pace | None
 ) -> tuple[Speech, list[str], Settings]:
-    """The speech as it is learned from, what was left out of it, and the settings with the pull for so much speech."""
+    """The speech prepared for training, the utterances that were left out, and the settings with the pull for so much
+    speech.
+    """
     adapt, left_out = adapt.prepared(recognizer, in_time=bool(pace))
     if not pace and not adapt.unlabelled:
         settings = with_pull(recognizer, settings, len(adapt.utterances))

@@ -33,8 +33,8 @@ class Speech:
         return self.corpus, self.utterances
 
     def prepared(self, recognizer: Recognizer, *, in_time: bool) -> tuple["Speech", list[str]]:
-        """The speech without utterances that cannot be aligned, its transcripts in the case that the recogniser writes;
-        and what was left out.
+        """The speech without utterances that cannot be aligned, with transcripts in the recogniser's case; and the
+        utterances that were left out.
 
         Args:
             recognizer: writes the case, where transcripts have none.

@@ -68,7 +68,7 @@ class StreamTrainer:
         return self.new == 0 or self.go_on()
 
     def go_on(self) -> bool:
-        """Take what is left of a round's steps; False when `may_go_on` said no before they were all taken."""
+        """Take the remaining steps of a round; False if `may_go_on` stopped them."""
         numbers = self.window.numbers
         if len(numbers) < 2:
             return True  # too few yet; they count for the next round

@@ -30,8 +30,8 @@ def with_pull(recognizer: Recognizer, settings: Settings, utterances: int) -> Se
 def training_and_validation(
     utterances: Sequence[Utterance], settings: Settings
 ) -> tuple[list[Utterance], list[Utterance]]:
-    """The utterances to train on and those to validate on: what `split` gives or, of fewer than
-    `settings.least_to_hold_out`, all for both.
+    """The utterances to train on and those to validate on: the result of `split`, or all for both if there are fewer
+    than `settings.least_to_hold_out`.
 
     Two or three held-out utterances rank epochs by chance, and words are missing from the training that nothing else
     has. Validated on what it trains on, training takes all epochs and keeps the average of the last ones, unless that
@@ -73,7 +73,7 @@ def personalize(
         utterances: of one person; a share is held out for validation, see `training_and_validation`. Those that
             cannot be aligned are named and left out.
         settings: how.
-        corrected: utterances of the corpus that were heard wrong: none is held out, and each is trained on
+        corrected: utterances of the corpus that were recognised wrongly: none is held out, and each is trained on
             `CORRECTION_WEIGHT` times as often as others.
         replay: shipped utterances, mixed into the batches so that other voices and words are not forgotten.
         on_epoch, on_step: called with progress; a step's arguments are its number, the epoch's steps, its loss.

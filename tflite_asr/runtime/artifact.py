@@ -62,7 +62,7 @@ class Artifact:
 
     @property
     def pulls(self) -> bool:
-        """Whether training can draw the weights back to what was shipped."""
+        """Whether training can pull the weights towards the shipped ones."""
         return any(tensor["name"] == "pull" for tensor in self.signatures.get(WHOLE, {"inputs": []})["inputs"])
 
     @property

@@ -18,13 +18,13 @@ class _Cache:
     values: np.ndarray
 
     def take(self, rows: list[int]) -> None:
-        """Let row i go on from what row rows[i] was."""
+        """Let row i continue row rows[i]."""
         if rows != list(range(len(rows))):
             for tensor in (self.keys, self.values):
                 tensor[:, : len(rows)] = tensor[:, rows]
 
     def write(self, position: int, result: dict[str, np.ndarray]) -> None:
-        """Keep what `decode_step` gave for the token at a position."""
+        """Store the output of `decode_step` for the token at a position."""
         self.keys[:, :, :, position], self.values[:, :, :, position] = (
             result["keys"][:, :, :, 0],
             result["values"][:, :, :, 0],

@@ -70,7 +70,7 @@ def _place(example: Example, row: int) -> str:
 
 
 def longest_examples(config: ModelConfig) -> list[Example]:
-    """A batch of noise, every row as long as the fixed sizes allow: the shapes decide what a step costs."""
+    """A batch of noise whose rows have the largest sizes: the cost of a step depends on the shapes."""
     random, sizes = np.random.default_rng(0), config.sizes
     frames = random.standard_normal([sizes.batch, sizes.max_frames, config.features.width], np.float32)
     tokens = random.integers(config.first_label, config.label_bound, [sizes.batch, config.max_labels], np.int32)

@@ -80,7 +80,7 @@ class TokenBonus:
         return row
 
     def final(self, state: int) -> float:
-        """The bonus for the end of the utterance: what is unfinished is taken back."""
+        """The bonus for the end of the utterance: that of unfinished phrases is taken back."""
         return self._automaton.finished(state)
 
     def _worked_out(self, state: int, expected: set[str]) -> tuple[np.ndarray, np.ndarray]:

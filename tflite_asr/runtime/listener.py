@@ -108,7 +108,7 @@ class _Utterances:
 
     def __init__(self, recognizer: Recognizer, chunks: Iterable[np.ndarray | Sound], endpointer: Endpointer):
         rate = recognizer.config.features.sample_rate
-        self.more = True  # whether the stream goes on
+        self.more = True  # whether the stream continues
         self._least = recognizer.config.features.samples_of(recognizer.config.encoder.frames_per_step)
         self._pieces = pieces(chunks, rate)
         self._segmenter = Segmenter(rate, endpointer)

@@ -48,7 +48,7 @@ def give_back_freed_memory() -> bool:
     Blocks that come and go are paid for in page faults, twelve times fewer where the process was started with
     `HUGE_PAGES` in its environment.
     """
-    return _told((M_MMAP_THRESHOLD, MAPPED_BYTES), (M_TRIM_THRESHOLD, MAPPED_BYTES))
+    return _set_allocator((M_MMAP_THRESHOLD, MAPPED_BYTES), (M_TRIM_THRESHOLD, MAPPED_BYTES))
 
 
 def keep_freed_memory() -> bool:
@@ -57,10 +57,10 @@ def keep_freed_memory() -> bool:
     For training on a server, where each step takes and frees hundreds of MB: glibc would map them anew each time, at a
     page fault for every 4 kB. It holds for the whole process and for good.
     """
-    return _told((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_ARENA_MAX, 1))
+    return _set_allocator((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_ARENA_MAX, 1))
 
 
-def _told(*options: tuple[int, int]) -> bool:
+def _set_allocator(*options: tuple[int, int]) -> bool:
     """Set options of glibc's allocator; False where there is another one."""
     try:
         mallopt = ctypes.CDLL(None).mallopt

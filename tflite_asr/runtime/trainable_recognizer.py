@@ -73,8 +73,8 @@ class TrainableRecognizer(TwoPassRecognizer):
         return tokens
 
     def cased(self, text: str, frames: np.ndarray) -> str:
-        """A transcript of frames [time, width] as the pass that trains writes it. If that is the second pass, a text
-        without case gets the case and punctuation of what is recognised, see `text.casing`.
+        """A transcript of frames [time, width] as the pass that trains writes it. For a second pass, a text without
+        case gets the case and punctuation of the recognised text, see `text.casing`.
         """
         if not self.config.trains_second_pass or not in_one_case(text):
             return text

@@ -23,8 +23,8 @@ KEYS = ("weights", "means", "variances")
 
 
 def loud_frames(frames: np.ndarray) -> np.ndarray:
-    """Of [time, mel_bands] those that are likely speech: above the middle between the quietest tenth and
-    the loudest.
+    """The frames, of [time, mel_bands], that are likely speech: above the middle between the quietest and the loudest
+    tenth.
     """
     level = frames.mean(axis=1)
     return frames[level >= (level.max() + np.percentile(level, 10)) / 2]
@@ -82,7 +82,7 @@ class Mixture:
         }
 
     def observations(self, frames: np.ndarray) -> np.ndarray:
-        """What is modelled of an utterance's frames [time, width]: [n, CEPSTRA], n <= time."""
+        """The modelled values of an utterance's frames [time, width]: [n, CEPSTRA], n <= time."""
         if self.projection is None:
             return cepstra(frames)
         return (frames - self.projection.center) @ self.projection.matrix
@@ -120,7 +120,7 @@ class OwnerVoice:
     threshold: float  # nats a frame
 
     def score(self, frames: np.ndarray) -> float:
-        """Of an utterance's frames [time, width], in nats a frame; above the threshold it is the owner."""
+        """The score of an utterance's frames [time, width], in nats per frame; the owner's are above the threshold."""
         x = self.background.observations(frames)
         return self.owner.log_likelihood(x) - self.background.log_likelihood(x)
 

@@ -68,7 +68,7 @@ def judge_words(
     measures: Sequence[ConfidenceMeasure] | None = None,
     second_pass: bool | None = None,
 ) -> JudgedWords:
-    """Compare the words of recognised texts with what was said, and when.
+    """Compare recognised words with the reference words and their times.
 
     The truth of a start is where the speech of a clip's part begins, of its first word; of an end likewise.
 

@@ -91,7 +91,7 @@ def _edge(speech: np.ndarray, frame: int, limit: int, step: int, pause: int) -> 
 
 
 def _in_order(words: Sequence[Word]) -> list[Word]:
-    """Words that overlap meet in the middle of what both would have."""
+    """Let words that overlap meet in the middle of the overlap."""
     ordered = list(words)
     for index in range(1, len(ordered)):
         left, right = ordered[index - 1], ordered[index]

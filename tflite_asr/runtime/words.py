@@ -165,7 +165,7 @@ class WordAligner:
         return emitted, emitted, lattice[emitted, count]
 
     def _second_pass(self, encoded: np.ndarray, steps: int, text: str) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Of each word of a text, what the decoder knew where it wrote its subwords."""
+        """For each word of a text, the decoder's distributions at the steps of its subwords."""
         subwords = required(self.subwords, "decoder with subwords")
         try:
             tokens = subwords.encode(text)[: self.config.max_subwords]

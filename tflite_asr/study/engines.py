@@ -40,7 +40,7 @@ def run_tasks(engine: str, function: Callable[[Work], dict], tasks: Sequence[Wor
 
 
 def guarded(function: Callable[[Work], dict], task: Work) -> dict | InputError:
-    """The result, or the error that bad input or the system gave: other tasks shall go on."""
+    """The result, or the error of bad input or of the system, so that other tasks continue."""
     try:
         return function(task)
     except InputError as error:
@@ -68,7 +68,7 @@ def _run_local(function: Callable, tasks: Sequence[Work], workers: int) -> Itera
 
 
 def _end_with_parent() -> None:
-    """A worker whose study was killed would go on until its task is done."""
+    """End this worker when its study's process ends; it would otherwise run until its task is done."""
     import multiprocessing
     import threading
 

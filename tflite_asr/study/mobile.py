@@ -81,7 +81,7 @@ def train(task: Task, scratch: Path) -> Trained:
 
 
 class _Run:
-    """A trainer that an interruption ends, interpreter and all; another one goes on from what was saved."""
+    """A trainer that an interruption ends, with its interpreter; another one resumes from the saved state."""
 
     def __init__(self, recognizer: Recognizer, scratch: Path, settings: Settings, pace: Pace, phone: Phone):
         self.scratch, self.pace, self.phone = scratch, pace, phone
@@ -93,14 +93,14 @@ class _Run:
         self._start(recognizer)
 
     def hear(self, example: Example) -> bool:
-        """False when the phone never again has what training takes."""
+        """Train on an utterance; False if the phone runs out of resources for good."""
         return self._until_done(self.trainer.hear(example))
 
     def finish(self) -> bool:
         return self._until_done(self.trainer.finish())
 
     def close(self) -> None:
-        """Note what the trainer took."""
+        """Record the time and disk space of the trainer."""
         self.seconds += self.trainer.kept.seconds
         self.disk_bytes_max = max(self.disk_bytes_max, self.trainer.window.disk_bytes_max)
 

@@ -28,7 +28,7 @@ from tflite_asr.study.worker import run_task
 def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int = 1) -> dict:
     """Write `study.json`, `speakers/NAME/RUN.json`, `summary.json` and `report.html` into `folder`.
 
-    A folder with the same study is gone on with; InputError when it holds another one.
+    A folder with the same study is resumed; InputError if it holds another study.
 
     Returns:
         the summary.
@@ -91,7 +91,7 @@ def _tasks(study: Study) -> list[Task]:
 
 
 def _parts(study: Study) -> list[Subset]:
-    """What is compared with training everything."""
+    """The subsets that are compared with training everything."""
     found = subsets([group["name"] for group in read_artifact(study.model).groups]) if study.subsets else []
     if study.adapters:
         found.append(_small_update(study.adapters))
@@ -119,7 +119,7 @@ def _check_window(study: Study) -> None:
 
 
 def _check_same(folder: Path, study: Study) -> None:
-    """Note what is studied; results of other settings must not be mixed with these.
+    """Store the study's settings; results of different settings must not be mixed.
 
     The settings of an environment may change while the folder has none of its results.
     """
@@ -174,7 +174,7 @@ def _json(value: dict) -> bytes:
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for what JSON does not have: NaN and infinity."""
+    """The same with None for NaN and infinity, which JSON lacks."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -75,8 +75,8 @@ def _examples(
     seed: int,
     apart: frozenset[str] = frozenset(),
 ) -> tuple[list[Example], Corpus]:
-    """What to measure on, and the corpus, which tells what was left out of it. Utterances with a word of `apart` are
-    joined with each other only.
+    """The examples to measure on, and the corpus, which lists what was left out. Utterances with a word of `apart` are
+    joined only with each other.
     """
     with Notices() as notices:
         corpus = Corpus(utterances, recognizer.config, notices, measuring=True)
@@ -111,7 +111,9 @@ def _before_after(before: ErrorRates, after: ErrorRates) -> dict:
 
 
 def _forgetting(learned: Recognizer, others: Sequence[Example]) -> dict:
-    """Other voices: as a phone hears them, which may tell that it is not the owner, and with what was learned."""
+    """Other voices before and after training: as a phone recognises them, with the owner's profile, and with the
+    learned weights.
+    """
     owner, learned.owner = learned.owner, None
     any_voice = evaluate_transcripts(learned, others, title="others").rates
     learned.owner = owner

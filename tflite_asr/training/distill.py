@@ -142,7 +142,7 @@ def check_stages(folder: Path, stages: Sequence[int]) -> None:
 
 
 def stage_objective(stage: int, student: TwoPass, teacher: TwoPass, weights: Weights) -> Objective:
-    """What a stage minimises. The teacher hears the frames as they are, the student after SpecAugment."""
+    """The objective of a stage. The teacher gets the frames as they are, the student after SpecAugment."""
     head = add_auxiliary(student) if stage == 1 and weights.ctc else None
 
     def losses(frames, heard, lengths, tokens, token_lengths):
@@ -177,7 +177,7 @@ def first_pass_loss(
     """Transducer loss + beta KL over the lattice: [batch], in nats.
 
     Args:
-        encoded, taught: what the student's and the teacher's encoder put out, [batch, steps, units].
+        encoded, taught: output of the student's and the teacher's encoder, [batch, steps, units].
         lengths: [batch] int32, of both.
         tokens: [batch, U] int32; token_lengths: [batch] int32.
     """

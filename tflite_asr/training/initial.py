@@ -45,7 +45,7 @@ def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) ->
 
 
 def with_origin(config: ModelConfig, source: str) -> ModelConfig:
-    """The configuration with what belongs to a source's weights: their licences, and the subwords of the decoder.
+    """The configuration with the companions of a source's weights: their licences, and the decoder's subwords.
 
     Args:
         config: of the model that is to be trained.
@@ -60,7 +60,7 @@ def with_origin(config: ModelConfig, source: str) -> ModelConfig:
 
 
 def _shape(rescorer: RescorerConfig | None) -> tuple[int, ...] | None:
-    """What the shapes of a rescorer's weights depend on."""
+    """The sizes that the shapes of a rescorer's weights depend on."""
     return (rescorer.embedding, rescorer.units, rescorer.heads) if rescorer else None
 
 
@@ -89,7 +89,7 @@ def _artifact(source: str) -> Artifact:
 
 
 def exported_weights(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
-    """What an exported model was shipped with: its configuration, and the weights by tree path."""
+    """The configuration of an exported model, and its shipped weights by tree path."""
     if _artifact(source).frozen_groups:
         raise InputError(f"{source}: its frozen groups are constants; start from the folder that it was exported from")
     recognizer = Recognizer.load(source)

@@ -56,7 +56,7 @@ class GroupQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
         return [(weight, ColumnQuantizer()) for weight in layer.weights if becomes_int8(weight.shape)]
 
     def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: Sequence[tf.Tensor]) -> None:
-        """Put tensors where the layer looks for its matrices; the matrices themselves bring back what was there."""
+        """Replace the layer's matrices by tensors; called with the matrices themselves, it restores them."""
         matrices = [matrix for matrix, _ in self.get_weights_and_quantizers(layer)]
         others = {matrix.ref(): tensor for matrix, tensor in zip(matrices, quantize_weights, strict=True)}
         places = self._places

@@ -18,7 +18,7 @@ def make_objective(
     settings: FitSettings,
     objective_of: Callable[[SpeechModel], Objective] | None,
 ) -> tuple[Objective, int]:
-    """What is minimised, and how many of the encoder's groups are cached: their output is computed once."""
+    """The objective, and how many of the encoder's groups are cached, so that their output is computed once."""
     if objective_of is not None:
         return objective_of(model), 0
     free = trainable_weights(model, initial if settings.freeze else {}, settings.trainable)
@@ -29,9 +29,9 @@ def make_objective(
 
 
 def trainable_weights(model: SpeechModel, frozen: Container[str], trainable: str | None) -> list[tf.Variable]:
-    """The weights that the loss is to change: of the layer groups in `trainable`, numbers or names of them, a second
-    pass's among them, those whose names are not in `frozen`. A decoder's embedding stays as it is: half of the
-    decoder's weights, for words most of which do not occur in the speech.
+    """The weights that training changes: those of the layer groups in `trainable`, by number or name, a second pass's
+    included, whose names are not in `frozen`. A decoder's embedding does not train: it is half of the decoder's
+    weights, and most of its words do not occur in the speech.
     """
     names = [group.name for group in model.all_groups]
     if trainable is not None and model.decodes:
@@ -45,8 +45,8 @@ def trainable_weights(model: SpeechModel, frozen: Container[str], trainable: str
 
 
 def frozen_below(model: SpeechModel, free: Sequence[tf.Variable]) -> int:
-    """How many of the encoder's groups, from the first on, neither train nor stand above a group that does; a decoder
-    of which something trains stands above the groups that it hears.
+    """How many of the encoder's groups, from the first on, neither train nor are above a group that trains. A decoder
+    that trains is above the groups that it attends to.
     """
     names = {group_of(name) for name in names_of(model, free)}
     lowest = min([index for index, group in enumerate(model.groups) if group.name in names], default=len(model.groups))

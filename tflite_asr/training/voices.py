@@ -66,8 +66,8 @@ def background_voices(
 
 
 def _front_end(corpus: Corpus, weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray] | None:
-    """What makes frames [time, width] of samples [n], whole ones only, with the silence on both sides that
-    `Recognizer.features` adds; None when its weights are not known.
+    """A function from samples [n] to whole frames [time, width], with the silence on both sides that
+    `Recognizer.features` adds; None if its weights are not known.
     """
     config, features = corpus.config, corpus.config.features
     layer = make_front_end(features)

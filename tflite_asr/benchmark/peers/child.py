@@ -65,7 +65,7 @@ PEERS = {
 
 
 def run(runtime: str, folder: Path, steps: int) -> dict:
-    """What `measure_steps` returns."""
+    """Measure a runtime; returns the figures of `measure_steps`."""
     if runtime in PLANS:
         return measure(folder / "ours.tflite", PLANS[runtime], steps, keep_memory=False)
     step = PEERS[runtime](folder)

@@ -128,7 +128,7 @@ def _child(runtime: str, folder: Path, steps: int, python: str) -> dict:
 
 
 def _run(command: Sequence[str], timeout: float | None, environment: dict[str, str] = ONE_THREAD) -> str:
-    """What a command prints; NotMeasured when it fails or takes longer than `timeout` seconds."""
+    """The output of a command; NotMeasured if it fails or takes longer than `timeout` seconds."""
     try:
         result = subprocess.run(
             command, capture_output=True, text=True, env=os.environ | SAFE_PATH | environment, timeout=timeout
@@ -142,7 +142,7 @@ def _run(command: Sequence[str], timeout: float | None, environment: dict[str, s
 
 
 def _row(work: str, runtime: str, results: Sequence[dict], failed: str | None) -> dict:
-    """Medians of what the children said; no figures, and why, where one failed."""
+    """Medians of the children's figures; the reason instead if one failed."""
     if failed:
         missing = ("version", "step_seconds", "step_seconds_lowest", "step_seconds_highest", *FIGURES, "loss")
         return {"work": work, "runtime": runtime, **dict.fromkeys(missing), "note": failed}

@@ -22,7 +22,7 @@ CUDA_FILE = re.compile(r"torch/lib/lib(torch|c10)_(cuda|nvshmem)|torchaudio/.*cu
 
 
 def installed_mb(*packages: str) -> float:
-    """MB of the files of these packages and of all that they require, as installed here; without what is CUDA's."""
+    """MB of the installed files of these packages and of their requirements, without CUDA."""
     found: dict[str, Distribution] = {}
     waiting = list(packages)
     while waiting:
