@@ -54,10 +54,16 @@ def add_exit(parser: argparse.ArgumentParser) -> None:
         "--exit", type=int, metavar="N", help="leave the encoder at this exit, counted from 0 (default: the last)"
     )
     how.add_argument(
-        "--exit-entropy", type=float, metavar="H", help="at the first exit whose mean entropy is below H nats"
+        "--exit-entropy",
+        type=float,
+        metavar="H",
+        help="leave the encoder at the first exit whose mean entropy is below H nats",
     )
     how.add_argument(
-        "--exit-confidence", type=float, metavar="P", help="at the first whose n-best confidence is above P"
+        "--exit-confidence",
+        type=float,
+        metavar="P",
+        help="leave the encoder at the first exit whose n-best confidence is above P",
     )
 
 
@@ -71,7 +77,7 @@ def exit_policy(args: argparse.Namespace) -> ExitPolicy | None:
 def add_nbest(parser: argparse.ArgumentParser) -> None:
     """Declare --nbest."""
     parser.add_argument(
-        "--nbest", type=int, metavar="N", help="hypotheses that are rescored (default: as many as the file takes)"
+        "--nbest", type=int, metavar="N", help="hypotheses to rescore (default: as many as the file takes)"
     )
 
 
@@ -130,13 +136,15 @@ def rescoring_of(args: argparse.Namespace, recognizer: "Recognizer") -> "Rescori
 def add_hotwords(parser: argparse.ArgumentParser) -> None:
     """Phrases that are likelier today than the model thinks."""
     parser.add_argument(
-        "--hotwords", metavar="FILE", help="phrases to expect, such as names: one a line, a weight behind a tab or not"
+        "--hotwords",
+        metavar="FILE",
+        help="phrases to prefer, such as names: one per line, optionally with a weight after a tab",
     )
     parser.add_argument(
         "--hotword-weight",
         type=float,
         metavar="W",
-        help="nats a letter that a phrase gains; 0: as without (default: what `tune-hotwords` found)",
+        help="bonus of a phrase, in nats per letter; 0 for none (default: as `tune-hotwords` found)",
     )
 
 
@@ -165,7 +173,7 @@ def add_split(parser: argparse.ArgumentParser) -> None:
         "--parts",
         default="auto",
         metavar="N|auto",
-        help="calls that the split training step goes up in (default %(default)s)",
+        help="number of parts of the split training step (default %(default)s)",
     )
     parser.add_argument("--part-sizes", metavar="N,N,...", help="layer groups in each part, in place of --parts")
     parser.add_argument(

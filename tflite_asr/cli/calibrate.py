@@ -2,10 +2,11 @@
 
     tflite-asr calibrate commands.tflite --manifest speech/manifest.jsonl --where split=base_dev --connect 5
 
-Measures of confidence, by posterior or entropy of a word's tokens, are tried at several temperatures; the lowest cross
-entropy between confidence and what was right wins. The delays are the medians by which first and last tokens come after
-the speech of the clips begins and ends, so --connect joins single words. `transcribe --json`, `evaluate --times` and
-`evaluate --confidence` use what was found. On speech that it was trained on a model is surer than on any other.
+The command tries measures of confidence, by posterior or entropy of a word's tokens, at several temperatures, and keeps
+the one with the lowest cross entropy between confidence and correctness. The delays are the medians by which the first
+and last tokens are emitted after the speech of a clip begins and ends, so --connect joins single words.
+`transcribe --json`, `evaluate --times` and `evaluate --confidence` use the calibration. Do not calibrate on training
+speech, since models are more confident on it.
 """
 
 import argparse

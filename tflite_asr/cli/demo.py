@@ -4,9 +4,9 @@
     tflite-asr demo --model my_model.tflite
     tflite-asr demo --adapt my_recordings/manifest.jsonl --connect 5
 
-By default the voice is synthetic: eSpeak NG whispers strings of digits, which no voice of the training speech of
-`commands` did, or speaks sentences with a French accent to a model whose texts have case. With --adapt it is yours: two
-thirds of your clips are learnt from, the rest is the test.
+By default the voice is synthetic: eSpeak NG whispers strings of digits, unlike any training voice of `commands`, or
+speaks sentences with a French accent if the model's texts have case. With --adapt the voice is yours: two thirds of
+your clips are for training, the rest for the test.
 """
 
 import argparse

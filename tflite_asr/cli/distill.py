@@ -6,7 +6,7 @@
 
 1: the student's transducer from the teacher's; 2: its rescorer from the teacher's, its encoder frozen; 3: all together.
 Writes DIR/stage_1, stage_2 and stage_3, each a model that `tflite-asr export` takes. Repeat the command to resume an
-interrupted one stopped. Needs the extra `train`.
+interrupted run. Needs the extra `train`.
 """
 
 import argparse
@@ -46,13 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--beta",
         type=float,
         default=50.0,
-        help="of the lattice's mean KL beside the transducer loss (default %(default)s)",
+        help="weight of the lattice's mean KL in addition to the transducer loss (default %(default)s)",
     )
     parser.add_argument(
         "--ctc-weight",
         type=float,
         default=0.0,
-        help="of a CTC loss on the student's encoder in stage 1 (default %(default)s)",
+        help="weight of a CTC loss on the student's encoder in stage 1 (default %(default)s)",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="where the stages are written")
     add_seed(parser)

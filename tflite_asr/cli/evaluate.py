@@ -4,8 +4,8 @@
     tflite-asr evaluate english --two-pass --manifest letters/manifest.jsonl
     tflite-asr evaluate english --two-pass --manifest names/manifest.jsonl --hotwords names/names.txt
 
-Without --two-pass it is the first pass that is measured. With --hotwords the error rates over the words of the list and
-over all others are told apart; --hotword-weight 0 measures both without its effect.
+Without --two-pass, the first pass is measured. With --hotwords, error rates are also given separately for listed words
+and for all others; --hotword-weight 0 measures both without hotwords.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--manifest", required=True, metavar="M", help="JSON Lines: audio, text, speaker, ...")
     parser.add_argument("--where", metavar="F=V", help="rows to keep, such as speaker=ann|bob,split=test")
-    parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
+    parser.add_argument("--words", metavar="W,W,...", help="keep only utterances that consist of these words")
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
     parser.add_argument(
         "--any-voice", action="store_true", help="use what was learned for other voices than the owner's too"
@@ -35,14 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--normalize",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="leave case, punctuation and the spelling of numbers out of account (default: for models whose texts have "
-        "case)",
+        help="ignore case, punctuation and the spelling of numbers (default: for models whose texts have case)",
     )
     parser.add_argument(
-        "--times", action="store_true", help="how far starts and ends of words are from those of the clips (--connect)"
+        "--times",
+        action="store_true",
+        help="also measure errors of word times, against the extent of the clips (--connect)",
     )
     parser.add_argument(
-        "--confidence", action="store_true", help="how well confidences tell right words from wrong ones"
+        "--confidence", action="store_true", help="also measure how well confidences separate correct from wrong words"
     )
     add_two_pass(parser)
     add_exit(parser)

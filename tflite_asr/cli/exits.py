@@ -1,11 +1,11 @@
-"""Compare models by their exits: the word error rate at each, and by the mean depth that each exit policy goes to.
+"""Compare models by their exits: the word error rate at each exit, and by the mean depth of each exit policy.
 
     tflite-asr exits joint.tflite two_groups.tflite six_groups.tflite \\
         --manifest commands/manifest.jsonl --where split=base_test --out runs/exits
 
-Writes exits.md, exits.json and exits.png. The policies leave a model with early exits at the first exit whose entropy
-is below a threshold, or whose n-best confidence is above one; thresholds run over all that was measured. Models without
-early exits stand beside them at their depth.
+Writes exits.md, exits.json and exits.png. A policy leaves the encoder at the first exit whose entropy is below
+a threshold, or whose n-best confidence is above one; thresholds cover all measured values. Models without early exits
+are shown at their depth.
 """
 
 import argparse

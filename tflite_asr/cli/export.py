@@ -5,8 +5,8 @@
     tflite-asr export runs/student/stage_3 --quantize aware --trainable encoder_2 --out sentences.tflite
     tflite-asr export commands --adapters 6 --out adapted.tflite
 
-The file holds every signature of the README's table, from TFLite's builtin ops alone. Needs the extra `train`.
-With --replay, utterances to rehearse on the device are written beside it, as NAME.replay.safetensors.
+The file holds every signature of the README's table and uses TFLite's builtin ops only. Needs the extra `train`.
+With --replay, utterances for rehearsal on the device are written to NAME.replay.safetensors.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_connect(parser)
     add_seed(parser)
     parser.add_argument(
-        "--allow-flex", action="store_true", help="let ops through that need the TensorFlow library on the device"
+        "--allow-flex", action="store_true", help="allow ops that need the TensorFlow library on the device"
     )
 
 
@@ -85,7 +85,7 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bias-only",
         action="store_true",
-        help="of the groups that train, only gains and biases do: a few thousand numbers, for which a few minutes of "
+        help="train only gains and biases of the groups that train: a few thousand numbers, for which a few minutes of "
         "speech are enough",
     )
     parser.add_argument(
@@ -93,20 +93,20 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="RANK",
-        help="each kernel of the groups that train gets an update of this rank (LoRA, Hu et al. 2022), which trains in "
+        help="add an update of this rank to each kernel of the groups that train (LoRA, Hu et al. 2022); it trains in "
         "its place, together with gains and biases; the kernels are constants, so a user's file is small",
     )
     parser.add_argument(
         "--learning-rate",
         type=float,
         metavar="R",
-        help="at which the file is personalised unless told otherwise (default: the model's)",
+        help="learning rate of personalisation, unless another is given (default: the model's)",
     )
     parser.add_argument(
         "--adapters",
         type=int,
         metavar="UNITS",
-        help="put a residual adapter of so many units behind each encoder group; unless --trainable says otherwise, "
+        help="add a residual adapter of UNITS units behind each encoder group; unless --trainable is given, "
         "they alone train",
     )
 

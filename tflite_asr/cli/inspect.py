@@ -3,8 +3,8 @@
     tflite-asr inspect commands
     tflite-asr inspect commands --markdown > docs/signatures.commands.md
 
-NAME.json holds a digest of itself. After a change by hand, `inspect NAME.tflite --accept` checks its fields and writes
-it again with the digest of what it holds now.
+NAME.json holds a digest of itself. After editing it, `inspect NAME.tflite --accept` checks its fields and updates the
+digest.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--markdown", action="store_true", help="print the signature reference as Markdown")
     parser.add_argument(
-        "--accept", action="store_true", help="take NAME.json as it was changed by hand, and give it a new digest"
+        "--accept", action="store_true", help="accept a NAME.json that was edited, and update its digest"
     )
 
 

@@ -4,7 +4,7 @@
     tflite-asr listen commands --file turn_left.wav     # a file in place of the microphone
     tflite-asr listen commands --hotwords names.txt
 
-An utterance is over after a silence; a model that streams shows its text while somebody speaks. The microphone needs
+An utterance ends after a silence; a model that streams shows its text during speech. The microphone needs
 the extra `record`.
 """
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", metavar="FILE", help="an audio file of any length in place of the microphone")
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
     for rule, seconds, help in (
-        ("leading-silence", 5.0, "an utterance is over after so much silence from its beginning"),
+        ("leading-silence", 5.0, "end an utterance after this much silence at its beginning"),
         ("trailing-silence", 0.8, "after so much silence behind speech"),
         ("longest", 20.0, "when it lasts so long, or as long as the model takes"),
     ):

@@ -1,11 +1,11 @@
-"""Write the manifest of a public corpus as it was unpacked: one JSON object a line with audio, text, speaker,
-duration and what else the corpus tells; `split` is among it, to filter by.
+"""Write the manifest of an unpacked public corpus: one JSON object a line with audio, text, speaker, duration and other
+fields of the corpus, such as `split`, to filter by.
 
     tflite-asr manifest librispeech LibriSpeech/dev-clean
     tflite-asr manifest commonvoice cv-corpus-17.0/en --split validated --out validated.jsonl
 
-LibriSpeech's texts stay as they are. Common Voice's are put in upper case without punctuation, but for the
-apostrophe inside a word; a clip of whose sentence nothing is left is skipped.
+LibriSpeech's texts stay as they are. Common Voice's are converted to upper case without punctuation, except for the
+apostrophe inside a word; clips whose sentence is then empty are skipped.
 """
 
 import argparse

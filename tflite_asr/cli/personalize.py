@@ -1,18 +1,18 @@
-"""Adapt a recogniser to one voice, through the TFLite interpreter, and measure what it gained.
+"""Adapt a recogniser to one voice, through the TFLite interpreter, and measure the gain.
 
     tflite-asr personalize commands --adapt speech/manifest.jsonl --where speaker=ann,split=adapt \\
         --test speech/manifest.jsonl --test-where speaker=ann,split=test --connect 5 --out runs/ann
 
-With --window it learns as a phone does: utterances come in the order of time (of the manifest's rows, checked by their
-field `time` where they have one), the newest are kept as features in DIR/window, the oldest are forgotten.
+With --window it learns as a phone does: utterances arrive in time order (that of the manifest, checked by the field
+`time` if present). The newest are stored as features in DIR/window, the oldest are deleted.
 
-With --rounds the utterances come in N rounds. Before each, `select` chooses what to train from the memory and battery
-that the device has, or that a recorded trace says. A round ends by --patience, or when the device runs low: then the
-command ends; repeat it to resume from the best weights.
+With --rounds, the utterances arrive in N rounds. Before each round, `select` chooses what to train by the memory and
+battery of the device or of a recorded trace. A round ends by --patience, or when resources run low: then the command
+ends; repeat it to resume from the best weights.
 
---corrections may come with --adapt, and counts more, or alone: then nothing is trained, and the names that were heard
-wrong are learned alone. --unlabelled, alone or with --adapt, learns from what the recogniser is sure of, in rounds, and
-keeps the weights only if held-out speech says that they are better.
+--corrections with --adapt trains on corrections with a larger weight. Alone, it trains nothing and learns names that
+were recognised wrongly. --unlabelled, alone or with --adapt, trains in rounds on speech that is recognised with high
+confidence, and keeps the weights only if they are better on held-out speech.
 
 Writes checkpoint.safetensors (for `transcribe` and `evaluate --checkpoint`), result.json, report.html and plots.
 """

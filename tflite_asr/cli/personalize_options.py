@@ -1,4 +1,4 @@
-"""The options of `tflite-asr personalize`, and what they stand for."""
+"""The options of `tflite-asr personalize`."""
 
 import argparse
 from pathlib import Path
@@ -23,7 +23,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     default = Settings()
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=int, default=default.epochs, help="at most (default %(default)s)")
-    group.add_argument("--learning-rate", type=float, help="at first (default: the model's own)")
+    group.add_argument("--learning-rate", type=float, help="initial learning rate (default: the model's own)")
     group.add_argument(
         "--patience", type=int, default=default.patience, help="epochs without a gain (default %(default)s)"
     )
@@ -43,7 +43,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         help="train: the whole step in one call; split: in parts, with less memory (default %(default)s)",
     )
     group.add_argument(
-        "--keep-memory", action="store_true", help="let the C allocator keep what a call freed: faster, larger"
+        "--keep-memory", action="store_true", help="let the C allocator keep freed memory: faster, but larger"
     )
     group.add_argument("--no-augment", action="store_true", help="train on the recordings exactly as they are")
 
@@ -54,9 +54,9 @@ def add_pace(parser: argparse.ArgumentParser) -> None:
 
     default = Pace()
     group = parser.add_argument_group("sliding window", "with --window; --epochs and --patience then mean nothing")
-    group.add_argument("--window", type=int, metavar="W", help="keep W utterances at most, and train as they come")
+    group.add_argument("--window", type=int, metavar="W", help="store at most W utterances, and train as they arrive")
     for name, unit, means in (
-        ("window_bytes", "B", "that they take on disk at most"),
+        ("window_bytes", "B", "largest size of the window on disk, in bytes"),
         ("stride", "S", "new utterances before it trains again"),
         ("steps", "N", "steps that it then takes"),
     ):
@@ -82,7 +82,10 @@ def add_rounds(parser: argparse.ArgumentParser) -> None:
     """Declare the options of rounds, and when a device runs low."""
     group = parser.add_argument_group("rounds", "with --rounds; --epochs and --patience are then those of a round")
     group.add_argument(
-        "--rounds", type=int, metavar="N", help="in which the utterances come; the selector looks before each"
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="rounds in which the utterances arrive; the selector chooses what to train before each",
     )
     group.add_argument(
         "--resource-trace", metavar="FILE", help="replay this in place of the device's memory and battery"

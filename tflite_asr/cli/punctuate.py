@@ -3,9 +3,9 @@
     tflite-asr punctuate runs/moonshine.tflite --manifest speech/manifest.jsonl --where split=base_train --out
     cased.jsonl
 
-The words stay those of the transcripts; where the recogniser heard the same words, they are written as it writes them,
-with its commas, capitals and digits. `tflite-asr train --second-pass` learns from such texts. MODEL is an exported file
-whose second pass decodes by itself. Recordings longer than it takes are left out, with a notice.
+The transcripts keep their words. Words that the recogniser recognises as well are written as it writes them, with its
+commas, capitals and digits. `tflite-asr train --second-pass` trains on such texts. MODEL is an exported file whose
+second pass decodes by itself. Recordings that are too long for it are left out, with a notice.
 """
 
 import argparse

@@ -5,7 +5,7 @@
     tflite-asr simulate --config study.toml --engine ray --out runs/study
 
 server: all of a speaker's data in shuffled epochs, large batches, Adam, through Keras. mobile: a sliding window, small
-batches, the TFLite runtime, interruptions from a resource trace. Options go before the file's settings. Adaptation and
+batches, the TFLite runtime, interruptions from a resource trace. Options override the file's settings. Adaptation and
 test rows are those of split pers_adapt and pers_test; a speaker without them is tested on the last rows. With
 --hold-out-words the summary also has, by run, `said` and `unsaid`: the words adapted to and those held out.
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--environment", choices=("server", "mobile", "both"), help="default both")
     add_manifests(parser, "the speakers' speech", required=False)
     parser.add_argument("--connect", type=int, default=1, metavar="N", help="join clips into strings of up to N")
-    parser.add_argument("--others", metavar="M", help="speech of others, to measure what is forgotten")
+    parser.add_argument("--others", metavar="M", help="speech of others, to measure forgetting")
     parser.add_argument("--others-where", metavar="F=V", help="its rows to keep")
     parser.add_argument(
         "--adapters",
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hold-out-words",
         type=float,
         metavar="SHARE",
-        help="never adapt to this share of each speaker's words, such as 0.5, and measure them apart",
+        help="never adapt to this share of each speaker's words, such as 0.5, and measure them separately",
     )
     parser.add_argument("--trace", metavar="FILE", help="the phone's resources, JSON Lines; they interrupt training")
     parser.add_argument(
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="runs at the same time here (default %(default)s)"
     )
-    parser.add_argument("--seed", type=int, help="of everything drawn at random (default 0)")
+    parser.add_argument("--seed", type=int, help="seed of all random draws (default 0)")
     parser.add_argument("--out", required=True, metavar="DIR", help="where results are written")
 
 

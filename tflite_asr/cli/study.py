@@ -3,7 +3,7 @@
     tflite-asr simulate my.tflite --environment mobile --subsets --manifest speech/manifest.jsonl --out runs/study
     tflite-asr study runs/study my.tflite
 
-The table `gains` of NAME.json is replaced; `select` and `personalize --rounds` expect of a sub-model what it says.
+The table `gains` of NAME.json is replaced; `select` and `personalize --rounds` take expected gains from it.
 """
 
 import argparse

@@ -1,12 +1,12 @@
 """Make a corpus of synthetic speech with eSpeak NG: DIR/audio/SPEAKER/NNNN.flac and DIR/manifest.jsonl.
 
 Every speaker says every line of --text, or every word of --words or --digits; with --strings, each speaker says
-random strings of one to five of the words instead. Same arguments, same files.
+random strings of one to five of the words instead. The same arguments give the same files.
 
     tflite-asr synthesize --digits --strings 40 --speakers 20 --out digits
 
-With --atypical the speakers speak slowly and unevenly, with imprecise consonants, shaky pitch and breath: a simulation,
-named so in the manifest. It is done to recorded speech as well, whose manifest is given:
+With --atypical the speakers speak slowly and unevenly, with imprecise consonants, shaky pitch and breath. The manifest
+marks this simulation. It can also be applied to recorded speech:
 
     tflite-asr synthesize --atypical --manifest speech/manifest.jsonl --where speaker=ann --out atypical
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--words-per-minute",
         metavar="N-N",
-        help="rates to draw each speaker's from, such as 80-130 for slow readers (default 120-200)",
+        help="range of the speakers' rates, such as 80-130 for slow readers (default 120-200)",
     )
     parser.add_argument("--sample-rate", type=int, default=16000, metavar="HZ", help="of the files (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of speakers, strings and takes (default %(default)s)")

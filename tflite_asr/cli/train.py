@@ -4,18 +4,18 @@
         --development speech/manifest.jsonl --development-where split=base_dev --connect 5 --out runs/commands
 
 Writes config.json, weights.safetensors (the average of the last weights, the best on the development speech),
-history.jsonl, tensorboard/ and voices.json, by which a phone tells its owner from others, into the folder. `tflite-asr
+history.jsonl, tensorboard/ and voices.json, by which a phone recognises its owner's voice, into the folder. `tflite-asr
 export` makes a .tflite of it. Needs the extra `train`.
 
-Exits can be added to a model that is trained already, and their heads trained alone or with all the rest:
+Exits can be added to a trained model; their heads train alone or with the rest:
 
     tflite-asr train commands_exits --initial runs/whole [--freeze] --exits 1,3 --manifest ... --out runs/with_exits
 
-A deeper model, or one with a rescorer, can start from the groups that another one has learned, here the shipped one:
+A deeper model, or one with a rescorer, can start from the groups of a trained model, here the shipped one:
 
     tflite-asr train sentences_teacher --initial commands --manifest ... --out runs/teacher
 
-Several machines can share the work, each started with the same command and an index of its own:
+Several machines can share the work. Start each with the same command and its own index:
 
     TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}' \\
         tflite-asr train commands --distribute multiworker --manifest ... --out runs/commands
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_model(parser)
     add_manifests(parser, "training speech")
-    parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
+    parser.add_argument("--words", metavar="W,W,...", help="keep only utterances that consist of these words")
     add_development(parser)
     add_connect(parser)
     add_schedule(parser)

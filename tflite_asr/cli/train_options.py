@@ -1,4 +1,4 @@
-"""The options of `tflite-asr train`, and what they stand for."""
+"""The options of `tflite-asr train`."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--initial",
         metavar="DIR|MODEL",
-        help="start from what `train` wrote there, or from an exported model; groups that it lacks are drawn at random",
+        help="start from a folder of `train` or from an exported model; groups that it lacks are drawn at random",
     )
     parser.add_argument(
         "--trainable",
@@ -62,7 +62,7 @@ def add_variants(parser: argparse.ArgumentParser) -> None:
         "--ctc-weight",
         type=float,
         default=0.0,
-        help="of a CTC loss on a transducer's encoder, so that it learns sooner (default %(default)s)",
+        help="weight of a CTC loss on a transducer's encoder, so that it learns sooner (default %(default)s)",
     )
     parser.add_argument(
         "--second-pass",
@@ -82,7 +82,7 @@ def add_variants(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="recordings of noise, put under half of the utterances 5 to 20 dB below the speech",
+        help="recordings of noise, added to half of the utterances 5 to 20 dB below the speech",
     )
     parser.add_argument(
         "--quantize-aware",

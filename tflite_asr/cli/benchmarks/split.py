@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_preset(parser)
     add_counts(parser, "plan")
-    parser.add_argument("--keep-memory", action="store_true", help="let the C allocator keep what a call freed")
+    parser.add_argument("--keep-memory", action="store_true", help="let the C allocator keep freed memory")
     parser.add_argument(
         "--sweep", action="store_true", help="over parts, and over 2 to 24 layers; needs --preset and --out"
     )
