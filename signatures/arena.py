@@ -1,4 +1,4 @@
-"""What makes the runtime give a computation's memory back as soon as it is done.
+"""Makes the runtime free a computation's memory as soon as it is done.
 
 TFLite plans one arena for a signature and keeps it until the interpreter ends, so calls in parts would add up. The
 arena of a branch of an IF op is freed when the branch ends. Each piece of a split step is therefore a branch.

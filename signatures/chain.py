@@ -1,4 +1,4 @@
-"""The shapes that run along a chain of layer groups, found by tracing it once."""
+"""The shapes along a chain of layer groups, found by tracing it once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Signatures that recognise whole utterances with any model: features, labels, and the way from exit to exit."""
+"""Signatures that recognise whole utterances with any model: features, labels, and stages from exit to exit."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What a signature is, and what a model must offer to be given some."""
+"""What a signature is, and the protocols of models that signatures are built from."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`stream`: an utterance by chunks, what is remembered going in and coming out."""
+"""`stream`: an utterance in chunks, with explicit state in and out."""
 
 from collections.abc import Sequence
 from typing import Protocol

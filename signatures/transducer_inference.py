@@ -1,4 +1,4 @@
-"""Signatures that beam search over a transducer needs."""
+"""Signatures for beam search over a transducer."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, text files read one way, and folders that one run at a time writes to."""
+"""Files that are written whole or not at all, text files, and folders with one writer at a time."""
 
 import contextlib
 import errno

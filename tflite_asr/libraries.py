@@ -1,4 +1,4 @@
-"""Libraries that want a folder to write to when they are imported: where there is none, they get a temporary one."""
+"""Gives libraries that need a writable cache folder at import a temporary one if there is none."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""The folder that a command writes into: it can be written, and what is in it was made with the same settings.
+"""The output folder of a command: it is writable, and its content was made with the same settings.
 
 `settings.json` holds the settings of a run. The same command resumes the run, or finds it finished; another is
 refused, since its results would be mixed with those that are there.

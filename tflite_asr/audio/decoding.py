@@ -1,4 +1,4 @@
-"""The recordings of an audio file decoded by libsndfile, whole or a segment of them."""
+"""Decodes the recordings of an audio file, or a segment of them, by libsndfile."""
 
 import io
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ Recording = tuple[np.ndarray, int]  # [frames, channels] float32, samples a seco
 
 
 class TooLongError(InputError):
-    """Audio lasts longer than was asked for: `seconds`, or as much of it as was decoded."""
+    """Audio is longer than the limit: `seconds`, or as much of it as was decoded."""
 
     def __init__(self, place: str, max_seconds: float, seconds: float, got: str = "{:.2f} s"):
         super().__init__(

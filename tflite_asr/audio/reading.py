@@ -1,4 +1,4 @@
-"""Audio files to samples: any rate and channel count comes out mono, at the rate that was asked for."""
+"""Reads audio files as mono samples at a given rate, from any rate and channel count."""
 
 import sys
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Notify(Protocol):
 
 
 class Notices:
-    """Counts the notices of a run and says each kind once, on standard error, when the run is over.
+    """Counts the notices of a run, and prints each kind once to standard error at the end of the run.
 
     Use as `with Notices() as notices:` and pass `notices` wherever a `notify` is asked for.
     """

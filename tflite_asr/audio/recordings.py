@@ -1,4 +1,4 @@
-"""A folder of one's own recordings: prompts read aloud, a FLAC file each, and a manifest that `personalize` takes."""
+"""A folder of recordings: prompts read aloud, a FLAC file each, and a manifest for `personalize`."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Another sample rate, by the library soxr."""
+"""Resampling, by the library soxr."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def resample(samples: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:
 
 
 class Resampling:
-    """The same for a recording that comes block by block.
+    """Resamples a recording block by block.
 
     Args:
         from_hz: its sample rate.

@@ -1,4 +1,4 @@
-"""What samples must be, wherever they come from."""
+"""Checks of samples."""
 
 import numpy as np
 

@@ -38,7 +38,7 @@ PROJECTIONS = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "outer": "
 
 @dataclasses.dataclass(frozen=True)
 class Imported:
-    """What was read from a source."""
+    """The content of a source."""
 
     weights: dict[str, np.ndarray]  # float32, by tree path
     grids: dict[str, Grid]  # of the weights that the source stores as 8-bit numbers

@@ -42,7 +42,7 @@ class CrossAttention(Attention):
 
 
 class DecoderLayer(keras.layers.Layer):
-    """Causal self-attention, attention to the encoder's output, gated feed forward; each added to what went in."""
+    """Causal self-attention, attention to the encoder's output, gated feed forward; each is added to its input."""
 
     def __init__(self, config: DecoderConfig, **kwargs: Any):
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""The encoder's pieces: the front end, the LSTM layer group, time reduction."""
+"""The encoder's parts: the LSTM layer group and time reduction."""
 
 from collections.abc import Sequence
 from typing import Any

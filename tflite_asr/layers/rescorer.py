@@ -1,4 +1,4 @@
-"""The second pass: an attention decoder that says how probable label sequences are, given the encoder's output."""
+"""The second pass: an attention decoder that scores label sequences given the encoder's output."""
 
 from typing import Any
 

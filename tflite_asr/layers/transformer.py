@@ -11,7 +11,7 @@ from tflite_asr.ops.product import saved_dense, saved_product
 
 
 class Branch(keras.layers.Layer):
-    """A residual branch: layer normalisation with a gain alone first, dropout last."""
+    """A residual branch: layer normalisation with a gain only, first; dropout last."""
 
     def __init__(self, units: int, dropout: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""One loss of the losses at several exits."""
+"""The joint loss of several exits."""
 
 import tensorflow as tf
 

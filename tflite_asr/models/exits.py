@@ -8,8 +8,8 @@ from tflite_asr.models.speech import SpeechModel
 
 
 class SubModel:
-    """The groups below an early exit and its head, which are the model's own; what `signatures` asks of a model to
-    train.
+    """The groups below an early exit and its head, which are the model's own. It has the interface that `signatures`
+    needs for training.
 
     Args:
         model: with early exits.

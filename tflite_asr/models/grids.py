@@ -1,6 +1,4 @@
-"""The grids on which a source stored its weights as 8-bit numbers: with them an export stores them again
-without loss.
-"""
+"""The grids of weights that a source stores as 8-bit numbers, so that an export stores them again without loss."""
 
 import json
 from collections.abc import Mapping

@@ -13,8 +13,8 @@ from tflite_asr.models.speech import nan_outside, nan_without_labels
 
 
 class SecondPass:
-    """The shared encoder groups, the decoder's encoder layers and the decoder, with its cross entropy as the loss; what
-    `signatures` asks of a model to train. Groups and weights are the model's own.
+    """The shared encoder groups, the decoder's encoder layers and the decoder, with its cross entropy as the loss.
+    Groups and weights are the model's own. It has the interface that `signatures` needs for training.
 
     Args:
         model: whose second pass decodes.

@@ -1,6 +1,4 @@
-"""What every recogniser here has: features, an encoder of layer groups, perhaps with early exits, and the batch that
-its loss takes.
-"""
+"""The base of every recogniser: features, an encoder of layer groups, optional early exits, and the batch of its loss."""
 
 import functools
 import itertools

@@ -1,4 +1,4 @@
-"""The moving average of the weights that is validated, and the best of it that is kept."""
+"""The moving average of the weights, which is validated, and the best average, which is kept."""
 
 import dataclasses
 import time
@@ -41,7 +41,7 @@ class Epoch:
 
 @dataclass
 class Outcome:
-    """What a personalisation did."""
+    """The result of a personalisation."""
 
     history: list[Epoch]
     best_state: Tensors  # of the best epoch; also what the recogniser holds now

@@ -1,6 +1,4 @@
-"""What a batch and a validation set are made of: joined and varied utterances of the owner, shipped ones
-beside them.
-"""
+"""Batches and validation sets: joined and augmented utterances of the owner, and shipped utterances."""
 
 from collections.abc import Sequence
 

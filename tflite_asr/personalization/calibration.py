@@ -1,4 +1,6 @@
-"""What an artifact's plans cost on this device: measured once by short runs, kept in a file, read by the selector."""
+"""Memory and time of an artifact's plans on this device: measured once by short runs, stored in a file, used by the
+selector.
+"""
 
 import dataclasses
 import json
@@ -37,7 +39,7 @@ class CallCost:
 
 @dataclass(frozen=True)
 class PlanCost:
-    """A plan. Its first calls alone are what training only the upper groups takes."""
+    """The cost of a plan. Training only the upper groups takes its first calls."""
 
     base_private_mb: float  # the process with the interpreter and its variables initialised
     calls: tuple[CallCost, ...]

@@ -1,4 +1,4 @@
-"""One plan of one artifact, call by call, measured in the process that runs this: memory first, then time.
+"""Measures one plan of one artifact, call by call, in this process: memory first, then time.
 
     python -m tflite_asr.personalization.calibration_run MODEL.tflite PLAN THREADS
 
@@ -24,7 +24,7 @@ PROBE_SECONDS = 0.002
 
 
 class WatchedModel(SignatureModel):
-    """Notes what each call takes."""
+    """Records the time and memory of each call."""
 
     def __init__(self, path: Path, threads: int):
         super().__init__(path, threads=threads)

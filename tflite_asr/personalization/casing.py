@@ -1,4 +1,4 @@
-"""Transcripts as a second pass that trains is to write them."""
+"""Case of transcripts for a second pass that trains."""
 
 import dataclasses
 from collections.abc import Sequence

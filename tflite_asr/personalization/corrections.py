@@ -1,4 +1,4 @@
-"""Corrections of a manifest: rows with what was meant (`text`) and, where it is known, what was written (`heard`)."""
+"""Corrections in a manifest: rows with the intended text (`text`) and, if known, the recognised one (`heard`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Personalising from Python, in one call: recordings in, a checkpoint and a report out."""
+"""Personalisation from Python in one call: recordings in, a checkpoint and a report out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

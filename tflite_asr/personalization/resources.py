@@ -37,7 +37,7 @@ class ResourceSource(Protocol):
 
 
 class ResourceProbe:
-    """This device, as psutil tells it."""
+    """This device, read by psutil."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()

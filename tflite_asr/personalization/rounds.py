@@ -34,7 +34,7 @@ CHECKPOINT, STATE = "checkpoint.safetensors", "rounds.json"
 
 @dataclass(frozen=True)
 class Rounds:
-    """How many, and what decides about each."""
+    """The number of rounds, and what decides about each."""
 
     count: int
     source: ResourceSource

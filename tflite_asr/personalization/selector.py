@@ -1,4 +1,4 @@
-"""Which sub-model to train: a pure function of candidates and a budget. It never reads the device.
+"""Chooses the sub-model to train: a pure function of candidates and a budget. It never reads the device.
 
     choose(candidates(artifact, calibration), Budget(ram_mb=150))
 
@@ -25,7 +25,7 @@ ROUND_STEPS = Settings().epochs * Settings().epoch_steps  # that a personalisati
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to train, and what it takes and gives."""
+    """One way to train, its cost and its expected gain."""
 
     exit: int  # of the artifact's, counted from 0
     trainable_groups: tuple[str, ...]  # in the artifact's order
@@ -73,7 +73,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Selection:
-    """The choice, and why not the others."""
+    """The choice, and why the others were rejected."""
 
     chosen: Candidate | None  # None: nothing fits
     refused: list[tuple[Candidate, list[str]]]  # all but the chosen one, with reasons

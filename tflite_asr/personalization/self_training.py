@@ -1,4 +1,4 @@
-"""Learning from speech without transcripts, with or without some that has them: rounds of pseudo-labels and steps.
+"""Learning from speech without transcripts, optionally with transcribed speech: rounds of pseudo-labels and steps.
 
 Each round labels the speech anew with the moving average of the weights (a teacher as in Higuchi et al. 2021, momentum
 pseudo-labelling, arXiv 2106.08922), trains on what is kept and on the transcribed speech, and validates the average.
@@ -32,7 +32,7 @@ LABELLED_SHARE = 1 / 3  # of what is trained on, at least, where there are trans
 
 @dataclass(frozen=True)
 class SelfTraining:
-    """How speech without transcripts is learned from."""
+    """Settings of learning from speech without transcripts."""
 
     rounds: int = 4
     steps: int = 75  # a round
@@ -148,8 +148,8 @@ class SelfTrainer:
 
 
 class KeptByAgreement(KeptAverage):
-    """The average whose views agree best: the share of views of held-out speech that are heard otherwise takes the
-    place of the word error rate.
+    """The average whose views agree best: the share of views of held-out speech with another text than the recording
+    replaces the word error rate.
     """
 
     def __init__(

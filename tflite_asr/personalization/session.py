@@ -1,4 +1,4 @@
-"""One personalisation from speech to report: measure, train, measure again, write everything down."""
+"""One personalisation from speech to report: measure, train, measure again, write the results."""
 
 import dataclasses
 import json

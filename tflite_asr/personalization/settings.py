@@ -10,7 +10,7 @@ FEW_PULL = 3.0  # of a training on few utterances; docs/results.md compares
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train; the defaults are what docs/results.md measured."""
+    """Settings of training; docs/results.md measured the defaults."""
 
     epochs: int = 40
     learning_rate: float | None = None  # at first; falls to a tenth by a cosine. None: the model's own
@@ -45,7 +45,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Pace:
-    """How a phone that hears one utterance after the other trains."""
+    """How a phone trains on utterances that arrive one after another."""
 
     window: int = 200  # utterances that are kept at most
     window_bytes: int = 1_000_000  # of them on disk at most; one second of speech is 4 kB

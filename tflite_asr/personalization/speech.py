@@ -15,7 +15,7 @@ from tflite_asr.runtime.recognizer import Recognizer
 
 @dataclass(frozen=True)
 class Speech:
-    """What a personalisation learns from, of one corpus."""
+    """The speech of one corpus that a personalisation learns from."""
 
     corpus: Corpus
     utterances: Sequence[Utterance]  # with transcripts; those that cannot be aligned are named and left out

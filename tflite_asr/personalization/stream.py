@@ -1,4 +1,4 @@
-"""Personalisation as a phone does it: utterances come one after the other, the window keeps some, steps are taken.
+"""Personalisation on a phone: utterances arrive one after another, the window stores the newest, training steps follow.
 
 After every `pace.stride` new utterances `pace.steps` steps are taken on what the window holds. All that is drawn at
 random depends on the seed, the round and the window alone, so training that was interrupted after any step and goes on
@@ -26,7 +26,7 @@ KEPT = ("average", "best")  # saved without the optimizer's slots, which only th
 
 
 class StreamTrainer:
-    """Trains on utterances as they come.
+    """Trains on utterances as they arrive.
 
     Args:
         recognizer: trained in place.

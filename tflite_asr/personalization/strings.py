@@ -1,4 +1,4 @@
-"""Training strings from utterances that are kept as features: joined, varied, with the silence a recogniser expects."""
+"""Training strings from stored features: joined, augmented, with the silence that recognition adds."""
 
 from collections.abc import Callable, Iterator, Sequence
 
