@@ -23,8 +23,9 @@ from signatures.backward import BackwardPass, GroupForward
 from signatures.chain import GroupSpecs, frame_inputs
 from signatures.exits import ExitLosses, InnerExits
 from signatures.optimizers import State
+from signatures.partition import Partition
 from signatures.parts import Part
-from signatures.spec import LayerGroup, Signature, SplitModel, group_of, one_value
+from signatures.spec import LayerGroup, Signature, SplitModel, one_value
 from signatures.update import Update
 
 
@@ -62,14 +63,8 @@ class SplitStep:
         self.parts = parts
         self.specs = specs
         self.exits = InnerExits(model, state, specs)
-        self.names = [group.name for group in model.all_groups]
-        live = {group_of(path) for path in state.weights}
-        self.trained = [name for name in self.names if name in live]  # the weights of the others are constants
-        self.lowest = self.lowest_trainable(model.groups)  # the lowest group of the chain that needs a gradient
-        self.groups_with_gradient = {  # tensors that their ops save are needed
-            g.name for chain in (model.groups, model.label_groups) for g in chain[self.lowest_trainable(chain) :]
-        }
-        self.rates = rates or self.names
+        self.partition = Partition(model, state, parts, specs, self.exits)
+        self.rates = rates or self.partition.names
         self.suffix = suffix
         self.frames = frame_inputs(model)
         self.labels = [spec for spec in model.batch_inputs() if spec.name in model.label_inputs]
@@ -80,7 +75,7 @@ class SplitStep:
         return [
             *map(self._forward_signature, range(len(self.parts) - 1)),
             self._head_signature(),
-            *map(self._backward_signature, self._parts_with_gradient()),
+            *map(self._backward_signature, self.partition.parts_with_gradient()),
         ]
 
     def plan(self) -> list[dict]:
@@ -93,64 +88,29 @@ class SplitStep:
 
         def for_losses(k: int) -> dict[str, str]:
             rows = {"rows": f"forward_0{suffix}.rows"} if k else {}
-            below = [j for j in range(k) if self._exits(j)]
+            below = [j for j in range(k) if self.partition.exits_of(j)]
             return {**rows, **({"losses": f"forward_{below[-1]}{suffix}.losses"} if below else {})}
 
         calls = []
         for k in range(top):
-            takes = {**source(k), **(for_losses(k) if self._exits(k) else {})}
+            takes = {**source(k), **(for_losses(k) if self.partition.exits_of(k) else {})}
             calls.append({"signature": f"forward_{k}{suffix}", "takes": takes, "updates": []})
         takes = {**source(top), **for_losses(top)}
-        calls.append({"signature": f"head{suffix}", "takes": takes, "updates": self._updated(top)})
-        for k in self._parts_with_gradient():
-            names = (*self._saved_specs(k), *self._carried_specs(k))
+        calls.append({"signature": f"head{suffix}", "takes": takes, "updates": self.partition.groups_updated(top)})
+        for k in self.partition.parts_with_gradient():
+            names = (*self.partition.saved_specs(k), *self.partition.carried_specs(k))
             carried = {name: f"forward_{k}{suffix}.{name}" for name in names}
             above = "head" if k == top - 1 else f"backward_{k + 1}"
             takes = {**source(k), **carried, "gradient": f"{above}{suffix}.gradient"}
-            calls.append({"signature": f"backward_{k}{suffix}", "takes": takes, "updates": self._updated(k)})
+            calls.append(
+                {"signature": f"backward_{k}{suffix}", "takes": takes, "updates": self.partition.groups_updated(k)}
+            )
         return calls
-
-    def _names(self, k: int) -> list[str]:
-        return [self.names[index] for index in self.parts[k].indices]
-
-    def _groups_run(self, k: int) -> list[str]:
-        """The groups that a part runs: its own and the heads of its exits; the top part runs all that no part below
-        runs.
-        """
-        if k < len(self.parts) - 1:
-            return [*self._names(k), *(self.exits.heads[group] for group in self._exits(k))]
-        below = {name for j in range(k) for name in self._groups_run(j)}
-        return [name for name in self.names if name not in below]
-
-    def _updated(self, k: int) -> list[str]:
-        """The groups that a part runs and trains."""
-        return [name for name in self._groups_run(k) if name in self.trained]
-
-    def lowest_trainable(self, groups: Sequence[LayerGroup]) -> int:
-        """The index of the first group that trains or has an exit behind it that trains; their number if none does."""
-        trains = [{group.name, self.exits.heads.get(group.name)} & {*self.trained} for group in groups]
-        return next((index for index, trainable in enumerate(trains) if trainable), len(groups))
-
-    def _parts_with_gradient(self) -> list[int]:
-        """The parts below the top that need a gradient, top first."""
-        return [k for k in reversed(range(len(self.parts) - 1)) if self._indices_with_gradient(k)]
-
-    def _indices_with_gradient(self, k: int) -> range:
-        """The groups of a part that need a gradient at their output, by index."""
-        return range(max(self.parts[k].first, self.lowest), self.parts[k].last + 1)
-
-    def _returns_gradient(self, k: int) -> bool:
-        """Whether the part below needs a gradient."""
-        return self.parts[k].first > self.lowest
-
-    def _exits(self, k: int) -> list[str]:
-        """The groups of a part that have an exit behind them."""
-        return self.exits.behind(self._names(k))
 
     def _loss_inputs(self, k: int) -> list[tf.TensorSpec]:
         """The inputs for the loss of a part that has an exit."""
         rows = self.specs[0].lengths.shape
-        names = [*(["rows"] if k else []), *(["losses"] if any(map(self._exits, range(k))) else [])]
+        names = [*(["rows"] if k else []), *(["losses"] if any(map(self.partition.exits_of, range(k))) else [])]
         return [*self.labels, *(tf.TensorSpec(rows, tf.float32, name) for name in names)]
 
     def _exit_losses(self, k: int, inputs: dict[str, tf.Tensor]) -> ExitLosses:
@@ -161,10 +121,6 @@ class SplitStep:
         else:
             rows = self.model.row_weights(*(inputs[spec.name] for spec in self.model.batch_inputs()))
         return ExitLosses(self.exits, labels, rows, inputs.get("losses"))
-
-    def _carried_specs(self, k: int) -> dict[str, tf.TensorSpec]:
-        """The gradients that the exits of a part carry from forward to backward, by name."""
-        return {name: spec for group in self._exits(k) for name, spec in self.exits.carried_specs(group).items()}
 
     def _inputs(self, k: int) -> list[tf.TensorSpec]:
         """The inputs that the part's first group is computed from."""
@@ -178,17 +134,6 @@ class SplitStep:
         if k == 0:
             return self.model.front(*(inputs[spec.name] for spec in self.frames))
         return inputs["x"], inputs["lengths"]
-
-    def _saved_specs(self, k: int) -> dict[str, tf.TensorSpec]:
-        """The tensors that a part with `stash` carries from forward to backward, by name: the input of each group but
-        the first, and the tensors that each group's ops save; none for groups that need no gradient."""
-        part, specs = self.parts[k], {}
-        if part.keep == "stash":
-            for index in self._indices_with_gradient(k):
-                spec = self.specs[index]
-                tensors = [*([spec.x, spec.lengths] if index > part.first else []), *spec.saved(part.recomputable)]
-                specs |= {f"kept_{self.names[index]}_{n}": tensor for n, tensor in enumerate(tensors)}
-        return {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
 
     def _forward(
         self,
@@ -212,7 +157,7 @@ class SplitStep:
             def body():
                 with self.model.saving(recomputable) as saved:
                     output, new_lengths, _ = group(x, lengths)
-                return output, new_lengths, list(saved) if group.name in self.groups_with_gradient else []
+                return output, new_lengths, list(saved) if group.name in self.partition.groups_with_gradient else []
 
             output, new_lengths, saved = in_arena(always(lengths), body)
             forward.append(GroupForward(x, lengths, saved))
@@ -222,11 +167,11 @@ class SplitStep:
         return _ForwardPass(x, lengths, forward)
 
     def _backward_pass(self, inputs: dict[str, tf.Tensor]) -> BackwardPass:
-        return BackwardPass(self.model, self.state, self.exits, self.rates, self.lowest_trainable, inputs)
+        return BackwardPass(self.model, self.state, self.exits, self.rates, self.partition.lowest_trainable, inputs)
 
     def _forward_signature(self, k: int) -> Signature:
         groups = [self.model.groups[index] for index in self.parts[k].indices]
-        names, carried = list(self._saved_specs(k)), list(self._carried_specs(k))
+        names, carried = list(self.partition.saved_specs(k)), list(self.partition.carried_specs(k))
         has_loss = bool(carried)
 
         def forward(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -237,7 +182,7 @@ class SplitStep:
             outputs = {"x": x, "lengths": lengths}
             if names:
                 first, flat = self.parts[k].first, []
-                for index in self._indices_with_gradient(k):
+                for index in self.partition.indices_with_gradient(k):
                     group = passed[index - first]
                     flat += [*([group.x, group.lengths] if index > first else []), *(group.saved or [])]
                 outputs |= dict(zip(names, flat))
@@ -249,9 +194,9 @@ class SplitStep:
                 outputs["rows"] = self.model.row_weights(*(inputs[spec.name] for spec in self.frames), *labels)
             return outputs
 
-        does = f"split step: forward through {_listed(self._names(k))}"
+        does = f"split step: forward through {_listed(self.partition.groups_of(k))}"
         inputs = (*self._inputs(k), *(self._loss_inputs(k) if has_loss else []))
-        return Signature(f"forward_{k}{self.suffix}", does, forward, inputs, tuple(self._groups_run(k)))
+        return Signature(f"forward_{k}{self.suffix}", does, forward, inputs, tuple(self.partition.groups_run(k)))
 
     def _head_signature(self) -> Signature:
         model, top = self.model, len(self.parts) - 1
@@ -270,21 +215,26 @@ class SplitStep:
             joined = backward.join(encoded, lengths, predicted, labels, exit_losses)
             backward.run(model.label_groups, label_passed, joined.d_predicted, needs_gradient=False, carried={})
             gradient = backward.run(
-                groups, passed, joined.d_encoded, self._returns_gradient(top), exit_losses.carried, recomputable
+                groups,
+                passed,
+                joined.d_encoded,
+                self.partition.returns_gradient(top),
+                exit_losses.carried,
+                recomputable,
             )
             outputs = {"loss": joined.loss, "losses": joined.losses, "proceed": joined.proceed, **backward.report()}
             return outputs if gradient is None else {**outputs, "gradient": backward.guarded(gradient)}
 
-        reads, writes = tuple(self._groups_run(top)), tuple(self._updated(top))
-        names = _listed(self._names(top))
+        reads, writes = tuple(self.partition.groups_run(top)), tuple(self.partition.groups_updated(top))
+        names = _listed(self.partition.groups_of(top))
         does = f"split step: {names} forward, the loss, then backward and update of these and of the head"
         return Signature(f"head{self.suffix}", does, head, (*inputs, *self.update_inputs), reads, writes)
 
     def _backward_signature(self, k: int) -> Signature:
         part = self.parts[k]
         groups = [self.model.groups[index] for index in part.indices]
-        indices = self._indices_with_gradient(k)
-        saved_specs, carried_specs = self._saved_specs(k), self._carried_specs(k)
+        indices = self.partition.indices_with_gradient(k)
+        saved_specs, carried_specs = self.partition.saved_specs(k), self.partition.carried_specs(k)
 
         def backward(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
             x, lengths = self._first_input(k, inputs)
@@ -300,12 +250,15 @@ class SplitStep:
                 x, lengths, passed = self._forward(groups[:-1], x, lengths, recomputable=part.recomputable)
                 passed = [*passed, GroupForward(x, lengths, None)][-len(indices) :]
             backward_pass = self._backward_pass(inputs)
-            carried = {group: [inputs[name] for name in self.exits.carried_specs(group)] for group in self._exits(k)}
+            carried = {
+                group: [inputs[name] for name in self.exits.carried_specs(group)]
+                for group in self.partition.exits_of(k)
+            }
             gradient = backward_pass.run(
                 groups[-len(indices) :],
                 passed,
                 inputs["gradient"],
-                self._returns_gradient(k),
+                self.partition.returns_gradient(k),
                 carried,
                 part.recomputable,
             )
@@ -320,8 +273,8 @@ class SplitStep:
             tf.TensorSpec(spec.shape, spec.dtype, "gradient"),
             *self.update_inputs,
         )
-        does = f"split step: backward and update of {_listed(self._names(k))}"
-        reads, writes = tuple(self._groups_run(k)), tuple(self._updated(k))
+        does = f"split step: backward and update of {_listed(self.partition.groups_of(k))}"
+        reads, writes = tuple(self.partition.groups_run(k)), tuple(self.partition.groups_updated(k))
         return Signature(f"backward_{k}{self.suffix}", does, backward, inputs, reads, writes)
 
 

@@ -36,7 +36,7 @@ class Steps:
 
     def plans(self) -> dict[str, list[dict]]:
         """The calls of one step, by the name of the plan."""
-        whole = {"signature": self.whole.name, "takes": {}, "updates": self.split.trained}
+        whole = {"signature": self.whole.name, "takes": {}, "updates": self.split.partition.trained}
         return {self.whole.name: [whole], f"{SPLIT}{self.suffix}": self.split.plan()}
 
     def signatures(self) -> list[Signature]:

@@ -9,7 +9,7 @@ from signatures.spec import in_range
 from tflite_asr.config import ModelConfig
 from tflite_asr.config.heads import required
 from tflite_asr.models.attention import CTCAttention
-from tflite_asr.models.speech import nan_outside, nan_without_labels
+from tflite_asr.models.row_weights import nan_outside, nan_without_labels
 
 
 class SecondPass:

@@ -1,4 +1,4 @@
-"""The base of every recogniser: features, an encoder of layer groups, optional early exits, and the batch of its loss."""
+"""The base of every recogniser: features, an encoder of layer groups, optional early exits, the batch of its loss."""
 
 import functools
 import itertools
@@ -16,8 +16,9 @@ from tflite_asr.layers.groups import encoder_groups
 from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.losses.exits import exit_weights, joint_loss
 from tflite_asr.models.grids import Grid
+from tflite_asr.models.row_weights import nan_outside, nan_without_labels
 from tflite_asr.models.streaming import label_chunk
-from tflite_asr.ops.elementary import length_mask, log_softmax
+from tflite_asr.ops.elementary import log_softmax
 from tflite_asr.ops.saved import restoring, saving
 
 
@@ -288,18 +289,3 @@ class SpeechModel(keras.Model):
             for group in groups
             for weight in group.weights
         }
-
-
-def nan_outside(frame_lengths: tf.Tensor, most: int) -> tf.Tensor:
-    """Row weights [batch] float32: 1 for an utterance, 0 for a row without frames, NaN where frame_lengths [batch] are
-    not from 0 to `most`."""
-    return tf.where(in_range(frame_lengths, 0, most), tf.cast(frame_lengths > 0, tf.float32), float("nan"))
-
-
-def nan_without_labels(row_weights: tf.Tensor, valid: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor:
-    """`row_weights` [batch], NaN where an utterance's number of labels is out of range or any of them is none: valid
-    [batch, U] bool tells which tokens are labels."""
-    width = valid.shape[1]
-    wrong = tf.reduce_sum(tf.cast(~(valid | ~length_mask(token_lengths, width)), tf.int32), axis=1)
-    checked = in_range(token_lengths, 0, width) & (wrong == 0)
-    return tf.where(checked | (row_weights == 0.0), row_weights, float("nan"))
