@@ -1,4 +1,4 @@
-"""What makes the runtime give a computation's memory back as soon as it is done.
+"""Makes the runtime free a computation's memory as soon as it is done.
 
 TFLite plans one arena for a signature and keeps it until the interpreter ends, so calls in parts would add up. The
 arena of a branch of an IF op is freed when the branch ends. Each piece of a split step is therefore a branch.
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def in_arena(when: tf.Tensor, body: Callable[[], Any]) -> Any:
-    """What `body` returns, computed in an arena of its own; where `when` does not hold, zeros, and `body` does not run.
+    """Run `body` in an arena of its own. Returns its result, or zeros without running it where `when` does not hold.
 
     Args:
         when: [] bool, computed from the signature's inputs: a constant would be folded away, and the branch with it.

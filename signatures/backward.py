@@ -1,18 +1,45 @@
-"""From the loss down through layer groups: the gradient of each, its update, and the gradient at its input.
+"""The backward pass through layer groups: the gradient of each group, its update, and the gradient at its input.
 
-Every group is a piece in an arena of its own and is updated as soon as its gradient is there, so that at any time there
-are the weight gradients of one group.
+Each group runs in an arena of its own and is updated as soon as its gradient is known, so that the weight gradients of
+only one group are in memory at a time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from signatures.arena import always, in_arena
-from signatures.exits import ExitsPassed, InnerExits
+from signatures.exits import ExitLosses, InnerExits
 from signatures.optimizers import State
 from signatures.spec import LayerGroup, SplitModel, group_of, invalid_as_nan, mean_over, nan_unless, value_of
 from signatures.update import Update, count_step, global_norm, is_finite
+
+
+class GroupForward(NamedTuple):
+    """What the backward pass of a group needs of its forward pass."""
+
+    x: tf.Tensor  # its input [batch, steps, ...]
+    lengths: tf.Tensor  # of its input, [batch] int32
+    saved: Sequence[tf.Tensor] | None  # what its ops saved; None: its forward pass runs again
+
+
+class Joined(NamedTuple):
+    """The loss, and the gradients that the backward passes of both chains start from."""
+
+    loss: tf.Tensor  # []
+    losses: tf.Tensor  # [batch]
+    d_encoded: tf.Tensor  # the gradient at the encoder's output
+    d_predicted: tf.Tensor | None  # the gradient at the label groups' output; None without label groups
+    proceed: tf.Tensor  # [] int32: 0 if nothing may be updated, neither here nor in the calls below
+
+
+class _Change(NamedTuple):
+    """The update of some groups."""
+
+    norm: tf.Tensor  # [], of their gradient
+    applied: tf.Tensor  # [] int32, 1 if they were updated
+    gradients: list[tf.Tensor]  # at the sources that were asked for
 
 
 class BackwardPass:
@@ -21,8 +48,8 @@ class BackwardPass:
     Args:
         model, state, exits: of the split step.
         rates: the groups that `group_rates` are for.
-        lowest_of: says of a chain of groups down to which one a gradient has to come.
-        inputs: of the call; of them those of `Update.inputs` and `global_norm`.
+        lowest_trainable: returns the index of the lowest group of a chain that needs a gradient.
+        inputs: of the call: those of `Update.inputs`, `global_norm` and, below the head, `gradient`.
     """
 
     def __init__(
@@ -31,17 +58,17 @@ class BackwardPass:
         state: State,
         exits: InnerExits,
         rates: Sequence[str],
-        lowest_of: Callable[[Sequence[LayerGroup]], int],
+        lowest_trainable: Callable[[Sequence[LayerGroup]], int],
         inputs: dict[str, tf.Tensor],
     ):
         self._model = model
         self._state = state
         self._exits = exits
-        self._lowest_of = lowest_of
+        self._lowest_trainable = lowest_trainable
         self._update = Update(state, rates, inputs)
         self._global_norm = value_of(inputs["global_norm"])
         self._go = self._update.finite
-        # from the call above: its first value is NaN if nothing may be touched, see `handed_down`
+        # of the call above: its first value is NaN if nothing may be updated, see `guarded`
         if "gradient" in inputs:
             rank = inputs["gradient"].shape.rank
             self._go &= is_finite(tf.reshape(tf.slice(inputs["gradient"], [0] * rank, [1] * rank), []))
@@ -49,9 +76,23 @@ class BackwardPass:
         self._norms: list[tf.Tensor] = []
         self._finite: list[tf.Tensor] = []
 
-    def join(self, encoded, lengths, predicted, labels, passed: ExitsPassed):
-        """The loss, with those of the exits passed; counts the step and updates the groups of neither chain nor exit.
-        Returns loss, losses and the gradients at `encoded` and `predicted`."""
+    def join(
+        self,
+        encoded: tf.Tensor,
+        lengths: tf.Tensor,
+        predicted: tf.Tensor | None,
+        labels: Sequence[tf.Tensor],
+        exit_losses: ExitLosses,
+    ) -> Joined:
+        """Compute the loss, count the step, and update the groups that are in neither chain nor exit.
+
+        Args:
+            encoded: the encoder's output [batch, steps, units].
+            lengths: of the output, [batch] int32.
+            predicted: the label groups' output; None without label groups.
+            labels: the label inputs of the batch.
+            exit_losses: of the inner exits, which are part of the loss.
+        """
         model, exits = self._model, self._model.inner_exits.values()
         others = {group.name for group in (*model.groups, *model.label_groups, *exits)}
         names = [group.name for group in model.all_groups if group.name not in others]
@@ -61,10 +102,10 @@ class BackwardPass:
             with tf.GradientTape() as tape:
                 tape.watch(sources)
                 losses = model.join_loss(sources[0], lengths, sources[1] if len(sources) > 1 else None, *labels)
-                if passed.losses is not None:
-                    losses += passed.losses
-                losses = invalid_as_nan(losses, passed.rows)
-                loss = mean_over(losses, passed.rows)
+                if exit_losses.losses is not None:
+                    losses += exit_losses.losses
+                losses = invalid_as_nan(losses, exit_losses.rows)
+                loss = mean_over(losses, exit_losses.rows)
             finite = self._go & is_finite(loss)
             count = count_step(self._state, finite & (self._global_norm >= 0.0))
             norm, applied, gradients = self._change(tape, loss, names, sources, None, finite, count)
@@ -74,92 +115,104 @@ class BackwardPass:
         # not from the branch: where the head is frozen, it would be `applied` again, and TFLite loses one of two
         # outputs of a branch that are the same tensor
         self._go &= is_finite(loss)
-        # [] int32: 0 when nothing may be touched, here or in the calls below
-        self.proceed = tf.cast(self._go, tf.int32)
+        proceed = tf.cast(self._go, tf.int32)
         self._count = count
-        self._tell(norm, applied)
-        return loss, losses, gradients[0], gradients[1] if len(gradients) > 1 else None
+        self._record(norm, applied)
+        return Joined(loss, losses, gradients[0], gradients[1] if len(gradients) > 1 else None, proceed)
 
     def run(
         self,
         groups: Sequence[LayerGroup],
-        went: Sequence[tuple],
+        forward: Sequence[GroupForward],
         gradient: tf.Tensor | None,
         needs_gradient: bool,
         carried: Mapping[str, Sequence[tf.Tensor]],
-        cheap: bool = True,
-    ):
-        """Top to bottom through `groups`, each updated before the next, as far as any of them trains; the gradient at
-        the first one's input, if needed.
+        recomputable: bool = True,
+    ) -> tf.Tensor | None:
+        """Run backward through `groups` from top to bottom, down to the lowest that trains, and update each.
 
         Args:
-            went: for each group its x, lengths, and what its ops kept; None in place of that: its forward pass runs
-                anew.
+            groups: of a chain, bottom first.
+            forward: of each group.
+            gradient: at the last group's output.
+            needs_gradient: whether the gradient at the first group's input is needed.
             carried: for each group with an exit behind it, the exit's gradients.
-            cheap: whether what was kept has what is easily made again.
+            recomputable: whether the saved tensors include those that are cheap to recompute.
+
+        Returns:
+            the gradient at the first group's input, or None if it is not needed.
         """
         count = value_of(self._state.step) if self._count is None else self._count
-        lowest = 0 if needs_gradient else self._lowest_of(groups)
+        lowest = 0 if needs_gradient else self._lowest_trainable(groups)
         for index in reversed(range(lowest, len(groups))):
-            group, (x, lengths, kept) = groups[index], went[index]
-            through = index > lowest or needs_gradient
+            group, (x, lengths, saved) = groups[index], forward[index]
+            needs_input_gradient = index > lowest or needs_gradient
             if group.name in carried:
                 gradient += carried[group.name][0]
                 weight_gradients = self._exits.weight_gradients(group.name, carried[group.name])
-                self._tell(*self._apply(weight_gradients, self._go, count, values={}))
+                self._record(*self._apply(weight_gradients, self._go, count, values={}))
 
             def body():
-                sources = [tf.identity(x)] if through else []
+                sources = [tf.identity(x)] if needs_input_gradient else []
                 with tf.GradientTape() as tape:
                     tape.watch(sources)
                     x_in = sources[0] if sources else x
-                    if kept is None:
+                    if saved is None:
                         output, _, _ = group(x_in, lengths)
                     else:
-                        with self._model.replaying(kept, cheap):
+                        with self._model.restoring(saved, recomputable):
                             output, _, _ = group(x_in, lengths)
                 return self._change(tape, output, [group.name], sources, gradient, self._go, count)
 
             norm, applied, gradients = in_arena(always(lengths), body)
-            gradient = gradients[0] if through else None
-            self._tell(norm, applied)
-        return gradient
+            gradient = gradients[0] if needs_input_gradient else None
+            self._record(norm, applied)
+        return gradient if needs_gradient else None
 
-    def _change(self, tape, target, names, sources, gradient, go, count):
-        """Update the groups of these names; norm of their gradient, whether it was applied, gradients at `sources`."""
+    def _change(
+        self,
+        tape: tf.GradientTape,
+        target: tf.Tensor,
+        names: Sequence[str],
+        sources: list[tf.Tensor],
+        gradient: tf.Tensor | None,
+        go: tf.Tensor,
+        count: tf.Tensor,
+    ) -> _Change:
+        """Update the groups of these names by the gradient of `target`, and compute the gradients at `sources`."""
         weights = {path: weight for path, weight in self._state.weights.items() if group_of(path) in names}
         found = tape.gradient(target, [*weights.values(), *sources], output_gradients=gradient)
         norm, applied = self._apply(dict(zip(weights, found)), go, count, self._largest(weights))
-        return norm, applied, found[len(weights) :]
+        return _Change(norm, applied, found[len(weights) :])
 
-    def _largest(self, weights):
-        """The value of the largest of the weights, by tree path: that one's update has to have it in memory whatever
-        the order, so it keeps what the backward pass read. The others' would be alive with it, and are read anew.
+    def _largest(self, weights: Mapping[str, tf.Variable]) -> dict[str, tf.Tensor]:
+        """The value of the largest of the weights, by tree path. Its update needs it in memory in any case, so it uses
+        the value that the backward pass read. The others are read again, so that they are not in memory with it.
         """
         path = max(weights, key=lambda path: weights[path].shape.num_elements(), default=None)
         return {} if path is None else {path: weights[path].read_value()}
 
-    def _apply(self, gradients: dict[str, tf.Tensor], go, count, values: Mapping[str, tf.Tensor]):
-        """Update by gradients by tree path; their norm, whether it was applied."""
+    def _apply(
+        self, gradients: dict[str, tf.Tensor], go: tf.Tensor, count: tf.Tensor, values: Mapping[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Update weights by gradients, by tree path. Returns the norm [] and [] int32: 1 if they were applied."""
         norm = global_norm(gradients.values())
         finite = go & is_finite(norm)
         scale = self._update.clip(tf.where(self._global_norm > 0.0, self._global_norm, norm))
         self._update.apply(gradients, scale, count, finite & (self._global_norm >= 0.0), values)
         return norm, tf.cast(finite, tf.int32)
 
-    def _tell(self, norm: tf.Tensor, finite: tf.Tensor) -> None:
+    def _record(self, norm: tf.Tensor, finite: tf.Tensor) -> None:
         self._norms.append(norm)
         self._finite.append(finite)
 
-    def handed_down(self, gradient: tf.Tensor) -> tf.Tensor:
-        """The gradient for the call below: NaN if nothing may be touched, so that a host that goes on
-        changes nothing.
-        """
+    def guarded(self, gradient: tf.Tensor) -> tf.Tensor:
+        """The gradient for the call below: NaN if nothing may be updated, so that later calls change nothing."""
         return gradient + nan_unless(self._go)
 
-    def told(self) -> dict[str, tf.Tensor]:
-        """`gradient_norm` [1] of all groups of the call, before clipping; `skipped` [] int32: 1 when any was left alone
-        because the loss, its gradient or a rate was not finite."""
+    def report(self) -> dict[str, tf.Tensor]:
+        """`gradient_norm` [1] of all groups of the call, before clipping; `skipped` [] int32: 1 if any group was not
+        updated because the loss, its gradient or a rate was not finite."""
         return {
             "gradient_norm": tf.reshape(global_norm(self._norms), [1]),
             "skipped": 1 - tf.reduce_min(tf.stack(self._finite)),

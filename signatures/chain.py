@@ -1,4 +1,4 @@
-"""The shapes that run along a chain of layer groups, found by tracing it once."""
+"""The shapes along a chain of layer groups, found by tracing it once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,16 @@ from signatures.spec import LayerGroup, SplitModel
 
 @dataclass(frozen=True)
 class GroupSpecs:
-    """What goes into a group of the chain, and what its ops keep for a backward pass in another call."""
+    """The input of a group of the chain, and the tensors that its ops save for a backward pass in another call."""
 
     x: tf.TensorSpec  # [batch, steps, ...]
     lengths: tf.TensorSpec  # [batch] int32
-    dear: tuple[tf.TensorSpec, ...] = ()
-    all_kept: tuple[tf.TensorSpec, ...] = ()  # what is cheap to make again too
+    expensive: tuple[tf.TensorSpec, ...] = ()  # saved tensors that are expensive to recompute
+    all_saved: tuple[tf.TensorSpec, ...] = ()  # with those that are cheap to recompute
 
-    def kept(self, cheap: bool) -> tuple[tf.TensorSpec, ...]:
-        return self.all_kept if cheap else self.dear
+    def saved(self, recomputable: bool) -> tuple[tf.TensorSpec, ...]:
+        """The saved tensors, with or without those that are cheap to recompute."""
+        return self.all_saved if recomputable else self.expensive
 
 
 def frame_inputs(model: SplitModel) -> list[tf.TensorSpec]:
@@ -28,20 +29,20 @@ def frame_inputs(model: SplitModel) -> list[tf.TensorSpec]:
 
 
 def trace_chain(model: SplitModel) -> list[GroupSpecs]:
-    """The specs of each encoder group, and of what the last one puts out (with nothing kept) after them."""
+    """The specs of each encoder group, and after them those of the last group's output, which saves nothing."""
     specs = []
 
-    def add(x, lengths, *kept):
-        specs.append(GroupSpecs(_spec(x), _spec(lengths), *(tuple(map(_spec, tensors)) for tensors in kept)))
+    def add(x: tf.Tensor, lengths: tf.Tensor, *saved: list[tf.Tensor]) -> None:
+        specs.append(GroupSpecs(_spec(x), _spec(lengths), *(tuple(map(_spec, tensors)) for tensors in saved)))
 
-    def chain(*frames):
+    def chain(*frames: tf.Tensor) -> tf.Tensor:
         x, lengths = model.front(*frames)
         for group in model.groups:
-            with model.recording(cheap=False) as dear:
+            with model.saving(recomputable=False) as expensive:
                 group(x, lengths)
-            with model.recording(cheap=True) as kept:
+            with model.saving(recomputable=True) as all_saved:
                 output, new_lengths, _ = group(x, lengths)
-            add(x, lengths, dear, kept)
+            add(x, lengths, expensive, all_saved)
             x, lengths = output, new_lengths
         add(x, lengths)
         return x
@@ -51,15 +52,15 @@ def trace_chain(model: SplitModel) -> list[GroupSpecs]:
 
 
 def group_costs(model: SplitModel, specs: Sequence[GroupSpecs]) -> list[GroupCost]:
-    """What each encoder group weighs, for `parts.make_parts`."""
+    """The memory that each encoder group takes, for `parts.make_parts`."""
     return [
         GroupCost(
             name=group.name,
             activations=_batch(model) * group.activation_elements(spec.x.shape[1]) * tf.float32.size,
             gradients=_weight_bytes(group),
             boundary=_bytes([spec.x]),
-            kept=_bytes(spec.dear),
-            cheap=_bytes(spec.all_kept) - _bytes(spec.dear),
+            saved=_bytes(spec.expensive),
+            recomputable=_bytes(spec.all_saved) - _bytes(spec.expensive),
         )
         for group, spec in zip(model.groups, specs)
     ]

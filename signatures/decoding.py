@@ -22,8 +22,14 @@ class DecodingModel(Protocol):
 
     decoder: LayerGroup
 
-    def encode(self, frames: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, ...]: ...
-    def decode_start(self, encoded: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]: ...
+    def encode(self, frames: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Frames [1, time, width] and lengths [1] -> the encoder's output [1, steps, units], and more."""
+        ...
+
+    def decode_start(self, encoded: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Keys and values of the encoder's output, for `decode_step`."""
+        ...
+
     def decode_step(
         self,
         tokens: tf.Tensor,
@@ -31,23 +37,39 @@ class DecodingModel(Protocol):
         cache: tuple[tf.Tensor, tf.Tensor],
         cross: tuple[tf.Tensor, tf.Tensor],
         lengths: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]: ...
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+        """Log probabilities [n, vocabulary] of the next subword, and this subword's keys and values."""
+        ...
+
     def rescore(
         self, encoded: tf.Tensor, lengths: tf.Tensor, subwords: tf.Tensor, subword_lengths: tf.Tensor
-    ) -> tf.Tensor: ...
+    ) -> tf.Tensor:
+        """Log probability [n] of each hypothesis with its end."""
+        ...
 
 
 class DecoderSizes(Protocol):
     """The sizes of a decoder, which its configuration has."""
 
     @property
-    def vocabulary_size(self) -> int: ...
+    def vocabulary_size(self) -> int:
+        """The number of subwords."""
+        ...
+
     @property
-    def layers(self) -> int: ...
+    def layers(self) -> int:
+        """The number of layers."""
+        ...
+
     @property
-    def heads(self) -> int: ...
+    def heads(self) -> int:
+        """Attention heads of a layer."""
+        ...
+
     @property
-    def units(self) -> int: ...
+    def units(self) -> int:
+        """The width of a layer."""
+        ...
 
 
 def decoding_signatures(
@@ -99,7 +121,7 @@ class _Functions:
     vocabulary_size: int
     max_subwords: int
 
-    def rescore(self, encoded, encoded_lengths, tokens, token_lengths):
+    def rescore(self, encoded: tf.Tensor, encoded_lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor):
         """Log probability of each hypothesis [hypotheses]."""
         counted = in_range(token_lengths, 0, self.max_subwords)
         lengths, known_tokens, wrong, wrong_tokens = self._checked(encoded_lengths, tokens)
@@ -108,13 +130,22 @@ class _Functions:
         wrong_tokens = tf.reduce_sum(tf.where(within, wrong_tokens, 0.0), axis=1)
         return {"log_probabilities": scores + wrong + wrong_tokens + nan_unless(counted)}
 
-    def start(self, encoded, encoded_lengths):
+    def start(self, encoded: tf.Tensor, encoded_lengths: tf.Tensor):
         """Keys and values of the encoder's output."""
         valid = in_range(encoded_lengths, 0, self.encoded_steps)
         keys, values = self.model.decode_start(encoded, zero_unless(valid, encoded_lengths))
         return {"cross_keys": keys + nan_unless(valid), "cross_values": values}
 
-    def step(self, tokens, position, keys, values, cross_keys, cross_values, encoded_lengths):
+    def step(
+        self,
+        tokens: tf.Tensor,
+        position: tf.Tensor,
+        keys,
+        values,
+        cross_keys: tf.Tensor,
+        cross_values: tf.Tensor,
+        encoded_lengths: tf.Tensor,
+    ):
         """Log probabilities of the next subword [hypotheses, vocabulary], keys and values of this one."""
         reached = in_range(position, 0, self.max_subwords)
         lengths, known_tokens, wrong, wrong_tokens = self._checked(encoded_lengths, tokens)

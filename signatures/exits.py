@@ -1,7 +1,7 @@
-"""Inner exits in the split step: an exit's loss and gradients are worked out on the way up and used on the way down.
+"""Inner exits in the split step: forward calls compute an exit's loss and gradients, backward calls use them.
 
-So the joint loss is known before anything is updated, and no head runs twice. What is carried from the one way to the
-other is the gradient at the exit's input and at its head's weights.
+So the joint loss is known before any update, and no head runs twice. The gradients at the exit's input and at the
+weights of its head are carried from the forward to the backward call.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,8 +18,8 @@ class InnerExits:
     """The exits below the last one, by the name of the group that each is behind.
 
     Args:
-        model: see the protocol.
-        state: the variables.
+        model: whose exits these are.
+        state: the variables that train.
         specs: of the model's chain, from `chain.trace_chain`.
     """
 
@@ -33,7 +33,7 @@ class InnerExits:
         }
 
     def behind(self, groups: Iterable[str]) -> list[str]:
-        """Those of the groups that have an exit behind them."""
+        """The groups, among these, that have an exit behind them."""
         return [group for group in groups if group in self.heads]
 
     def carried_specs(self, group: str) -> dict[str, tf.TensorSpec]:
@@ -45,10 +45,12 @@ class InnerExits:
         }
 
     def weight_gradients(self, group: str, carried: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Those at the head's weights, by tree path."""
+        """The gradients at the weights of the exit's head, by tree path."""
         return dict(zip(self._weights[group], carried[1:]))
 
-    def losses_and_gradients(self, group: str, x, lengths, labels: Sequence[tf.Tensor], rows: tf.Tensor):
+    def losses_and_gradients(
+        self, group: str, x: tf.Tensor, lengths: tf.Tensor, labels: Sequence[tf.Tensor], rows: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Losses [batch] at an exit, and the gradients of their mean over the utterances as `carried_specs`
         has them.
         """
@@ -64,13 +66,13 @@ class InnerExits:
         return in_arena(always(lengths), body)
 
 
-class ExitsPassed:
-    """What the exits that one call passes on the way up come to.
+class ExitLosses:
+    """Losses and gradients of the inner exits of one forward call.
 
     Args:
         exits: of the model.
         labels, rows: the label inputs of the batch, and the weights of its rows.
-        losses: [batch], the sum at the exits passed before; None where there are none.
+        losses: [batch], the sum at the exits of earlier calls; None if there are none.
     """
 
     def __init__(self, exits: InnerExits, labels: Sequence[tf.Tensor], rows: tf.Tensor, losses: tf.Tensor | None):
@@ -79,8 +81,14 @@ class ExitsPassed:
         self.rows = rows
         self._exits, self._labels = exits, labels
 
-    def passes(self, group: str, x: tf.Tensor, lengths: tf.Tensor) -> None:
-        """Told of what each group puts out."""
+    def add(self, group: str, x: tf.Tensor, lengths: tf.Tensor) -> None:
+        """Add the exit behind a group, if it has one.
+
+        Args:
+            group: its name.
+            x: its output [batch, steps, ...].
+            lengths: of the output, [batch] int32.
+        """
         if group in self._exits.heads:
             losses, self.carried[group] = self._exits.losses_and_gradients(group, x, lengths, self._labels, self.rows)
             self.losses = losses if self.losses is None else self.losses + losses

@@ -1,4 +1,4 @@
-"""Signatures that recognise whole utterances with any model: features, labels, and the way from exit to exit."""
+"""Signatures that recognise whole utterances with any model: features, labels, and stages from exit to exit."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,10 +11,10 @@ INVALID = "-1 for lengths out of range"  # what a signature answers to them
 
 
 class FrontEnd(Protocol):
-    """What makes frames of samples."""
+    """Computes frames from samples."""
 
-    counts_samples: bool  # whether it has to know how many samples of a row are an utterance's
-    makes: str  # what it puts out, in words
+    counts_samples: bool  # whether it needs the number of samples of each row
+    makes: str  # its output, in words
 
 
 class Recogniser(Protocol):
@@ -26,17 +26,35 @@ class Recogniser(Protocol):
     decodes: bool  # whether a second pass needs the encoder's output, which `encode_for_both` then gives
     heads: Sequence[LayerGroup]  # that give label probabilities, behind all stages or all but the last
 
-    def features(self, samples: tf.Tensor, sample_lengths: tf.Tensor) -> tf.Tensor: ...
-    def front(self, frames: tf.Tensor, frame_lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]: ...
-    def run_stage(self, stage: int, x: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]: ...
-    def encode_for_both(
-        self, frames: tf.Tensor, frame_lengths: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]: ...
-    def label_probabilities(self, stage: int, x: tf.Tensor) -> tf.Tensor: ...
+    def features(self, samples: tf.Tensor, sample_lengths: tf.Tensor) -> tf.Tensor:
+        """Samples [1, n] and their counts [1] -> frames [1, time, width]."""
+        ...
+
+    def front(self, frames: tf.Tensor, frame_lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Frames and their lengths -> the first group's input [1, steps, d] and its lengths."""
+        ...
+
+    def run_stage(self, stage: int, x: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Run the groups of a stage: output [1, steps, units] and its lengths."""
+        ...
+
+    def encode_for_both(self, frames: tf.Tensor, frame_lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The encoder's output, the output of the groups that both passes share, and their lengths."""
+        ...
+
+    def label_probabilities(self, stage: int, x: tf.Tensor) -> tf.Tensor:
+        """Log probabilities [1, steps, vocabulary] behind a stage."""
+        ...
+
     def transcribe(
         self, frames: tf.Tensor, frame_lengths: tf.Tensor, max_tokens: int, exit: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor]: ...
-    def last_labels(self, encoded: tf.Tensor, lengths: tf.Tensor, max_tokens: int) -> tuple[tf.Tensor, tf.Tensor]: ...
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Greedy labels [1, max_tokens] and their counts [1], at an exit."""
+        ...
+
+    def last_labels(self, encoded: tf.Tensor, lengths: tf.Tensor, max_tokens: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Greedy labels [1, max_tokens] and their counts [1], from the encoder's output."""
+        ...
 
 
 def inference_signatures(
@@ -121,11 +139,11 @@ def _stage_signature(model: Recogniser, stage: int, inputs: tuple[tf.TensorSpec,
         if stage == 0:
             x, lengths = model.front(x, lengths)
         x, lengths = model.run_stage(stage, x, lengths)
-        told = {"encoded": x, "encoded_lengths": minus_one_unless(valid, lengths)}
+        outputs = {"encoded": x, "encoded_lengths": minus_one_unless(valid, lengths)}
         if has_head:
-            return {**told, "log_probabilities": model.label_probabilities(stage, x)}
+            return {**outputs, "log_probabilities": model.label_probabilities(stage, x)}
         tokens, count = model.last_labels(x, lengths, max_tokens)
-        return {**told, "tokens": tokens, "token_lengths": minus_one_unless(valid, count)}
+        return {**outputs, "tokens": tokens, "token_lengths": minus_one_unless(valid, count)}
 
     said = "its log probabilities" if has_head else "what is said, greedily"
     does = f"{'frames' if stage == 0 else 'what the stage before put out'} to exit {stage} and {said}; {INVALID}"

@@ -1,4 +1,4 @@
-"""`loss`: what the model thinks of a batch; nothing changes."""
+"""`loss`: the loss of a batch; it changes nothing."""
 
 from signatures.spec import ModelWithLoss, Signature, invalid_as_nan, mean_over
 

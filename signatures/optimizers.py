@@ -73,4 +73,5 @@ class State:
         return {**self.weights, **self.slots, "step": self.step}
 
     def slots_of(self, name: str) -> Sequence[tf.Variable]:
+        """The slots of a weight, by its tree path."""
         return [self.slots[f"{name}/{slot}"] for slot in self.optimizer.slots]

@@ -1,17 +1,17 @@
-"""Order between ops that no data flows between.
+"""Orders ops that do not depend on each other's data.
 
-TFLite runs ops in the order they are written in the file, which is that of their data alone; control dependencies are
-lost. What backward makes anew to save memory would so be made in the forward pass and held, or be found equal to what
-the forward pass made.
+TFLite runs ops in the order of the file, which follows data dependencies alone; control dependencies are lost. Tensors
+that backward recomputes to save memory would be computed in the forward pass and held, or merged with those of the
+forward pass.
 """
 
 import tensorflow as tf
 
 
 def after(x: tf.Tensor, earlier: tf.Tensor) -> tf.Tensor:
-    """x, any float32 tensor, made only when `earlier` is there: x + min(|earlier|, 0), of the first value of `earlier`.
+    """x, any float32 tensor, computed only after `earlier`: x + min(|earlier|, 0), of the first value of `earlier`.
 
-    The same values, unless that first one is NaN, which makes all NaN. Of rank 1 at least.
+    The values are the same, unless that first value is NaN, which makes all NaN. The rank is at least 1.
     """
     rank = earlier.shape.rank
     first = tf.reshape(tf.slice(earlier, [0] * rank, [1] * rank), [1])  # the whole reshaped would be a copy

@@ -1,4 +1,4 @@
-"""`parameters`: what a sub-model selector reads, one value a layer group."""
+"""`parameters`: figures for choosing a sub-model, one value per layer group."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Which groups make a part of the split step, and what a part keeps. Pure arithmetic on sizes."""
+"""Cuts the chain of groups into the parts of the split step, and chooses what each part saves. Arithmetic on sizes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,27 +8,28 @@ KEEPS = ("auto", "recompute", "stash")
 
 @dataclass(frozen=True)
 class GroupCost:
-    """What a group of the chain weighs in a training step, in bytes."""
+    """The memory that a group of the chain takes in a training step, in bytes."""
 
     name: str
     activations: int  # all that its backward pass needs
     gradients: int  # of its weights
-    boundary: int  # its input, which is kept whatever is kept besides
-    kept: int  # what it would keep from forward to backward, its input aside
-    cheap: int = 0  # what it could keep besides, which is easily made again
+    boundary: int  # its input, which is saved in any case
+    saved: int  # tensors that it saves from forward to backward besides its input: expensive to recompute
+    recomputable: int = 0  # further tensors that it could save: cheap to recompute
 
 
 @dataclass(frozen=True)
 class Part:
-    """Consecutive groups that are run by one call."""
+    """Consecutive groups that one call runs."""
 
     first: int
     last: int  # the last group's index, not one past it
     keep: str  # recompute or stash; the top part has its forward and backward in one call and carries nothing over
-    cheap: bool = True  # keeps what is easily made again, too
+    recomputable: bool = True  # whether it also saves tensors that are cheap to recompute
 
     @property
     def indices(self) -> range:
+        """The indices of its groups."""
         return range(self.first, self.last + 1)
 
 
@@ -39,12 +40,12 @@ def make_parts(
 
     Args:
         costs: of the chain's groups, in the order of the forward pass.
-        parts: how many; balanced on activation and weight-gradient bytes. None: one, for every group has its own arena
-            within a call too, and what is kept is not copied out and in.
+        parts: how many; balanced on activation and weight-gradient bytes. None: one part. Each group has its own arena
+            within a call as well, and saved tensors are not copied to the host and back.
         sizes: groups in each part, in place of `parts`.
-        keep: recompute or stash for every part, or auto: stash what weighs less than the largest group's backward
-            pass, for then it does not decide the peak; all of it if that is so light, else what is dear to make again,
-            else nothing.
+        keep: recompute or stash for every part, or auto: stash tensors that take less memory than the largest group's
+            backward pass, since they do not determine the peak then: all tensors if they fit, otherwise those that are
+            expensive to recompute, otherwise none.
 
     Raises:
         ValueError: in one line, when the parts cannot be made.
@@ -64,16 +65,16 @@ def make_parts(
             f"part sizes {','.join(map(str, sizes))} add up to {sum(sizes)}; expected positive sizes that add up to "
             f"{len(costs)}, the layer groups {', '.join(names)}"
         )
-    cheap = keep == "stash"
+    recomputable = keep == "stash"
     if keep == "auto":
         below_top = costs[: len(costs) - sizes[-1]]
         most = max(cost.activations + cost.gradients for cost in costs)
-        dear = sum(cost.kept + cost.boundary for cost in below_top)
-        keep = "stash" if dear <= most else "recompute"
-        cheap = sum(cost.kept + cost.boundary + cost.cheap for cost in costs) <= most
+        expensive = sum(cost.saved + cost.boundary for cost in below_top)
+        keep = "stash" if expensive <= most else "recompute"
+        recomputable = sum(cost.saved + cost.boundary + cost.recomputable for cost in costs) <= most
     made, first = [], 0
     for size in sizes:
-        made.append(Part(first, first + size - 1, keep, cheap))
+        made.append(Part(first, first + size - 1, keep, recomputable))
         first += size
     return made
 

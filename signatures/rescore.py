@@ -17,11 +17,17 @@ class RescoringModel(Protocol):
 
     rescorer: LayerGroup
 
-    def encode(self, frames: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, ...]: ...
-    def rescore(
-        self, encoded: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor
-    ) -> tf.Tensor: ...
-    def check_labels(self, row_weights: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor: ...
+    def encode(self, frames: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Frames and their lengths -> the encoder's output [1, steps, units], and more."""
+        ...
+
+    def rescore(self, encoded: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor:
+        """Log probability [hypotheses] of each hypothesis with its end."""
+        ...
+
+    def check_labels(self, row_weights: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor:
+        """`row_weights` of hypotheses with valid labels, NaN for the others."""
+        ...
 
 
 def rescore_signature(

@@ -1,4 +1,4 @@
-"""What a signature is, and what a model must offer to be given some."""
+"""What a signature is, and the protocols of models that signatures are built from."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
@@ -115,13 +115,16 @@ class SplitModel(TrainableModel, Protocol):
         """Loss of each utterance [batch] at an inner exit, weighted so that `loss` is their sum and `join_loss`."""
         ...
 
-    def recording(self, cheap: bool) -> contextlib.AbstractContextManager[list[tf.Tensor]]:
-        """Collects what the groups called within the block keep for a backward pass in another call; with `cheap` also
-        what is easily made again."""
+    def saving(self, recomputable: bool) -> contextlib.AbstractContextManager[list[tf.Tensor]]:
+        """Collects the tensors that groups called within the block save for a backward pass in another call.
+
+        Args:
+            recomputable: whether to collect tensors that are cheap to recompute as well.
+        """
         ...
 
-    def replaying(self, tensors: Sequence[tf.Tensor], cheap: bool) -> contextlib.AbstractContextManager[None]:
-        """Gives it back to the groups called within the block."""
+    def restoring(self, tensors: Sequence[tf.Tensor], recomputable: bool) -> contextlib.AbstractContextManager[None]:
+        """Passes the tensors of `saving` to the groups called within the block."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""`stream`: an utterance by chunks, what is remembered going in and coming out."""
+"""`stream`: an utterance in chunks, with explicit state in and out."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,9 +15,18 @@ class StreamingModel(Protocol):
     all_groups: Sequence[LayerGroup]
     stages: Sequence[Sequence[LayerGroup]]  # the encoder's groups from one exit to the next
 
-    def initial_states(self, batch: int) -> list[tuple[tf.Tensor, ...]]: ...
-    def start_memory(self, batch: int) -> dict[str, tf.Tensor]: ...
-    def has_labels(self, tokens: tf.Tensor) -> tf.Tensor: ...
+    def initial_states(self, batch: int) -> list[tuple[tf.Tensor, ...]]:
+        """The zero states of the encoder's groups."""
+        ...
+
+    def start_memory(self, batch: int) -> dict[str, tf.Tensor]:
+        """The state of the heads at the start of an utterance."""
+        ...
+
+    def has_labels(self, tokens: tf.Tensor) -> tf.Tensor:
+        """bool of the same shape: which tokens are in the vocabulary."""
+        ...
+
     def label_chunk(
         self,
         frames: tf.Tensor,
@@ -26,7 +35,9 @@ class StreamingModel(Protocol):
         memory: dict[str, tf.Tensor],
         max_tokens: int,
         exit: tf.Tensor | None,
-    ) -> tuple[tf.Tensor, tf.Tensor, list[tuple[tf.Tensor, ...]], dict[str, tf.Tensor]]: ...
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tuple[tf.Tensor, ...]], dict[str, tf.Tensor]]:
+        """Greedy labels of a chunk [1, max_tokens], their counts [1], the new states, and the new memory."""
+        ...
 
 
 def stream_signature(model: StreamingModel, *, frame_width: int, stream_frames: int, stream_tokens: int) -> Signature:

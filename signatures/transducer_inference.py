@@ -1,4 +1,4 @@
-"""Signatures that beam search over a transducer needs."""
+"""Signatures for beam search over a transducer."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -16,13 +16,27 @@ class Transducer(Protocol):
     label_groups: Sequence[LayerGroup]
     joint: LayerGroup
 
-    def encode(self, frames: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, ...]: ...
-    def start_labels(self, batch: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]: ...
+    def encode(self, frames: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Frames and their lengths -> the encoder's output [1, steps, units], its lengths, and more."""
+        ...
+
+    def start_labels(self, batch: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The prediction network before any label: output, hidden and cell state."""
+        ...
+
     def predict_label(
         self, token: tf.Tensor, hidden: tf.Tensor, cell: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]: ...
-    def join(self, encoded: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor: ...
-    def has_labels(self, tokens: tf.Tensor) -> tf.Tensor: ...
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """One label on: output, hidden and cell state."""
+        ...
+
+    def join(self, encoded: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+        """Log probabilities [batch, vocabulary] of the next label."""
+        ...
+
+    def has_labels(self, tokens: tf.Tensor) -> tf.Tensor:
+        """bool of the same shape: which tokens are in the vocabulary."""
+        ...
 
 
 def transducer_signatures(model: Transducer, *, frame_width: int, max_frames: int, beam: int) -> list[Signature]:

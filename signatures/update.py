@@ -1,5 +1,5 @@
-"""How a training signature changes weights: its inputs, clipping, the optimizer's rule, the pull to what
-was shipped.
+"""How a training signature changes weights: its inputs, clipping, the optimizer's rule, the pull to the shipped
+weights.
 """
 
 import functools
@@ -18,7 +18,7 @@ FINITE_BOUND = 1e30  # a norm beyond this is as useless as infinity, and its squ
 
 
 def is_finite(value: tf.Tensor) -> tf.Tensor:
-    """[] bool; false for NaN, infinity and what is about to become it."""
+    """[] bool; false for NaN, infinity and values close to overflow."""
     return tf.abs(value) < FINITE_BOUND
 
 
@@ -40,7 +40,7 @@ def count_step(state: State, apply: tf.Tensor) -> tf.Tensor:
 
 
 class Update:
-    """What a training signature is told besides its batch.
+    """The inputs of a training signature besides its batch, and the update by them.
 
     Inputs: `learning_rate` [1]; `clip_norm` [1], the greatest norm of the gradient, 0 for none; `group_rates` [groups],
     a factor on the learning rate of each group, 0 to leave a group alone; and, where the state has the shipped
@@ -60,8 +60,8 @@ class Update:
         split = tf.split(inputs["group_rates"], len(names))
         self._rates = {name: tf.squeeze(rate) * learning_rate for name, rate in zip(names, split)}
         of_groups = tf.reduce_sum(tf.abs(inputs["group_rates"]))
-        told = (learning_rate, self._clip_norm, self._pull, of_groups)
-        self.finite = functools.reduce(operator.and_, map(is_finite, told))  # [] bool
+        scalars = (learning_rate, self._clip_norm, self._pull, of_groups)
+        self.finite = functools.reduce(operator.and_, map(is_finite, scalars))  # [] bool
 
     @staticmethod
     def inputs(state: State, names: Sequence[str]) -> tuple[tf.TensorSpec, ...]:
@@ -96,13 +96,13 @@ class Update:
             scale: [], times every gradient.
             step: [] int32, the count of this update.
             apply: [] bool. Besides, a group of rate 0 keeps its weights and slots.
-            values: of weights that were read already and would lie in memory anyway, by tree path; the others are
-                read when it is their turn.
+            values: of weights that were read already and are in memory in any case, by tree path; the others are read
+                right before their update.
         """
         for name, gradient in gradients.items():
             if gradient.shape.num_elements() < LARGE_ELEMENTS:
                 self._apply_where(name, gradient, scale, step, apply)
-            else:  # nothing is computed in vain, and what is, is gone before the next weight's turn
+            else:  # in an arena: computed only if applied, and freed before the next weight is updated
                 in_arena(self._moves(name, apply), lambda: self._apply(name, gradient, scale, step, values.get(name)))
 
     def _moves(self, name, apply):

@@ -11,9 +11,9 @@ from tflite_asr.quiet import muted_stderr
 
 DRAW = """
 from tflite_asr.figure import as_png, new_figure
-from tflite_asr.report import LIGHT, _draw_loss, _plot
+from tflite_asr.report_plots import draw_loss, figure_element
 history = [{"epoch": n, "train_loss": 1.0 / (n + 1), "validation_loss": 2.0 - n} for n in range(2)]
-assert _plot(_draw_loss, history, LIGHT).startswith(b"\\x89PNG")
+assert figure_element("loss", draw_loss, history)[0].startswith(b"\\x89PNG")
 import sys; assert "matplotlib.pyplot" not in sys.modules
 """
 

@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """Bad input, told in one line: what was expected, what came, where, and what to do.
+    """Bad input. The message is one line: what was expected, what came, where, and what to do.
 
     The command line prints the message alone and exits with code 2.
     """

@@ -7,17 +7,18 @@ import importlib
 import io
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from tflite_asr.errors import InputError
 from tflite_asr.libraries import give_caches
 from tflite_asr.processes import SAFE_PATH, python_code
 
 if TYPE_CHECKING:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
 
-def new_figure(**options) -> "Figure":
+def new_figure(**options: Any) -> "Figure":
     """A figure that draws itself by Agg; options as `matplotlib.figure.Figure` takes them."""
     give_caches()
     # matplotlib refuses to be imported under a backend that it does not know
@@ -34,7 +35,7 @@ def new_figure(**options) -> "Figure":
 def as_png(figure: "Figure") -> bytes:
     """The figure as the content of a PNG file."""
     buffer = io.BytesIO()
-    figure.canvas.print_png(buffer)
+    cast("FigureCanvasAgg", figure.canvas).print_png(buffer)  # the canvas of `new_figure`; matplotlib types its base
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, text files read one way, and folders that one run at a time writes to."""
+"""Files that are written whole or not at all, text files, and folders with one writer at a time."""
 
 import contextlib
 import errno
@@ -79,7 +79,7 @@ def remove_leftovers(path: Path) -> None:
 
 
 def _synchronise(descriptor: int) -> None:
-    """Make what was written last through a loss of power, where the file system can."""
+    """Flush a file to disk, if the file system can."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -140,7 +140,7 @@ def check_readable(place: Path | str, what: str, path: Path | None = None) -> No
 
 
 def unreadable(path: Path | str, what: str, error: OSError) -> InputError:
-    """What the system refused, in one line."""
+    """A system error as one line."""
     reason = (error.strerror or str(error) or type(error).__name__).lower()
     return InputError(f"{path}: expected {what}, cannot read it: {reason}")
 

@@ -1,4 +1,4 @@
-"""Libraries that want a folder to write to when they are imported: where there is none, they get a temporary one."""
+"""Gives libraries that need a writable cache folder at import a temporary one if there is none."""
 
 import os
 import tempfile
@@ -38,7 +38,7 @@ def give_caches() -> None:
 
 
 def load_librosa() -> ModuleType:
-    """librosa, what it is imported for checked to be there: it imports numba when it is first used."""
+    """Import librosa, and check that its dependencies load: it imports numba on first use."""
     give_caches()
     try:
         import librosa

@@ -1,4 +1,4 @@
-"""Word and character error rates of transcripts, and what was wrong in each."""
+"""Word and character error rates of transcripts, and the errors of each."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""File names as C libraries take them."""
+"""File names for C libraries."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""The folder that a command writes into: it can be written, and what is in it was made with the same settings.
+"""The output folder of a command: it is writable, and its content was made with the same settings.
 
-`settings.json` tells what a run was begun with. The same command goes on with it, or finds it finished; another is
+`settings.json` holds the settings of a run. The same command resumes the run, or finds it finished; another is
 refused, since its results would be mixed with those that are there.
 """
 
@@ -66,7 +66,7 @@ def check_settings(folder: Path, settings: dict, results: Sequence[str]) -> bool
 
 
 def write_settings(folder: Path, settings: dict) -> None:
-    """Write what a run is begun with; the folder is made if need be."""
+    """Store the settings of a run; the folder is created if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / SETTINGS, (json.dumps(settings, indent=1) + "\n").encode())
 
@@ -84,7 +84,7 @@ def speech_of(utterances: Sequence["Utterance"]) -> dict:
 
 
 def _digest_of(path: Path) -> bytes:
-    """Of a file's content; nothing of a file that cannot be read: who reads it says what is wrong."""
+    """The digest of a file; empty if it cannot be read, which its reader reports."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()

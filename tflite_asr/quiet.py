@@ -1,4 +1,4 @@
-"""What C libraries write past Python to the process's standard error, kept from the user.
+"""Mutes what C libraries write to the process's standard error.
 
     with muted_stderr():
         decode()
@@ -28,7 +28,7 @@ def show_everything() -> None:
 
 @contextlib.contextmanager
 def muted_stderr() -> Iterator[None]:
-    """Discard what is written to file descriptor 2 meanwhile, by any thread; blocks may be nested and overlap."""
+    """Discard what any thread writes to file descriptor 2 within the block; blocks may be nested and overlap."""
     if _verbose:
         yield
         return
@@ -78,6 +78,6 @@ def _restore() -> None:
 
 
 def flush_stderr() -> None:
-    """Write out what Python holds back of standard error, where there is one."""
+    """Flush standard error, if there is one."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or None
         sys.stderr.flush()

@@ -1,25 +1,22 @@
-"""What a personalisation did, as one HTML file to look at and three plots."""
+"""The report of a personalisation: an HTML file and its plots."""
 
-import base64
-import math
-from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tflite_asr.errors import InputError
-from tflite_asr.figure import as_png, new_figure
 from tflite_asr.files import write_whole
 from tflite_asr.metrics import aligned_words
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from tflite_asr.report_plots import (
+    draw_battery,
+    draw_loss,
+    draw_memory,
+    draw_ram,
+    draw_rounds,
+    draw_wer,
+    figure_element,
+)
 
 MAX_ROWS = 200  # test utterances in the table; more make the page slow on a phone and nobody reads them
-
-# Blue and orange stay apart for the colour-blind, on white and on black.
-LIGHT = {"page": "#ffffff", "text": "#3c4250", "grid": "#e3e6eb", "first": "#1f6fb4", "second": "#d9730d"}
-DARK = {"page": "#1c2027", "text": "#c3c9d4", "grid": "#333a45", "first": "#6cb2f0", "second": "#f5a353"}
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f4f5f7; --card: #ffffff; --text: #1d222b; --quiet: #5b6472;
@@ -67,16 +64,16 @@ def write_report(folder: Path, result: dict) -> Path:
         (
             "wer",
             "Word error rate of the validation utterances by epoch",
-            _draw_rounds if rounds else _draw_wer,
+            draw_rounds if rounds else draw_wer,
             result["history"],
         ),
-        ("loss", "Loss of the training and validation utterances by epoch", _draw_loss, result["history"]),
-        ("memory", "Memory of the process over time", _draw_memory, result["memory"]),
+        ("loss", "Loss of the training and validation utterances by epoch", draw_loss, result["history"]),
+        ("memory", "Memory of the process over time", draw_memory, result["memory"]),
     ]
     if rounds:
         plots += [
-            ("ram", "Available memory of the device over time", _draw_ram, result["resources"]),
-            ("battery", "Battery of the device over time", _draw_battery, result["resources"]),
+            ("ram", "Available memory of the device over time", draw_ram, result["resources"]),
+            ("battery", "Battery of the device over time", draw_battery, result["resources"]),
         ]
     files, figures = {}, []
     for name, caption, draw, points in plots:
@@ -90,24 +87,6 @@ def write_report(folder: Path, result: dict) -> Path:
     except OSError as error:
         raise InputError(f"{folder}: could not write the report ({error})") from error
     return folder / "report.html"
-
-
-def figure_element(
-    caption: str, draw: "Callable[[Axes, dict[str, str], list[dict]], None]", points: list[dict]
-) -> tuple[bytes, str]:
-    """A drawing as PNG, and as an element `<figure>` that holds it for light and dark pages.
-
-    Args:
-        caption: for those who cannot see it.
-        draw: draws points into axes in the colours of `LIGHT` or `DARK`, by lines that have labels.
-        points: what to draw.
-    """
-    light, dark = _plot(draw, points, LIGHT), _plot(draw, points, DARK)
-    element = (
-        f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{_data_url(dark)}">'
-        f'<img alt="{caption}" src="{_data_url(light)}"></picture></figure>'
-    )
-    return light, element
 
 
 def _page(result: dict, plots: list[str]) -> str:
@@ -156,25 +135,25 @@ def _page(result: dict, plots: list[str]) -> str:
 
 
 def _learned_otherwise(result: dict) -> dict[str, str]:
-    """What corrections taught, and what was made of speech without transcripts."""
-    told = {}
+    """Rows about corrections and about speech without transcripts."""
+    rows = {}
     corrections = result["corrections"]
     if corrections["utterances"]:
-        told["corrections"] = str(corrections["utterances"])
-        told["names learned"] = ", ".join(corrections["phrases"]) or "none"
+        rows["corrections"] = str(corrections["utterances"])
+        rows["names learned"] = ", ".join(corrections["phrases"]) or "none"
     if "unlabelled" in result:
         unlabelled = result["unlabelled"]
         rounds = "; ".join(
             ", ".join(f"{count} {why}" for why, count in sorted(row.items())) for row in unlabelled["rounds"]
         )
-        told["without transcripts"] = f"{unlabelled['utterances']}; by round: {rounds}"
+        rows["without transcripts"] = f"{unlabelled['utterances']}; by round: {rounds}"
         better = "better" if unlabelled["learned"] else "no better, the weights stay as they were"
-        told[f"validated by {unlabelled['validated_by']}"] = better
-    return told
+        rows[f"validated by {unlabelled['validated_by']}"] = better
+    return rows
 
 
 def _rounds(rounds: list[dict]) -> list[str]:
-    """What the selector chose for each round, and how it ended."""
+    """The selector's choice for each round, and how the round ended."""
     if not rounds:
         return []
     cells = ("round", "utterances", "learned", "plan", "steps", "best WER, validation", "stopped")
@@ -230,7 +209,7 @@ def _utterances(pairs: list[dict], normalize: bool) -> list[str]:
 
 
 def _marked(pair: dict, cell: str, normalize: bool) -> str:
-    """What was recognised, its errors marked; each word tells its times and confidence where they are known."""
+    """The recognised text with its errors marked; each word shows its times and confidence if they are known."""
     shapes = {
         "equal": "<span{title}>{heard}</span>",
         "substitute": "<mark{title}>{heard}</mark>",
@@ -244,99 +223,14 @@ def _marked(pair: dict, cell: str, normalize: bool) -> str:
     marked = []
     for kind, said, heard in aligned:
         place = None if kind == "delete" else next(places)
-        told = [f"instead of {said}"] if kind == "substitute" else []
+        details = [f"instead of {said}"] if kind == "substitute" else []
         if place:
-            told.append(f"{place['start_seconds']:.2f}-{place['end_seconds']:.2f} s")
-            told.append(f"confidence {place['confidence']:.2f}")
-        title = f' title="{_text(", ".join(told))}"' if told else ""
-        shape = "{heard}" if kind == "equal" and not told else shapes[kind]
+            details.append(f"{place['start_seconds']:.2f}-{place['end_seconds']:.2f} s")
+            details.append(f"confidence {place['confidence']:.2f}")
+        title = f' title="{_text(", ".join(details))}"' if details else ""
+        shape = "{heard}" if kind == "equal" and not details else shapes[kind]
         marked.append(shape.format(title=title, said=_text(said), heard=_text(heard)))
     return " ".join(marked)
-
-
-def _draw_wer(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
-    _line(axes, history, "epoch", "validation_wer", 100, color=colours["first"], marker="o", label="validation")
-    kept = [entry for entry in history if entry["best"]][-1:]
-    star = {"marker": "*", "markersize": 17, "linestyle": "none", "label": "kept"}
-    _line(axes, kept, "epoch", "validation_wer", 100, color=colours["second"], **star)
-    axes.set(title="Word error rate, validation", xlabel="epoch (0: before training)", ylabel="word error rate (%)")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-
-
-def _draw_rounds(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
-    for number in sorted({entry["round"] for entry in history}):
-        entries = [entry for entry in history if entry["round"] == number]
-        _line(axes, entries, "epoch", "validation_wer", 100, color=colours["first"], marker="o")
-        for stop in (entry for entry in entries if "stopped_because" in entry):
-            star = {
-                "marker": "*",
-                "markersize": 17,
-                "linestyle": "none",
-                "label": f"{number}: {stop['stopped_because']}",
-            }
-            _line(axes, [stop], "epoch", "validation_wer", 100, color=colours["second"], **star)
-            place = (stop["epoch"], 100 * stop["validation_wer"])
-            axes.annotate(str(number), place, (0, 11), textcoords="offset points", ha="center", color=colours["text"])
-    axes.set(
-        title="Word error rate, validation",
-        xlabel="epoch, counted on from round to round",
-        ylabel="word error rate (%)",
-    )
-    axes.xaxis.get_major_locator().set_params(integer=True)
-
-
-def _draw_ram(axes: "Axes", colours: dict[str, str], readings: list[dict]) -> None:
-    _line(axes, readings, "seconds", "available_ram_mb", color=colours["first"], marker="o")
-    axes.set(title="Memory that the device has available", xlabel="time (s)", ylabel="memory (MB)")
-
-
-def _draw_battery(axes: "Axes", colours: dict[str, str], readings: list[dict]) -> None:
-    _line(axes, readings, "seconds", "battery_percent", color=colours["second"], marker="o")
-    axes.set(title="Battery", xlabel="time (s)", ylabel="battery (%)")
-
-
-def _draw_loss(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
-    _line(axes, history, "epoch", "train_loss", color=colours["second"], marker="s", linestyle="--", label="training")
-    _line(axes, history, "epoch", "validation_loss", color=colours["first"], marker="o", label="validation")
-    axes.set(title="Loss", xlabel="epoch (0: before training)", ylabel="loss (nats)")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-
-
-def _draw_memory(axes: "Axes", colours: dict[str, str], memory: list[dict]) -> None:
-    _line(axes, memory, "seconds", "rss_mb", color=colours["first"], label="resident")
-    _line(axes, memory, "seconds", "private_mb", color=colours["second"], label="private")
-    seconds, private_mb = axes.lines[-1].get_data()
-    axes.fill_between(seconds, private_mb, color=colours["second"], alpha=0.15, linewidth=0)
-    axes.set(title="Memory", xlabel="time (s)", ylabel="memory (MB)")
-
-
-def _line(axes: "Axes", points: list[dict], x: str, y: str, scale: float = 1, **style: object) -> None:
-    """Draw one figure of the points, leaving out those where it was not measured (None) or not finite."""
-    points = [point for point in points if point[y] is not None and math.isfinite(point[y])]
-    axes.plot([point[x] for point in points], [scale * point[y] for point in points], linewidth=2, **style)
-
-
-def _plot(draw: "Callable[[Axes, dict, list], None]", points: list[dict], colours: dict[str, str]) -> bytes:
-    """A drawing as PNG, its vertical axis from 0."""
-    figure = new_figure(figsize=(6, 3.8), dpi=150, layout="constrained", facecolor=colours["page"])
-    axes = figure.add_subplot(facecolor=colours["page"])
-    draw(axes, colours, points)
-    highest = max((max(line.get_ydata(), default=0) for line in axes.lines), default=0)
-    axes.set_ylim(0, 1.1 * highest or 1)
-    axes.grid(axis="y", color=colours["grid"])
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(colours["grid"])
-    axes.tick_params(colors=colours["text"], length=0)
-    for label in (axes.title, axes.xaxis.label, axes.yaxis.label):
-        label.set_color(colours["text"])
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, labelcolor=colours["text"], fontsize="small")
-    return as_png(figure)
-
-
-def _data_url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _before_after(result: dict, rate: str) -> str:

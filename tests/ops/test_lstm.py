@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tflite_asr.ops import loops as time_loops
 from tflite_asr.ops import lstm as lstm_op
-from tflite_asr.ops import stretches
 from tflite_asr.ops.lstm import lstm
 
 BATCH, TIME, FEATURES, UNITS = 4, 6, 3, 5
@@ -63,7 +63,7 @@ def _outputs_and_gradients(lengths, *values):
 
 WAYS = {
     "one loop": [],
-    "three loops": [(stretches, "STRETCH_ELEMENTS", 1)],  # six steps are three turns
+    "three loops": [(time_loops, "CHUNK_ELEMENTS", 1)],  # six steps are three iterations
     "one product for all rows": [(lstm_op, "VECTOR_PRODUCTS", BATCH - 1)],
 }
 
@@ -211,7 +211,7 @@ def test_a_projection_goes_round_and_out():
 
 
 def test_for_xla_a_long_utterance_is_one_loop(monkeypatch):
-    monkeypatch.setattr(stretches, "STRETCH_ELEMENTS", 1)
+    monkeypatch.setattr(time_loops, "CHUNK_ELEMENTS", 1)
 
     def loops():
         traced = tf.function(_outputs_and_gradients).get_concrete_function(
@@ -220,6 +220,6 @@ def test_for_xla_a_long_utterance_is_one_loop(monkeypatch):
         return sum("While" in op.type for op in traced.graph.get_operations())
 
     assert loops() == 2 * 3  # three turns forward and three back
-    with stretches.in_one_loop():
+    with time_loops.in_one_loop():
         assert loops() == 2
     assert loops() == 2 * 3

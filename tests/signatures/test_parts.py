@@ -5,8 +5,8 @@ import pytest
 from signatures.parts import GroupCost, _balanced, make_parts
 
 
-def costs(weights, kept=0, cheap=0):
-    return [GroupCost(f"encoder_{n}", weight, 0, 0, kept, cheap) for n, weight in enumerate(weights)]
+def costs(weights, saved=0, recomputable=0):
+    return [GroupCost(f"encoder_{n}", weight, 0, 0, saved, recomputable) for n, weight in enumerate(weights)]
 
 
 def sizes(parts):
@@ -40,23 +40,28 @@ def test_sizes_are_taken_as_they_are_and_one_part_is_the_default():
 
 
 def test_auto_stashes_only_what_does_not_decide_the_peak():
-    assert {part.keep for part in make_parts(costs([10] * 4, kept=3), parts=4)} == {"stash"}  # 9 below the top part
-    assert {part.keep for part in make_parts(costs([10] * 4, kept=4), parts=4)} == {"recompute"}  # 12
-    assert {part.keep for part in make_parts(costs([10] * 4, kept=4), parts=2)} == {"stash"}  # 8
-    assert {part.keep for part in make_parts(costs([10] * 4, kept=4), parts=4, keep="stash")} == {"stash"}
+    assert {part.keep for part in make_parts(costs([10] * 4, saved=3), parts=4)} == {"stash"}  # 9 below the top part
+    assert {part.keep for part in make_parts(costs([10] * 4, saved=4), parts=4)} == {"recompute"}  # 12
+    assert {part.keep for part in make_parts(costs([10] * 4, saved=4), parts=2)} == {"stash"}  # 8
+    assert {part.keep for part in make_parts(costs([10] * 4, saved=4), parts=4, keep="stash")} == {"stash"}
 
 
 def test_what_is_easily_made_again_is_kept_where_it_is_light_or_asked_for():
-    def cheap(**arguments):
+    def saves_recomputable(**arguments):
         (answer,) = {
-            part.cheap for part in make_parts(costs([10] * 4, kept=1, cheap=arguments.pop("cheap")), **arguments)
+            part.recomputable
+            for part in make_parts(costs([10] * 4, saved=1, recomputable=arguments.pop("recomputable")), **arguments)
         }
         return answer
 
     for parts in (1, 4):  # the top part keeps it as well
-        assert cheap(cheap=1, parts=parts) and not cheap(cheap=2, parts=parts)  # 4 + 4, 4 + 8
-    assert cheap(cheap=9, parts=4, keep="stash") and not cheap(cheap=1, parts=4, keep="recompute")
-    assert {part.keep for part in make_parts(costs([10] * 4, kept=1, cheap=9), parts=4)} == {"stash"}
+        assert saves_recomputable(recomputable=1, parts=parts) and not saves_recomputable(
+            recomputable=2, parts=parts
+        )  # 4 + 4, 4 + 8
+    assert saves_recomputable(recomputable=9, parts=4, keep="stash") and not saves_recomputable(
+        recomputable=1, parts=4, keep="recompute"
+    )
+    assert {part.keep for part in make_parts(costs([10] * 4, saved=1, recomputable=9), parts=4)} == {"stash"}
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ from tflite_asr.data.manifest import read_manifest
 from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
 from tflite_asr.training.batching import training_batches
-from tflite_asr.training.fit import _free, fit
+from tflite_asr.training.fit import fit
 from tflite_asr.training.objective import passes
 from tflite_asr.training.settings import FitSettings
+from tflite_asr.training.trainable import trainable_weights
 
 PIECES = ("<unk>", "<s>", "</s>", "\u2581", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abcdefghij", ".")
 TINY = preset("tiny_english")
@@ -65,14 +66,14 @@ def test_the_loss_is_ctc_and_the_decoders_cross_entropy(model):
 
 def test_a_decoder_trains_where_it_is_named_but_for_its_embedding(model):
     def names(trainable):
-        free = {id(weight) for weight in _free(model, {}, trainable)}
+        free = {id(weight) for weight in trainable_weights(model, {}, trainable)}
         return {name.split("/")[0] for name, weight in model.named_weights().items() if id(weight) in free}, free
 
     assert names("encoder_1,ctc,decoder")[0] == {"encoder_1", "ctc", "decoder"}
     assert names(None)[0] == {"encoder_0", "encoder_1", "ctc"}
     assert id(model.decoder.embedding) not in names("decoder")[1]
     with pytest.raises(InputError, match="no layer group 'encoder'"):
-        _free(model, {}, "encoder")
+        trainable_weights(model, {}, "encoder")
 
 
 def test_batches_have_the_labels_of_both_passes(tmp_path):

@@ -1,4 +1,4 @@
-"""One channel of several, with nothing that is said lost."""
+"""Mixes several channels to one without losing speech."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Mixing:
 
 
 def mixed(channels: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """[frames, channels] float32 -> [frames], and notices of what was done, see `mixing_of`."""
+    """[frames, channels] float32 -> [frames], and notices about the mixing, see `mixing_of`."""
     mixing = mixing_of([channels])
     return mixing.apply(channels), list(mixing.notices)
 
@@ -36,11 +36,13 @@ def mixing_of(blocks: Iterable[np.ndarray]) -> Mixing:
     Channels of opposite polarity, as of a balanced lead in a stereo socket, cancel each other; of these the loudest is
     taken.
     """
-    frames, total, products = 0, 0.0, 0.0
+    frames, total, products = 0, np.zeros(0), np.zeros([0, 0])
     for block in blocks:
         if block.shape[1] == 1:
             return Mixing((0,))
         exact = block.astype(np.float64)
+        if not frames:
+            total, products = np.zeros(exact.shape[1]), np.zeros([exact.shape[1]] * 2)
         frames, total, products = frames + len(block), total + exact.sum(axis=0), products + exact.T @ exact
     if not frames:
         return Mixing((0,))

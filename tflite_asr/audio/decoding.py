@@ -1,10 +1,11 @@
-"""The recordings of an audio file decoded by libsndfile, whole or a segment of them."""
+"""Decodes the recordings of an audio file, or a segment of them, by libsndfile."""
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from tflite_asr.audio.layout import SLACK_SECONDS, Layout, Stream
 from tflite_asr.errors import InputError
 from tflite_asr.names import for_library
 from tflite_asr.quiet import muted_stderr
+
+if TYPE_CHECKING:
+    import soundfile
 
 BLOCK_FRAMES = 1 << 16
 MOST_SECONDS = 1e6  # eleven days
@@ -25,7 +29,7 @@ Recording = tuple[np.ndarray, int]  # [frames, channels] float32, samples a seco
 
 
 class TooLongError(InputError):
-    """Audio lasts longer than was asked for: `seconds`, or as much of it as was decoded."""
+    """Audio is longer than the limit: `seconds`, or as much of it as was decoded."""
 
     def __init__(self, place: str, max_seconds: float, seconds: float, got: str = "{:.2f} s"):
         super().__init__(
@@ -51,7 +55,7 @@ def read_streams(path: Path, layout: Layout, place: str, max_seconds: float | No
                 raise TooLongError(place, max_seconds, seconds + file.frames / file.samplerate)
             left = None if max_seconds is None else int((max_seconds - seconds) * file.samplerate)
             channels = _read(file, left)
-            if left is not None and len(channels) > left:
+            if max_seconds is not None and left is not None and len(channels) > left:
                 raise TooLongError(place, max_seconds, seconds + len(channels) / file.samplerate, "more than {:.2f} s")
             _check_whole(file, len(channels), place)
             seconds += len(channels) / file.samplerate
@@ -72,7 +76,7 @@ def stream_blocks(path: Path, layout: Layout, stream: Stream, place: str) -> Ite
 
 
 def read_segment(path: Path, layout: Layout, segment: Segment, place: str, max_seconds: float | None) -> Recording:
-    """A segment of a file; where the format allows it, what is before and behind is not decoded."""
+    """Read a segment of a file. If the format allows it, only the segment is decoded."""
     duration = segment.duration_seconds
     if max_seconds is not None and duration is not None and duration > max_seconds:
         raise TooLongError(place, max_seconds, duration, "a segment of {:.2f} s")
@@ -122,7 +126,7 @@ def _span(segment: Segment, frames: int, rate: int, place: str, max_seconds: flo
 
 
 @contextmanager
-def _opened(path: Path, layout: Layout, stream: Stream, place: str) -> Iterator:
+def _opened(path: Path, layout: Layout, stream: Stream, place: str) -> Iterator["soundfile.SoundFile"]:
     """A recording of a file, opened by libsndfile with the header corrected."""
     import soundfile
 
@@ -145,7 +149,7 @@ def _opened(path: Path, layout: Layout, stream: Stream, place: str) -> Iterator:
             content[position : position + len(value)] = value
         source = io.BytesIO(stream.prefix + content)
     with muted_stderr():  # mpg123 prints what it thinks of an MP3
-        file = SoundFile(source)
+        file = SoundFile(source)  # pyright: ignore[reportArgumentType]  # soundfile takes bytes as a path
     with file:
         lowest, highest = SAMPLE_RATES
         if not lowest <= file.samplerate <= highest or file.channels > MOST_CHANNELS:
@@ -156,14 +160,14 @@ def _opened(path: Path, layout: Layout, stream: Stream, place: str) -> Iterator:
         yield file
 
 
-def _known(file) -> bool:
+def _known(file: "soundfile.SoundFile") -> bool:
     """Whether the header gives a length that can be: libsndfile's greatest stands for none, and damage makes great
     ones.
     """
     return file.frames < MOST_SECONDS * file.samplerate
 
 
-def _read(file, most: int | None, exactly: bool = False) -> np.ndarray:
+def _read(file: "soundfile.SoundFile", most: int | None, exactly: bool = False) -> np.ndarray:
     """[frames, channels] float32 from where the file stands: to its end, or until there are more than `most`.
 
     Args:
@@ -178,7 +182,7 @@ def _read(file, most: int | None, exactly: bool = False) -> np.ndarray:
     return np.concatenate([np.zeros([0, file.channels], np.float32), *_blocks(file, end)])
 
 
-def _blocks(file, end: int) -> Iterator[np.ndarray]:
+def _blocks(file: "soundfile.SoundFile", end: int) -> Iterator[np.ndarray]:
     """Blocks [frames, channels] float32 from where the file stands, of `end` frames together or to its end."""
     count = 0
     while count < end:
@@ -190,7 +194,7 @@ def _blocks(file, end: int) -> Iterator[np.ndarray]:
         yield block
 
 
-def _check_whole(file, frames: int, place: str) -> None:
+def _check_whole(file: "soundfile.SoundFile", frames: int, place: str) -> None:
     """InputError if less of a recording was read than its header gives."""
     if (_known(file) and frames < file.frames - SLACK_SECONDS * file.samplerate) or _is_cut_short(file):
         raise InputError(
@@ -198,6 +202,6 @@ def _check_whole(file, frames: int, place: str) -> None:
         )
 
 
-def _is_cut_short(file) -> bool:
+def _is_cut_short(file: "soundfile.SoundFile") -> bool:
     """Whether libsndfile's log of opening an Ogg file says so; it takes the last whole page for the end."""
     return "Junk after the last page" in file.extra_info

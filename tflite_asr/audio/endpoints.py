@@ -1,4 +1,4 @@
-"""When an utterance is over: rules on silence, which a voice activity detector tells from speech."""
+"""Ends utterances by rules on silence, which a voice activity detector finds."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ LEAST_PAUSE_SECONDS = 0.1  # in which speech that is too long is cut
 
 @dataclass(frozen=True)
 class EndpointRules:
-    """An utterance is over when one of these holds."""
+    """An utterance ends when one of these rules applies."""
 
     leading_silence_seconds: float = 5.0  # nothing was said since it began
     trailing_silence_seconds: float = 0.8  # something was said, and then nothing
@@ -30,7 +30,7 @@ class EndpointRules:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An utterance that is over; times count from the beginning of the stream."""
+    """The end of an utterance; times count from the beginning of the stream."""
 
     rule: str  # that ended it: leading_silence, trailing_silence, longest, or end, of the stream
     start_seconds: float  # of its audio
@@ -81,7 +81,7 @@ class Endpointer:
         return list(self._process(self.detector.process(samples)))
 
     def finish(self) -> Endpoint | None:
-        """What was said since the last endpoint, when the stream ends; None where nothing was. The next samples begin
+        """The utterance since the last endpoint, when the stream ends; None without speech. The next samples begin
         another stream.
         """
         ended = None

@@ -1,8 +1,12 @@
 """The frames of an MP3 file (ISO 11172-3, layer III) and the Xing header, whose frame count a decoder believes."""
 
+import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tflite_asr.audio.layout import LESS, MORE, Layout, Patches, Stream, layout_from
 
 _KBPS = {  # by version 1 or lower, and the header's bit rate index
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -12,27 +16,43 @@ _HZ = (44100, 48000, 32000)
 RESYNC_BYTES = 4096  # of junk between frames
 
 
+class FrameKind(NamedTuple):
+    """What all frames of one encoder have in common."""
+
+    version_1: bool
+    version_2_5: bool
+    rate: int  # Hz
+    mono: bool
+
+    @property
+    def side_bytes(self) -> int:
+        """Bytes of a frame's side information."""
+        if self.version_1:
+            return 17 if self.mono else 32
+        return 9 if self.mono else 17
+
+
 @dataclass
 class Run:
-    """Frames of one encoder: from a Xing header, or the beginning, to the next."""
+    """Consecutive frames of one encoder: from a Xing header, or the beginning, to the next."""
 
     start: int
     end: int
-    key: tuple  # what all of its frames have in common
-    frames: int  # without that of the Xing header
+    kind: FrameKind
+    frames: int  # without the Xing header's own frame
     xing_at: int | None  # position of the Xing header's tag
-    declared_frames: int | None  # what it says
-    tells_bytes: bool  # whether it tells the bytes of all frames too
+    declared_frames: int | None  # as the Xing header gives them
+    tells_bytes: bool  # whether the Xing header gives the bytes of all frames too
     sizes: set[int] = field(default_factory=set)  # of its frames, in bytes and without padding
 
     @property
     def length_is_guessed(self) -> bool:
-        """Whether a decoder takes the first frame's bit rate for that of all and is wrong."""
+        """Whether a decoder wrongly applies the first frame's bit rate to all frames."""
         return self.xing_at is None and len(self.sizes) > 1
 
 
-def after_id3(content, at: int) -> int:
-    """The position behind an ID3v2 tag, or the same where there is none."""
+def after_id3(content: mmap.mmap, at: int) -> int:
+    """The position after an ID3v2 tag; the same position if there is no tag."""
     while content[at : at + 3] == b"ID3" and at + 10 <= len(content):
         size = 0
         for byte in content[at + 6 : at + 10]:
@@ -41,17 +61,17 @@ def after_id3(content, at: int) -> int:
     return at if at < len(content) else 0
 
 
-def runs(content, start: int) -> list[Run]:
-    """The runs of a file; none when it does not begin with frames of layer III."""
+def runs(content: mmap.mmap, start: int) -> list[Run]:
+    """The runs of a file; none if it does not begin with layer III frames."""
     found: list[Run] = []
-    for at, size, key in _frames(content, start):
-        xing = _xing_at(content, at, key)
-        if not found or xing is not None or key != found[-1].key:
+    for at, size, kind in _frames(content, start):
+        xing = _xing_at(content, at, kind)
+        if not found or xing is not None or kind != found[-1].kind:
             declared = None
             if xing is not None:
                 flags, count = struct.unpack_from(">II", content, xing + 4)
                 declared = count if flags & 1 else None
-            found.append(Run(at, at + size, key, 0, xing, declared, xing is not None and flags & 3 == 3))
+            found.append(Run(at, at + size, kind, 0, xing, declared, xing is not None and flags & 3 == 3))
             if xing is not None:
                 continue
         found[-1].frames += 1
@@ -63,26 +83,53 @@ def runs(content, start: int) -> list[Run]:
     return found
 
 
-def corrected(run: Run) -> tuple[tuple[int, bytes], ...]:
-    """What to write over a run's bytes so that its Xing header tells its frames."""
+def corrected(run: Run) -> Patches:
+    """Patches that make a run's Xing header give the right number of frames; none without a Xing header."""
+    if run.xing_at is None:
+        return ()
     frames_at = run.xing_at - run.start + 8
     patches = (frames_at, struct.pack(">I", run.frames)), (frames_at + 4, struct.pack(">I", run.end - run.start))
     return patches if run.tells_bytes else patches[:1]
 
 
-def xing_frame(content, run: Run) -> bytes:
-    """A frame to put before a run that has no Xing header, which tells its frames and bytes."""
+def xing_frame(content: mmap.mmap, run: Run) -> bytes:
+    """A frame with a Xing header, which gives the run's frames and bytes, to put before a run that has none."""
     header = bytearray(content[run.start : run.start + 4])
     header[1] |= 1  # no check sum
     header[2] = header[2] & 0x0D | 0x80  # no padding, and a bit rate that leaves room
-    size, key = _frame(header, 0)
-    frame = header + bytes(_side_bytes(key))
+    first = _frame(header, 0)
+    if first is None:
+        raise ValueError(f"expected a run that begins with a frame, got the header {header.hex()}")
+    size, kind = first
+    frame = header + bytes(kind.side_bytes)
     frame += b"Xing" + struct.pack(">III", 3, run.frames, size + run.end - run.start)
     return bytes(frame) + bytes(size - len(frame))
 
 
-def _frames(content, at: int) -> Iterator[tuple[int, int, tuple]]:
-    """(position, bytes, key) of each whole frame."""
+def mp3_layout(content: mmap.mmap, start: int) -> Layout:
+    """The layout of an MP3 file, which begins with a frame or a tag before `start`."""
+    streams: list[Stream] = []
+    notices: set[str] = set()
+    cut_short = False
+    for run in runs(content, start):
+        patches: Patches = ()
+        missing = 0 if run.declared_frames is None else run.declared_frames - run.frames
+        if missing > 1:
+            cut_short = True
+        elif missing == 1 or missing < -1:  # one more than it says may be the header's own frame
+            notices.add(LESS if missing < 0 else MORE)
+            patches = corrected(run)
+        prefix = xing_frame(content, run) if run.length_is_guessed else b""
+        streams.append(Stream(run.start, run.end, patches, prefix))
+    if not streams:
+        return Layout((Stream(0, len(content)),))
+    if len(streams) == 1 and not streams[0].patches and not streams[0].prefix:
+        streams = [Stream(0, len(content))]
+    return layout_from(streams, notices, cut_short)
+
+
+def _frames(content: mmap.mmap, at: int) -> Iterator[tuple[int, int, FrameKind]]:
+    """(position, bytes, kind) of each whole frame."""
     end = len(content)
     while at + 4 <= end:
         frame = _frame(content, at)
@@ -98,8 +145,8 @@ def _frames(content, at: int) -> Iterator[tuple[int, int, tuple]]:
             return
 
 
-def _next_frame(content, at: int) -> int:
-    """Where a frame that is followed by another of its kind, or the end, begins within `RESYNC_BYTES`; -1 for none."""
+def _next_frame(content: mmap.mmap, at: int) -> int:
+    """The position, within `RESYNC_BYTES`, of a frame that another frame of its kind follows; -1 if there is none."""
     most = at + RESYNC_BYTES
     while (at := content.find(b"\xff", at, most)) >= 0:
         frame = _frame(content, at)
@@ -111,8 +158,8 @@ def _next_frame(content, at: int) -> int:
     return -1
 
 
-def _frame(content, at: int) -> tuple[int, tuple] | None:
-    """(bytes, (version 1, version 2.5, rate, mono)) of the frame at a position."""
+def _frame(content: mmap.mmap | bytearray, at: int) -> tuple[int, FrameKind] | None:
+    """(bytes, kind) of the frame at a position; None if there is no frame."""
     header = content[at : at + 4]
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
         return None
@@ -122,15 +169,9 @@ def _frame(content, at: int) -> tuple[int, tuple] | None:
     first = version == 3
     rate = _HZ[rate_index] >> (0 if first else 1 if version == 2 else 2)
     size = (144 if first else 72) * 1000 * _KBPS[first][index] // rate + (header[2] >> 1 & 1)
-    return size, (first, version == 0, rate, header[3] >> 6 == 3)
+    return size, FrameKind(first, version == 0, rate, header[3] >> 6 == 3)
 
 
-def _xing_at(content, at: int, key: tuple) -> int | None:
-    position = at + 4 + _side_bytes(key)
+def _xing_at(content: mmap.mmap, at: int, kind: FrameKind) -> int | None:
+    position = at + 4 + kind.side_bytes
     return position if content[position : position + 4] in (b"Xing", b"Info") else None
-
-
-def _side_bytes(key: tuple) -> int:
-    """Of a frame's side information."""
-    first, _, _, mono = key
-    return (17 if mono else 32) if first else (9 if mono else 17)

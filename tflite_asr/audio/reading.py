@@ -1,4 +1,4 @@
-"""Audio files to samples: any rate and channel count comes out mono, at the rate that was asked for."""
+"""Reads audio files as mono samples at a given rate, from any rate and channel count."""
 
 import sys
 from collections.abc import Iterator
@@ -10,7 +10,8 @@ import numpy as np
 
 from tflite_asr.audio.channels import mixed, mixing_of
 from tflite_asr.audio.decoding import Segment, read_segment, read_streams, stream_blocks, stream_seconds
-from tflite_asr.audio.layout import Layout, layout_of
+from tflite_asr.audio.layout import Layout
+from tflite_asr.audio.measuring import layout_of
 from tflite_asr.audio.resampling import Resampling, resample
 from tflite_asr.audio.samples import check_not_silent, check_range
 from tflite_asr.errors import InputError
@@ -20,13 +21,15 @@ PLACES_NAMED = 5  # of the files that a notice is about
 
 
 class Notify(Protocol):
-    """Is told what was done to a file, in the same words for every file, and which file it was where that matters."""
+    """A callback for what was done to a file, in the same words for every file."""
 
-    def __call__(self, notice: str, place: str = "") -> None: ...
+    def __call__(self, notice: str, place: str = "") -> None:
+        """Report a notice, and the file or row if that matters."""
+        ...
 
 
 class Notices:
-    """Counts the notices of a run and says each kind once, on standard error, when the run is over.
+    """Counts the notices of a run, and prints each kind once to standard error at the end of the run.
 
     Use as `with Notices() as notices:` and pass `notices` wherever a `notify` is asked for.
     """
@@ -71,7 +74,7 @@ def read_audio(
         sample_rate: samples a second of the result; a file of another rate is resampled.
         where: what an error names as the place the path came from, such as `manifest.jsonl:17`.
         max_seconds: the longest that is accepted; None accepts any.
-        notify: told what was done to the samples, in the same words for every file it was done to.
+        notify: called with what was done to the samples, in the same words for every file.
         offset_seconds: where the segment begins; None for the whole file.
         duration_seconds: how long the segment is; None for all behind its beginning.
 
@@ -144,7 +147,7 @@ def audio_blocks(
                 yield np.clip(resampling.finish(), -1.0, 1.0)
     if not count:
         raise InputError(f"{place}: expected speech, got a file without samples; leave it out")
-    check_not_silent(np.float32([peak]), place)
+    check_not_silent(np.array([peak], np.float32), place)
     if peak > 1:
         done["clipped samples beyond full scale"] = None
     if notify:
@@ -179,7 +182,7 @@ def _decoding(place: str) -> Iterator[None]:
 
 
 def _layout(path: Path, place: str) -> Layout:
-    """What the file holds; InputError when it is no file, or is cut short."""
+    """The layout of a file; InputError if it is not a file or is cut short."""
     try:
         if path.is_dir():
             raise InputError(f"{place}: expected an audio file, got a folder; correct the path")

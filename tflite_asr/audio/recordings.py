@@ -1,4 +1,4 @@
-"""A folder of one's own recordings: prompts read aloud, a FLAC file each, and a manifest that `personalize` takes."""
+"""A folder of recordings: prompts read aloud, a FLAC file each, and a manifest for `personalize`."""
 
 import io
 import re
@@ -22,7 +22,7 @@ class Recordings:
     """DIR/audio/NNNN.flac and DIR/manifest.jsonl, which is whole after every recording that is kept.
 
     Args:
-        folder: made with the first recording; what it has already is gone on with.
+        folder: created with the first recording; recordings that it has already are continued.
         prompts: what is to be said, in order; recording N is of prompt N.
         speaker: for the manifest.
         sample_rate: samples a second of the files.
@@ -73,7 +73,7 @@ def _relative(audio: Path, folder: Path) -> str:
 
 
 def problem_of(samples: np.ndarray, sample_rate: int) -> str | None:
-    """What is wrong with a recording [n] float32, for the one who made it; None when nothing is."""
+    """A problem of a recording [n] float32, as a message for the speaker; None if there is none."""
     peak = float(np.max(np.abs(samples), initial=0.0))
     if len(samples) < MIN_SECONDS * sample_rate:
         return f"shorter than {MIN_SECONDS} s"
@@ -106,7 +106,7 @@ def files_in_order(folder: Path, suffixes: Sequence[str]) -> list[Path]:
 
 
 def _natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """What to sort by: runs of digits as numbers, what is between them as it is written in small letters."""
+    """The sort key: runs of digits as numbers, other text in lower case."""
     stem = unicodedata.normalize("NFKC", path.stem).casefold()
     parts = re.split(r"([0-9]+)", stem)
     return [

@@ -1,4 +1,4 @@
-"""Another sample rate, by the library soxr."""
+"""Resampling, by the library soxr."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def resample(samples: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:
 
 
 class Resampling:
-    """The same for a recording that comes block by block.
+    """Resamples a recording block by block.
 
     Args:
         from_hz: its sample rate.
@@ -28,7 +28,7 @@ class Resampling:
         self._taken = self._given = 0
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """[n] float32 -> [any] float32: what is certain by now."""
+        """[n] float32 -> [any] float32: the samples that are final so far."""
         self._taken += len(samples)
         resampled = self._stream.resample_chunk(np.ascontiguousarray(samples, np.float32))
         self._given += len(resampled)

@@ -1,4 +1,4 @@
-"""What samples must be, wherever they come from."""
+"""Checks of samples."""
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def check_not_silent(samples: np.ndarray, where: str = "samples") -> None:
 
 
 def floats_of(values: object, where: str, expected: str) -> np.ndarray:
-    """An array of floats of what is one or a list of numbers; InputError for anything else."""
+    """An array of floats from an array or a list of numbers; InputError for anything else."""
     given = getattr(values, "dtype", None)
     if given is None:
         if not isinstance(values, list | tuple):

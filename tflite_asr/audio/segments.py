@@ -14,7 +14,7 @@ PIECE_SECONDS = 0.1  # what an endpointer is given at a time
 
 @dataclass(frozen=True)
 class Sound:
-    """Samples whose source says their rate."""
+    """Samples with their rate."""
 
     samples: np.ndarray  # [n] float32
     sample_rate: int  # Hz
@@ -29,7 +29,7 @@ class SpeechSegment:
 
 
 class Segmenter:
-    """Takes samples as they come and gives the utterances that are over, with their samples.
+    """Cuts a stream of samples into utterances with their samples.
 
     Args:
         sample_rate: of the samples, in Hz.

@@ -1,4 +1,4 @@
-"""Where there is speech in samples: a score for every hundredth of a second, as the samples come."""
+"""Voice activity: a score for every 10 ms of a stream of samples."""
 
 from typing import Protocol
 
@@ -8,34 +8,41 @@ from numpy.lib.stride_tricks import sliding_window_view
 STEP_SECONDS = 0.01
 AVERAGE_SECONDS = 0.003  # what is slower than this moving average is rumble, not speech: it takes away all below 250 Hz
 SMOOTHING_STEPS = 10  # over which power is averaged
-FLOOR_STEPS = 400  # the noise floor is the lowest level of so many: no speaker goes on for four seconds without a stop
+FLOOR_STEPS = 400  # steps over which the noise floor is the minimum: no speaker talks for four seconds without a pause
 MARGIN_DB = 4.0  # speech is louder than the noise floor by this
 QUIET = 10**-7.5  # power that no noise floor falls below, -75 dB of full scale: digital silence has no level
 
 
 class VoiceActivityDetector(Protocol):
-    """Tells speech from what is not, in a stream of samples that comes in chunks of any size."""
+    """Detects speech in a stream of samples, which arrives in chunks of any size."""
 
     step_seconds: float  # a score stands for so much audio
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """Scores [steps] float of the steps that samples [n] float32 complete: speech where the score is above 0, the
-        surer the higher. Samples that complete no step wait for the next chunk.
+        """Score the steps that new samples complete. Samples of an unfinished step wait for the next chunk.
+
+        Args:
+            samples: [n] float32.
+
+        Returns:
+            scores [steps] float: speech where the score is above 0; a higher score is more certain.
         """
+        ...
 
     def reset(self) -> None:
         """Forget the stream; the next samples begin another one."""
+        ...
 
 
 class EnergyDetector:
-    """Speech is what is louder than the noise: a level in dB against its own minimum over the last seconds.
+    """Compares the level in dB with its minimum over the last four seconds, the noise floor.
 
     The noise floor is the minimum of the smoothed power, as in minimum statistics (Martin 2001, doi 10.1109/89.928915).
     The score is dB over the floor less `margin_db`.
 
     Args:
         sample_rate: of the samples, in Hz.
-        margin_db: how much louder than the noise speech is at least.
+        margin_db: speech is louder than the noise floor by at least this.
     """
 
     step_seconds = STEP_SECONDS

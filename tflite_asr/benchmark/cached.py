@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.benchmark.split import measured
+from tflite_asr.config.plans import CACHED
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.batch import longest_examples
-from tflite_asr.runtime.cached_activations import BITS, CACHED
+from tflite_asr.runtime.cached_activations import BITS
 from tflite_asr.runtime.plan import Plan
 from tflite_asr.runtime.recognizer import Recognizer
 

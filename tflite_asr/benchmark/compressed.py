@@ -1,4 +1,5 @@
-"""Two-pass models side by side: exported to recognise, tuned on development speech, measured on test speech."""
+"""Compares two-pass models: exports them without training, tunes them on development speech, measures them on test
+speech."""
 
 import dataclasses
 import json
@@ -7,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from signatures.optimizers import OPTIMIZERS, State
 from tflite_asr.audio.reading import Notices
@@ -23,6 +25,7 @@ from tflite_asr.models.two_pass import TwoPass
 from tflite_asr.processes import SAFE_PATH, python_module
 from tflite_asr.runtime.artifact import read_artifact, write_description
 from tflite_asr.runtime.evaluation import examples_of
+from tflite_asr.runtime.interpreter import SignatureModel
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.tuning import best_of, try_rescorings
 
@@ -44,6 +47,7 @@ class Speech:
     where: str | None
 
     def utterances(self) -> list[Utterance]:
+        """The rows as utterances."""
         return read_manifest(self.manifest, self.where)
 
 
@@ -93,7 +97,7 @@ def _tune(path: Path, utterances: Sequence[Utterance]) -> float:
 
 
 def _measured(path: Path, test: Speech) -> dict:
-    """What `benchmark.recognition` prints of it."""
+    """The figures that `benchmark.recognition` prints."""
     speech = [test.manifest, *([test.where] if test.where else [])]
     command = python_module("tflite_asr.benchmark.recognition", str(path), *speech)
     done = subprocess.run(
@@ -107,6 +111,7 @@ def _measured(path: Path, test: Speech) -> dict:
 def _through_keras(model: TwoPass, path: Path, test: Speech) -> dict:
     """The file's word error rates with the model's signatures run by TensorFlow in place of the file's."""
     signatures = TracedSignatures(all_signatures(model, State({}, OPTIMIZERS["sgd"]), []))
-    recognizer = Recognizer(read_artifact(path), signatures)
+    # it has what recognition uses of an interpreter
+    recognizer = Recognizer(read_artifact(path), cast(SignatureModel, signatures))
     found = recognise(recognizer, test.manifest, test.where)
     return {"keras_first_pass_wer": found.first.wer, "keras_rescored_wer": found.rescored.wer}

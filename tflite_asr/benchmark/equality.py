@@ -1,10 +1,11 @@
-"""Whether a split step trains as the whole step does: the same batches, the same weights afterwards."""
+"""Checks that a split step trains as the whole step does: the same batches, the same weights afterwards."""
 
 from pathlib import Path
 
 import numpy as np
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.config.plans import SPLIT, WHOLE
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.batch import Example, collate
 from tflite_asr.runtime.interpreter import SignatureModel
@@ -26,7 +27,7 @@ def equality(path: Path, *, steps: int, learning_rate: float) -> dict:
     artifact = read_artifact(path)
     batches = [noise_step(artifact.config, len(artifact.groups), step, learning_rate) for step in range(steps)]
 
-    plans = [Plan.of(name, artifact.plans, artifact.signatures) for name in ("train", "split")]
+    plans = [Plan.of(name, artifact.plans, artifact.signatures) for name in (WHOLE, SPLIT)]
 
     def train(plan: Plan) -> tuple[list[float], dict[str, np.ndarray]]:
         model = SignatureModel(artifact.path)
@@ -63,9 +64,9 @@ def noise_step(config: ModelConfig, groups: int, seed: int, learning_rate: float
         examples.append(Example(frames, tokens, "noise"))
     return {
         **collate(examples, config),
-        "learning_rate": np.float32([learning_rate]),
-        "clip_norm": np.float32([0]),
-        "pull": np.float32([0.01]),
+        "learning_rate": np.array([learning_rate], np.float32),
+        "clip_norm": np.array([0], np.float32),
+        "pull": np.array([0.01], np.float32),
         "group_rates": np.linspace(0.5, 1.0, groups, dtype=np.float32),
     }
 

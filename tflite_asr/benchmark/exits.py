@@ -1,4 +1,4 @@
-"""Word error rate of models at each of their exits, and by the mean depth that exit policies go to."""
+"""Word error rate of models at each of their exits, and by the mean depth of exit policies."""
 
 import json
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite_asr.config.heads import required
 from tflite_asr.errors import InputError
 from tflite_asr.figure import as_png, new_figure
 from tflite_asr.files import read_text, write_whole
@@ -23,7 +24,7 @@ THRESHOLDS = 24  # of a policy, at even ranks of what was measured
 
 @dataclass(frozen=True)
 class Point:
-    """A policy at one threshold; of `fixed` the threshold is the exit."""
+    """A policy at one threshold; for `fixed`, the threshold is the exit."""
 
     policy: str
     threshold: float
@@ -33,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curves:
-    """A model: its word error rate by depth, and the points of its policies where it has early exits."""
+    """A model: its word error rate by depth, and the points of its policies if it has early exits."""
 
     model: str
     parameters: int
@@ -42,7 +43,7 @@ class Curves:
 
 
 def measure_exits(recognizer: Recognizer, examples: Sequence[Example]) -> Curves:
-    """Transcribe every example at every exit by beam search, once; the policies are applied to what was found."""
+    """Transcribe every example at every exit by beam search once, and apply the policies to the results."""
     from tqdm import tqdm
 
     artifact, depths = recognizer.artifact, np.asarray(recognizer.artifact.exit_depths)
@@ -54,8 +55,9 @@ def measure_exits(recognizer: Recognizer, examples: Sequence[Example]) -> Curves
     for example in tqdm(examples, desc=artifact.name, unit="utterance", disable=None, leave=False):
         found = list(recognizer.exits(example.frames, beam=True))
         texts.append([text() for _, text in found])
-        scores["entropy"].append([entropy(steps) for steps, _ in found[:-1]])
-        scores["confidence"].append([confidence(steps) for steps, _ in found[:-1]])
+        early = [required(steps, "head with label probabilities") for steps, _ in found[:-1]]
+        scores["entropy"].append([entropy(steps) for steps in early])
+        scores["confidence"].append([confidence(steps) for steps in early])
     references = [example.text for example in examples]
 
     def point(policy: str, threshold: float, left: np.ndarray) -> Point:
@@ -64,11 +66,13 @@ def measure_exits(recognizer: Recognizer, examples: Sequence[Example]) -> Curves
         return Point(policy, threshold, float(np.mean(depths[left])), wer)
 
     points = [point("fixed", exit, np.full(len(texts), exit)) for exit in range(len(depths))]
-    for policy, values in scores.items():
-        values = np.asarray(values)
+    for policy, rows in scores.items():
+        values = np.asarray(rows)
         for threshold in _thresholds(values):
             points.append(point(policy, threshold, leaving(policy, threshold, values)))
-    return Curves(artifact.name, parameters, {int(depths[p.threshold]): p.wer for p in points[: len(depths)]}, points)
+    return Curves(
+        artifact.name, parameters, {int(depths[int(p.threshold)]): p.wer for p in points[: len(depths)]}, points
+    )
 
 
 def leaving(policy: str, threshold: float, scores: np.ndarray) -> np.ndarray:
@@ -106,7 +110,7 @@ def write_exits(folder: Path, curves: Sequence[Curves], *, too_long: int = 0, to
 
 
 def read_exits(folder: Path) -> dict:
-    """What an earlier `write_exits` wrote."""
+    """Read the results of an earlier `write_exits`."""
     path = folder / "exits.json"
     text = read_text(path, "what `tflite-asr exits` wrote")
     try:
@@ -140,7 +144,7 @@ def _tables(curves: Sequence[Curves]) -> str:
 
 
 def wer_at(curve: Curves, policy: str, depth: float) -> float | None:
-    """Word error rate at a mean depth, in proportion between the two nearest; None outside of what the exits reach."""
+    """Word error rate at a mean depth, interpolated between the two nearest points; None outside of their range."""
     points = sorted((point.mean_depth, point.wer) for point in curve.points if point.policy == policy)
     depths, rates = zip(*points)
     return float(np.interp(depth, depths, rates)) if depths[0] <= depth <= depths[-1] else None
@@ -156,12 +160,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _plot(curves: Sequence[Curves]) -> bytes:
     """A panel for each model with early exits; models without are the same marks in all of them."""
-    early = [curve for curve in curves if curve.points] or [None]
+    early: list[Curves | None] = [curve for curve in curves if curve.points] or [None]
     figure = new_figure(figsize=(4.2 * len(early), 3.8), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(early), sharey=True, squeeze=False)[0]
     for axes, curve in zip(panels, early):
+        reached = curve.points if curve else []
         for policy in POLICIES if curve else ():
-            points = sorted((p.mean_depth, 100 * p.wer) for p in curve.points if p.policy == policy)
+            points = sorted((p.mean_depth, 100 * p.wer) for p in reached if p.policy == policy)
             axes.plot(*zip(*points), "o-" if policy == "fixed" else ".-", label=policy)
         for other in curves:
             if not other.points:

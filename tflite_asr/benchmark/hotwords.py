@@ -1,4 +1,4 @@
-"""What hotwords gain and cost: without, with a list, and with invented names added that nobody says."""
+"""Gain and cost of hotwords: without a list, with a list, and with a list that also has invented names."""
 
 import time
 from collections.abc import Sequence

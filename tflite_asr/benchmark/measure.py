@@ -1,4 +1,4 @@
-"""One plan of one artifact, measured in the process that runs this: memory first, then time.
+"""Measures one plan of one artifact in this process: memory first, then time.
 
     python -m tflite_asr.benchmark.measure MODEL.tflite PLAN STEPS [--keep-memory] [--groups G,G,...] [--threads N]
 
@@ -53,9 +53,9 @@ def measure(
     calls, stored = plan.needed(set(trained)), {}
     inputs = {
         **collate(longest_examples(artifact.config), artifact.config),
-        "learning_rate": np.float32([1e-4]),
-        "clip_norm": np.float32([0]),  # the norm is computed anyway, and the plans clip by different ones
-        "pull": np.float32([0]),
+        "learning_rate": np.array([1e-4], np.float32),
+        "clip_norm": np.array([0], np.float32),  # the norm is computed anyway, and the plans clip by different ones
+        "pull": np.array([0], np.float32),
         "group_rates": np.asarray([group in trained for group in groups], np.float32),
     }
     if plan.cached:
@@ -66,7 +66,7 @@ def measure(
 
 
 def measure_steps(step: Callable[[], float], steps: int) -> dict:
-    """What `measure` returns, of any function that takes a training step and returns its loss."""
+    """Measure any function that takes a training step and returns its loss, as `measure` does."""
     base_rss_mb, base_private_mb = process_memory_mb()
     losses, probes = [], []
     for _ in range(PROBED_STEPS):

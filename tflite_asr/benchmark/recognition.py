@@ -1,4 +1,4 @@
-"""How well and how fast a two-pass artifact recognises, measured in the process that runs this.
+"""Measures accuracy and speed of a two-pass artifact in this process.
 
     python -m tflite_asr.benchmark.recognition MODEL.tflite MANIFEST [WHERE]
 

@@ -1,4 +1,4 @@
-"""How well the selector predicts: every candidate's memory and time against the same candidate in fresh processes."""
+"""Compares the selector's predictions of memory and time with measurements in fresh processes."""
 
 import dataclasses
 import statistics
@@ -17,7 +17,7 @@ def compare_predictions(paths: Sequence[Path], *, steps: int, runs: int, threads
     Args:
         paths: of the artifacts.
         steps: timed ones of each process, after two that memory is measured in.
-        runs: processes for each candidate; by turns, so that a busy moment does not hit one candidate alone.
+        runs: processes for each candidate, alternating, so that a busy moment does not affect one candidate alone.
         threads: of the interpreter.
 
     Returns:

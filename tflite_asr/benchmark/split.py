@@ -1,4 +1,4 @@
-"""What the split step saves and costs: whole and split, each in fresh processes, alternated."""
+"""Memory and time of the whole and the split step, in fresh alternating processes."""
 
 import json
 import os
@@ -6,13 +6,14 @@ import statistics
 import subprocess
 from pathlib import Path
 
+from tflite_asr.config.plans import SPLIT, WHOLE
 from tflite_asr.errors import InputError
 from tflite_asr.processes import SAFE_PATH, python_module
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.memory import HUGE_PAGES
 from tflite_asr.runtime.plan import Plan
 
-PLANS = {"whole": "train", "split": "split"}
+PLANS = {"whole": WHOLE, "split": SPLIT}
 FIGURES = (
     "added_private_mb",
     "settled_added_mb",
@@ -25,7 +26,7 @@ FIGURES = (
 
 
 def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> dict:
-    """Run both plans of an artifact `runs` times in turns, each time in a process of its own.
+    """Run both plans of an artifact `runs` times, alternating, each time in a process of its own.
 
     Args:
         path: an artifact with the plans `train` and `split`.
@@ -50,8 +51,8 @@ def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> 
     floor = floor_mb(artifact)
     return {
         "model": str(path),
-        "parts": Plan.of("split", artifact.plans, artifact.signatures).parts,
-        "calls": len(artifact.plans["split"]),
+        "parts": Plan.of(SPLIT, artifact.plans, artifact.signatures).parts,
+        "calls": len(artifact.plans[SPLIT]),
         "steps": steps,
         "runs": runs,
         "memory_reduction": 1 - split["added_private_mb"] / whole["added_private_mb"],
@@ -69,10 +70,10 @@ def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> 
 
 
 def floor_mb(artifact: Artifact) -> float:
-    """What no way to train in parts can go below, MB: weights, optimizer state, the largest part's activations."""
+    """The least memory of any training in parts, MB: weights, optimizer state, the largest part's activations."""
     state = sum(_elements(tensor["shape"]) for tensor in artifact.state) * 4
     activations = {group["name"]: group["activation_bytes"] for group in artifact.groups}
-    parts = [call["updates"] for call in artifact.plans["split"] if call["updates"]]
+    parts = [call["updates"] for call in artifact.plans[SPLIT] if call["updates"]]
     return (state + max(sum(activations[name] for name in part) for part in parts)) / 1e6
 
 
@@ -84,7 +85,7 @@ def _elements(shape: list[int]) -> int:
 
 
 def measured(path: Path, plan: str, steps: int, keep_memory: bool, *options: str) -> dict:
-    """What `benchmark.measure` prints, run in a process of its own."""
+    """The figures that `benchmark.measure` prints in a process of its own."""
     command = python_module("tflite_asr.benchmark.measure", str(path), plan, str(steps))
     environment = os.environ | SAFE_PATH | ({} if keep_memory else HUGE_PAGES)
     command += ["--keep-memory"] * keep_memory + list(options)
@@ -95,7 +96,7 @@ def measured(path: Path, plan: str, steps: int, keep_memory: bool, *options: str
 
 
 def _medians(runs: list[dict]) -> dict:
-    """Of each figure over the processes; of the seconds over all steps of all processes."""
+    """Medians of each figure over processes; of seconds over all steps of all processes."""
     seconds = [second for one in runs for second in one["step_seconds"]]
     medians = {name: statistics.median(one[name] for one in runs) for name in FIGURES if name != "step_seconds"}
     return {

@@ -30,7 +30,7 @@ def sweep(
         config: of the model.
         make: exports a model.
         folder: for the files, made if need be; the exported models are removed again.
-        progress: is told of every model that was measured, in one line.
+        progress: called with a line about each model that was measured.
     """
     check_drawing()
     folder.mkdir(parents=True, exist_ok=True)

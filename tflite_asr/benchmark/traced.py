@@ -1,4 +1,4 @@
-"""A model's signatures run by TensorFlow, before any conversion: what a file is to be compared with."""
+"""A model's signatures run by TensorFlow before conversion, as a reference for the exported file."""
 
 import threading
 
@@ -22,6 +22,5 @@ class TracedSignatures:
     def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Call a signature."""
         function, specs = self._functions[name]
-        return {
-            key: value.numpy() for key, value in function(*(tf.constant(inputs[spec.name]) for spec in specs)).items()
-        }
+        arguments = (tf.constant((inputs or {})[spec.name]) for spec in specs)
+        return {key: value.numpy() for key, value in function(*arguments).items()}

@@ -1,14 +1,18 @@
-"""Models of random weights, exported to be measured."""
+"""Models with random weights, exported for measurements."""
 
 import multiprocessing
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tflite_asr.config import ModelConfig
 from tflite_asr.processes import leave_interrupts_to_the_parent, safe_path
 
+if TYPE_CHECKING:
+    from tflite_asr.export import SplitOptions
 
-def export_apart(config: ModelConfig, split, optimizer: str, folder: Path) -> Path:
+
+def export_apart(config: ModelConfig, split: "SplitOptions", optimizer: str, folder: Path) -> Path:
     """Export in a process of its own, so that TensorFlow's memory is gone when the measuring starts; the .tflite.
 
     Args:
@@ -23,8 +27,8 @@ def export_apart(config: ModelConfig, split, optimizer: str, folder: Path) -> Pa
     return path
 
 
-def export_untrained(config: ModelConfig, split, optimizer: str, path: Path) -> None:
-    """Export a model of random weights, with what training needs, and see it written out."""
+def export_untrained(config: ModelConfig, split: "SplitOptions", optimizer: str, path: Path) -> None:
+    """Export a model with random weights and its training step, and wait until it is written to disk."""
     import tf_keras as keras
 
     from tflite_asr.export import export

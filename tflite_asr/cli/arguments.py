@@ -1,10 +1,10 @@
-"""Arguments that several commands share, and what they mean."""
+"""Arguments that several commands share."""
 
 import argparse
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -17,13 +17,17 @@ from tflite_asr.data.manifest import Utterance, read_manifest
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.exits import ExitPolicy
 
+Spoken = TypeVar("Spoken", Utterance, Clip)
+
 if TYPE_CHECKING:
+    from tflite_asr.export import SplitOptions
     from tflite_asr.runtime.hotwords import Hotwords
     from tflite_asr.runtime.recognizer import Recognizer
     from tflite_asr.runtime.second_pass import Rescoring
 
 
 def add_connect(parser: argparse.ArgumentParser) -> None:
+    """Declare --connect."""
     parser.add_argument(
         "--connect",
         type=int,
@@ -34,10 +38,12 @@ def add_connect(parser: argparse.ArgumentParser) -> None:
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
+    """Declare --seed."""
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random (default %(default)s)")
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Declare --threads."""
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the interpreter (default %(default)s)")
 
 
@@ -48,23 +54,30 @@ def add_exit(parser: argparse.ArgumentParser) -> None:
         "--exit", type=int, metavar="N", help="leave the encoder at this exit, counted from 0 (default: the last)"
     )
     how.add_argument(
-        "--exit-entropy", type=float, metavar="H", help="at the first exit whose mean entropy is below H nats"
+        "--exit-entropy",
+        type=float,
+        metavar="H",
+        help="leave the encoder at the first exit whose mean entropy is below H nats",
     )
     how.add_argument(
-        "--exit-confidence", type=float, metavar="P", help="at the first whose n-best confidence is above P"
+        "--exit-confidence",
+        type=float,
+        metavar="P",
+        help="leave the encoder at the first exit whose n-best confidence is above P",
     )
 
 
 def exit_policy(args: argparse.Namespace) -> ExitPolicy | None:
-    """What the arguments ask for; None for the whole encoder."""
+    """The exit policy that the arguments ask for; None for the whole encoder."""
     if args.exit is args.exit_entropy is args.exit_confidence is None:
         return None
     return ExitPolicy(args.exit, args.exit_entropy, args.exit_confidence)
 
 
 def add_nbest(parser: argparse.ArgumentParser) -> None:
+    """Declare --nbest."""
     parser.add_argument(
-        "--nbest", type=int, metavar="N", help="hypotheses that are rescored (default: as many as the file takes)"
+        "--nbest", type=int, metavar="N", help="hypotheses to rescore (default: as many as the file takes)"
     )
 
 
@@ -107,7 +120,7 @@ def add_two_pass(parser: argparse.ArgumentParser) -> None:
 
 
 def rescoring_of(args: argparse.Namespace, recognizer: "Recognizer") -> "Rescoring | None":
-    """What the arguments ask for; None without --two-pass."""
+    """The rescoring that the arguments ask for; None without --two-pass."""
     import dataclasses
 
     if not args.two_pass:
@@ -123,18 +136,20 @@ def rescoring_of(args: argparse.Namespace, recognizer: "Recognizer") -> "Rescori
 def add_hotwords(parser: argparse.ArgumentParser) -> None:
     """Phrases that are likelier today than the model thinks."""
     parser.add_argument(
-        "--hotwords", metavar="FILE", help="phrases to expect, such as names: one a line, a weight behind a tab or not"
+        "--hotwords",
+        metavar="FILE",
+        help="phrases to prefer, such as names: one per line, optionally with a weight after a tab",
     )
     parser.add_argument(
         "--hotword-weight",
         type=float,
         metavar="W",
-        help="nats a letter that a phrase gains; 0: as without (default: what `tune-hotwords` found)",
+        help="bonus of a phrase, in nats per letter; 0 for none (default: as `tune-hotwords` found)",
     )
 
 
 def hotwords_of(args: argparse.Namespace, recognizer: "Recognizer", *, greedy: bool) -> "Hotwords | None":
-    """What the arguments ask for; None without --hotwords, and with a weight of 0."""
+    """The hotwords that the arguments ask for; None without --hotwords, and with a weight of 0."""
     from tflite_asr.text.phrases import read_phrases
 
     if args.hotwords is None:
@@ -148,6 +163,7 @@ def hotwords_of(args: argparse.Namespace, recognizer: "Recognizer", *, greedy: b
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
+    """Declare the argument MODEL."""
     parser.add_argument("model", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
 
 
@@ -157,19 +173,19 @@ def add_split(parser: argparse.ArgumentParser) -> None:
         "--parts",
         default="auto",
         metavar="N|auto",
-        help="calls that the split training step goes up in (default %(default)s)",
+        help="number of parts of the split training step (default %(default)s)",
     )
     parser.add_argument("--part-sizes", metavar="N,N,...", help="layer groups in each part, in place of --parts")
     parser.add_argument(
         "--keep",
         default="auto",
         choices=("auto", "recompute", "stash"),
-        help="what a part keeps from forward to backward: its input, or what its layers went through (default "
+        help="what a part saves from forward to backward: its input, or activations of its layers (default "
         "%(default)s)",
     )
 
 
-def split_options(args: argparse.Namespace):
+def split_options(args: argparse.Namespace) -> "SplitOptions":
     """The `SplitOptions` that the arguments ask for."""
     from tflite_asr.export import SplitOptions
 
@@ -193,6 +209,7 @@ def check_least(args: argparse.Namespace, **least: float) -> None:
 
 
 def check_learning_rate(args: argparse.Namespace) -> None:
+    """InputError unless the learning rate is more than 0 and less than 1."""
     if not 0 < args.learning_rate < 1:
         raise InputError(f"--learning-rate: expected more than 0 and less than 1, got {args.learning_rate}")
 
@@ -206,7 +223,7 @@ def read_manifests(manifests: Sequence[str], wheres: Sequence[str]) -> list[Utte
 
 
 def keep_vocabulary(utterances: Sequence[Utterance], words: str) -> list[Utterance]:
-    """Those that have only these words (comma-separated; any case)."""
+    """The utterances that consist of these words only (comma-separated; any case)."""
     allowed = {word.strip().upper() for word in words.split(",")}
     kept = [utterance for utterance in utterances if set(utterance.text.upper().split()) <= allowed]
     if not kept:
@@ -214,11 +231,11 @@ def keep_vocabulary(utterances: Sequence[Utterance], words: str) -> list[Utteran
     return kept
 
 
-def limited(utterances: Sequence[Utterance], limit: int | None, seed: int) -> list[Utterance]:
-    """`limit` of them, drawn by seed, in their order; all when None.
+def limited(utterances: Sequence[Spoken], limit: int | None, seed: int) -> list[Spoken]:
+    """`limit` of the utterances or clips, drawn by seed, in their order; all when None.
 
-    A second utterance of a text is drawn only after one of every text, as prompts are chosen that an owner reads: which
-    words are said matters more than how often.
+    A second utterance of a text is drawn only after one of every text, as prompts for an owner are chosen: which words
+    are said matters more than how often.
     """
     if limit is None:
         return list(utterances)
@@ -226,12 +243,12 @@ def limited(utterances: Sequence[Utterance], limit: int | None, seed: int) -> li
         raise InputError(f"--limit: expected 1 or more, got {limit}")
     drawn = np.random.default_rng(seed).permutation(len(utterances)).tolist()
     times: Counter[str] = Counter()
-    turns = {}
+    occurrences = {}
     for index in drawn:
         text = utterances[index].text
-        turns[index] = times[text]
+        occurrences[index] = times[text]
         times[text] += 1
-    chosen = sorted(drawn, key=turns.__getitem__)[:limit]  # stable: in the order drawn within a turn
+    chosen = sorted(drawn, key=occurrences.__getitem__)[:limit]  # a stable sort: equals stay in the order drawn
     return [utterances[index] for index in sorted(chosen)]
 
 

@@ -3,7 +3,7 @@
     tflite-asr average runs/imported runs/tuned --share 0.5 --out runs/between
 
 Fine-tuning on little speech makes a model better at that speech and worse at other speech. Weights between the two
-models are often nearly as good at the new speech and as good at the old (Wortsman et al. 2022, arXiv 2109.01903).
+models are often nearly as good on the new speech and as good on the old (Wortsman et al. 2022, arXiv 2109.01903).
 Evaluate several shares on development speech of both kinds.
 
 The models have the same configuration. Grids and licences of the first go into --out, voices of the second. Needs the
@@ -17,6 +17,7 @@ SUMMARY = "average the weights of a model and of one fine-tuned from it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("first", metavar="DIR", help="a model's folder, such as one that `import` wrote")
     parser.add_argument("second", metavar="DIR", help="a folder that `train --initial` of the first one wrote")
     parser.add_argument(
@@ -24,12 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.5,
         metavar="S",
-        help="of the second one's weights, 0 to 1 (default %(default)s)",
+        help="share of the second one's weights, 0 to 1 (default %(default)s)",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="where the average is written: a new folder")
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
     from tflite_asr.errors import InputError
@@ -62,6 +64,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return (
         f"{result['model']}: {result['averaged']} of {result['weights']} weights averaged, {result['share']:.0%} of "
         "the second model's; the others are the same in both"

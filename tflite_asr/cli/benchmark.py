@@ -1,4 +1,4 @@
-"""Measure on this machine what ways of training and of recognition cost, and check that they train alike.
+"""Measure memory and time of training and recognition on this machine, and check that all ways of training agree.
 
     tflite-asr benchmark split --preset sim2019 --parts 2
     tflite-asr benchmark cached commands
@@ -19,6 +19,7 @@ BENCHMARKS = ("split", "cached", "equality", "selector", "peers", "hotwords")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="WHAT")
     for name in BENCHMARKS:
         module = importlib.import_module(f"tflite_asr.cli.benchmarks.{name}")
@@ -35,8 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     return {"benchmark": args.benchmark, **args.measuring.run(args)}
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return importlib.import_module(f"tflite_asr.cli.benchmarks.{result['benchmark']}").describe(result)

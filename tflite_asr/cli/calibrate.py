@@ -1,11 +1,12 @@
-"""Find how sure a model's words are and how late they come, on development speech, and write it into its NAME.json.
+"""Calibrate word confidences and word times on development speech, and write the calibration into NAME.json.
 
     tflite-asr calibrate commands.tflite --manifest speech/manifest.jsonl --where split=base_dev --connect 5
 
-Measures of confidence, by posterior or entropy of a word's tokens, are tried at several temperatures; the lowest cross
-entropy between confidence and what was right wins. The delays are the medians by which first and last tokens come after
-the speech of the clips begins and ends, so --connect joins single words. `transcribe --json`, `evaluate --times` and
-`evaluate --confidence` use what was found. On speech that it was trained on a model is surer than on any other.
+The command tries measures of confidence, by posterior or entropy of a word's tokens, at several temperatures, and keeps
+the one with the lowest cross entropy between confidence and correctness. The delays are the medians by which the first
+and last tokens are emitted after the speech of a clip begins and ends, so --connect joins single words.
+`transcribe --json`, `evaluate --times` and `evaluate --confidence` use the calibration. Do not calibrate on training
+speech, since models are more confident on it.
 """
 
 import argparse
@@ -16,6 +17,7 @@ SUMMARY = "find how sure a model's words are, and how late they come"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     add_manifests(parser, "development speech")
     add_connect(parser)
@@ -24,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
     from tflite_asr.cli.arguments import check_least, load_clips, read_manifests
@@ -60,6 +63,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return (
         f"confidence: {result['measure']} over the tokens' {result['over']} at temperature {result['temperature']:g}, "
         f"AUROC {result['auroc']:.3f}, ECE {result['ece']:.3f} on {result['judged_words']} words, "

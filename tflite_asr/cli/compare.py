@@ -1,13 +1,13 @@
-"""A table of two-pass models: each is exported to recognise, tuned on development speech and measured on test speech.
+"""Compare two-pass models: export each without training, tune it on development speech, measure it on test speech.
 
     tflite-asr compare teacher=runs/teacher scratch=runs/scratch distilled=runs/student/stage_3 int8=runs/aware:aware \\
         --development speech/manifest.jsonl --development-where split=base_dev \\
         --test speech/manifest.jsonl --test-where split=base_test --out runs/table
 
-A run is NAME=DIR, or NAME=DIR:QUANTIZE with what `export --quantize` takes. DIR/NAME.tflite are files without training
-signatures. Each is measured in a process of its own, on one thread. With --keras the test speech is recognised by
-TensorFlow as well, before conversion and quantisation, and its word error rates stand beside the file's. Prints
-Markdown; needs the extra `train`.
+A run is NAME=DIR, or NAME=DIR:QUANTIZE with a value of `export --quantize`. DIR/NAME.tflite are files without training
+signatures. Each is measured in a process of its own, on one thread. With --keras, TensorFlow also recognises the test
+speech, before conversion and quantisation, and the table has both word error rates. Prints Markdown; needs the extra
+`train`.
 """
 
 import argparse
@@ -24,6 +24,7 @@ SUMMARY = "export, tune and measure two-pass models side by side"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "runs", nargs="+", metavar="NAME=DIR[:Q]", help="what `train` or `distill` wrote, and how to store it"
     )
@@ -31,11 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--development-where", metavar="F=V", help="its rows to keep")
     parser.add_argument("--test", required=True, metavar="M", help="speech to measure on")
     parser.add_argument("--test-where", metavar="F=V", help="its rows to keep")
-    parser.add_argument("--keras", action="store_true", help="measure what is not yet converted, too")
+    parser.add_argument("--keras", action="store_true", help="also measure before conversion")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the .tflite files are written")
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.names import check_utf8
 
     check_utf8(args.out)
@@ -79,6 +81,7 @@ def _parsed(text: str) -> tuple[str, Path, str]:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     keras = "keras_rescored_wer" in result["rows"][0]
     lines = [
         "| model | parameters | file, MB | first-pass WER | rescored WER | CER | seconds a second of speech | peak "

@@ -1,12 +1,12 @@
-"""Watch a shipped recogniser learn a voice it has not heard, on this machine, through the TFLite interpreter.
+"""Watch a shipped recogniser learn a new voice on this machine, through the TFLite interpreter.
 
     tflite-asr demo
     tflite-asr demo --model my_model.tflite
     tflite-asr demo --adapt my_recordings/manifest.jsonl --connect 5
 
-By default the voice is synthetic: eSpeak NG whispers strings of digits, which no voice of the training speech of
-`commands` did, or speaks sentences with a French accent to a model whose texts have case. With --adapt it is yours: two
-thirds of your clips are learnt from, the rest is the test.
+By default the voice is synthetic: eSpeak NG whispers strings of digits, unlike any training voice of `commands`, or
+speaks sentences with a French accent if the model's texts have case. With --adapt the voice is yours: two thirds of
+your clips are for training, the rest for the test.
 """
 
 import argparse
@@ -23,6 +23,7 @@ EPOCHS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("--model", default="commands", help="a shipped model or a file (default %(default)s)")
     parser.add_argument("--adapt", metavar="M", help="manifest of your own speech in place of the synthetic voice")
     parser.add_argument("--where", metavar="F=V", help="its rows to keep")
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import sys
 
     from tflite_asr.audio.reading import Notices

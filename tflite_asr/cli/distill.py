@@ -5,8 +5,8 @@
         --manifest speech/manifest.jsonl --where split=base_train --out runs/student
 
 1: the student's transducer from the teacher's; 2: its rescorer from the teacher's, its encoder frozen; 3: all together.
-Writes DIR/stage_1, stage_2 and stage_3, each a model that `tflite-asr export` takes. The same command goes on where an
-interrupted one stopped. Needs the extra `train`.
+Writes DIR/stage_1, stage_2 and stage_3, each a model that `tflite-asr export` takes. Repeat the command to resume an
+interrupted run. Needs the extra `train`.
 """
 
 import argparse
@@ -25,6 +25,7 @@ LEARNING_RATES = {1: 2e-3, 2: 2e-3, 3: 1e-3}  # the highest of each stage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("--teacher", required=True, metavar="DIR", help="what `tflite-asr train` wrote")
     parser.add_argument("--student", required=True, metavar="PRESET", help="a smaller two-pass model")
     parser.add_argument("--initial", metavar="DIR|MODEL", help="what stage 1 starts from; see `train --initial`")
@@ -45,19 +46,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--beta",
         type=float,
         default=50.0,
-        help="of the lattice's mean KL beside the transducer loss (default %(default)s)",
+        help="weight of the lattice's mean KL in addition to the transducer loss (default %(default)s)",
     )
     parser.add_argument(
         "--ctc-weight",
         type=float,
         default=0.0,
-        help="of a CTC loss on the student's encoder in stage 1 (default %(default)s)",
+        help="weight of a CTC loss on the student's encoder in stage 1 (default %(default)s)",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="where the stages are written")
     add_seed(parser)
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
     from tflite_asr.cli.arguments import read_manifests
@@ -156,7 +158,7 @@ def _fit_settings(args: argparse.Namespace, stage: int, epochs: int) -> "FitSett
 
 
 def _settings(args: argparse.Namespace, student, teacher, corpus, held_out, initial: dict | None) -> dict:
-    """What a stage has to have in common with the one that it goes on with, beside its epochs."""
+    """The settings that a resumed stage must share with the stage that it resumes, besides its epochs."""
     from tflite_asr.out_folder import speech_of, weights_of
 
     named = ("plain_epochs", "steps", "batch", "connect", "alpha", "beta", "ctc_weight", "seed")
@@ -181,6 +183,7 @@ def _numbers(option: str, given: str) -> list[int]:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     from tflite_asr.cli.train import describe
 
     return describe(result)

@@ -4,8 +4,8 @@
     tflite-asr evaluate english --two-pass --manifest letters/manifest.jsonl
     tflite-asr evaluate english --two-pass --manifest names/manifest.jsonl --hotwords names/names.txt
 
-Without --two-pass it is the first pass that is measured. With --hotwords the error rates over the words of the list and
-over all others are told apart; --hotword-weight 0 measures both without its effect.
+Without --two-pass, the first pass is measured. With --hotwords, error rates are also given separately for listed words
+and for all others; --hotword-weight 0 measures both without hotwords.
 """
 
 import argparse
@@ -21,10 +21,11 @@ SUMMARY = "measure the word error rate on a manifest"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("--manifest", required=True, metavar="M", help="JSON Lines: audio, text, speaker, ...")
     parser.add_argument("--where", metavar="F=V", help="rows to keep, such as speaker=ann|bob,split=test")
-    parser.add_argument("--words", metavar="W,W,...", help="keep only the utterances that have just these words")
+    parser.add_argument("--words", metavar="W,W,...", help="keep only utterances that consist of these words")
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
     parser.add_argument(
         "--any-voice", action="store_true", help="use what was learned for other voices than the owner's too"
@@ -34,14 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--normalize",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="leave case, punctuation and the spelling of numbers out of account (default: for models whose texts have "
-        "case)",
+        help="ignore case, punctuation and the spelling of numbers (default: for models whose texts have case)",
     )
     parser.add_argument(
-        "--times", action="store_true", help="how far starts and ends of words are from those of the clips (--connect)"
+        "--times",
+        action="store_true",
+        help="also measure errors of word times, against the extent of the clips (--connect)",
     )
     parser.add_argument(
-        "--confidence", action="store_true", help="how well confidences tell right words from wrong ones"
+        "--confidence", action="store_true", help="also measure how well confidences separate correct from wrong words"
     )
     add_two_pass(parser)
     add_exit(parser)
@@ -52,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
     from tflite_asr.cli.arguments import (
@@ -84,12 +87,12 @@ def run(args: argparse.Namespace) -> dict:
     corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
     examples = examples_of(recognizer, corpus, clips)
     result = evaluate(recognizer, examples, beam=not args.greedy, policy=policy, rescoring=rescoring, hotwords=hotwords)
-    told = {}
+    judgements = {}
     if args.times or args.confidence:
         second_pass = rescoring is not None and recognizer.config.decoder is not None
         judged = judge_words(recognizer, corpus, clips, examples, result.hypotheses, second_pass=second_pass)
-        told |= judged.times() if args.times else {}
-        told |= judged.confidence() if args.confidence else {}
+        judgements |= judged.times() if args.times else {}
+        judgements |= judged.confidence() if args.confidence else {}
     return {
         "model": str(recognizer.artifact.path),
         "checkpoint": args.checkpoint,
@@ -98,14 +101,14 @@ def run(args: argparse.Namespace) -> dict:
         "normalized": recognizer.normalize,
         "too_short": len(corpus.too_short),
         "owner_utterances": result.owner_utterances,
-        **told,
+        **judgements,
         **_exits(recognizer, result),
         **_hotwords(args.hotwords, recognizer, result),
     }
 
 
 def _exits(recognizer: "Recognizer", result: "Evaluation") -> dict:
-    """How deep the encoder was gone through, if a policy says where to leave it."""
+    """How deep the encoder was run, if a policy chooses the exit."""
     if result.exits is None:
         return {}
     depths = recognizer.artifact.exit_depths
@@ -125,6 +128,7 @@ def _hotwords(path: str | None, recognizer: "Recognizer", result: "Evaluation") 
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     left_out = f"; {result['too_long']} recordings longer than the model takes left out" if result["too_long"] else ""
     left_out += f"; {result['too_short']} recordings too short for a word left out" if result["too_short"] else ""
     left_out += _describe_hotwords(result)
@@ -148,7 +152,7 @@ def _describe_hotwords(result: dict) -> str:
 
 
 def _of_words(result: dict) -> str:
-    """What --times and --confidence found, each in a line."""
+    """The results of --times and --confidence, one per line."""
     lines = []
     for name in ("start", "end"):
         if result.get(f"{name}_error_ms_median") is not None:

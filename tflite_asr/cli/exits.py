@@ -1,11 +1,11 @@
-"""Compare models by their exits: the word error rate at each, and by the mean depth that each exit policy goes to.
+"""Compare models by their exits: the word error rate at each exit, and by the mean depth of each exit policy.
 
     tflite-asr exits joint.tflite two_groups.tflite six_groups.tflite \\
         --manifest commands/manifest.jsonl --where split=base_test --out runs/exits
 
-Writes exits.md, exits.json and exits.png. The policies leave a model with early exits at the first exit whose entropy
-is below a threshold, or whose n-best confidence is above one; thresholds run over all that was measured. Models without
-early exits stand beside them at their depth.
+Writes exits.md, exits.json and exits.png. A policy leaves the encoder at the first exit whose entropy is below
+a threshold, or whose n-best confidence is above one; thresholds cover all measured values. Models without early exits
+are shown at their depth.
 """
 
 import argparse
@@ -18,6 +18,7 @@ SUMMARY = "word error rate by exit and by depth of exit policies"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("models", nargs="+", metavar="MODEL", help="a .tflite with its .json beside it")
     parser.add_argument("--manifest", action="append", required=True, metavar="M", help="test speech; can be repeated")
     parser.add_argument("--where", action="append", default=[], metavar="F=V", help="rows to keep, as in `train`")
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.benchmark.exits import measure_exits, read_exits, write_exits
     from tflite_asr.cli.arguments import check_least, load_clips, read_manifests
     from tflite_asr.figure import check_drawing
@@ -69,4 +71,5 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return f"{Path(result['table']).read_text(encoding='utf-8')}\nplot: {result['plot']}"

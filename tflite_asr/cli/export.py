@@ -5,8 +5,8 @@
     tflite-asr export runs/student/stage_3 --quantize aware --trainable encoder_2 --out sentences.tflite
     tflite-asr export commands --adapters 6 --out adapted.tflite
 
-The file holds every signature of the README's table, from TFLite's builtin ops alone. Needs the extra `train`.
-With --replay, utterances to rehearse on the device are written beside it, as NAME.replay.safetensors.
+The file holds every signature of the README's table and uses TFLite's builtin ops only. Needs the extra `train`.
+With --replay, utterances for rehearsal on the device are written to NAME.replay.safetensors.
 """
 
 import argparse
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from tflite_asr.runtime.batch import Example
     from tflite_asr.runtime.voice import Mixture
 
-LORA_RATE = 0.01  # of low-rank updates alone, ten times that of whole kernels; docs/results.md compares
-SUMMARY = "write a trained model as a .tflite that goes on learning"
+LORA_RATE = 0.01  # of low-rank updates alone, ten times that of whole kernels
+SUMMARY = "write a trained model as a .tflite that keeps learning"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "model", nargs="?", metavar="DIR|MODEL", help="what `tflite-asr train` wrote, or a model that was exported"
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_connect(parser)
     add_seed(parser)
     parser.add_argument(
-        "--allow-flex", action="store_true", help="let ops through that need the TensorFlow library on the device"
+        "--allow-flex", action="store_true", help="allow ops that need the TensorFlow library on the device"
     )
 
 
@@ -85,7 +86,7 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bias-only",
         action="store_true",
-        help="of the groups that train, only gains and biases do: a few thousand numbers, for which a few minutes of "
+        help="train only gains and biases of the groups that train: a few thousand numbers, for which a few minutes of "
         "speech are enough",
     )
     parser.add_argument(
@@ -93,26 +94,27 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="RANK",
-        help="each kernel of the groups that train gets an update of this rank (LoRA, Hu et al. 2022), which trains in "
+        help="add an update of this rank to each kernel of the groups that train (LoRA, Hu et al. 2022); it trains in "
         "its place, together with gains and biases; the kernels are constants, so a user's file is small",
     )
     parser.add_argument(
         "--learning-rate",
         type=float,
         metavar="R",
-        help="at which the file is personalised unless told otherwise (default: the model's; with --lora "
+        help="learning rate of personalisation, unless another is given (default: the model's; with --lora "
         f"{LORA_RATE:g})",
     )
     parser.add_argument(
         "--adapters",
         type=int,
         metavar="UNITS",
-        help="put a residual adapter of so many units behind each encoder group; unless --trainable says otherwise, "
+        help="add a residual adapter of UNITS units behind each encoder group; unless --trainable is given, "
         "they alone train",
     )
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.cli.arguments import check_learning_rate, check_least, limited, load_clips, read_manifests
     from tflite_asr.export import export
     from tflite_asr.models.storage import copy_licences, load_model
@@ -205,7 +207,7 @@ def _random_model(name: str, seed: int) -> "SpeechModel":
 
 
 def _exported_model(source: str) -> "tuple[SpeechModel, Mixture | None, list[Example]]":
-    """The model that an artifact was shipped with, the background of its voices, what it rehearses."""
+    """The model that an artifact was shipped with, its background of voices, and its rehearsal utterances."""
     from tflite_asr.models.build import build_model
     from tflite_asr.personalization.replay import read_replay
     from tflite_asr.runtime.artifact import read_artifact
@@ -221,6 +223,7 @@ def _exported_model(source: str) -> "tuple[SpeechModel, Mixture | None, list[Exa
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return (
         f"{result['model']}: {result['bytes'] / 1e6:.1f} MB, {result['parameters']:,} parameters, "
         f"{len(result['signatures'])} signatures, operators of TFLite {result['min_runtime']}"

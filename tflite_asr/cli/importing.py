@@ -1,4 +1,4 @@
-"""Make a model folder of public weights: an English recogniser that others have trained.
+"""Make a model folder from public weights of an English recogniser.
 
     pip install --no-deps moonshine-voice==0.0.64
     tflite-asr import moonshine installed --out runs/moonshine
@@ -28,12 +28,14 @@ SUMMARY = "make a model folder of public weights"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("what", choices=("moonshine",), help="whose weights")
     parser.add_argument("source", metavar="SOURCE", help="a wheel, a folder, or the word `installed`; see above")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the model is written: a new folder")
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.importing.moonshine import LICENCE_FILE, SEED, check_out, read_moonshine, write_model
 
     out = Path(args.out)
@@ -55,6 +57,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     model, [licence] = result["model"], result["licences"]
     encoder, decoder = result["encoder_parameters"], result["parameters"] - result["encoder_parameters"]
     text = (

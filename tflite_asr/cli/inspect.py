@@ -1,10 +1,10 @@
-"""Say what an artifact holds: signatures, layer groups, ops, and the oldest runtime that has them.
+"""Show the content of an artifact: signatures, layer groups, operators, and the oldest runtime that supports it.
 
     tflite-asr inspect commands
     tflite-asr inspect commands --markdown > docs/signatures.commands.md
 
-NAME.json holds a digest of itself. After a change by hand, `inspect NAME.tflite --accept` checks its fields and writes
-it again with the digest of what it holds now.
+NAME.json holds a digest of itself. After editing it, `inspect NAME.tflite --accept` checks its fields and updates the
+digest.
 """
 
 import argparse
@@ -23,14 +23,16 @@ SUMMARY = "say what a .tflite holds"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("--markdown", action="store_true", help="print the signature reference as Markdown")
     parser.add_argument(
-        "--accept", action="store_true", help="take NAME.json as it was changed by hand, and give it a new digest"
+        "--accept", action="store_true", help="accept a NAME.json that was edited, and update its digest"
     )
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.runtime.artifact import read_artifact, write_description
     from tflite_asr.runtime.flatbuffer import read_contents
 
@@ -62,7 +64,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def _parameter_bytes(artifact: "Artifact", contents: "FileContents") -> dict[str, int]:
-    """What the model's weights take, by dtype. A frozen one is int8 if the file has an int8 constant of its size."""
+    """Bytes of the model's weights by dtype. A frozen weight is int8 if the file has an int8 constant of its size."""
     stored = Counter(size for dtype, size in contents.constants if dtype == "int8")
     total: Counter[str] = Counter(float32=0)
     for row in artifact.parameters:
@@ -76,6 +78,7 @@ def _parameter_bytes(artifact: "Artifact", contents: "FileContents") -> dict[str
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     if result["markdown"]:
         return _markdown(result)
     lines = [

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run ends in one line, wherever it was."""
+"""Ctrl-C and SIGTERM end a run at any point with one line."""
 
 import _thread
 import contextlib
@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 AGAIN_SECONDS = 0.05
 PATIENCE_SECONDS = 10.0  # XLA compiles for minutes, and Python handles no signal before it returns
@@ -33,7 +35,7 @@ class Interruption:
         self._pipe: tuple[int, int] | None = None  # where the C handler of signals writes their numbers
 
     def __enter__(self) -> "Interruption":
-        self._former: dict[int, object] = {}
+        self._former: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
         if threading.current_thread() is threading.main_thread():
             for number in self.SIGNALS:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
@@ -54,7 +56,7 @@ class Interruption:
                 signal.signal(number, handler)
 
     def ignore_more(self) -> None:
-        """The run has ended; another signal would only disturb what is left to tell and to close."""
+        """Ignore further signals: the run has ended, and only output and cleanup are left."""
         self._ended.set()
         if self.came:
             for number in self._former:

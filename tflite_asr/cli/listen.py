@@ -1,10 +1,10 @@
-"""Write down what the microphone hears, utterance by utterance, until Ctrl-C.
+"""Transcribe the microphone, utterance by utterance, until Ctrl-C.
 
     tflite-asr listen commands [--checkpoint mine.safetensors]
     tflite-asr listen commands --file turn_left.wav     # a file in place of the microphone
     tflite-asr listen commands --hotwords names.txt
 
-An utterance is over after a silence; a model that streams shows its text while somebody speaks. The microphone needs
+An utterance ends after a silence; a model that streams shows its text during speech. The microphone needs
 the extra `record`.
 """
 
@@ -22,11 +22,12 @@ SUMMARY = "write down what the microphone hears"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("--file", metavar="FILE", help="an audio file of any length in place of the microphone")
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
     for rule, seconds, help in (
-        ("leading-silence", 5.0, "an utterance is over after so much silence from its beginning"),
+        ("leading-silence", 5.0, "end an utterance after this much silence at its beginning"),
         ("trailing-silence", 0.8, "after so much silence behind speech"),
         ("longest", 20.0, "when it lasts so long, or as long as the model takes"),
     ):
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import sys
 
     from tflite_asr.audio.endpoints import EndpointRules
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> dict:
         for heard in listen(recognizer, chunks, endpointer=endpointer, hotwords=hotwords, words=False):
             if sys.stderr.isatty():
                 print(f"\r{heard.text}", end="\n" if heard.over else "", file=sys.stderr, flush=True)
-            if heard.over:
+            if heard.endpoint is not None:
                 place = {name: round(getattr(heard.endpoint, name), 3) for name in ("start_seconds", "end_seconds")}
                 utterances.append({**place, "rule": heard.endpoint.rule, "text": heard.text})
     except KeyboardInterrupt:  # how one stops listening
@@ -77,4 +79,5 @@ def _file(path: str, rate: int) -> "Iterator[np.ndarray]":
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return "\n".join(result["transcripts"])

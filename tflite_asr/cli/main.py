@@ -71,9 +71,10 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """The parser of the command line, with every command."""
     parser = argparse.ArgumentParser(
         prog="tflite-asr",
-        description="Speech recognisers in TFLite files that go on learning on the phone.",
+        description="Speech recognisers in TFLite files that keep learning on the phone.",
         epilog="Start with `tflite-asr demo`; `tflite-asr COMMAND --help` explains each command.",
         formatter_class=_Help,
     )
@@ -103,9 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for bad input or what the system refuses, 130 when it was stopped by
-    Ctrl-C or SIGTERM.
-    """
+    """Run one command. The exit code is 0; 2 for bad input or system errors; 130 after Ctrl-C or SIGTERM."""
     program = "tflite-asr"
     prepare_streams()
     logged = logging.root.manager.disable
@@ -162,28 +161,29 @@ def _mute_libraries() -> None:
 
 
 def _problem(error: BaseException) -> str:
-    """Bad input, or what the system refused, in one line; anything else is raised again."""
+    """Bad input or a system error as one line; other errors are raised again."""
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, UnicodeEncodeError):  # a library that takes file names in UTF-8 only
         return f"expected names in UTF-8, a library cannot use {error.object!r}; rename it"
     if isinstance(error, OSError):
-        return _told(error)
+        return _system_error(error)
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in TRAIN_PACKAGES:
         return f"needs {error.name}, which is not installed: pip install 'tflite_asr[train]'"
     raise error
 
 
 def _check_seed(args: argparse.Namespace) -> None:
-    """What every generator takes that a seed is given to."""
+    """InputError unless every generator accepts the seed."""
     seed = getattr(args, "seed", None)
     if seed is not None and not 0 <= seed < 2**32:
         raise InputError(f"--seed: expected 0 to {2**32 - 1}, got {seed}")
 
 
 def _out(args: argparse.Namespace) -> contextlib.AbstractContextManager:
-    """Keeps other runs out of what the command writes; workers that share a training hold it themselves. A manifest is
-    written in one go at the end."""
+    """Lock the folder that the command writes to; workers that share a training lock it themselves. A manifest is
+    written at once at the end.
+    """
     out = getattr(args, "out", None)
     if not out or args.command == "manifest" or getattr(args, "distribute", None):
         return contextlib.nullcontext()
@@ -212,8 +212,8 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _told(error: OSError) -> str:
-    """What the system refused, in one line."""
+def _system_error(error: OSError) -> str:
+    """A system error as one line."""
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
     return reason if error.filename is None else f"{error.filename}: {reason}"
 

@@ -1,11 +1,11 @@
-"""Write the manifest of a public corpus as it was unpacked: one JSON object a line with audio, text, speaker,
-duration and what else the corpus tells; `split` is among it, to filter by.
+"""Write the manifest of an unpacked public corpus: one JSON object a line with audio, text, speaker, duration and other
+fields of the corpus, such as `split`, to filter by.
 
     tflite-asr manifest librispeech LibriSpeech/dev-clean
     tflite-asr manifest commonvoice cv-corpus-17.0/en --split validated --out validated.jsonl
 
-LibriSpeech's texts stay as they are. Common Voice's are put in upper case without punctuation, but for the
-apostrophe inside a word; a clip of whose sentence nothing is left is skipped.
+LibriSpeech's texts stay as they are. Common Voice's are converted to upper case without punctuation, except for the
+apostrophe inside a word; clips whose sentence is then empty are skipped.
 """
 
 import argparse
@@ -19,6 +19,7 @@ SUMMARY = "write the manifest of LibriSpeech or Common Voice"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("corpus", choices=("librispeech", "commonvoice"), help="the layout of DIR")
     parser.add_argument("folder", metavar="DIR", help="the corpus or a subset; of Common Voice, one language")
     parser.add_argument("--split", help="table of Common Voice to read (default train)")
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tqdm import tqdm
 
     from tflite_asr.audio.reading import Notices
@@ -63,6 +65,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     line = "{manifest}: {utterances} utterances of {speakers} speakers, {hours} h".format(**result)
     return f"{line}; {result['skipped']} without words skipped" if result["skipped"] else line
 

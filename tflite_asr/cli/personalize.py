@@ -1,40 +1,48 @@
-"""Adapt a recogniser to one voice, through the TFLite interpreter, and measure what it gained.
+"""Adapt a recogniser to one voice, through the TFLite interpreter, and measure the gain.
 
     tflite-asr personalize commands --adapt speech/manifest.jsonl --where speaker=ann,split=adapt \\
         --test speech/manifest.jsonl --test-where speaker=ann,split=test --connect 5 --out runs/ann
 
-With --window it learns as a phone does: utterances come in the order of time (of the manifest's rows, checked by their
-field `time` where they have one), the newest are kept as features in DIR/window, the oldest are forgotten.
+With --window it learns as a phone does: utterances arrive in time order (that of the manifest, checked by the field
+`time` if present). The newest are stored as features in DIR/window, the oldest are deleted.
 
-With --rounds the utterances come in N rounds. Before each, `select` chooses what to train from the memory and battery
-that the device has, or that a recorded trace says. A round ends by --patience, or when the device runs low: then the
-command ends, and the same command goes on from the best weights.
+With --rounds, the utterances arrive in N rounds. Before each round, `select` chooses what to train by the memory and
+battery of the device or of a recorded trace. A round ends by --patience, or when resources run low: then the command
+ends; repeat it to resume from the best weights.
 
---corrections may come with --adapt, and counts more, or alone: then nothing is trained, and the names that were heard
-wrong are learned alone. --unlabelled, alone or with --adapt, learns from what the recogniser is sure of, in rounds, and
-keeps the weights only if held-out speech says that they are better.
+--corrections with --adapt trains on corrections with a larger weight. Alone, it trains nothing and learns names that
+were recognised wrongly. --unlabelled, alone or with --adapt, trains in rounds on speech that is recognised with high
+confidence, and keeps the weights only if they are better on held-out speech.
 
 Writes checkpoint.safetensors (for `transcribe` and `evaluate --checkpoint`), result.json, report.html and plots.
 """
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tflite_asr.cli.arguments import add_connect, add_model, add_seed, add_threads
+from tflite_asr.cli.personalize_options import add_pace, add_rounds, add_settings, pace_of, rounds_of, settings_of
+from tflite_asr.config.plans import WHOLE
+
+if TYPE_CHECKING:
+    from tflite_asr.data.corpus import Corpus
+    from tflite_asr.personalization.speech import Speech
+    from tflite_asr.runtime.recognizer import Recognizer
 
 SUMMARY = "adapt a recogniser to a voice"
-BATTERY_FLOOR_PERCENT, RAM_FLOOR_MB = 20.0, 200.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("--adapt", metavar="M", help="manifest of the speech to learn from")
     parser.add_argument("--where", metavar="F=V", help="its rows to keep, such as speaker=ann,split=adapt")
     parser.add_argument(
         "--corrections",
         metavar="M",
-        help="manifest of speech that was heard wrong: `text` is what was meant, `heard`, where it is there, what was "
-        "written; names in it are expected from now on",
+        help="manifest of speech that was recognised wrongly: `text` is the intended text, `heard`, if present, the "
+        "recognised one; names in it are hotwords from now on",
     )
     parser.add_argument(
         "--unlabelled", metavar="M", help="manifest of speech without transcripts to learn from as well"
@@ -46,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=int, metavar="N", help="learn from N clips only, drawn by seed, of different texts first"
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="where results are written")
-    parser.add_argument("--checkpoint", metavar="C", help="go on from what an earlier run learned")
+    parser.add_argument("--checkpoint", metavar="C", help="start from the checkpoint of an earlier run")
     add_connect(parser)
     add_settings(parser)
     add_pace(parser)
@@ -55,151 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """How to train; the defaults are those of `Settings`."""
-    from tflite_asr.personalization.settings import FEW_PULL, Settings
-
-    default = Settings()
-    group = parser.add_argument_group("training")
-    group.add_argument("--epochs", type=int, default=default.epochs, help="at most (default %(default)s)")
-    group.add_argument("--learning-rate", type=float, help="at first (default: the model's own)")
-    group.add_argument(
-        "--patience", type=int, default=default.patience, help="epochs without a gain (default %(default)s)"
-    )
-    group.add_argument(
-        "--pull",
-        type=float,
-        help=f"towards the shipped weights (default: {FEW_PULL:g} where fewer than {default.least_to_hold_out} "
-        "utterances are learned from, else 0)",
-    )
-    group.add_argument(
-        "--replay", type=int, default=default.replay, help="shipped utterances in each batch (default %(default)s)"
-    )
-    group.add_argument("--freeze", default="", metavar="G,G,...", help="layer groups to leave alone, such as joint")
-    group.add_argument(
-        "--plan",
-        default=default.plan,
-        help="train: the whole step in one call; split: in parts, with less memory; cached: the upper groups alone, "
-        "from stored outputs of the lower ones (default %(default)s)",
-    )
-    group.add_argument(
-        "--keep-memory", action="store_true", help="let the C allocator keep what a call freed: faster, larger"
-    )
-    group.add_argument("--no-augment", action="store_true", help="train on the recordings exactly as they are")
-
-
-def add_pace(parser: argparse.ArgumentParser) -> None:
-    """The sliding window; the defaults are those of `Pace`."""
-    from tflite_asr.personalization.settings import Pace
-
-    default = Pace()
-    group = parser.add_argument_group("sliding window", "with --window; --epochs and --patience then mean nothing")
-    group.add_argument("--window", type=int, metavar="W", help="keep W utterances at most, and train as they come")
-    for name, unit, means in (
-        ("window_bytes", "B", "that they take on disk at most"),
-        ("stride", "S", "new utterances before it trains again"),
-        ("steps", "N", "steps that it then takes"),
-    ):
-        help = f"{means} (default {getattr(default, name)})"
-        group.add_argument(f"--{name.replace('_', '-')}", type=int, metavar=unit, help=help)
-
-
-def pace_of(args: argparse.Namespace):
-    """The `Pace` that the arguments ask for; None without --window."""
-    from tflite_asr.cli.arguments import check_least
-    from tflite_asr.errors import InputError
-    from tflite_asr.personalization.settings import Pace
-
-    given = {name: getattr(args, name) for name in ("window", "window_bytes", "stride", "steps")}
-    given = {name: value for name, value in given.items() if value is not None}
-    check_least(args, window=1, window_bytes=1, stride=1, steps=1)
-    if given and args.window is None:
-        raise InputError(f"--{next(iter(given)).replace('_', '-')}: expected --window with it, got none")
-    return Pace(**given) if given else None
-
-
-def add_rounds(parser: argparse.ArgumentParser) -> None:
-    """Rounds; how a device that runs low is told."""
-    group = parser.add_argument_group("rounds", "with --rounds; --epochs and --patience are then those of a round")
-    group.add_argument(
-        "--rounds", type=int, metavar="N", help="in which the utterances come; the selector looks before each"
-    )
-    group.add_argument(
-        "--resource-trace", metavar="FILE", help="replay this in place of the device's memory and battery"
-    )
-    group.add_argument(
-        "--battery-floor",
-        type=float,
-        metavar="P",
-        help=f"percent at which training stops (default {BATTERY_FLOOR_PERCENT:g})",
-    )
-    group.add_argument(
-        "--ram-floor-mb", type=float, metavar="N", help=f"available memory at which it stops (default {RAM_FLOOR_MB:g})"
-    )
-
-
-def rounds_of(args: argparse.Namespace):
-    """A function artifact -> the `Rounds` that the arguments ask for, which may measure the device; None without
-    --rounds.
-    """
-    import sys
-
-    from tflite_asr.cli.arguments import check_least
-    from tflite_asr.errors import InputError
-    from tflite_asr.personalization.calibration import calibrated, default_path
-    from tflite_asr.personalization.resources import Limits, ResourceProbe, ResourceTrace, read_trace
-    from tflite_asr.personalization.rounds import Rounds
-
-    check_least(args, rounds=1, battery_floor=0, ram_floor_mb=0)
-    if args.rounds is None:
-        for name in ("resource_trace", "battery_floor", "ram_floor_mb"):
-            if getattr(args, name) is not None:
-                raise InputError(f"--{name.replace('_', '-')}: expected --rounds with it, got none")
-        return None
-    if args.window is not None or args.freeze or args.plan != "train":
-        raise InputError(
-            "--rounds: expected no --window, --freeze and --plan with it; the selector chooses what to train"
-        )
-    battery = BATTERY_FLOOR_PERCENT if args.battery_floor is None else args.battery_floor
-    if battery > 100:
-        raise InputError(f"--battery-floor: expected 0 to 100, got {battery:g}")
-    ram = RAM_FLOOR_MB if args.ram_floor_mb is None else args.ram_floor_mb
-    trace = read_trace(Path(args.resource_trace)) if args.resource_trace else None
-
-    def make(artifact) -> Rounds:
-        def notice(line: str) -> None:
-            print(f"notice: {line}", file=sys.stderr)
-
-        calibration = calibrated(artifact, default_path(artifact, args.threads), args.threads, notice)
-        source = ResourceTrace(trace) if trace else ResourceProbe()
-        return Rounds(args.rounds, source, Limits(ram, battery), calibration)
-
-    return make
-
-
-def settings_of(args: argparse.Namespace, connect: int):
-    """The `Settings` that the arguments ask for."""
-    from tflite_asr.cli.arguments import check_learning_rate, check_least
-    from tflite_asr.personalization.settings import Settings
-
-    check_least(args, epochs=1, patience=1, pull=0, replay=0)
-    if args.learning_rate is not None:
-        check_learning_rate(args)
-    return Settings(
-        epochs=args.epochs,
-        learning_rate=args.learning_rate,
-        patience=args.patience,
-        pull=args.pull,
-        replay=args.replay,
-        group_rates={name.strip(): 0.0 for name in args.freeze.split(",") if name.strip()},
-        augment=not args.no_augment,
-        plan=args.plan,
-        connect=connect,
-        seed=args.seed,
-    )
-
-
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.audio.reading import Notices
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.data.corpus import Corpus
@@ -210,7 +75,7 @@ def run(args: argparse.Namespace) -> dict:
 
     check_least(args, connect=1, limit=1, threads=1)
     settings, pace, make_rounds = settings_of(args, args.connect), pace_of(args), rounds_of(args)
-    if (args.plan != "train" or make_rounds) and not args.keep_memory:
+    if (args.plan != WHOLE or make_rounds) and not args.keep_memory:
         give_back_freed_memory()
     rows = _speech(args)
     test = read_manifest(args.test, args.test_where)
@@ -267,8 +132,8 @@ def _speech(args: argparse.Namespace) -> dict[str, list]:
     return rows
 
 
-def _learned(args: argparse.Namespace, recognizer, corpus, rows: dict[str, list]):
-    """The `Speech` to learn from; says which corrections are refused."""
+def _learned(args: argparse.Namespace, recognizer: "Recognizer", corpus: "Corpus", rows: dict[str, list]) -> "Speech":
+    """The `Speech` to learn from; prints which corrections are refused."""
     import sys
 
     from tflite_asr.errors import InputError
@@ -297,6 +162,7 @@ def _learned(args: argparse.Namespace, recognizer, corpus, rows: dict[str, list]
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return "\n".join(
         [
             f"{'':<26}{'before':>9}{'after':>9}",

@@ -1,11 +1,11 @@
-"""Give the transcripts of a manifest case and punctuation, as a recogniser with cased output hears them in the speech.
+"""Add case and punctuation to the transcripts of a manifest, as a recogniser with cased output recognises the speech.
 
     tflite-asr punctuate runs/moonshine.tflite --manifest speech/manifest.jsonl --where split=base_train --out
     cased.jsonl
 
-The words stay those of the transcripts; where the recogniser heard the same words, they are written as it writes them,
-with its commas, capitals and digits. `tflite-asr train --second-pass` learns from such texts. MODEL is an exported file
-whose second pass decodes by itself. Recordings longer than it takes are left out, with a notice.
+The transcripts keep their words. Words that the recogniser recognises as well are written as it writes them, with its
+commas, capitals and digits. `tflite-asr train --second-pass` trains on such texts. MODEL is an exported file whose
+second pass decodes by itself. Recordings that are too long for it are left out, with a notice.
 """
 
 import argparse
@@ -17,6 +17,7 @@ SUMMARY = "give transcripts case and punctuation"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("--manifest", required=True, metavar="M", help="JSON Lines: audio, text, speaker, ...")
     parser.add_argument("--where", metavar="F=V", help="rows to keep, such as speaker=ann|bob,split=test")
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tqdm import tqdm
 
     from tflite_asr.audio.reading import Notices
@@ -64,4 +66,5 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return "{manifest}: {utterances} utterances, {heard_alike} of them heard word for word".format(**result)

@@ -1,10 +1,10 @@
-"""Record your own voice: prompts are shown, read aloud, heard again, kept or repeated.
+"""Record your own voice: read prompts aloud, listen to each recording, and keep or repeat it.
 
     tflite-asr record --prompts sentences.txt --out speech/mine --speaker me
     tflite-asr personalize commands --adapt speech/mine/manifest.jsonl --test ... --out runs/me
 
-Given again it goes on with the next prompt. With --from-folder files stand in for the microphone: the first by name is
-of the first prompt, numbers in names counting as numbers. The microphone needs the extra `record`.
+Repeat the command to continue with the next prompt. With --from-folder, files replace the microphone, in the order of
+their names; numbers in names are sorted as numbers. The microphone needs the extra `record`.
 """
 
 import argparse
@@ -15,6 +15,7 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("--prompts", required=True, metavar="FILE", help="what to say, a line each")
     parser.add_argument("--out", required=True, metavar="DIR", help="where audio and manifest.jsonl are written")
     parser.add_argument("--speaker", default="me", metavar="NAME", help="for the manifest (default %(default)s)")
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.audio.recordings import Recordings, read_prompts
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.errors import InputError
@@ -48,6 +50,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return "{manifest}: {utterances} recordings, {seconds} s; {left} prompts left".format(**result)
 
 

@@ -1,11 +1,11 @@
-"""Choose what this device can afford to train: candidates, the choice, and why not the others.
+"""Choose what this device can train: the candidates, the choice, and why the others were rejected.
 
     tflite-asr select commands --ram-mb 150
     tflite-asr select commands --ram-mb 150 --battery 60 --battery-floor 20 --seconds 600
 
-A candidate is an exit, the layer groups that learn, and the plan that trains them. What it takes is predicted from a
-calibration: a short run of each plan on this device, kept for the next time. Energy is predicted from processor time at
-an assumed 2 W a core, and a battery from an assumed 4000 mAh.
+A candidate is an exit, the layer groups that train, and the plan that trains them. Its memory and time are predicted
+from a calibration: a short run of each plan on this device, stored for later. Energy is predicted from processor time
+at an assumed 2 W per core, and battery from an assumed 4000 mAh.
 """
 
 import argparse
@@ -17,6 +17,7 @@ SUMMARY = "choose the sub-model that fits a budget of memory, battery and time"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     from tflite_asr.personalization.settings import Settings
 
     steps = Settings().epochs * Settings().epoch_steps
@@ -24,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ram-mb", type=float, required=True, metavar="N", help="private memory that training may take"
     )
-    parser.add_argument("--battery", type=float, metavar="P", help="percent that the battery is at")
+    parser.add_argument("--battery", type=float, metavar="P", help="current battery percent")
     parser.add_argument(
-        "--battery-floor", type=float, default=0.0, metavar="P", help="percent that are to stay (default 0)"
+        "--battery-floor", type=float, default=0.0, metavar="P", help="battery percent that must remain (default 0)"
     )
     parser.add_argument("--seconds", type=float, metavar="S", help="that training may take")
     parser.add_argument(
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=steps,
         metavar="N",
-        help="that battery and seconds have to do for (default %(default)s)",
+        help="training steps that battery and seconds must suffice for (default %(default)s)",
     )
     parser.add_argument("--disk-mb", type=float, metavar="N", help="that training may store on disk")
     parser.add_argument("--exit", type=int, metavar="N", help="only plans that train up to this exit, counted from 0")
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
     import sys
 
@@ -87,6 +89,7 @@ def _at_exit(found: list, exit: int, artifact) -> list:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     from tflite_asr.personalization.selector import Budget
 
     reasons = {_key(row): "; ".join(row["reasons"]) for row in result["refused"]}

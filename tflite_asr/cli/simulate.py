@@ -1,15 +1,15 @@
-"""Personalise to many speakers under two conditions and compare: what does the phone keep of what a server gains?
+"""Personalise to many speakers on a server and under a phone's conditions, and compare the gains.
 
     tflite-asr simulate --environment both --manifest speech/manifest.jsonl --where "speaker=ann|bob" \\
         --connect 5 --out runs/study
     tflite-asr simulate --config study.toml --engine ray --out runs/study
 
 server: all of a speaker's data in shuffled epochs, large batches, Adam, through Keras. mobile: a sliding window, small
-batches, the TFLite runtime, interruptions from a resource trace. Options go before the file's settings. Adaptation and
+batches, the TFLite runtime, interruptions from a resource trace. Options override the file's settings. Adaptation and
 test rows are those of split pers_adapt and pers_test; a speaker without them is tested on the last rows. With
 --hold-out-words the summary also has, by run, `said` and `unsaid`: the words adapted to and those held out.
 
-Writes speakers/NAME/RUN.json, summary.json and report.html; the same command goes on where an earlier one stopped.
+Writes speakers/NAME/RUN.json, summary.json and report.html; repeat the command to resume.
 """
 
 import argparse
@@ -21,12 +21,13 @@ SUMMARY = "compare personalisation on a server and on a phone over many speakers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("model", nargs="?", metavar="MODEL", help="default commands, or what the config says")
     parser.add_argument("--config", metavar="TOML", help="the description of a study, see docs/commands.md")
     parser.add_argument("--environment", choices=("server", "mobile", "both"), help="default both")
     add_manifests(parser, "the speakers' speech", required=False)
     parser.add_argument("--connect", type=int, default=1, metavar="N", help="join clips into strings of up to N")
-    parser.add_argument("--others", metavar="M", help="speech of others, to measure what is forgotten")
+    parser.add_argument("--others", metavar="M", help="speech of others, to measure forgetting")
     parser.add_argument("--others-where", metavar="F=V", help="its rows to keep")
     parser.add_argument(
         "--adapters",
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hold-out-words",
         type=float,
         metavar="SHARE",
-        help="never adapt to this share of each speaker's words, such as 0.5, and measure them apart",
+        help="never adapt to this share of each speaker's words, such as 0.5, and measure them separately",
     )
     parser.add_argument("--trace", metavar="FILE", help="the phone's resources, JSON Lines; they interrupt training")
     parser.add_argument(
@@ -49,11 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="runs at the same time here (default %(default)s)"
     )
-    parser.add_argument("--seed", type=int, help="of everything drawn at random (default 0)")
+    parser.add_argument("--seed", type=int, help="seed of all random draws (default 0)")
     parser.add_argument("--out", required=True, metavar="DIR", help="where results are written")
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.cli.arguments import check_least
     from tflite_asr.study.run import run_study
 
@@ -99,6 +101,7 @@ def _study(args: argparse.Namespace):
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     lines = [f"{'':<24}{'speakers':>9}{'before':>9}{'after':>9}{'reduction':>11}   95% interval"]
     for run, pooled in result.items():
         if isinstance(pooled, dict):

@@ -1,5 +1,5 @@
-"""Standard streams that any text can be written to: a console that lacks a character, or a process without a console,
-shall not end a command.
+"""Standard streams that accept any text: a console that lacks a character, or a process without a console, must not end
+a command.
 """
 
 import contextlib

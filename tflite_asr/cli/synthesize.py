@@ -1,12 +1,12 @@
 """Make a corpus of synthetic speech with eSpeak NG: DIR/audio/SPEAKER/NNNN.flac and DIR/manifest.jsonl.
 
 Every speaker says every line of --text, or every word of --words or --digits; with --strings, each speaker says
-random strings of one to five of the words instead. Same arguments, same files.
+random strings of one to five of the words instead. The same arguments give the same files.
 
     tflite-asr synthesize --digits --strings 40 --speakers 20 --out digits
 
-With --atypical the speakers speak slowly and unevenly, with imprecise consonants, shaky pitch and breath: a simulation,
-named so in the manifest. It is done to recorded speech as well, whose manifest is given:
+With --atypical the speakers speak slowly and unevenly, with imprecise consonants, shaky pitch and breath. The manifest
+marks this simulation. It can also be applied to recorded speech:
 
     tflite-asr synthesize --atypical --manifest speech/manifest.jsonl --where speaker=ann --out atypical
 
@@ -29,6 +29,7 @@ LONGEST_STRING = 5  # words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--text", metavar="FILE", help="say the lines of this file")
     source.add_argument("--words", metavar="WORD,WORD,...", help="say these words")
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--words-per-minute",
         metavar="N-N",
-        help="rates to draw each speaker's from, such as 80-130 for slow readers (default 120-200)",
+        help="range of the speakers' rates, such as 80-130 for slow readers (default 120-200)",
     )
     parser.add_argument("--sample-rate", type=int, default=16000, metavar="HZ", help="of the files (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of speakers, strings and takes (default %(default)s)")
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import soundfile
 
     if args.where is not None and args.manifest is None:
@@ -119,6 +121,7 @@ def _change(args: argparse.Namespace) -> list[dict]:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return "{manifest}: {utterances} utterances of {speakers} {0} speakers, {hours} h".format(
         result["simulated"] or "synthetic", **result
     )
@@ -140,7 +143,7 @@ def _texts(args: argparse.Namespace) -> list[str]:
 
 
 def _rates(args: argparse.Namespace) -> dict[str, tuple[int, int]]:
-    """What --words-per-minute says, if anything, for `draw_speakers`."""
+    """The rates of --words-per-minute, if given, for `draw_speakers`."""
     if args.words_per_minute is None:
         return {}
     slowest, _, fastest = args.words_per_minute.partition("-")

@@ -1,4 +1,4 @@
-"""What the commands that train have in common: their speech, and the folder that they resume from."""
+"""Common parts of the commands that train: loading speech, and resuming from a folder."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ def load_speech(
     noise: Sequence[str] = (),
     **options: bool,
 ) -> tuple["Corpus", "Corpus | None"]:
-    """The training speech that can be aligned, and the development speech if there is any; what is left out is printed.
+    """The training speech that can be aligned, and the development speech, if any. Prints what is left out.
 
     Args:
         config: of the model.
@@ -67,7 +67,7 @@ def check_resumes(folder: Path, config: "ModelConfig") -> None:
 
 
 def finished_row(folder: Path, epochs: int) -> dict | None:
-    """The last row of the history of a training that has done so many epochs, or None: with more it goes on."""
+    """The last row of the history of a training that has done so many epochs; None if it has to continue."""
     import json
 
     from tflite_asr.errors import InputError

@@ -1,4 +1,4 @@
-"""Write down what is said in audio files.
+"""Transcribe audio files.
 
     tflite-asr transcribe commands turn_left.wav [--checkpoint mine.safetensors] [--stream]
     tflite-asr transcribe sentences.tflite letter.wav --two-pass [--stream]
@@ -27,6 +27,7 @@ SUMMARY = "write down what is said in audio files"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("audio", nargs="+", metavar="FILE", help="WAV, FLAC, Ogg or MP3")
     parser.add_argument("--checkpoint", metavar="C", help="what `personalize` learned")
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.audio.decoding import TooLongError
     from tflite_asr.audio.reading import Notices, audio_blocks, read_audio
     from tflite_asr.cli.arguments import check_least, exit_policy
@@ -141,6 +143,7 @@ def _hear_long(hear: "Callable[[np.ndarray], dict]", recognizer: "Recognizer", b
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     lines = []
     for row in result["transcripts"]:
         lines += [

@@ -1,4 +1,4 @@
-"""Find how much hotwords should count, on development speech, and write it into the model's NAME.json.
+"""Tune the weight of hotwords on development speech, and write it into the model's NAME.json.
 
     tflite-asr tune-hotwords english --manifest names/manifest.jsonl --where split=names_dev --hotwords names/names.txt
 
@@ -16,6 +16,7 @@ SUMMARY = "find how much hotwords should count"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("--manifest", required=True, metavar="M", help="development speech")
     parser.add_argument("--where", metavar="F=V", help="rows to keep, such as split=dev")
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
     from tflite_asr.cli.arguments import check_least, check_nbest, load_clips
@@ -64,6 +66,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return (
         f"a hotword counts {result['weight']:.2f} nats a letter: WER {result['wer']:.2%} on {result['utterances']} "
         f"utterances, {result['without']['wer']:.2%} without"

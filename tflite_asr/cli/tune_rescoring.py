@@ -1,4 +1,4 @@
-"""Find how much a two-pass model's second pass should count, on development speech, and write it into its NAME.json.
+"""Tune the weight of a two-pass model's second pass on development speech, and write it into NAME.json.
 
     tflite-asr tune-rescoring sentences.tflite --manifest speech/manifest.jsonl --where split=base_dev
 
@@ -17,6 +17,7 @@ SUMMARY = "find how much the second pass should count"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("--manifest", required=True, metavar="M", help="development speech")
     parser.add_argument("--where", metavar="F=V", help="rows to keep, such as split=dev")
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
     from tflite_asr.cli.arguments import check_least, check_nbest, load_clips
@@ -60,6 +62,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return (
         f"second pass counts {result['weight']:.2f}{', scores per label' if result['per_label'] else ''}: WER "
         f"{result['wer']:.2%} on {result['utterances']} utterances, {result['first_pass_wer']:.2%} with the first pass "

@@ -1,6 +1,7 @@
 """Encoders: a chain of layers of one kind, each a layer group."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class EncoderConfig:
     dropout: float = 0.1  # between layers, while training the base model only
     cells: int | None = None  # of the LSTM, projected to `units`; None: as many as units, no projection
     residual_from: int | None = None  # layers from this one on add to what they hear; they begin as the identity
-    kind: str = "lstm"
+    kind: Literal["lstm"] = "lstm"
 
     streams = True  # class attribute: a layer keeps a state and looks at no later step
 
@@ -41,7 +42,7 @@ class ConformerConfig:
     stack_frames: int = 4  # four 10 ms frames make one 40 ms input
     left_context: int = 0  # steps that attention looks back, and then no step ahead; 0: the whole utterance
     dropout: float = 0.1
-    kind: str = "conformer"
+    kind: Literal["conformer"] = "conformer"
 
     streams = False  # class attribute: attention needs the whole utterance
 
@@ -68,7 +69,7 @@ class TransformerConfig:
     heads: int = 8
     rotary: int = 32  # dimensions of a head that are rotated by position; the rest are left alone
     dropout: float = 0.0
-    kind: str = "transformer"
+    kind: Literal["transformer"] = "transformer"
 
     streams = False  # class attributes: attention needs the whole utterance,
     stack_frames = 1  # and the front end has stacked the frames

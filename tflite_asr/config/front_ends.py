@@ -1,6 +1,7 @@
 """Front ends: what `features` returns, and how many samples its frames cover."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 class Framing:
@@ -32,7 +33,7 @@ class FeatureConfig(Framing):
     log_floor: float = 1e-7  # mel power; a little above the rounding noise of 16 bits
     mean: float = -7.5  # of log-mel over speech, and
     deviation: float = 3.5  # its standard deviation: brings frames near zero mean and unit variance
-    kind: str = "log_mel"
+    kind: Literal["log_mel"] = "log_mel"
 
     @property
     def width(self) -> int:
@@ -50,7 +51,7 @@ class StemConfig(Framing):
 
     units: int  # of the first and the last convolution; the middle one has twice as many
     sample_rate: int = 16_000  # Hz
-    kind: str = "stem"
+    kind: Literal["stem"] = "stem"
 
     window_samples = 895  # class attributes: they follow from the kernels
     hop_samples = 384

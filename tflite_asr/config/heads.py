@@ -1,4 +1,4 @@
-"""What stands on an encoder: the prediction network of a transducer, and second passes."""
+"""Heads on an encoder: the prediction network of a transducer, and second passes."""
 
 from dataclasses import dataclass
 from typing import TypeVar

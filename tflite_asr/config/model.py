@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tflite_asr.config.encoders import ENCODERS, Encoder, EncoderConfig, TransformerConfig
+from tflite_asr.config.encoders import ENCODERS, Encoder
 from tflite_asr.config.front_ends import FRONT_ENDS, FeatureConfig, StemConfig
 from tflite_asr.config.heads import DecoderConfig, PredictionConfig, RescorerConfig, SubwordConfig, required
 from tflite_asr.errors import InputError
@@ -51,7 +51,7 @@ class ModelConfig:
     tail_frames: int = 20  # of silence, added to an utterance before it is recognised: a stream has no look-ahead
     edge_samples: int = 0  # of silence, added before and after: a stem that normalises misses words at an edge
     features: FeatureConfig | StemConfig = field(default_factory=FeatureConfig)
-    learning_rate: float = 1e-3  # at which it is personalised unless told otherwise
+    learning_rate: float = 1e-3  # for personalisation, unless another is given
     licences: tuple[dict, ...] = ()  # of weights that others trained: what, licence, holder, source
 
     def __post_init__(self):
@@ -81,7 +81,7 @@ class ModelConfig:
                 f"model configuration: no exit weighting {self.exit_weighting!r}; there are: "
                 f"{', '.join(EXIT_WEIGHTINGS)}"
             )
-        if not isinstance(self.encoder, EncoderConfig) or self.encoder.residual_from is None:
+        if self.encoder.kind != "lstm" or self.encoder.residual_from is None:
             return
         if self.encoder.residual_from <= self.encoder.reduce_after:
             raise InputError(
@@ -111,7 +111,7 @@ class ModelConfig:
                 "model configuration: a decoder needs a CTC encoder of its own width as first pass, got "
                 + ("a transducer" if self.is_transducer else f"{self.encoder.units} units for {self.decoder.units}")
             )
-        if self.decoder.encoder_layers and not isinstance(self.encoder, TransformerConfig):
+        if self.decoder.encoder_layers and self.encoder.kind != "transformer":
             raise InputError(
                 "model configuration: a decoder's own encoder layers: expected a transformer encoder, got "
                 f"{type(self.encoder).__name__}"

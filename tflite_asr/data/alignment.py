@@ -1,4 +1,4 @@
-"""Whether a text can be aligned with an utterance: rows that cannot be are no speech to learn from.
+"""Checks whether a text can be aligned with an utterance; training leaves out those that cannot.
 
 A CTC path spends an encoder step on each label, and one more, on a blank, between two equal ones (Graves et al. 2006,
 section 3.1): labels + equal neighbours <= steps, at every exit with a CTC head. A transducer's lattice takes any number

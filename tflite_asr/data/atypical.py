@@ -1,4 +1,4 @@
-"""Simulated atypical speech: what dysarthric speech is described by, done to recordings of other speech.
+"""Simulated atypical speech: features of dysarthric speech applied to other recordings.
 
 Slow and uneven tempo, consonants that run into their neighbours, shaky pitch and breath are the dimensions that
 clinicians rate (Darley, Aronson and Brown 1969). Nobody who speaks like this was recorded: all that comes out is named
@@ -77,7 +77,9 @@ def atypical_rows(
         )
         audio = Path("audio") / f"{number:05d}.flac"
         (folder / "audio").mkdir(parents=True, exist_ok=True)
-        soundfile.write(for_library(folder / audio), changed, sample_rate, subtype="PCM_16")
+        path = for_library(folder / audio)
+        # soundfile takes bytes as a path
+        soundfile.write(path, changed, sample_rate, subtype="PCM_16")  # pyright: ignore[reportArgumentType]
         yield {
             **utterance.extra,
             "audio": audio.as_posix(),
@@ -142,6 +144,8 @@ def _breathy(samples: np.ndarray, rate: int, breath_db: float, random: np.random
     from scipy.ndimage import uniform_filter1d
     from scipy.signal import butter, sosfilt
 
-    noise = sosfilt(butter(2, EDGE_HZ, "highpass", fs=rate, output="sos"), random.standard_normal(len(samples)))
+    noise = np.asarray(
+        sosfilt(butter(2, EDGE_HZ, "highpass", fs=rate, output="sos"), random.standard_normal(len(samples)))
+    )
     envelope = np.sqrt(uniform_filter1d(samples**2, int(0.04 * rate)) + 1e-12)
     return samples + noise / np.std(noise) * envelope * 10 ** (breath_db / 20)

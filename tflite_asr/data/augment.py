@@ -1,6 +1,6 @@
-"""What training does to speech so that few speakers stand for many: speed, level, noise, pauses.
+"""Augmentation of waveforms: speed, level, noise and pauses, so that few speakers stand for many.
 
-All of it is NumPy on waveforms, cheap enough for a phone that trains on what its owner said.
+It is written in NumPy and cheap enough for a phone.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ LEVELS_DB = (-50, -12)  # root mean square from full scale: real recordings are 
 
 
 def vary_speed(samples: np.ndarray, speed: float) -> np.ndarray:
-    """[n] -> [n / speed] float32, played faster by `speed`, pitch and formants moving with it.
+    """[n] -> [n / speed] float32, played faster by `speed`; pitch and formants change with it.
 
-    Between samples it is linear: what that folds over lies above the bands of the features, and it is a hundred times
-    as fast as a resampler, which training would wait for.
+    It interpolates linearly. The aliases are above the bands of the features, and a resampler would take a hundred
+    times as long.
     """
     if speed == 1.0:
         return samples
@@ -27,15 +27,15 @@ def vary_speed(samples: np.ndarray, speed: float) -> np.ndarray:
 
 
 def add_noise(samples: np.ndarray, recordings: Sequence[np.ndarray], random: np.random.Generator) -> np.ndarray:
-    """[n] -> [n] float32, now and then with a stretch of one of the recordings of noise under it."""
+    """[n] -> [n] float32, sometimes with a random excerpt of one of the noise recordings added."""
     if not recordings or random.random() >= NOISE_CHANCE:
         return samples
-    noise = recordings[random.integers(len(recordings))]
+    noise = recordings[int(random.integers(len(recordings)))]
     first = random.integers(len(noise))
-    stretch = np.resize(np.roll(noise, -first), len(samples))
-    powers = [np.mean(np.square(part)) for part in (samples, stretch)]
+    excerpt = np.resize(np.roll(noise, -first), len(samples))
+    powers = [np.mean(np.square(part)) for part in (samples, excerpt)]
     gain = np.sqrt(powers[0] / (powers[1] + 1e-12)) * 10 ** (-random.uniform(*NOISE_BELOW_DB) / 20)
-    return (samples + gain * stretch).astype(np.float32)
+    return (samples + gain * excerpt).astype(np.float32)
 
 
 def vary_recording(samples: np.ndarray, sample_rate: int, random: np.random.Generator) -> np.ndarray:
@@ -50,7 +50,7 @@ def vary_recording(samples: np.ndarray, sample_rate: int, random: np.random.Gene
             from scipy.signal import lfilter
 
             pole = random.uniform(0.7, 0.97)
-            noise = lfilter([np.sqrt(1 - pole * pole)], [1, -pole], noise).astype(np.float32)
+            noise = np.asarray(lfilter([np.sqrt(1 - pole * pole)], [1, -pole], noise)).astype(np.float32)
         rms = np.sqrt(np.mean(samples**2))
         samples = samples + noise * rms * 10 ** (random.uniform(-45, -12) / 20)
     return np.clip(samples, -1, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Utterances joined into clips that fit the model, by how long the audio is and not by what a manifest says."""
+"""Utterances joined into clips that fit the model, by the duration of the audio, not by the manifest's."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -15,29 +15,32 @@ from tflite_asr.errors import InputError
 
 @dataclass(frozen=True)
 class Clip:
-    """Utterances of one speaker that are heard as one, the gaps between them silent."""
+    """Utterances of one speaker joined to one, with silent gaps between them."""
 
     parts: tuple[Utterance, ...]
     gaps_seconds: tuple[float, ...] = ()  # one fewer than there are parts
 
     @property
     def text(self) -> str:
-        """What is said, its runs of white space folded to one space."""
+        """The text, with each run of white space replaced by one space."""
         return " ".join(" ".join(part.text for part in self.parts).split())
 
     @property
     def speaker(self) -> str | None:
+        """The speaker of all parts."""
         return self.parts[0].speaker
 
     @property
     def where(self) -> str:
+        """The places of the parts in their manifests."""
         return ", ".join(part.where for part in self.parts)
 
     @property
     def duration_seconds(self) -> float | None:
-        """How long it lasts, gaps included; None when a part does not say."""
+        """The duration with gaps; None if a part's duration is unknown."""
         durations = [part.duration_seconds for part in self.parts]
-        return None if None in durations else sum(durations) + sum(self.gaps_seconds)
+        known = [duration for duration in durations if duration is not None]
+        return sum(known) + sum(self.gaps_seconds) if len(known) == len(durations) else None
 
     def read(self, sample_rate: int, max_seconds: float | None = None, notify: Notify | None = None) -> np.ndarray:
         """[samples] float32 from -1 to 1; see `read_audio` for the arguments."""

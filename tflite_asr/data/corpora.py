@@ -19,7 +19,7 @@ def librispeech_rows(folder: str | Path, notify: Notify | None = None) -> Iterat
 
     Texts stay as they stand, which is upper case without punctuation. The gender comes from SPEAKERS.TXT, in the
     folder or one of the two above, and is null where there is none. `split` is the subset, such as `dev-clean`. Links
-    to folders are followed. `notify` is told of clips that cannot be read, which get no row.
+    to folders are followed. `notify` is called for clips that cannot be read, which get no row.
     """
     folder = Path(folder)
     transcripts = sorted(_files_below(folder, ".trans.txt"))
@@ -56,8 +56,8 @@ def common_voice_rows(
     """Rows of one split of Common Voice: `SPLIT.tsv` and `clips/*.mp3` in the folder of a language.
 
     Texts are put in upper case without punctuation, but for the apostrophe inside a word; dashes and slashes
-    count as spaces. A sentence of which nothing is left keeps its row, with an empty text. `notify` is told of rows
-    that are damaged and of clips that cannot be read; these get no row.
+    count as spaces. A sentence of which nothing is left keeps its row, with an empty text. `notify` is called for
+    damaged rows and for clips that cannot be read; these get no row.
     """
     folder = Path(folder)
     table = folder / f"{split}.tsv"
@@ -65,15 +65,16 @@ def common_voice_rows(
         splits = ", ".join(sorted(path.stem for path in folder.glob("*.tsv"))) or "none"
         raise InputError(f"{table}: expected a split of Common Voice, there is none; the splits are: {splits}")
     rows = csv.DictReader(_lines(table), delimiter="\t", quoting=csv.QUOTE_NONE)
-    missing = [column for column in ("client_id", "path", "sentence") if column not in (rows.fieldnames or ())]
+    columns = rows.fieldnames or ()
+    missing = [column for column in ("client_id", "path", "sentence") if column not in columns]
     if missing:
         raise InputError(f"{table}:1: expected the columns client_id, path and sentence, got no {', '.join(missing)}")
     for number, row in enumerate(rows, start=2):
         place = f"{table}:{number}"
         if not row["client_id"] or not row["path"] or row["sentence"] is None:
-            raise InputError(f"{place}: expected {len(rows.fieldnames)} fields, got fewer; copy the file again")
+            raise InputError(f"{place}: expected {len(columns)} fields, got fewer; copy the file again")
         if None in row:  # a tab inside a field moved the fields behind it
-            _tell(notify, f"left out rows with more than the {len(rows.fieldnames)} fields of the table", place)
+            _report(notify, f"left out rows with more than the {len(columns)} fields of the table", place)
             continue
         audio = folder / "clips" / row["path"]
         duration = _duration_seconds(audio, place, notify)
@@ -139,14 +140,14 @@ def _duration_seconds(audio: Path, place: str, notify: Notify | None) -> float |
     try:
         seconds = round(audio_seconds(audio, place), 4)
     except InputError:
-        _tell(notify, "left out clips that are empty or damaged", str(audio))
+        _report(notify, "left out clips that are empty or damaged", str(audio))
         return None
     if seconds == 0:
-        _tell(notify, "left out clips without samples", str(audio))
+        _report(notify, "left out clips without samples", str(audio))
         return None
     return seconds
 
 
-def _tell(notify: Notify | None, notice: str, place: str) -> None:
+def _report(notify: Notify | None, notice: str, place: str) -> None:
     if notify:
         notify(notice, place)

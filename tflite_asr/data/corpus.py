@@ -1,4 +1,4 @@
-"""Speech held in memory, checked when it is loaded, and clips of it put together."""
+"""Speech held in memory and checked when it is loaded, and clips assembled from it."""
 
 import sys
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Corpus:
         utterances: what to load; their transcripts must fit the model's vocabulary and sizes. Recordings too short to
             hold a word are left out of `utterances`, with a notice. A text may be empty where there is no transcript.
         config: of the model.
-        notify: told of what was done to the audio.
+        notify: called with what was done to the audio.
         measuring: transcripts may have any length, for nothing is learned from them; recordings longer than the
             model takes are named and left out.
         leave_out_longer: recordings and transcripts longer than the model takes are named and left out, in place of
@@ -107,8 +107,8 @@ class Corpus:
             )
 
     def labels(self, text: str) -> list[np.ndarray]:
-        """What a model learns to write for a text: token ids [tokens] int32 of the first pass, then of the second pass
-        if the corpus was loaded for it.
+        """The labels of a text: token ids [tokens] int32 of the first pass, then of the second pass if the corpus was
+        loaded for it.
         """
         tokenizers = [self.tokenizer, *([self._second_tokenizer] if self._second_tokenizer else [])]
         return [tokenizer.encode(text) for tokenizer in tokenizers]
@@ -133,7 +133,7 @@ class Corpus:
 
 
 def is_too_short(samples: np.ndarray, config: ModelConfig, utterance: Utterance, notify: Notify | None = None) -> bool:
-    """Whether an utterance's samples [n] are too few to hold a word; `notify` is told so."""
+    """Whether an utterance's samples [n] are too few to hold a word; if so, `notify` is called."""
     if len(samples) >= round(config.min_seconds * config.features.sample_rate):
         return False
     if notify:

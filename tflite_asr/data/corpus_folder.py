@@ -1,4 +1,4 @@
-"""Writing a folder of speech with its manifest: complete, or not there."""
+"""Writes a folder of speech with its manifest, whole or not at all."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The voices of `tflite-asr demo`: synthetic, and unlike all that the shipped recognisers were trained on."""
+"""The synthetic voices of `tflite-asr demo`, unlike any voice of the training data."""
 
 import shutil
 from collections.abc import Callable

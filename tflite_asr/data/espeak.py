@@ -140,7 +140,7 @@ class Espeak:
 
 @cache
 def _load() -> tuple[ctypes.CDLL, int, threading.Lock]:
-    """(the initialised library, its samples a second, what guards it), once a process."""
+    """(the initialised library, its samples per second, its lock), once per process."""
     try:
         import espeakng_loader
     except ImportError as error:

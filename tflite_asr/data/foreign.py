@@ -44,7 +44,8 @@ def accented(phonemes: str, language: str) -> str:
     replacements, devoices = LANGUAGES[language]
     words = []
     for word in phonemes.split():
-        sounds = [replacements.get(name, _SHARED.get(name, name)) for name in _NAMES.findall(word)]
+        names: list[str] = _NAMES.findall(word)
+        sounds = [replacements.get(name, _SHARED.get(name, name)) for name in names]
         if devoices and sounds and sounds[-1] in _DEVOICED:
             sounds[-1] = _DEVOICED[sounds[-1]]
         words.append("".join(sounds).replace("rr", "r"))

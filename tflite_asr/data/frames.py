@@ -1,8 +1,8 @@
-"""What `augment` does to waveforms, done to frames: a phone that keeps features alone has no waveforms left.
+"""Augmentation of frames, for phones that store features and no waveforms; `augment` does the same to waveforms.
 
-Powers of log-mel bands add up where waveforms do, so noise and pauses come out as they would have; speed moves the
-frames in time and the bands in frequency, as playing a recording faster does. Frames of a waveform stem are only moved
-in time: its channels are no bands, and it has evened out the level already.
+Powers of log-mel bands add up as waveforms do, so noise and pauses are as they would be in the waveform. Speed moves
+frames in time and bands in frequency, as playing a recording faster does. Frames of a waveform stem are moved in time
+only: their channels are not bands, and the stem has normalised the level already.
 """
 
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ def silence(config: FeatureConfig) -> np.float32:
 
 
 def silent_frame(frames: np.ndarray, config: FeatureConfig | StemConfig) -> np.ndarray:
-    """A frame [1, width] without sound, for an utterance [time, width]: a stem's is the one that it begins with, of the
-    silence that `Recognizer.features` puts before it.
+    """A frame [1, width] without sound, for an utterance [time, width]. With a stem, it is the utterance's first frame:
+    `Recognizer.features` puts silence before the speech.
     """
     return frames[:1] if config.kind == "stem" else np.full([1, config.width], silence(config))
 
 
 def without_tail(frames: np.ndarray, config: ModelConfig) -> np.ndarray:
-    """Frames [time, mel_bands] without the silence that `Recognizer.features` added at the end; what was said stays."""
-    if not config.tail_frames:
+    """Frames [time, mel_bands] without the silence that `Recognizer.features` adds at the end; speech is kept."""
+    if not config.tail_frames or config.features.kind == "stem":
         return frames
     last = max(1, len(frames) - config.tail_frames)
     quiet = np.all(frames[last:] < silence(config.features) + 0.05, axis=1)  # stored in eight bits
@@ -92,8 +92,8 @@ def in_time(frames: np.ndarray, speed: float) -> np.ndarray:
 def _band_centres_hz(config: FeatureConfig) -> np.ndarray:
     """[mel_bands], on the scale of `ops.log_mel`: linear to 1 kHz, logarithmic above (Slaney 1998)."""
 
-    def to_mel(hertz):
+    def to_mel(hertz: np.ndarray) -> np.ndarray:
         return np.where(hertz < 1000, hertz * 3 / 200, 15 + 27 * np.log(np.maximum(hertz, 1) / 1000) / np.log(6.4))
 
-    edges = np.linspace(to_mel(np.float64(config.min_hz)), to_mel(np.float64(config.max_hz)), config.mel_bands + 2)
+    edges = np.linspace(to_mel(np.array(config.min_hz)), to_mel(np.array(config.max_hz)), config.mel_bands + 2)
     return np.where(edges < 15, edges * 200 / 3, 1000 * np.exp((edges - 15) * np.log(6.4) / 27))[1:-1]

@@ -1,4 +1,4 @@
-"""Where in clips there is speech: what the times of words are compared with."""
+"""Where clips contain speech: the reference for word times."""
 
 import numpy as np
 

@@ -47,7 +47,7 @@ WORDS_PER_MINUTE = (120, 200)  # of speakers who read at ease; about 15 letters 
 
 @dataclass(frozen=True)
 class SyntheticSpeaker:
-    """What stays the same in all that one speaker says."""
+    """The properties of a speaker, the same in all takes."""
 
     id: str
     accent: str
@@ -164,7 +164,7 @@ def write_corpus(
 def _record(
     folder: Path, speaker: SyntheticSpeaker, texts: Callable, sample_rate: int, seed: int, atypical: bool
 ) -> Iterator[dict[str, Any]]:
-    """Write what one speaker says; the manifest's row of each file."""
+    """Record the texts of one speaker; yields the manifest's row of each file."""
     import soundfile
 
     name = f"{speaker.id}-{ATYPICAL}" if atypical else speaker.id
@@ -177,7 +177,9 @@ def _record(
             random = np.random.default_rng([take_seed, 1])
             samples = make_atypical(samples, sample_rate, draw_atypical(speaker.id, seed), random)
         audio = voice / f"{number:04d}.flac"
-        soundfile.write(for_library(folder / audio), samples, sample_rate, subtype="PCM_16")
+        path = for_library(folder / audio)
+        # soundfile takes bytes as a path
+        soundfile.write(path, samples, sample_rate, subtype="PCM_16")  # pyright: ignore[reportArgumentType]
         yield {
             "audio": audio.as_posix(),
             "text": text,

@@ -1,4 +1,4 @@
-"""From traced functions to the bytes of a .tflite. The only file that knows TFLiteConverter."""
+"""Converts traced functions to a .tflite. The only file that uses TFLiteConverter."""
 
 import re
 import tempfile
@@ -85,7 +85,7 @@ def convert(
 
 
 def _lacking_ops(message: str) -> str:
-    """The ops that a message of the converter names, and what to write instead of them."""
+    """The unsupported ops of a converter message, and what to write instead."""
     ops = sorted(set(re.findall(r"\btf\.([A-Z]\w*)", message)))
     advice = "; ".join(f"for {op} use {INSTEAD[op]}" for op in ops if op in INSTEAD)
     return ", ".join(ops) + (f" ({advice})" if advice else "")

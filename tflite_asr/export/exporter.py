@@ -1,9 +1,8 @@
-"""A trained model to NAME.tflite and NAME.json."""
+"""Exports a trained model to NAME.tflite and NAME.json."""
 
 from pathlib import Path
 
 from signatures.optimizers import OPTIMIZERS, State
-from tflite_asr.config import FeatureConfig
 from tflite_asr.errors import InputError
 from tflite_asr.export.converter import convert
 from tflite_asr.export.description import Exported, describe
@@ -72,7 +71,7 @@ def export(
     )
     # every device and every file computes the same features
     features = model.config.features
-    if quantization.mode == "dynamic" and inference and isinstance(features, FeatureConfig):
+    if quantization.mode == "dynamic" and inference and features.kind == "log_mel":
         content = restore_floats(content, "features", log_mel_matrices(features))
     return _write(exported, content, out, quantization)
 

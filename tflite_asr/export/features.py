@@ -1,4 +1,4 @@
-"""The matrices of the signature `features` as floats, where the converter made them int8."""
+"""Restores the matrices of the signature `features` to floats if the converter made them int8."""
 
 from collections.abc import Sequence
 

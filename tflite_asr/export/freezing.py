@@ -1,4 +1,4 @@
-"""Weights that do not train become int8 constants of the .tflite; `frozen_weights` says in which form.
+"""Turns weights that do not train into constants of the .tflite, in the forms of `frozen_weights`.
 
 The converter folds variables that no signature assigns into float constants, transposed and copied. A temporary
 signature, `HOLD`, assigns them during conversion; `freeze` removes it.
@@ -53,7 +53,7 @@ def freeze(
 
 
 def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeights, int8_products: bool) -> list:
-    """The operators of a graph, with what reads a frozen variable reading a constant."""
+    """The operators of a graph, with reads of frozen variables replaced by constants."""
     read_as = _read_as(model, graph, names, constants.weights)
     floats: set[int] = set()  # of these, the ones that are there as floats already
     operators = []

@@ -30,14 +30,14 @@ class FrozenWeights:
         grids: of the weights that are stored on the grid that they came with.
     """
 
-    def __init__(self, model, weights: Mapping[str, np.ndarray], grids: Mapping[str, Grid]):
+    def __init__(self, model: schema.ModelT, weights: Mapping[str, np.ndarray], grids: Mapping[str, Grid]):
         self.model, self.weights, self.grids = model, weights, grids
         self.build = GraphBuilder(model)
         self._in_products: dict[int, set[str]] = {}  # of weights on a grid, by the number of values that a row has
         self._zeros: dict[tuple[int, int], int] = {}  # by graph and tensor, see `_zero_after`
         self._transposed: set[str] = set()  # of these, those that int8 products take transposed: they are stored so
 
-    def find_products(self, graph, read_as: Mapping[int, str]) -> None:
+    def find_products(self, graph: schema.SubGraphT, read_as: Mapping[int, str]) -> None:
         """Note which weights are multiplied with in a graph, before any of it is changed; arguments as of
         `computed`.
         """
@@ -49,7 +49,7 @@ class FrozenWeights:
                 if not operator.builtinOptions.adjY:
                     self._transposed.add(name)
 
-    def _factor(self, operator, read_as: Mapping[int, str]) -> str | None:
+    def _factor(self, operator: schema.OperatorT, read_as: Mapping[int, str]) -> str | None:
         """The weight on a grid that an operator multiplies rows with."""
         if code_of(self.model, operator) != OP.BATCH_MATMUL or operator.builtinOptions.adjX:
             return None
@@ -60,7 +60,7 @@ class FrozenWeights:
         """Whether the identity matrix that products of rows of this width need weighs less than their weights."""
         return width**2 <= sum(self.weights[name].size for name in self._in_products[width])
 
-    def read(self, graph, name: str, output: int, earlier: int | None = None) -> list:
+    def read(self, graph: schema.SubGraphT, name: str, output: int, earlier: int | None = None) -> list:
         """The operators that put a weight into the tensor `output` of a graph; none when it is made a
         constant itself.
 
@@ -141,9 +141,11 @@ class FrozenWeights:
             self.build.operator(OP.CAST, 1, KIND.CastOptions, widen, [above], [zero]),
         ]
 
-    def computed(self, graph, operator, read_as: Mapping[int, str], int8_products: bool) -> list | None:
-        """The operators that do what one does with a weight on a grid, without making floats of the weight; None for an
-        operator that does something else.
+    def computed(
+        self, graph: schema.SubGraphT, operator: schema.OperatorT, read_as: Mapping[int, str], int8_products: bool
+    ) -> list | None:
+        """The operators that replace an operator on a weight on a grid, without converting the weight to floats; None
+        for an operator that has no replacement.
 
         Args:
             read_as: the weights' names by the tensors that hold their values.

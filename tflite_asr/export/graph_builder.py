@@ -13,8 +13,8 @@ HYBRID_DENSE_VERSION = 5  # of FULLY_CONNECTED: int8 weights, float activations,
 
 
 class GraphBuilder:
-    """Adds to the graphs of one model. Tensors are numbers within their graph; the caller puts the operators that are
-    returned in their place.
+    """Adds tensors, constants and operators to the graphs of a model. Tensors are indices within their graph; the
+    caller inserts the returned operators.
 
     Args:
         model: the .tflite.

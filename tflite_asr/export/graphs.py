@@ -10,20 +10,20 @@ OP = schema.BuiltinOperator
 GRAPH_FIELDS = ("thenSubgraphIndex", "elseSubgraphIndex", "condSubgraphIndex", "bodySubgraphIndex", "initSubgraphIndex")
 
 
-def code_of(model, operator) -> int:
+def code_of(model: schema.ModelT, operator: schema.OperatorT) -> int:
     """The builtin that an operator is."""
     entry = model.operatorCodes[operator.opcodeIndex]
     return max(entry.builtinCode, entry.deprecatedBuiltinCode)
 
 
-def packed(model, like: bytes) -> bytes:
+def packed(model: schema.ModelT, like: bytes) -> bytes:
     """The bytes of a model, about as many as those of `like`."""
     builder = flatbuffers.Builder(len(like))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
-def graphs_of(model, signatures: Collection[str]) -> set[int]:
+def graphs_of(model: schema.ModelT, signatures: Collection[str]) -> set[int]:
     """The graphs that these signatures run, the branches and bodies of loops in them too."""
     found: set[int] = set()
     waiting = [entry.subgraphIndex for entry in model.signatureDefs if entry.signatureKey.decode() in signatures]
@@ -36,7 +36,7 @@ def graphs_of(model, signatures: Collection[str]) -> set[int]:
     return found
 
 
-def entered(model, operator) -> Iterator[tuple[int, list[int]]]:
+def entered(model: schema.ModelT, operator: schema.OperatorT) -> Iterator[tuple[int, list[int]]]:
     """The graphs that an operator runs, each with the tensors that it hands to them."""
     code, options = code_of(model, operator), operator.builtinOptions
     if code == OP.IF:
@@ -47,7 +47,7 @@ def entered(model, operator) -> Iterator[tuple[int, list[int]]]:
         yield options.bodySubgraphIndex, operator.inputs
 
 
-def variables_of(model) -> list[dict[int, str]]:
+def variables_of(model: schema.ModelT) -> list[dict[int, str]]:
     """For each graph, which variable a tensor is the handle of: handles go into branches and loops as inputs."""
     names: list[dict[int, str]] = [{} for _ in model.subgraphs]
     waiting = list(range(len(model.subgraphs)))
@@ -71,7 +71,7 @@ def variables_of(model) -> list[dict[int, str]]:
     return names
 
 
-def drop_signature(model, name: str) -> None:
+def drop_signature(model: schema.ModelT, name: str) -> None:
     """Take out a signature and its graph, and number the other graphs anew.
 
     An empty graph must not stay: if it is the file's first one, as the names of the signatures may have it, the runtime
@@ -89,7 +89,7 @@ def drop_signature(model, name: str) -> None:
                     setattr(holder, field, index - 1)
 
 
-def drop_handles(model) -> None:
+def drop_handles(model: schema.ModelT) -> None:
     """Take out the handles that nothing uses any more."""
     for graph in model.subgraphs:
         used = {int(i) for operator in graph.operators for i in operator.inputs} | {int(i) for i in graph.outputs}

@@ -1,4 +1,4 @@
-"""What becomes of weights in an exported file: which groups train there, and in which form the others are stored."""
+"""Weights in an exported file: which groups train on the device, and how the others are stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

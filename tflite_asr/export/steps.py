@@ -9,11 +9,11 @@ from signatures.parts import make_parts
 from signatures.spec import Signature, group_of
 from signatures.split import SplitStep
 from signatures.training import train_signature
+from tflite_asr.config.plans import CACHED, SPLIT, WHOLE, plan_suffix
 from tflite_asr.errors import InputError
 from tflite_asr.models.exits import SubModel
 from tflite_asr.models.second_pass import SecondPass
 from tflite_asr.models.speech import SpeechModel
-from tflite_asr.runtime.cached_activations import CACHED
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Steps:
 
     def plans(self) -> dict[str, list[dict]]:
         """The calls of one step, by the name of the plan."""
-        whole = {"signature": self.whole.name, "takes": {}, "updates": self.split.trained}
+        whole = {"signature": self.whole.name, "takes": {}, "updates": self.split.partition.trained}
         cached = [] if isinstance(self.split.model, SubModel) else self.split.cached_plan()
         return {
             self.whole.name: [whole],
-            f"split{self.suffix}": self.split.plan(),
+            f"{SPLIT}{self.suffix}": self.split.plan(),
             **({f"{CACHED}{self.suffix}": cached} if cached else {}),
         }
 
@@ -72,7 +72,7 @@ def make_steps(model: SpeechModel | SecondPass, state: State, split: SplitOption
         return Steps(
             exit,
             suffix,
-            train_signature(part_of_model, state, rates, f"train{suffix}"),
+            train_signature(part_of_model, state, rates, f"{WHOLE}{suffix}"),
             SplitStep(part_of_model, state, cut, specs[: last + 2], rates, suffix),
         )
 
@@ -80,9 +80,9 @@ def make_steps(model: SpeechModel | SecondPass, state: State, split: SplitOption
     live = {group_of(path) for path in state.weights}
     length = model.config.sizes.suffix
     return [
-        steps(model, len(early), length),
+        steps(model, len(early), plan_suffix(None, length)),
         *(
-            steps(below, exit, f"_exit_{exit}{length}")
+            steps(below, exit, plan_suffix(exit, length))
             for exit, below in enumerate(early)
             if live & {group.name for group in below.all_groups}
         ),

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_asr.config import ModelConfig, SubwordConfig, preset
+from tflite_asr.config.heads import required
 from tflite_asr.errors import InputError
 from tflite_asr.importing import huggingface
 from tflite_asr.importing.ort_file import Graph, read_ort
@@ -37,7 +38,7 @@ PROJECTIONS = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "outer": "
 
 @dataclasses.dataclass(frozen=True)
 class Imported:
-    """What was read from a source."""
+    """The content of a source."""
 
     weights: dict[str, np.ndarray]  # float32, by tree path
     grids: dict[str, Grid]  # of the weights that the source stores as 8-bit numbers
@@ -49,7 +50,7 @@ class Imported:
     def config(self) -> ModelConfig:
         """The preset with the source's subwords and licence."""
         config = preset("english")
-        decoder = dataclasses.replace(config.decoder, subwords=SubwordConfig(self.pieces, None))
+        decoder = dataclasses.replace(required(config.decoder, "decoder"), subwords=SubwordConfig(self.pieces, None))
         return dataclasses.replace(config, decoder=decoder, licences=(self.licence,))
 
 
@@ -76,11 +77,12 @@ def tree_names(config: ModelConfig) -> Iterator[tuple[str, str]]:
             yield f"stem/conv_{index}_bias", f"model.encoder.conv{index}.bias"
     yield "stem/gain", "model.encoder.groupnorm.weight"
     yield "stem/shift", "model.encoder.groupnorm.bias"
-    layers, own = config.encoder.layers, config.decoder.encoder_layers
+    decoder = required(config.decoder, "decoder")
+    layers, own = config.encoder.layers, decoder.encoder_layers
     yield from _encoder_names("encoder", range(layers))
     yield from _encoder_names("decoder_encoder", range(layers - own, layers))  # the same weights again
     yield "decoder/embedding", "model.decoder.embed_tokens.weight"
-    for index in range(config.decoder.layers):
+    for index in range(decoder.layers):
         ours, theirs = f"decoder/layer_{index}", f"model.decoder.layers.{index}"
         yield from _attention_names(f"{ours}/self_attention", f"{theirs}.input_layernorm", f"{theirs}.self_attn")
         cross = f"{ours}/cross_attention"
@@ -205,7 +207,7 @@ def _of_transformers(folder: Path) -> Imported:
     where = folder / "model.safetensors"
     embedding = stored.get("model.decoder.embed_tokens.weight")
     tied = stored.pop("proj_out.weight", embedding)
-    if embedding is not None and not np.array_equal(tied, embedding):
+    if embedding is not None and (tied is None or not np.array_equal(tied, embedding)):
         raise InputError(f"{where}: expected proj_out.weight to be the embedding, got another weight")
     strange = sorted(set(stored) - set(names.values()))
     if strange:
@@ -241,8 +243,9 @@ def write_model(imported: Imported, out: Path) -> list[str]:
     from tflite_asr.models.storage import save_model
 
     config = imported.config
-    if len(imported.pieces) != config.decoder.vocabulary_size:
-        raise InputError(f"tokenizer: expected {config.decoder.vocabulary_size} subwords, got {len(imported.pieces)}")
+    expected = required(config.decoder, "decoder").vocabulary_size
+    if len(imported.pieces) != expected:
+        raise InputError(f"tokenizer: expected {expected} subwords, got {len(imported.pieces)}")
     keras.utils.set_random_seed(SEED)
     weights, names = {}, dict(tree_names(config))
     for name, variable in build_model(config).named_weights().items():

@@ -14,7 +14,7 @@ START = SPECIALS + BYTES
 
 
 def read_binary(content: bytes, where: str) -> tuple[str, ...]:
-    """Those of a tokenizer.bin: entries of a length and as many bytes.
+    """The pieces of a tokenizer.bin: each a length and as many bytes.
 
     A length n of 128 or more goes on in the next byte m: 128 m + n - 128.
     """
@@ -39,7 +39,7 @@ def read_binary(content: bytes, where: str) -> tuple[str, ...]:
 
 
 def read_tokenizer_json(path: Path) -> tuple[str, ...]:
-    """Those of a tokenizer.json: of its model, and the tokens that were added to it."""
+    """The pieces of a tokenizer.json: those of its model, and added tokens."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         ids = {int(number): str(piece) for piece, number in values["model"]["vocab"].items()}

@@ -35,7 +35,7 @@ class OrtFiles:
 
 
 def read_installed() -> OrtFiles:
-    """Those of the installed package, which is not imported."""
+    """The files of the installed package, which is not imported."""
     try:
         distribution = importlib.metadata.distribution(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
@@ -45,7 +45,7 @@ def read_installed() -> OrtFiles:
 
 
 def read_wheel(path: Path) -> OrtFiles:
-    """Those of a wheel of the pinned version."""
+    """The files of a wheel of the pinned version."""
     try:
         with zipfile.ZipFile(path) as wheel:
             sizes = {info.filename: info.file_size for info in wheel.infolist()}
@@ -71,7 +71,7 @@ def read_wheel(path: Path) -> OrtFiles:
 
 
 def read_folder(folder: Path) -> OrtFiles:
-    """Those of a folder that holds the three files."""
+    """The files of a folder that holds the three files."""
 
     def read(file: str) -> bytes:
         path = folder / file

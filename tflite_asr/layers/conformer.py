@@ -1,8 +1,10 @@
-"""The conformer layer group (Gulati et al. 2020, arXiv 2005.08100), made so that it trains on the device.
+"""The conformer layer group (Gulati et al. 2020, arXiv 2005.08100), trainable on the device.
 
-Two things differ from the paper. Layer normalisation stands in place of batch normalisation: statistics of a batch of
-one or two utterances are noise. The depthwise convolution looks back only.
+It differs from the paper in two ways. It uses layer normalisation instead of batch normalisation, since the statistics
+of one or two utterances are too noisy. The depthwise convolution looks back only.
 """
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -11,18 +13,19 @@ from tflite_asr.layers.encoder import stack_frames
 from tflite_asr.ops.attention import self_attention
 from tflite_asr.ops.convolution import causal_depthwise_convolution
 from tflite_asr.ops.elementary import glu, layer_norm, swish, zero_padding
-from tflite_asr.ops.product import kept_dense
+from tflite_asr.ops.product import saved_dense
 
 
 class _Module(keras.layers.Layer):
-    """What stands on one residual branch: layer normalisation first, dropout last."""
+    """A residual branch: layer normalisation first, dropout last."""
 
-    def __init__(self, units: int, dropout: float, **kwargs):
+    def __init__(self, units: int, dropout: float, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = units
         self.dropout = keras.layers.Dropout(dropout)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create the weights."""
         self.gain = self.add_weight("gain", [self.units], initializer="ones")
         self.shift = self.add_weight("shift", [self.units], initializer="zeros")
 
@@ -33,29 +36,32 @@ class _Module(keras.layers.Layer):
             self.add_weight(f"{name}_bias", [outputs], initializer="zeros"),
         )
 
-    def normalized(self, x):
+    def normalized(self, x: tf.Tensor) -> tf.Tensor:
+        """Layer normalisation of x [..., units]."""
         return layer_norm(x, self.gain, self.shift)
 
-    def dropped(self, x, training):
+    def dropped(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        """x with dropout in training."""
         return self.dropout(x, training=True) if training else x
 
 
 class FeedForward(_Module):
     """Dense, swish, dense (figure 4 of the paper)."""
 
-    def __init__(self, units: int, hidden: int, dropout: float, **kwargs):
+    def __init__(self, units: int, hidden: int, dropout: float, **kwargs: Any):
         super().__init__(units, dropout, **kwargs)
         self.hidden = hidden
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create the weights."""
         super().build(input_shape)
         self.inner = self.add_dense("inner", self.units, self.hidden)
         self.outer = self.add_dense("outer", self.hidden, self.units)
 
-    def call(self, x, training=False):
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[batch, time, units] -> the same shape."""
-        hidden = self.dropped(swish(kept_dense(self.normalized(x), *self.inner)), training)
-        return self.dropped(kept_dense(hidden, *self.outer), training)
+        hidden = self.dropped(swish(saved_dense(self.normalized(x), *self.inner)), training)
+        return self.dropped(saved_dense(hidden, *self.outer), training)
 
     def activation_values(self) -> int:
         """Kept for backward, per step: normalised before and after its gain, the hidden layer before and
@@ -67,23 +73,23 @@ class FeedForward(_Module):
 class SelfAttention(_Module):
     """Multi-head self-attention (figure 3 of the paper; positions as in `ops.attention.position_bias`)."""
 
-    def __init__(self, units: int, heads: int, left_context: int, dropout: float, **kwargs):
+    def __init__(self, units: int, heads: int, left_context: int, dropout: float, **kwargs: Any):
         super().__init__(units, dropout, **kwargs)
         self.heads = heads
         self.left_context = left_context
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create the weights."""
         super().build(input_shape)
         self.projections = [self.add_dense(name, self.units, self.units) for name in ("query", "key", "value")]
         self.outer = self.add_dense("outer", self.units, self.units)
 
-    def call(self, x, lengths, training=False):
+    def call(self, x: tf.Tensor, lengths: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[batch, time, units], lengths [batch] -> [batch, time, units]."""
         x = self.normalized(x)
-        attended = self_attention(
-            *(kept_dense(x, *p) for p in self.projections), lengths, self.heads, self.left_context
-        )
-        return self.dropped(kept_dense(attended, *self.outer), training)
+        query, key, value = (saved_dense(x, *weights) for weights in self.projections)
+        attended = self_attention(query, key, value, lengths, self.heads, self.left_context)
+        return self.dropped(saved_dense(attended, *self.outer), training)
 
     def activation_values(self, time: int) -> int:
         """Kept for backward, per step: normalised before and after its gain, query, key, value, what was attended to;
@@ -94,11 +100,12 @@ class SelfAttention(_Module):
 class Convolution(_Module):
     """Pointwise, GLU, causal depthwise, layer normalisation, swish, pointwise (figure 2 of the paper)."""
 
-    def __init__(self, units: int, taps: int, dropout: float, **kwargs):
+    def __init__(self, units: int, taps: int, dropout: float, **kwargs: Any):
         super().__init__(units, dropout, **kwargs)
         self.taps = taps
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create the weights."""
         super().build(input_shape)
         self.inner = self.add_dense("inner", self.units, 2 * self.units)
         # a channel's filter has `taps` inputs and outputs, whatever the number of channels
@@ -110,12 +117,12 @@ class Convolution(_Module):
         self.middle_shift = self.add_weight("middle_shift", [self.units], initializer="zeros")
         self.outer = self.add_dense("outer", self.units, self.units)
 
-    def call(self, x, training=False):
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[batch, time, units] -> the same shape."""
-        x = glu(kept_dense(self.normalized(x), *self.inner))
+        x = glu(saved_dense(self.normalized(x), *self.inner))
         x = causal_depthwise_convolution(x, self.depthwise_kernel) + self.depthwise_bias
         x = swish(layer_norm(x, self.middle_gain, self.middle_shift))
-        return self.dropped(kept_dense(x, *self.outer), training)
+        return self.dropped(saved_dense(x, *self.outer), training)
 
     def activation_values(self) -> int:
         """Kept for backward, per step: normalised before and after its gain, both halves of the GLU and its result,
@@ -125,9 +132,9 @@ class Convolution(_Module):
 
 class ConformerGroup(keras.layers.Layer):
     """A layer group: half a feed-forward step, self-attention, convolution, half a feed-forward step, layer norm
-    (equation 1 of the paper). Before them time reduction and a projection to `units`, where they are due.
+    (equation 1 of the paper). Time reduction and a projection to `units` come first, if they are needed.
 
-    It has no state for streaming: `state` must be None, and None comes back.
+    It has no state for streaming: `state` must be None, and None is returned.
     """
 
     def __init__(
@@ -140,7 +147,7 @@ class ConformerGroup(keras.layers.Layer):
         left_context: int = 0,
         reduction: int = 1,
         dropout: float = 0.0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if units % heads:
@@ -152,7 +159,8 @@ class ConformerGroup(keras.layers.Layer):
         self.convolution = Convolution(units, kernel, dropout, name="convolution")
         self.feed_forward_2 = FeedForward(units, feed_forward, dropout, name="feed_forward_2")
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create the weights."""
         self.inputs = input_shape[-1] * self.reduction
         if self.inputs != self.units:
             shape = [self.inputs, self.units]
@@ -162,7 +170,9 @@ class ConformerGroup(keras.layers.Layer):
         self.shift = self.add_weight("shift", [self.units], initializer="zeros")
         super().build(input_shape)
 
-    def call(self, x, lengths, state=None, training=False):
+    def call(
+        self, x: tf.Tensor, lengths: tf.Tensor, state: None = None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, None]:
         """x [batch, time, d], lengths [batch] -> [batch, time // reduction, units], lengths, None."""
         if state is not None:
             raise ValueError(f"{self.name}: expected no state, a conformer group does not stream")
@@ -171,7 +181,7 @@ class ConformerGroup(keras.layers.Layer):
         else:
             x = zero_padding(x, lengths)
         if self.inputs != self.units:
-            x = kept_dense(x, self.kernel, self.bias)
+            x = saved_dense(x, self.kernel, self.bias)
         x += 0.5 * self.feed_forward_1(x, training=training)
         x += self.attention(x, lengths, training=training)
         x += self.convolution(x, training=training)
@@ -179,8 +189,9 @@ class ConformerGroup(keras.layers.Layer):
         return layer_norm(x, self.gain, self.shift), lengths, None
 
     def activation_elements(self, steps: int) -> int:
-        """Kept for backward, per utterance of `steps` input steps: what its modules keep, the input of a projection,
-        and the normalised output. Scales of the normalisations, one value a step each, are not counted."""
+        """Values saved for backward, per utterance of `steps` input steps: those of its modules, the input of a
+        projection, and the normalised output. Scales of normalisations, one value per step each, are not counted.
+        """
         time = steps // self.reduction
         modules = (
             self.feed_forward_1.activation_values()

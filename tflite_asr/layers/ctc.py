@@ -1,5 +1,7 @@
 """The CTC head."""
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras as keras
 
@@ -9,16 +11,17 @@ from tflite_asr.ops.product import dense
 class CTCHead(keras.layers.Layer):
     """A projection of the encoder's output to the labels, 0 being blank (Graves et al. 2006, section 3)."""
 
-    def __init__(self, vocabulary_size: int, **kwargs):
+    def __init__(self, vocabulary_size: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create the weights."""
         shape = [input_shape[-1], self.vocabulary_size]
         self.kernel = self.add_weight("kernel", shape, initializer="glorot_uniform")
         self.bias = self.add_weight("bias", [self.vocabulary_size], initializer="zeros")
 
-    def call(self, encoded):
+    def call(self, encoded: tf.Tensor) -> tf.Tensor:
         """encoded [batch, time, d] -> logits [batch, time, vocabulary]."""
         return dense(encoded, self.kernel, self.bias)
 

@@ -2,7 +2,8 @@
 rotary positions as in Jeffries et al. 2024, arXiv 2410.15608).
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras as keras
@@ -11,8 +12,9 @@ from tflite_asr.config import DecoderConfig
 from tflite_asr.layers.transformer import Attention, FeedForward, RotaryAttention
 from tflite_asr.ops.attention import MASKED, cross_attention, padding_bias
 from tflite_asr.ops.elementary import layer_norm, length_mask, softmax, with_end, zero_padding
+from tflite_asr.ops.gradients import WithGradient
 from tflite_asr.ops.linear_cross_entropy import linear_cross_entropy
-from tflite_asr.ops.product import kept_product, product
+from tflite_asr.ops.product import product, saved_product
 from tflite_asr.ops.rotary import rotate
 
 
@@ -26,30 +28,30 @@ class Cache(NamedTuple):
 class CrossAttention(Attention):
     """Attention from a sequence of labels to the encoder's output."""
 
-    def call(self, x, encoded, lengths):
+    def call(self, x: tf.Tensor, encoded: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """x [batch n, U, units], n sequences for each row of encoded [batch, time, units] with lengths [batch] ->
         [batch n, U, units]."""
-        query = kept_product(layer_norm(x, self.gain), self.query)
+        query = saved_product(layer_norm(x, self.gain), self.query)
         query = tf.reshape(query, [encoded.shape[0], -1, self.units])
         attended, _ = cross_attention(query, *self.keys_and_values(encoded), lengths, self.heads)
-        return kept_product(tf.reshape(attended, x.shape), self.outer)
+        return saved_product(tf.reshape(attended, x.shape), self.outer)
 
-    def keys_and_values(self, encoded) -> tuple[tf.Tensor, tf.Tensor]:
-        """Of the encoder's output: [batch, time, units] each."""
-        return kept_product(encoded, self.key), kept_product(encoded, self.value)
+    def keys_and_values(self, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Keys and values of the encoder's output: [batch, time, units] each."""
+        return saved_product(encoded, self.key), saved_product(encoded, self.value)
 
 
 class DecoderLayer(keras.layers.Layer):
-    """Causal self-attention, attention to the encoder's output, gated feed forward; each added to what went in."""
+    """Causal self-attention, attention to the encoder's output, gated feed forward; each is added to its input."""
 
-    def __init__(self, config: DecoderConfig, **kwargs):
+    def __init__(self, config: DecoderConfig, **kwargs: Any):
         super().__init__(**kwargs)
         units, heads = config.units, config.heads
         self.self_attention = RotaryAttention(units, heads, config.rotary, causal=True, name="self_attention")
         self.cross_attention = CrossAttention(units, heads, name="cross_attention")
         self.feed_forward = FeedForward(units, config.feed_forward, gated=True, name="feed_forward")
 
-    def call(self, x, x_lengths, encoded, lengths):
+    def call(self, x: tf.Tensor, x_lengths: tf.Tensor, encoded: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """x [batch n, U, units] with x_lengths [batch n], n sequences for each row of encoded [batch, time, units] with
         lengths [batch] -> [batch n, U, units]."""
         x += self.self_attention(x, x_lengths)
@@ -62,12 +64,13 @@ class Decoder(keras.layers.Layer):
     (Press and Wolf 2017, arXiv 1608.05859).
     """
 
-    def __init__(self, config: DecoderConfig, **kwargs):
+    def __init__(self, config: DecoderConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
         self.layers = [DecoderLayer(config, name=f"layer_{index}") for index in range(config.layers)]
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create the weights."""
         shape = [self.config.vocabulary_size, self.config.units]
         self.embedding = self.add_weight(
             "embedding", shape, initializer=keras.initializers.RandomNormal(stddev=shape[1] ** -0.5)
@@ -75,7 +78,7 @@ class Decoder(keras.layers.Layer):
         self.gain = self.add_weight("gain", [self.config.units], initializer="ones")
         super().build(input_shape)
 
-    def call(self, encoded, lengths, tokens, token_lengths):
+    def call(self, encoded: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor:
         """Logits of the next token of given sequences (teacher forcing).
 
         Args:
@@ -87,7 +90,9 @@ class Decoder(keras.layers.Layer):
         """
         return self.logits(self._outputs(encoded, lengths, tokens, token_lengths))
 
-    def cross_entropy(self, encoded, lengths, tokens, token_lengths):
+    def cross_entropy(
+        self, encoded: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor
+    ) -> tf.Tensor:
         """-log P(tokens, end | utterance) of given sequences: [batch n] float32, in nats; arguments as of `call`. The
         logits of all subwords are never in memory at once, see `linear_cross_entropy`.
         """
@@ -101,8 +106,10 @@ class Decoder(keras.layers.Layer):
         losses = tf.reshape(losses, [rows, width])
         return tf.reduce_sum(tf.where(valid, losses, tf.zeros_like(losses)), axis=1)
 
-    def _outputs(self, encoded, lengths, tokens, token_lengths):
-        """What the last layer puts out, [batch n, U+1, units]; arguments as of `call`."""
+    def _outputs(
+        self, encoded: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor
+    ) -> tf.Tensor:
+        """Output of the last layer, [batch n, U+1, units]; arguments as of `call`."""
         started = tf.concat([tf.fill([tokens.shape[0], 1], self.config.start), tokens], axis=1)
         counts = token_lengths + 1
         encoded = zero_padding(encoded, lengths)
@@ -112,27 +119,30 @@ class Decoder(keras.layers.Layer):
         return x
 
     def activation_elements(self, steps: int) -> int:
-        """Kept for backward, per utterance of `steps` subwords: what each layer's branches keep of a subword, and the
-        output; what cross-attention keeps of the encoder's steps is not counted."""
+        """Values saved for backward, per utterance of `steps` subwords: those of each layer's branches, and the output.
+        Those of cross-attention over the encoder's steps are not counted.
+        """
         attention = 2 * 6 * self.config.units + self.config.heads * steps
         feed_forward = 2 * self.config.units + 3 * self.config.feed_forward
         return steps * (self.config.layers * (attention + feed_forward) + self.config.units)
 
-    def embed(self, tokens) -> tf.Tensor:
+    def embed(self, tokens: tf.Tensor) -> tf.Tensor:
         """tokens [batch, U] int32 -> [batch, U, units]; by a product where the embedding is to have a gradient."""
         return _lookup(self.embedding, tokens)
 
-    def logits(self, x) -> tf.Tensor:
+    def logits(self, x: tf.Tensor) -> tf.Tensor:
         """[..., units] -> [..., vocabulary]."""
         return product_transposed(layer_norm(x, self.gain), self.embedding)
 
-    def start(self, encoded, lengths) -> Cache:
+    def start(self, encoded: tf.Tensor, lengths: tf.Tensor) -> Cache:
         """Keys and values of the encoder's output [1, time, units], lengths [1], for all layers, with one row."""
         encoded = zero_padding(encoded, lengths)
         layers = [self._by_head(layer.cross_attention.keys_and_values(encoded)) for layer in self.layers]
         return Cache(*(tf.stack(tensors) for tensors in zip(*layers)))
 
-    def step(self, tokens, position, cache: Cache, cross: Cache, lengths) -> tuple[tf.Tensor, Cache]:
+    def step(
+        self, tokens: tf.Tensor, position: tf.Tensor, cache: Cache, cross: Cache, lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, Cache]:
         """One token on, for each of several hypotheses of one utterance.
 
         Args:
@@ -177,16 +187,16 @@ class Decoder(keras.layers.Layer):
         keys, values = (tf.stack(tensors) for tensors in zip(*own))
         return self.logits(tf.squeeze(x, 1)), Cache(keys, values)
 
-    def _by_head(self, tensors) -> tuple[tf.Tensor, ...]:
+    def _by_head(self, tensors: Iterable[tf.Tensor]) -> tuple[tf.Tensor, ...]:
         return tuple(self._heads(tensor) for tensor in tensors)
 
-    def _heads(self, x) -> tf.Tensor:
+    def _heads(self, x: tf.Tensor) -> tf.Tensor:
         """[rows, steps, units] -> [rows, heads, steps, size]."""
         rows, steps, units = x.shape
         heads = self.config.heads
         return tf.transpose(tf.reshape(x, [rows, steps, heads, units // heads]), [0, 2, 1, 3])
 
-    def _attend(self, query, keys, values, bias) -> tf.Tensor:
+    def _attend(self, query: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         """[rows, heads, queries, size] -> [rows, queries, units]."""
         rows, _, queries, size = query.shape
         weights = softmax(tf.matmul(query * size**-0.5, keys, transpose_b=True) + bias)
@@ -202,7 +212,7 @@ def _layer(tensor: tf.Tensor, index: int) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def _lookup(embedding: tf.Tensor, tokens: tf.Tensor):
+def _lookup(embedding: tf.Tensor, tokens: tf.Tensor) -> WithGradient:
     """Rows of the embedding [vocabulary, units] by tokens [batch, U]; `gather` has no gradient in TFLite, a product
     with one-hot tokens has.
     """
@@ -215,7 +225,7 @@ def _lookup(embedding: tf.Tensor, tokens: tf.Tensor):
 
 
 @tf.custom_gradient
-def product_transposed(x: tf.Tensor, kernel: tf.Tensor):
+def product_transposed(x: tf.Tensor, kernel: tf.Tensor) -> WithGradient:
     """x kernel^T: [..., d] times [e, d] -> [..., e], for a kernel that is also read by rows."""
     rows = tf.reshape(x, [1, -1, x.shape[-1]])
     y = tf.raw_ops.BatchMatMulV2(x=rows, y=kernel, adj_x=False, adj_y=True)

@@ -1,4 +1,6 @@
-"""Front ends: samples to frames, what the signature `features` puts out and the first layer group takes."""
+"""Front ends: samples to frames, the output of the signature `features` and the input of the first layer group."""
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -17,11 +19,11 @@ class LogMel(keras.layers.Layer):
     counts_samples = False  # a frame depends on its own samples alone
     makes = "log-mel frames"
 
-    def __init__(self, config: FeatureConfig, **kwargs):
+    def __init__(self, config: FeatureConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
 
-    def call(self, samples, counts=None):
+    def call(self, samples: tf.Tensor, counts: tf.Tensor | None = None) -> tf.Tensor:
         """samples [batch, n] float32 -> log-mel frames [batch, frames, mel_bands]."""
         return log_mel(samples, self.config)
 
@@ -35,11 +37,12 @@ class WaveformStem(keras.layers.Layer):
     makes = "frames of a waveform stem"
     counts_samples = True  # the normalisation's statistics are those of the whole utterance
 
-    def __init__(self, config: StemConfig, **kwargs):
+    def __init__(self, config: StemConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create the weights."""
         units = self.config.units
         self.gain = self.add_weight("gain", [units], initializer="ones")
         self.shift = self.add_weight("shift", [units], initializer="zeros")
@@ -53,7 +56,7 @@ class WaveformStem(keras.layers.Layer):
         ]
         super().build(input_shape)
 
-    def call(self, samples, counts):
+    def call(self, samples: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
         """Frames of utterances, each as if it stood alone.
 
         Args:
@@ -68,7 +71,7 @@ class WaveformStem(keras.layers.Layer):
         x = tf.nn.gelu(product(windows(x, 7, 3), self.kernels[1]) + self.biases[0], approximate=False)
         return tf.nn.gelu(product(windows(x, 3, 2), self.kernels[2]) + self.biases[1], approximate=False)
 
-    def _normalized(self, x, lengths):
+    def _normalized(self, x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Group normalisation with one group (Wu and He 2018): mean and variance over the valid steps and
         all channels.
         """
@@ -80,7 +83,7 @@ class WaveformStem(keras.layers.Layer):
 
 
 def windows(x: tf.Tensor, size: int, stride: int) -> tf.Tensor:
-    """What a convolution without padding multiplies its kernel with.
+    """The windows that a convolution without padding multiplies its kernel with.
 
     Args:
         x: [batch, steps, channels] float32.
@@ -101,4 +104,4 @@ def windows(x: tf.Tensor, size: int, stride: int) -> tf.Tensor:
 
 def make_front_end(config: FeatureConfig | StemConfig) -> LogMel | WaveformStem:
     """The front end that a configuration describes, named `stem` where it has weights."""
-    return WaveformStem(config, name="stem") if isinstance(config, StemConfig) else LogMel(config, name="log_mel")
+    return WaveformStem(config, name="stem") if config.kind == "stem" else LogMel(config, name="log_mel")

@@ -4,7 +4,8 @@ import itertools
 
 import tf_keras as keras
 
-from tflite_asr.config import ConformerConfig, Encoder, ModelConfig, TransformerConfig
+from tflite_asr.config import Encoder, ModelConfig, TransformerConfig
+from tflite_asr.config.heads import required
 from tflite_asr.layers.adapter import AdapterGroup
 from tflite_asr.layers.conformer import ConformerGroup
 from tflite_asr.layers.encoder import LSTMGroup
@@ -12,7 +13,7 @@ from tflite_asr.layers.transformer import TransformerGroup
 
 
 def encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
-    """The groups in order, `encoder_0`, `encoder_1`, ..., each with its adapter behind it where there are adapters;
+    """The groups in order, `encoder_0`, `encoder_1`, ..., each followed by its adapter if there are adapters. They are
     called as group(x, lengths, state=None, training=False).
     """
     groups = _layer_groups(config.encoder)
@@ -23,12 +24,17 @@ def encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
 
 
 def decoder_encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
-    """The encoder layers that a decoder has in place of the first pass's last ones: `decoder_encoder_0`, ..."""
-    return _transformer_groups(config.encoder, config.decoder.encoder_layers, "decoder_encoder", dropout=0.0)
+    """The encoder layers of the decoder, which replace the first pass's last ones: `decoder_encoder_0`, ..."""
+    decoder = required(config.decoder, "decoder")
+    if not decoder.encoder_layers:
+        return []
+    if config.encoder.kind != "transformer":  # the configuration refuses it
+        raise ValueError(f"expected a transformer encoder, got {config.encoder.kind}")
+    return _transformer_groups(config.encoder, decoder.encoder_layers, "decoder_encoder", dropout=0.0)
 
 
-def _transformer_groups(encoder: TransformerConfig, layers: int, name: str, dropout: float) -> list[TransformerGroup]:
-    """So many layers, of which the last one normalises."""
+def _transformer_groups(encoder: TransformerConfig, layers: int, name: str, dropout: float) -> list[keras.layers.Layer]:
+    """A chain of `layers` layers; the last one normalises its output."""
     return [
         TransformerGroup(
             encoder.units,
@@ -44,9 +50,9 @@ def _transformer_groups(encoder: TransformerConfig, layers: int, name: str, drop
 
 
 def _layer_groups(encoder: Encoder) -> list[keras.layers.Layer]:
-    if isinstance(encoder, TransformerConfig):
+    if encoder.kind == "transformer":
         return _transformer_groups(encoder, encoder.layers, "encoder", encoder.dropout)
-    if isinstance(encoder, ConformerConfig):
+    if encoder.kind == "conformer":
         return [
             ConformerGroup(
                 encoder.units,

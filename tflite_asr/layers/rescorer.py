@@ -1,4 +1,6 @@
-"""The second pass: an attention decoder that says how probable label sequences are, given the encoder's output."""
+"""The second pass: an attention decoder that scores label sequences given the encoder's output."""
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -31,7 +33,7 @@ class Rescorer(keras.layers.Layer):
         heads: int,
         max_labels: int,
         dropout: float = 0.0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
@@ -42,7 +44,9 @@ class Rescorer(keras.layers.Layer):
         self.upper = LSTMGroup(units, dropout=dropout, name="upper")
         self.dropout = keras.layers.Dropout(dropout)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create the weights."""
+
         def projection(name, inputs, outputs):
             return (
                 self.add_weight(f"{name}_kernel", [inputs, outputs], initializer="glorot_uniform"),
@@ -55,8 +59,15 @@ class Rescorer(keras.layers.Layer):
         self.output_projection = projection("output", self.units, self.vocabulary_size)
         super().build(input_shape)
 
-    def call(self, encoded, lengths, tokens, token_lengths, training=False):
-        """What each sequence's next label is, after 0, 1, ... U labels of it.
+    def call(
+        self,
+        encoded: tf.Tensor,
+        lengths: tf.Tensor,
+        tokens: tf.Tensor,
+        token_lengths: tf.Tensor,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Logits of the next label of each sequence, after 0, 1, ... U labels.
 
         Args:
             encoded: [batch, time, e] float32, lengths: [batch] int32, of the encoder.

@@ -1,4 +1,4 @@
-"""Losses of the second pass: cross entropy of label sequences, and a penalty that draws attention to the diagonal."""
+"""Losses of the second pass: cross entropy of label sequences, and a penalty on attention far from the diagonal."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""What a student learns from a teacher: distributions over a transducer's lattice and along label sequences.
+"""Distillation losses: distributions over a transducer's lattice and along label sequences.
 
 At a lattice node (t, u) only three things can happen that matter to an alignment: the next label, blank, or anything
 else (Panchapagesan et al. 2020, arXiv 2011.06110, section 3). A distribution over the vocabulary collapsed to these

@@ -1,4 +1,4 @@
-"""One loss of the losses at several exits."""
+"""The joint loss of several exits."""
 
 import tensorflow as tf
 
@@ -20,7 +20,7 @@ def exit_weights(exits: int, weighting: str) -> list[float]:
 
 
 def joint_loss(exit_losses: tf.Tensor, weighting: str, *, draw: bool) -> tf.Tensor:
-    """What all exits are trained by together.
+    """The joint loss of all exits.
 
     Args:
         exit_losses: [exits, batch] float32, the last exit last.

@@ -1,4 +1,4 @@
-"""What the two alignment losses share: a log zero that arithmetic survives, and log(exp a + exp b)."""
+"""Common parts of the alignment losses: a finite log of zero, and log(exp a + exp b)."""
 
 import tensorflow as tf
 

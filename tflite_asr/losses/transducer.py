@@ -105,8 +105,8 @@ def next_labels(labels: tf.Tensor, vocabulary: int) -> tf.Tensor:
 
 
 def alignment_loss(blank: tf.Tensor, label: tf.Tensor, frame_lengths: tf.Tensor, label_lengths: tf.Tensor) -> tf.Tensor:
-    """`transducer_loss` of what its nodes emit: blank, label [batch, T, U+1], log probabilities, ignored past the
-    lengths.
+    """`transducer_loss` from the log probabilities of blank and of the next label, [batch, T, U+1] each, ignored past
+    the lengths.
     """
     batch, time, width = blank.shape
     may_blank, may_label = _transitions(time, width, frame_lengths, label_lengths)

@@ -1,5 +1,7 @@
 """A recogniser with a CTC head at every exit, the last one too, over any encoder."""
 
+import tensorflow as tf
+
 from tflite_asr.config import ModelConfig
 from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.models.speech import SpeechModel
@@ -13,7 +15,15 @@ class CTC(SpeechModel):
         self.all_groups = [*self.groups, *self.heads]
         self.build_weights()
 
-    def join_loss(self, encoded, lengths, predicted, tokens, token_lengths, training=False):
+    def join_loss(
+        self,
+        encoded: tf.Tensor,
+        lengths: tf.Tensor,
+        predicted: tf.Tensor | None,
+        tokens: tf.Tensor,
+        token_lengths: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
         """CTC loss [batch] at the last exit, from the encoder's output [batch, steps, units]; there is no label
         history, `predicted` is None.
         """

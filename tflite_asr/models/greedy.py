@@ -1,9 +1,22 @@
 """Greedy transducer decoding in the graph: at each encoder step the best label, until it is blank."""
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
+if TYPE_CHECKING:
+    from tflite_asr.models.transducer import Transducer
 
-def greedy(model, encoded, lengths, predicted, hidden, cell, max_tokens: int):
+
+def greedy(
+    model: "Transducer",
+    encoded: tf.Tensor,
+    lengths: tf.Tensor,
+    predicted: tf.Tensor,
+    hidden: tf.Tensor,
+    cell: tf.Tensor,
+    max_tokens: int,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Decode from a given state of the prediction network, so that chunks continue each other.
 
     Args:

@@ -1,6 +1,4 @@
-"""The grids on which a source stored its weights as 8-bit numbers: with them an export stores them again
-without loss.
-"""
+"""The grids of weights that a source stores as 8-bit numbers, so that an export stores them again without loss."""
 
 import json
 from collections.abc import Mapping
@@ -45,8 +43,8 @@ class Grid:
         return cls(float(scale), int(np.floor(np.float32(low) / scale)))
 
     def diffused(self, weight: np.ndarray) -> np.ndarray:
-        """Each value of a weight [inputs, ...] moved to one on the grid, float32, so that sums over inputs stay: what a
-        value was rounded by is added to the next input's (error diffusion, Floyd and Steinberg 1976).
+        """Round a weight [inputs, ...] to the grid, float32, so that sums over inputs are preserved: the rounding error
+        of a value is added to the next input's value (error diffusion, Floyd and Steinberg 1976).
 
         Training moves the weights of an imported model by less than half a level. Rounded to the closest level, nearly
         all would be back where they came from.
@@ -76,7 +74,7 @@ def write_grids(folder: Path, grids: Mapping[str, Grid]) -> None:
 
 
 def read_grids(folder: Path) -> dict[str, Grid]:
-    """What `write_grids` wrote; nothing of a folder whose weights never were on a grid."""
+    """Read the grids that `write_grids` wrote; empty for a folder without grids."""
     path = folder / FILE
     if not path.exists():
         return {}

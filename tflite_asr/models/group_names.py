@@ -1,4 +1,4 @@
-"""Layer groups as a user names them."""
+"""Names of layer groups on the command line."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,5 @@
-"""Symmetric int8 with a scale for each column of a matrix: how an export stores frozen weights, and what
-quantisation-aware training rounds to.
+"""Symmetric int8 with a scale per column of a matrix: the form of frozen weights in an export and of quantisation-aware
+training.
 """
 
 import math

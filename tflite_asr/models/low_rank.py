@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -16,24 +17,24 @@ def add_low_rank(model: SpeechModel, rank: int, groups: Collection[str]) -> None
     """Give each kernel of some layer groups a low-rank update, which changes nothing yet.
 
     The factors of `encoder_0/kernel` [inputs, outputs] are `encoder_0/kernel_lora_down` [inputs, rank] and
-    `encoder_0/kernel_lora_up` [rank, outputs]. Embeddings get none, nor do the recurrent kernels of the groups that read labels: which label follows
-    depends on the language more than on the voice.
+    `encoder_0/kernel_lora_up` [rank, outputs]. Embeddings get none, nor do the recurrent kernels of the groups that
+    read labels: which label follows depends on the language more than on the voice.
 
     Args:
         model: trained; it is changed.
         rank: of the updates. A kernel that is no larger than the factors would be gets none.
         groups: names of layer groups.
     """
-    of_both_passes = [*model.all_groups, *(model.second_pass_groups if model.decodes else [])]
+    all_groups = [*model.all_groups, *(model.second_pass_groups if model.decodes else [])]
     of_labels = {group.name for group in model.label_groups}
-    for group in of_both_passes:
+    for group in all_groups:
         if group.name in groups:
             for layer in _layers(group):
                 _update_kernels(layer, rank, recurrent=group.name not in of_labels)
 
 
 def low_rank_factors(weights: Collection[str]) -> set[str]:
-    """Of tree paths of weights, those of the factors of low-rank updates."""
+    """The tree paths, among these, of factors of low-rank updates."""
     return {name for name in weights if name.endswith((DOWN, UP))}
 
 
@@ -58,7 +59,7 @@ def _update_kernels(layer: keras.layers.Layer, rank: int, recurrent: bool) -> No
             setattr(layer, attribute, tuple(updated))
 
 
-def _is_updated(value: object, rank: int) -> bool:
+def _is_updated(value: Any, rank: int) -> bool:
     """Whether an attribute is a kernel that is larger than the factors of its update."""
     if not isinstance(value, tf.Variable) or KERNEL.fullmatch(value.name.removesuffix(":0")) is None:
         return False

@@ -1,6 +1,4 @@
-"""What every recogniser here has: features, an encoder of layer groups, perhaps with early exits, and the batch that
-its loss takes.
-"""
+"""The base of every recogniser: features, an encoder of layer groups, optional early exits, the batch of its loss."""
 
 import functools
 import itertools
@@ -12,15 +10,16 @@ import tf_keras as keras
 from signatures.spec import in_range, zero_unless
 from tflite_asr.config import ModelConfig
 from tflite_asr.layers.ctc import CTCHead, best_path, continue_path
-from tflite_asr.layers.encoder import LSTMGroup, stack_frames
+from tflite_asr.layers.encoder import GroupState, stack_frames
 from tflite_asr.layers.front_ends import make_front_end
 from tflite_asr.layers.groups import encoder_groups
 from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.losses.exits import exit_weights, joint_loss
 from tflite_asr.models.grids import Grid
+from tflite_asr.models.row_weights import nan_outside, nan_without_labels
 from tflite_asr.models.streaming import label_chunk
-from tflite_asr.ops import kept
-from tflite_asr.ops.elementary import length_mask, log_softmax
+from tflite_asr.ops.elementary import log_softmax
+from tflite_asr.ops.saved import restoring, saving
 
 
 class SpeechModel(keras.Model):
@@ -34,14 +33,14 @@ class SpeechModel(keras.Model):
 
     label_inputs = ("tokens", "token_lengths")
     decodes = False  # whether it has a second pass that decodes by itself
-    recording = staticmethod(kept.recording)
-    replaying = staticmethod(kept.replaying)
+    saving = staticmethod(saving)
+    restoring = staticmethod(restoring)
 
     def __init__(self, config: ModelConfig):
         super().__init__(name=config.name)
         self.config = config
         self.front_end = make_front_end(config.features)
-        self.fixed = [self.front_end]  # what has weights that never train on the device
+        self.fixed = [self.front_end]  # layers whose weights never train on the device
         self.groups = encoder_groups(config)
         names = [*(f"exit_{group}" for group in config.exits), *([] if config.is_transducer else ["ctc"])]
         self.heads = [CTCHead(config.vocabulary_size, name=name) for name in names]
@@ -58,7 +57,7 @@ class SpeechModel(keras.Model):
         return other
 
     def build_weights(self) -> None:
-        """Make every weight: one short utterance through the loss."""
+        """Create every weight by computing the loss of one short utterance."""
         frames = 2 * self.config.encoder.frames_per_step
         samples = self.config.features.samples_of(1)
         self.front_end(tf.zeros([1, samples]), tf.constant([samples]))
@@ -69,14 +68,14 @@ class SpeechModel(keras.Model):
             tf.constant([2]),
         )
 
-    def front(self, frames, frame_lengths):
-        """What the first encoder group takes: x [batch, steps, d] and lengths in those steps [batch]; 0 where a length
-        is out of range.
-        """
+    def front(self, frames: tf.Tensor, frame_lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The first encoder group's input: x [batch, steps, d] and its lengths [batch]; 0 for lengths out of range."""
         valid = in_range(frame_lengths, 0, frames.shape[1])
         return stack_frames(frames, zero_unless(valid, frame_lengths), self.config.encoder.stack_frames)
 
-    def encode(self, frames, lengths, states=None, training=False):
+    def encode(
+        self, frames: tf.Tensor, lengths: tf.Tensor, states: Sequence[GroupState] | None = None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, list[GroupState]]:
         """Run the encoder, from zero states or from those that an earlier chunk left.
 
         Args:
@@ -99,9 +98,18 @@ class SpeechModel(keras.Model):
         """How many of the encoder's groups a second pass hears."""
         return len(self.groups)
 
-    def encode_from(self, first: int, x, lengths, training=False):
-        """From what group number `first` takes, x [batch, steps, d], to what the encoder puts out [batch, steps,
-        units], what the shared groups do (x where they are all before `first`), and lengths in those steps.
+    def encode_from(
+        self, first: int, x: tf.Tensor, lengths: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Run the encoder from group number `first` on.
+
+        Args:
+            first: index of a group.
+            x: its input [batch, steps, d]; lengths: [batch] int32.
+
+        Returns:
+            the encoder's output [batch, steps, units]; the output of the shared groups, or x if they are all before
+            `first`; and lengths in the output's steps.
         """
         shared = x
         for index, group in enumerate(self.groups[first:], start=first):
@@ -110,8 +118,10 @@ class SpeechModel(keras.Model):
                 shared = x
         return x, shared, lengths
 
-    def run_stage(self, stage: int, x, lengths, training=False):
-        """What the former stage put out, or `front`, through the groups of this one: x [batch, steps, d], lengths."""
+    def run_stage(
+        self, stage: int, x: tf.Tensor, lengths: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Run the groups of a stage on the output of the former stage or of `front`: x [batch, steps, d], lengths."""
         for group in self.stages[stage]:
             x, lengths, _ = group(x, lengths, training=training)
         return x, lengths
@@ -121,13 +131,22 @@ class SpeechModel(keras.Model):
         """The heads of the early exits, by the group that each is behind."""
         return {stage[-1].name: head for stage, head in zip(self.stages[:-1], self.heads)}
 
-    def exit_loss(self, group: str, x, lengths, tokens, token_lengths):
-        """Loss [batch] at the early exit behind a group, as it is weighted in `loss`, from what the group puts out."""
+    def exit_loss(
+        self, group: str, x: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor
+    ) -> tf.Tensor:
+        """Loss [batch] at the early exit behind a group, weighted as in `loss`, from the group's output."""
         exit = [*self.inner_exits].index(group)
         weight = exit_weights(len(self.stages), self.config.exit_weighting)[exit]
         return weight * ctc_loss(self.heads[exit](x), tokens, lengths, token_lengths)
 
-    def exit_losses(self, frames, frame_lengths, tokens, token_lengths, training=False):
+    def exit_losses(
+        self,
+        frames: tf.Tensor,
+        frame_lengths: tf.Tensor,
+        tokens: tf.Tensor,
+        token_lengths: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Loss of each utterance at each exit: [exits, batch] float32, in nats. Rows of frame length 0 count as 0."""
         x, lengths = self.front(frames, frame_lengths)
         losses = []
@@ -139,19 +158,28 @@ class SpeechModel(keras.Model):
         predicted = self.predict_labels(tokens, token_lengths, training)
         return tf.stack([*losses, self.join_loss(x, lengths, predicted, tokens, token_lengths, training)])
 
-    def predict_labels(self, tokens, token_lengths, training=False):
-        """What `join_loss` takes of the labels; None of a head without label history."""
+    def predict_labels(self, tokens: tf.Tensor, token_lengths: tf.Tensor, training: bool = False) -> tf.Tensor | None:
+        """The input of `join_loss` from the labels; None for a head without label history."""
         return None
 
-    def joint_loss(self, exit_losses, training=False):
+    def joint_loss(self, exit_losses: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[exits, batch] -> [batch], weighted as the configuration says."""
         return joint_loss(exit_losses, self.config.exit_weighting, draw=training)
 
-    def loss(self, frames, frame_lengths, tokens, token_lengths, training=False):
+    def loss(
+        self,
+        frames: tf.Tensor,
+        frame_lengths: tf.Tensor,
+        tokens: tf.Tensor,
+        token_lengths: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Joint loss of each utterance: [batch] float32, in nats; without early exits that of the only one."""
         return self.joint_loss(self.exit_losses(frames, frame_lengths, tokens, token_lengths, training), training)
 
-    def transcribe(self, frames, frame_lengths, max_tokens: int, exit=None):
+    def transcribe(
+        self, frames: tf.Tensor, frame_lengths: tf.Tensor, max_tokens: int, exit: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Greedy labels of whole utterances, left at an exit; the groups above it are not computed.
 
         Args:
@@ -164,7 +192,7 @@ class SpeechModel(keras.Model):
         """
         last = len(self.stages) - 1
 
-        def from_stage(stage, x, lengths):
+        def from_stage(stage: int, x: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             x, lengths = self.run_stage(stage, x, lengths)
             if stage == last:
                 return self.last_labels(x, lengths, max_tokens)
@@ -175,30 +203,29 @@ class SpeechModel(keras.Model):
 
         return from_stage(0, *self.front(frames, frame_lengths))
 
-    def last_labels(self, encoded, lengths, max_tokens: int):
+    def last_labels(self, encoded: tf.Tensor, lengths: tf.Tensor, max_tokens: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Greedy labels from the encoder's output [batch, steps, units], as `transcribe` returns them."""
         return best_path(self.heads[-1](encoded), lengths, max_tokens)
 
-    def label_probabilities(self, stage: int, x):
+    def label_probabilities(self, stage: int, x: tf.Tensor) -> tf.Tensor:
         """Log probabilities [batch, steps, vocabulary] of the labels behind a stage with a CTC head."""
         return log_softmax(self.heads[stage](x))
 
-    def initial_states(self, batch: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """The zero states of an encoder that streams, (hidden, cell) per group, () of an adapter."""
-        return [
-            (tf.zeros([batch, group.units]), tf.zeros([batch, group.cells])) if isinstance(group, LSTMGroup) else ()
-            for group in self.groups
-        ]
+    def initial_states(self, batch: int) -> list[GroupState]:
+        """The states of an encoder that streams, at the start: zeros of LSTM groups, () of adapters."""
+        return [group.initial_state(batch) for group in self.groups]
 
     def start_memory(self, batch: int) -> dict[str, tf.Tensor]:
-        """What heads remember from chunk to chunk, at the start: of CTC heads the `label` [batch] int32 of the step
-        before.
+        """The state of the heads at the start of a stream: of CTC heads the `label` [batch] int32 of the previous
+        step.
         """
         return {"label": tf.zeros([batch], tf.int32)} if self.heads else {}
 
-    def continue_labels(self, stage: int, x, lengths, memory: dict[str, tf.Tensor], max_tokens: int):
-        """Greedy labels of a chunk behind a stage: tokens [batch, max_tokens], their counts [batch], and what changes
-        in the memory; a subclass may add what else a chunk has to tell.
+    def continue_labels(
+        self, stage: int, x: tf.Tensor, lengths: tf.Tensor, memory: dict[str, tf.Tensor], max_tokens: int
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Greedy labels of a chunk behind a stage: tokens [batch, max_tokens], their counts [batch], and the changed
+        entries of the memory; a subclass may add further outputs.
         """
         tokens, count, label = continue_path(self.heads[stage](x), lengths, max_tokens, memory["label"])
         return tokens, count, {"label": label}
@@ -210,7 +237,7 @@ class SpeechModel(keras.Model):
         ends = [*self.config.exits, len(self.groups) - 1]
         return [self.encoder_steps()[end + 1] for end, _ in zip(ends, self.heads)]
 
-    def features(self, samples, counts=None):
+    def features(self, samples: tf.Tensor, counts: tf.Tensor | None = None) -> tf.Tensor:
         """samples [batch, n] float32 and, for a front end that `counts_samples`, counts [batch] int32 of each row ->
         frames [batch, frames, width]."""
         return self.front_end(samples, counts)
@@ -225,19 +252,21 @@ class SpeechModel(keras.Model):
             tf.TensorSpec([sizes.batch], tf.int32, "token_lengths"),
         )
 
-    def row_weights(self, frames, frame_lengths, tokens, token_lengths):
+    def row_weights(
+        self, frames: tf.Tensor, frame_lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor
+    ) -> tf.Tensor:
         """[batch] float32: 1 for an utterance, 0 for a row without frames, NaN for an utterance with invalid lengths or
         labels.
         """
         return self.check_labels(nan_outside(frame_lengths, frames.shape[1]), tokens, token_lengths)
 
-    def check_labels(self, row_weights, tokens, token_lengths):
+    def check_labels(self, row_weights: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor:
         """`row_weights` [batch], NaN where an utterance's number of labels is out of range or any of them is no label;
         blank is none.
         """
         return nan_without_labels(row_weights, self.has_labels(tokens) & (tokens != 0), token_lengths)
 
-    def has_labels(self, tokens):
+    def has_labels(self, tokens: tf.Tensor) -> tf.Tensor:
         """bool of the same shape: which of the token ids are in the vocabulary; blank (0) is."""
         return in_range(tokens, 0, self.config.vocabulary_size - 1)
 
@@ -260,18 +289,3 @@ class SpeechModel(keras.Model):
             for group in groups
             for weight in group.weights
         }
-
-
-def nan_outside(frame_lengths, most: int):
-    """Row weights [batch] float32: 1 for an utterance, 0 for a row without frames, NaN where frame_lengths [batch] are
-    not from 0 to `most`."""
-    return tf.where(in_range(frame_lengths, 0, most), tf.cast(frame_lengths > 0, tf.float32), float("nan"))
-
-
-def nan_without_labels(row_weights, valid, token_lengths):
-    """`row_weights` [batch], NaN where an utterance's number of labels is out of range or any of them is none: valid
-    [batch, U] bool tells which tokens are labels."""
-    width = valid.shape[1]
-    wrong = tf.reduce_sum(tf.cast(~(valid | ~length_mask(token_lengths, width)), tf.int32), axis=1)
-    checked = in_range(token_lengths, 0, width) & (wrong == 0)
-    return tf.where(checked | (row_weights == 0.0), row_weights, float("nan"))

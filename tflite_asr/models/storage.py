@@ -39,7 +39,7 @@ def load_model(folder: Path) -> Transducer | CTC:
 
 
 def read_model(folder: Path) -> tuple[ModelConfig, dict[str, np.ndarray]]:
-    """What is in such a folder: the configuration, and the weights by tree path."""
+    """Read a model folder: the configuration, and the weights by tree path."""
     config = read_config(folder)
     try:
         check_readable(folder / "weights.safetensors", "the weights of a model")
@@ -63,7 +63,7 @@ def _not_a_model(folder: Path, error: Exception) -> InputError:
 
 
 def copy_companions(source: Path, folder: Path) -> None:
-    """Copy what a model's weights came with, where they go on in another folder: their grids and licences."""
+    """Copy the companions of a model's weights to another folder: grids and licences."""
     if (source / GRIDS_FILE).is_file():
         write_whole(folder / GRIDS_FILE, (source / GRIDS_FILE).read_bytes())
     copy_licences(source, folder)

@@ -1,9 +1,24 @@
 """Greedy labels of an utterance by chunks, at any exit of an encoder of LSTM groups."""
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
+from tflite_asr.layers.encoder import GroupState
 
-def label_chunk(model, frames, frame_lengths, states, memory: dict[str, tf.Tensor], max_tokens: int, exit=None):
+if TYPE_CHECKING:
+    from tflite_asr.models.speech import SpeechModel
+
+
+def label_chunk(
+    model: "SpeechModel",
+    frames: tf.Tensor,
+    frame_lengths: tf.Tensor,
+    states: list[GroupState],
+    memory: dict[str, tf.Tensor],
+    max_tokens: int,
+    exit: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, list[GroupState], dict[str, tf.Tensor]]:
     """Labels of one chunk; groups above the exit are not computed and keep their states.
 
     Args:

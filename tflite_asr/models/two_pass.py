@@ -3,6 +3,7 @@
 
 import tensorflow as tf
 
+from tflite_asr.config.heads import required
 from tflite_asr.layers.rescorer import Rescorer
 from tflite_asr.losses.cross_entropy import guided_attention, sequence_cross_entropy
 from tflite_asr.models.transducer import Transducer
@@ -12,8 +13,8 @@ class TwoPass(Transducer):
     """A transducer whose `all_groups` end in a rescorer; trained, on a server or a phone, by both passes' losses."""
 
     def build_weights(self) -> None:
-        """Make every weight, the rescorer's as well."""
-        rescorer = self.config.rescorer
+        """Create every weight, those of the rescorer included."""
+        rescorer = required(self.config.rescorer, "rescorer")
         self.rescorer = Rescorer(
             self.config.vocabulary_size,
             rescorer.embedding,
@@ -26,11 +27,25 @@ class TwoPass(Transducer):
         self.all_groups = [*self.all_groups, self.rescorer]
         super().build_weights()
 
-    def first_pass_loss(self, encoded, lengths, predicted, tokens, token_lengths):
+    def first_pass_loss(
+        self,
+        encoded: tf.Tensor,
+        lengths: tf.Tensor,
+        predicted: tf.Tensor | None,
+        tokens: tf.Tensor,
+        token_lengths: tf.Tensor,
+    ) -> tf.Tensor:
         """The transducer's loss [batch], in nats."""
         return super().join_loss(encoded, lengths, predicted, tokens, token_lengths)
 
-    def second_pass_loss(self, encoded, lengths, tokens, token_lengths, training=False):
+    def second_pass_loss(
+        self,
+        encoded: tf.Tensor,
+        lengths: tf.Tensor,
+        tokens: tf.Tensor,
+        token_lengths: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
         """The rescorer's cross entropy [batch], in nats; while training the base model, its attention is guided as
         well. Rows without encoder steps count as 0.
         """
@@ -40,18 +55,28 @@ class TwoPass(Transducer):
             losses += guided_attention(weights, lengths, token_lengths)
         return tf.where(lengths > 0, losses, tf.zeros_like(losses))
 
-    def join_loss(self, encoded, lengths, predicted, tokens, token_lengths, training=False):
-        """Both passes' losses [batch], from what the last encoder group and the last label group put out."""
+    def join_loss(
+        self,
+        encoded: tf.Tensor,
+        lengths: tf.Tensor,
+        predicted: tf.Tensor | None,
+        tokens: tf.Tensor,
+        token_lengths: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """Both passes' losses [batch], from the output of the last encoder group and of the last label group."""
         first = self.first_pass_loss(encoded, lengths, predicted, tokens, token_lengths)
         second = self.second_pass_loss(encoded, lengths, tokens, token_lengths, training=training)
-        return first + self.config.rescorer.weight * second
+        return first + required(self.config.rescorer, "rescorer").weight * second
 
-    def continue_labels(self, stage: int, x, lengths, memory: dict[str, tf.Tensor], max_tokens: int):
-        """See `SpeechModel`; what the encoder puts out as well, for the second pass at the end."""
+    def continue_labels(
+        self, stage: int, x: tf.Tensor, lengths: tf.Tensor, memory: dict[str, tf.Tensor], max_tokens: int
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """See `SpeechModel`; adds the encoder's output for the second pass at the end."""
         tokens, count, changed = super().continue_labels(stage, x, lengths, memory, max_tokens)
         return tokens, count, {**changed, "encoded": x, "encoded_lengths": lengths}
 
-    def rescore(self, encoded, lengths, tokens, token_lengths):
+    def rescore(self, encoded: tf.Tensor, lengths: tf.Tensor, tokens: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor:
         """log P(labels | utterance) of n hypotheses at once, the end included: [n] float32.
 
         Args:

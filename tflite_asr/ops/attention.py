@@ -14,7 +14,7 @@ MASKED = -1e9  # added to a score: its weight is 0, and a row with nothing to at
 
 
 def position_bias(time: int, heads: int, left_context: int = 0) -> np.ndarray:
-    """What is added to the scores of step i attending to step j: [heads, time, time] float32.
+    """The bias on the scores of step i attending to step j: [heads, time, time] float32.
 
     -2^(-8 h / heads) |i - j| for head h = 1, 2, ... (ALiBi, Press et al. 2022, with both directions): relative, so that
     a step means the same wherever it stands, for utterances longer than those trained on, and without parameters or
@@ -93,12 +93,17 @@ def rotary_attention(
 
 
 def padding_bias(lengths: tf.Tensor, time: int) -> tf.Tensor:
-    """[batch, 1, 1, time]: what hides the steps past each row's length."""
+    """[batch, 1, 1, time]: the bias that masks steps past each row's length."""
     return tf.reshape(tf.where(length_mask(lengths, time), 0.0, MASKED), [-1, 1, 1, time])
 
 
 def _attention(
-    query, key, value, bias, heads: int, rotate_positions: Callable = tf.identity
+    query: tf.Tensor,
+    key: tf.Tensor,
+    value: tf.Tensor,
+    bias: tf.Tensor,
+    heads: int,
+    rotate_positions: Callable = tf.identity,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """[batch, queries, d] and the weights [batch, heads, queries, time]; `bias` is added to scores of the weights'
     shape, `rotate_positions` changes queries and keys [batch heads, steps, size].

@@ -7,11 +7,12 @@ a seventh of the time under XLA, where base models are trained.
 
 import tensorflow as tf
 
-from tflite_asr.ops.kept import kept
+from tflite_asr.ops.gradients import WithGradient
+from tflite_asr.ops.saved import saved
 
 
 @tf.custom_gradient
-def causal_depthwise_convolution(x: tf.Tensor, kernel: tf.Tensor):
+def causal_depthwise_convolution(x: tf.Tensor, kernel: tf.Tensor) -> WithGradient:
     """y[t] = sum over k of kernel[k] x[t - K + 1 + k], zeros standing before the first step.
 
     Args:
@@ -31,7 +32,7 @@ def causal_depthwise_convolution(x: tf.Tensor, kernel: tf.Tensor):
         before = tf.pad(x, [[0, 0], [taps - 1, 0], [0, 0]])
         return [tf.add_n([part * tap for part, tap in zip(shifted(before), tf.unstack(kernel))])]
 
-    (y,) = kept(1, convolve, cheap=True)
+    (y,) = saved(1, convolve, recomputable=True)
 
     def gradient(dy):
         after = shifted(tf.pad(dy, [[0, 0], [0, taps - 1], [0, 0]]))[::-1]

@@ -6,45 +6,47 @@ ReluGrad, ...), so each is given its gradient in elementary arithmetic.
 
 import tensorflow as tf
 
+from tflite_asr.ops.gradients import WithGradient
+
 INVERSE_SQRT_2_PI = 0.3989422804014327
 
 
 @tf.custom_gradient
-def tanh(x: tf.Tensor):
+def tanh(x: tf.Tensor) -> WithGradient:
     """tanh(x), any shape; dx = dy (1 - y^2)."""
     y = tf.tanh(x)
     return y, lambda dy: dy * (1.0 - y * y)
 
 
 @tf.custom_gradient
-def sigmoid(x: tf.Tensor):
+def sigmoid(x: tf.Tensor) -> WithGradient:
     """1 / (1 + exp(-x)), any shape; dx = dy y (1 - y)."""
     y = tf.sigmoid(x)
     return y, lambda dy: dy * y * (1.0 - y)
 
 
 @tf.custom_gradient
-def relu(x: tf.Tensor):
+def relu(x: tf.Tensor) -> WithGradient:
     """max(x, 0), any shape; dx = dy where x > 0."""
     return tf.nn.relu(x), lambda dy: tf.where(x > 0.0, dy, tf.zeros_like(dy))
 
 
 @tf.custom_gradient
-def log_softmax(x: tf.Tensor):
+def log_softmax(x: tf.Tensor) -> WithGradient:
     """log softmax over the last axis; dx = dy - softmax(x) sum(dy)."""
     y = tf.nn.log_softmax(x)
     return y, lambda dy: dy - tf.exp(y) * tf.reduce_sum(dy, axis=-1, keepdims=True)
 
 
 @tf.custom_gradient
-def softmax(x: tf.Tensor):
+def softmax(x: tf.Tensor) -> WithGradient:
     """softmax over the last axis; dx = y (dy - sum(dy y))."""
     y = tf.nn.softmax(x)
     return y, lambda dy: y * (dy - tf.reduce_sum(dy * y, axis=-1, keepdims=True))
 
 
 @tf.custom_gradient
-def swish(x: tf.Tensor):
+def swish(x: tf.Tensor) -> WithGradient:
     """x sigmoid(x), any shape (Ramachandran et al. 2017); dx = dy s (1 + x (1 - s)) with s = sigmoid(x).
 
     Only x is kept: the backward pass computes 1 - s as sigmoid(-x), which no compiler mistakes for the forward's s.
@@ -58,7 +60,7 @@ def swish(x: tf.Tensor):
 
 
 @tf.custom_gradient
-def gelu(x: tf.Tensor):
+def gelu(x: tf.Tensor) -> WithGradient:
     """x Phi(x), Phi being the normal distribution function, exactly (Hendrycks and Gimpel 2016), any shape.
 
     dx = dy (Phi(x) + x phi(x)). TFLite has GELU but no error function, so the backward pass computes Phi(x) as gelu(x)
@@ -83,7 +85,7 @@ def glu(x: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def _normalize(x: tf.Tensor):
+def _normalize(x: tf.Tensor) -> WithGradient:
     centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(centered * centered, axis=-1, keepdims=True) + 1e-5)
     y = centered * scale
@@ -114,12 +116,13 @@ def length_mask(lengths: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def zero_padding(x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """x [batch, time, d] with zeros for what stands past each row's length, NaN too."""
+    """x [batch, time, d] with zeros past each row's length, also in place of NaN."""
     return tf.where(tf.expand_dims(length_mask(lengths, x.shape[1]), 2), x, tf.zeros_like(x))
 
 
 def with_end(tokens: tf.Tensor, token_lengths: tf.Tensor, end: int) -> tf.Tensor:
-    """Label sequences [batch, U] int32 with the end behind each, [batch, U+1]; what stands past a row's length is the
-    end as well."""
+    """Label sequences [batch, U] int32 with the end label after each, [batch, U+1]; positions past a row's length hold
+    the end label as well.
+    """
     ended = tf.where(length_mask(token_lengths, tokens.shape[1]), tokens, end)
     return tf.pad(ended, [[0, 0], [0, 1]], constant_values=end)

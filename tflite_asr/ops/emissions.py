@@ -1,8 +1,8 @@
-"""What the transducer loss takes of the joint network's lattice, without ever holding the lattice.
+"""The log probabilities that the transducer loss needs, without holding the joint network's lattice in memory.
 
 The joint network's hidden values are [batch, T, U+1, units] and their logits [batch, T, U+1, vocabulary]; the loss
-wants two log probabilities of each node. So the nodes are worked through in slices of time, and backward makes each
-slice anew.
+needs two log probabilities per node. So forward processes slices of time one after another, and backward computes each
+slice again.
 """
 
 import tensorflow as tf

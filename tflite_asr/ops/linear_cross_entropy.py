@@ -7,11 +7,13 @@ passes here go through the vocabulary in chunks and compute each chunk's logits 
 
 import tensorflow as tf
 
+from tflite_asr.ops.gradients import WithGradient
+
 CHUNK = 4096  # rows of the output matrix
 
 
 @tf.custom_gradient
-def linear_cross_entropy(x: tf.Tensor, kernel: tf.Tensor, targets: tf.Tensor):
+def linear_cross_entropy(x: tf.Tensor, kernel: tf.Tensor, targets: tf.Tensor) -> WithGradient:
     """log sum_v exp(x kernel_v) - x kernel_target, of each row: [rows] float32, in nats.
 
     dx = dy (sum_v p_v kernel_v - kernel_target), dkernel_v = sum over rows of dy (p_v - [v = target]) x, with p =

@@ -30,7 +30,7 @@ def mel_filters(config: FeatureConfig) -> np.ndarray:
 
 
 def log_mel_matrices(config: FeatureConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What makes mel powers of a frame that is folded at its middle, for the bins that the mel bands use.
+    """Matrices that compute mel powers of a frame that is folded at its middle, for the bins of the mel bands.
 
     A Hann window begins with 0 and is symmetric around the middle of the rest. With the phases counted from there,
     which leaves the power as it is, a bin's real part sees only what is even around the middle, its imaginary part what

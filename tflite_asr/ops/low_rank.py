@@ -6,7 +6,7 @@ DOWN, UP = "_lora_down", "_lora_up"  # behind the name of a kernel
 
 
 class LowRankKernel(tf.Module):
-    """Stands where a layer has its kernel.
+    """Replaces a kernel of a layer.
 
     `ops.product` multiplies by the factors one after the other, so W + A B is not computed for it. A loop over time
     multiplies by W + A B, which `ops.product.merged` computes once per call.
@@ -27,4 +27,5 @@ class LowRankKernel(tf.Module):
 
     @property
     def shape(self) -> tf.TensorShape:
+        """The shape of W."""
         return self.kernel.shape

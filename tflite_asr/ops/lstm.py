@@ -1,12 +1,12 @@
 """LSTM over a padded batch, with or without a recurrent projection, with its own backward loops.
 
-TFLite has no gradient of a loop, so the backward pass is written as `while_loop`s of its own under
-`tf.custom_gradient`. All loops end at the batch's longest row, so short utterances cost what they last.
+TFLite has no gradient of a loop, so the backward pass consists of `while_loop`s of its own under `tf.custom_gradient`.
+All loops end at the batch's longest row, so short utterances take less time.
 
-What goes round a loop is copied at each turn (`ops/stretches.py`), so only what no other way gives is stored inside: a
-step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are made of
-these outside the loops, as are all products with a kernel that do not wait for the step before. docs/performance.md
-has the figures, also of how a product inside a loop is best written.
+TFLite copies what a loop carries in each iteration (`ops/loops.py`), so loops store only what cannot be computed
+outside: a step's output and cells forward, their gradients backward. Gates and their gradients, four times as much, are
+computed from these outside the loops, as are all products with a kernel that do not depend on the previous step.
+docs/performance.md has the measurements, also of how to write a product inside a loop.
 """
 
 from collections.abc import Sequence
@@ -15,19 +15,24 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from signatures.order import after
-from tflite_asr.ops.kept import kept
+from tflite_asr.ops.gradients import WithGradient
+from tflite_asr.ops.loops import chunks, iteration_steps, joined, padded_time, previous_rows
 from tflite_asr.ops.product import Kernel, dense, input_gradient, kernel_gradient, merged, product
 from tflite_asr.ops.rows import get_row, set_row
-from tflite_asr.ops.stretches import before, joined, stretches, turn_steps, whole_turns
+from tflite_asr.ops.saved import saved
 
-VECTOR_PRODUCTS = (
-    4  # up to so many rows, a product with each is quicker than one with all, which packs the matrix first
-)
+# up to so many rows, one product per row is faster than one product with all rows, which packs the matrix first
+VECTOR_PRODUCTS = 4
 
 
 class _Matrix:
-    """What a loop multiplies rows by, [n, m], in the form that is quickest for so many rows; from itself or from its
-    transpose [m, n], and if that is not the form, from a copy."""
+    """A matrix [n, m] that a loop multiplies rows by, in the form that is fastest for the number of rows.
+
+    Args:
+        batch: number of rows.
+        matrix: [n, m], or
+        transposed: [m, n]; exactly one of the two is given, and copied if the other form is faster.
+    """
 
     def __init__(self, batch: int, matrix: tf.Tensor | None = None, transposed: tf.Tensor | None = None):
         self._vectors = batch <= VECTOR_PRODUCTS
@@ -51,40 +56,48 @@ def _gates(z: tf.Tensor) -> list[tf.Tensor]:
     return [tf.sigmoid(z_input), tf.sigmoid(z_forget), tf.tanh(z_candidate), tf.sigmoid(z_output)]
 
 
-def _steps(turns: tf.Tensor, n: tf.Tensor) -> list[tf.Tensor]:
-    """The rows of turn n."""
-    return tf.unstack(get_row(turns, n))
+def _steps(rows: tf.Tensor, n: tf.Tensor) -> list[tf.Tensor]:
+    """The rows of iteration n."""
+    return tf.unstack(get_row(rows, n))
 
 
-def _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection):
+def _forward(
+    z: tf.Tensor,
+    valid: tf.Tensor,
+    iterations: tf.Tensor,
+    hidden0: tf.Tensor,
+    cell0: tf.Tensor,
+    recurrent_kernel: tf.Tensor,
+    projection: Sequence[tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """The loops. Returns the last hidden and cell; outputs [time, batch, units] and cells [time, batch, cells] of each
     step."""
     time, batch, cells, units = z.shape[0], z.shape[1], cell0.shape[1], hidden0.shape[1]
     kernel = _Matrix(batch, recurrent_kernel)
     down = _Matrix(batch, projection[0]) if projection else None
-    hidden, cell, n, all_outputs, all_cells = hidden0, cell0, turns, [], []
-    for stretch in stretches(time, batch, units):
-        z_rows, valid_rows = stretch.of(z, n), stretch.of(valid, n)
+    hidden, cell, n, all_outputs, all_cells = hidden0, cell0, iterations, [], []
+    for chunk in chunks(time, batch, units):
+        z_rows, valid_rows = chunk.of(z, n), chunk.of(valid, n)
 
-        def turn(n, hidden, cell, outputs, cells):
+        def iteration(n, hidden, cell, outputs, cells):
             rows = []
             for z_t, mask in zip(_steps(z_rows, n), _steps(valid_rows, n)):
                 input_gate, forget_gate, candidate, output_gate = _gates(z_t + kernel.times(hidden))
                 new_cell = forget_gate * cell + input_gate * candidate
                 new_hidden = output_gate * tf.tanh(new_cell)
-                if projection:
+                if down:
                     new_hidden = down.times(new_hidden)
-                output, kept_back = mask * new_hidden, 1.0 - mask
-                hidden = output + kept_back * hidden
-                cell = mask * new_cell + kept_back * cell
+                output, keep_mask = mask * new_hidden, 1.0 - mask
+                hidden = output + keep_mask * hidden
+                cell = mask * new_cell + keep_mask * cell
                 rows.append((output, cell))
             new_outputs, new_cells = map(tf.stack, zip(*rows))
             return n + 1, hidden, cell, set_row(outputs, n, new_outputs), set_row(cells, n, new_cells)
 
-        left = stretch.left(turns)
-        buffers = [stretch.buffer(batch, width) for width in (units, cells)]
+        used = chunk.used_iterations(iterations)
+        buffers = [chunk.buffer(batch, width) for width in (units, cells)]
         n, hidden, cell, *buffers = tf.while_loop(
-            lambda n, *_: n < left, turn, (tf.constant(0), hidden, cell, *buffers)
+            lambda n, *_: n < used, iteration, (tf.constant(0), hidden, cell, *buffers)
         )
         all_outputs.append(buffers[0])
         all_cells.append(buffers[1])
@@ -92,13 +105,13 @@ def _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection):
 
 
 class _Saved(NamedTuple):
-    """What the loops of the backward pass take from the forward pass."""
+    """The tensors of the forward pass that the loops of the backward pass need."""
 
     before_gates: tf.Tensor  # [time, batch, 4 cells], of the gates before their nonlinearity
     cells: tf.Tensor  # [time, batch, cells]
     cell0: tf.Tensor  # [batch, cells], before the first step
     valid: tf.Tensor  # [time, batch, 1] of 0/1
-    turns: tf.Tensor  # [] int32, turns of the loops
+    iterations: tf.Tensor  # [] int32, of all loops
 
 
 class _Gradients(NamedTuple):
@@ -107,50 +120,58 @@ class _Gradients(NamedTuple):
     z: tf.Tensor  # [time, batch, 4 cells]
     hidden0: tf.Tensor  # [batch, units]
     cell0: tf.Tensor  # [batch, cells]
-    projected: list[tf.Tensor]  # with a projection: at what comes out of it, [steps, batch, units] of each stretch
-    unprojected: list[tf.Tensor]  # with a projection: what goes into it, [steps, batch, cells] of each stretch
+    projected: list[tf.Tensor]  # with a projection: at its output, [steps, batch, units] of each chunk
+    unprojected: list[tf.Tensor]  # with a projection: its input, [steps, batch, cells] of each chunk
 
 
-def _backward(saved: _Saved, d_outputs, d_hidden, d_cell, recurrent_kernel, projection) -> _Gradients:
+def _backward(
+    forward: _Saved,
+    d_outputs: tf.Tensor,
+    d_hidden: tf.Tensor,
+    d_cell: tf.Tensor,
+    recurrent_kernel: tf.Tensor,
+    projection: Sequence[tf.Tensor],
+) -> _Gradients:
     """The loops, from the last step to the first.
 
     Args:
-        saved: of the forward pass.
+        forward: of the forward pass.
         d_outputs: gradient at the outputs [time, batch, units].
         d_hidden, d_cell: gradients at the last state [batch, units] and [batch, cells].
         recurrent_kernel: [units, 4 cells].
         projection: [[cells, units]] or nothing.
     """
-    time, batch, cells, units = *saved.before_gates.shape[:2], saved.cell0.shape[1], d_hidden.shape[1]
+    time, batch, cells, units = *forward.before_gates.shape[:2], forward.cell0.shape[1], d_hidden.shape[1]
     kernel = _Matrix(batch, transposed=recurrent_kernel)
     up = _Matrix(batch, transposed=projection[0]) if projection else None
-    n, all_d_z, all_d_projected, all_hidden = saved.turns, [], [], []
-    for stretch in reversed(stretches(time, batch, units)):
-        gates = _gates(stretch.of(saved.before_gates, n))
+    n, all_d_z, all_d_projected, all_hidden = forward.iterations, [], [], []
+    for chunk in reversed(chunks(time, batch, units)):
+        gates = _gates(chunk.of(forward.before_gates, n))
         forget_gate, output_gate = gates[1], gates[3]
-        tanh_cell, through, slopes = _slopes(gates, stretch.before(saved.cell0, saved.cells, n))
-        all_steps = [stretch.of(saved.valid, n), stretch.of(d_outputs, n), through, slopes, forget_gate]
+        tanh_cell, output_slope, slopes = _slopes(gates, chunk.previous(forward.cell0, forward.cells, n))
+        all_steps = [chunk.of(forward.valid, n), chunk.of(d_outputs, n), output_slope, slopes, forget_gate]
 
-        def turn(n, d_hidden, d_cell, all_d_outputs, all_d_cells):
+        def iteration(n, d_hidden, d_cell, all_d_outputs, all_d_cells):
             rows = []
-            for mask, d_output, through_t, slope, forget in reversed(
+            for mask, d_output, output_slope_t, slope, forget in reversed(
                 list(zip(*(_steps(rows, n) for rows in all_steps)))
             ):
                 d_output = mask * (d_hidden + d_output)
-                d_h = up.times(d_output) if projection else d_output
-                d_c = mask * d_cell + d_h * through_t
+                d_h = up.times(d_output) if up else d_output
+                d_c = mask * d_cell + d_h * output_slope_t
                 d_step = slope * tf.concat([d_c, d_c, d_c, d_h], axis=1)
-                kept_back = 1.0 - mask
-                d_hidden = kernel.times(d_step) + kept_back * d_hidden
-                d_cell = d_c * forget + kept_back * d_cell
+                keep_mask = 1.0 - mask
+                d_hidden = kernel.times(d_step) + keep_mask * d_hidden
+                d_cell = d_c * forget + keep_mask * d_cell
                 rows.insert(0, (d_output, d_c))
             new_d_outputs, new_d_cells = map(tf.stack, zip(*rows))
             all_d_outputs = set_row(all_d_outputs, n, new_d_outputs)
             return n - 1, d_hidden, d_cell, all_d_outputs, set_row(all_d_cells, n, new_d_cells)
 
-        buffers = [stretch.buffer(batch, width) for width in (units, cells)]
+        buffers = [chunk.buffer(batch, width) for width in (units, cells)]
+        last = chunk.used_iterations(forward.iterations) - 1
         n, d_hidden, d_cell, d_projected, d_c = tf.while_loop(
-            lambda n, *_: n >= 0, turn, (stretch.left(saved.turns) - 1, d_hidden, d_cell, *buffers)
+            lambda n, *_: n >= 0, iteration, (last, d_hidden, d_cell, *buffers)
         )
         d_h = d_projected
         if projection:
@@ -162,14 +183,20 @@ def _backward(saved: _Saved, d_outputs, d_hidden, d_cell, recurrent_kernel, proj
 
 
 def _slopes(gates: Sequence[tf.Tensor], previous: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Of gates and the cells before them, each [turns, steps, batch, cells]: tanh of the new cell; the output's
-    derivative by the new cell; and derivatives by what goes into the gates, of the cell (three of them) and of the
-    output, [turns, steps, batch, 4 cells]."""
+    """Derivatives of a step.
+
+    Args:
+        gates: four of [iterations, steps, batch, cells].
+        previous: the cells before the step, of the same shape.
+
+    Returns:
+        tanh of the new cell; the derivative of the output by the new cell; and the derivatives by the gates' inputs, of
+        the cell (three of them) and of the output, [iterations, steps, batch, 4 cells].
+    """
     input_gate, forget_gate, candidate, output_gate = gates
     # a row that has ended has a wrong cell here; its gradients are masked
     tanh_cell = tf.tanh(forget_gate * previous + input_gate * candidate)
-    # of the output, to the cell
-    through = output_gate * (1.0 - tanh_cell * tanh_cell)
+    output_slope = output_gate * (1.0 - tanh_cell * tanh_cell)
     slopes = tf.concat(
         [
             candidate * input_gate * (1.0 - input_gate),
@@ -179,29 +206,38 @@ def _slopes(gates: Sequence[tf.Tensor], previous: tf.Tensor) -> tuple[tf.Tensor,
         ],
         axis=3,
     )
-    return tanh_cell, through, slopes
+    return tanh_cell, output_slope, slopes
 
 
 @tf.custom_gradient
-def _recurrence(z, valid, hidden0, cell0, recurrent_kernel, *projection):
-    """z [time, batch, 4 cells], valid [time, batch, 1] of 0/1, `time` whole turns -> outputs [time, batch, units] and
-    last state.
+def _recurrence(
+    z: tf.Tensor,
+    valid: tf.Tensor,
+    hidden0: tf.Tensor,
+    cell0: tf.Tensor,
+    recurrent_kernel: tf.Tensor,
+    *projection: tf.Tensor,
+) -> WithGradient:
+    """z [time, batch, 4 cells], valid [time, batch, 1] of 0/1, `time` whole iterations -> outputs [time, batch, units]
+    and last state.
     """
     # up to the last frame that any row has: sums are cheap and need no per-row lengths here
-    steps = turn_steps(z.shape[0])
-    turns = (tf.cast(tf.reduce_sum(tf.reduce_max(valid, axis=1)), tf.int32) + steps - 1) // steps
-    # expensive to recompute: whoever has these runs no loop forward
-    hidden, cell, outputs, all_cells = kept(
-        4, lambda: _forward(z, valid, turns, hidden0, cell0, recurrent_kernel, projection)
+    steps = iteration_steps(z.shape[0])
+    iterations = (tf.cast(tf.reduce_sum(tf.reduce_max(valid, axis=1)), tf.int32) + steps - 1) // steps
+    # expensive to recompute: with these, backward runs no forward loop
+    hidden, cell, outputs, all_cells = saved(
+        4, lambda: _forward(z, valid, iterations, hidden0, cell0, recurrent_kernel, projection)
     )
     # the gates before their nonlinearity are four times as much, and a product
-    (before_gates,) = kept(1, lambda: [z + product(before(hidden0, outputs), recurrent_kernel)], cheap=True)
+    (before_gates,) = saved(
+        1, lambda: [z + product(previous_rows(hidden0, outputs), recurrent_kernel)], recomputable=True
+    )
 
     def gradient(d_outputs, d_hidden, d_cell):
-        saved = _Saved(before_gates, all_cells, cell0, valid, turns)
-        found = _backward(saved, d_outputs, d_hidden, d_cell, recurrent_kernel, projection)
+        forward = _Saved(before_gates, all_cells, cell0, valid, iterations)
+        found = _backward(forward, d_outputs, d_hidden, d_cell, recurrent_kernel, projection)
         d_projection = [kernel_gradient(joined(found.unprojected), joined(found.projected))] if projection else []
-        d_recurrent = kernel_gradient(before(hidden0, outputs), found.z)
+        d_recurrent = kernel_gradient(previous_rows(hidden0, outputs), found.z)
         return [found.z, tf.zeros_like(valid), found.hidden0, found.cell0, d_recurrent, *d_projection]
 
     return (outputs, hidden, cell), gradient
@@ -218,11 +254,11 @@ def lstm(
 ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
     """LSTM (Hochreiter and Schmidhuber 1997, with forget gates), gates in the order input, forget, cell, output.
 
-    With a projection (Sak et al. 2014, arXiv 1402.1128) what a step puts out and what goes round is the cells' output
-    times the projection; without one, `units` and `cells` are the same.
+    With a projection (Sak et al. 2014, arXiv 1402.1128), the output and the hidden state are the cells' output times
+    the projection; without one, `units` equals `cells`.
 
     Args:
-        x: [batch, time, features] float32; what stands past a row's length must be finite.
+        x: [batch, time, features] float32; values past a row's length must be finite.
         lengths: [batch] int32, valid frames of each row.
         kernel: [features, 4 cells].
         recurrent_kernel: [units, 4 cells].
@@ -231,15 +267,15 @@ def lstm(
         projection: [cells, units].
 
     Returns:
-        outputs [batch, time, units], zero past each row's length, and the state after each row's last frame. Where
-        `ops.kept` replays, the state is that of the recording.
+        outputs [batch, time, units], zero past each row's length, and the state after each row's last frame. Within
+        `ops.saved.restoring`, the state is that of the forward pass.
     """
     batch, time = x.shape[0], x.shape[1]
     units, cells = recurrent_kernel.shape[0], recurrent_kernel.shape[1] // 4
     if state is None:
         state = (tf.zeros([batch, units]), tf.zeros([batch, cells]))
     steps = tf.transpose(x, [1, 0, 2])
-    missing = whole_turns(time) - time
+    missing = padded_time(time) - time
     if missing:
         steps = tf.pad(steps, [[0, missing], [0, 0], [0, 0]])
     z = dense(steps, kernel, bias)

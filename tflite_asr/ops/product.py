@@ -9,8 +9,9 @@ reshaped: that would be a copy too.
 import tensorflow as tf
 
 from signatures.order import after
-from tflite_asr.ops.kept import kept
+from tflite_asr.ops.gradients import WithGradient
 from tflite_asr.ops.low_rank import LowRankKernel
+from tflite_asr.ops.saved import saved
 
 Kernel = tf.Tensor | tf.Variable | LowRankKernel
 
@@ -32,11 +33,12 @@ def product(x: tf.Tensor, kernel: Kernel) -> tf.Tensor:
     return _plain_product(x, kernel)
 
 
-def kept_product(x: tf.Tensor, kernel: Kernel) -> tf.Tensor:
-    """The same for a layer that runs again in its backward pass, unless this product is kept; see `ops.kept`."""
+def saved_product(x: tf.Tensor, kernel: Kernel) -> tf.Tensor:
+    """`product` for a layer whose forward pass may run again in its backward pass: the result can be saved, see
+    `ops.saved`."""
     if isinstance(kernel, LowRankKernel):
-        return _kept_product(x, kernel.kernel) + _low_rank_part(x, kernel)
-    return _kept_product(x, kernel)
+        return _saved_product(x, kernel.kernel) + _low_rank_part(x, kernel)
+    return _saved_product(x, kernel)
 
 
 def _low_rank_part(x: tf.Tensor, kernel: LowRankKernel) -> tf.Tensor:
@@ -52,36 +54,36 @@ def merged(kernel: Kernel) -> tf.Tensor | tf.Variable:
 
 
 @tf.custom_gradient
-def _plain_product(x: tf.Tensor, kernel: tf.Tensor):
+def _plain_product(x: tf.Tensor, kernel: tf.Tensor) -> WithGradient:
     return _product(x, kernel), lambda dy: _gradients(x, kernel, dy)
 
 
 @tf.custom_gradient
-def _kept_product(x: tf.Tensor, kernel: tf.Tensor):
-    (y,) = kept(1, lambda: [_product(x, kernel)], cheap=True)
+def _saved_product(x: tf.Tensor, kernel: tf.Tensor) -> WithGradient:
+    (y,) = saved(1, lambda: [_product(x, kernel)], recomputable=True)
     return tf.identity(y), lambda dy: _gradients(x, kernel, dy)
 
 
-def _product(x, kernel):
+def _product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     # all rows along one axis of three: of two, the converter makes x's own axes again, and XNNPACK then multiplies
     # pieces as small as the last of them: [200, 2, 320] times [320, 1280] in 10.4 ms, [1, 400, 320] in 3.2
     return tf.reshape(_multiply(tf.expand_dims(_rows(x), 0), kernel), [*x.shape[:-1], kernel.shape[1]])
 
 
-def _gradients(x, kernel, dy):
+def _gradients(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     dx = input_gradient(dy, kernel)
     return dx, kernel_gradient(x, after(dy, dx))  # the kernel is no longer needed, its gradient may take its place
 
 
 def input_gradient(dy: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Of `product`: dx = dy kernel^T, [..., e] and [d, e] -> [..., d]."""
+    """The gradient of `product` at x: dx = dy kernel^T, [..., e] and [d, e] -> [..., d]."""
     # three axes, since with two this is a FULLY_CONNECTED however it is written
     dx = _multiply(kernel, tf.expand_dims(_rows(dy), 0), transpose_b=True)
     return tf.reshape(tf.transpose(dx, [0, 2, 1]), [*dy.shape[:-1], kernel.shape[0]])
 
 
 def kernel_gradient(x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
-    """Of `product`: dkernel = x^T dy, [..., d] and [..., e] -> [d, e]."""
+    """The gradient of `product` at the kernel: dkernel = x^T dy, [..., d] and [..., e] -> [d, e]."""
     return _multiply(_rows(x), _rows(dy), transpose_a=True)
 
 
@@ -90,6 +92,6 @@ def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     return product(x, kernel) + bias
 
 
-def kept_dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """The same by `kept_product`."""
-    return kept_product(x, kernel) + bias
+def saved_dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """The same by `saved_product`."""
+    return saved_product(x, kernel) + bias

@@ -1,5 +1,5 @@
-"""Rotary positions (Su et al. 2021, arXiv 2104.09864, section 3.2): pairs of dimensions turn by an angle that grows
-with the position, so that the product of a query and a key depends on the distance between them alone.
+"""Rotary positions (Su et al. 2021, arXiv 2104.09864, section 3.2): pairs of dimensions are rotated by an angle
+proportional to the position, so that the product of a query and a key depends only on their distance.
 """
 
 import numpy as np

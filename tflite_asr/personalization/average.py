@@ -1,4 +1,4 @@
-"""The moving average of the weights that is validated, and the best of it that is kept."""
+"""The moving average of the weights, which is validated, and the best average, which is kept."""
 
 import dataclasses
 import time
@@ -41,14 +41,14 @@ class Epoch:
 
 @dataclass
 class Outcome:
-    """What a personalisation did."""
+    """The result of a personalisation."""
 
     history: list[Epoch]
     best_state: Tensors  # of the best epoch; also what the recogniser holds now
     steps: int
     seconds: float
     stopped_because: str
-    interrupted: bool = False  # told to stop, in the middle of an epoch
+    interrupted: bool = False  # whether it had to stop in the middle of an epoch
 
 
 class KeptAverage:
@@ -60,7 +60,7 @@ class KeptAverage:
     Args:
         recognizer: trained by others; here its weights are exchanged to measure and put back.
         settings: how much an epoch moves the average.
-        on_epoch: told of every row of the history.
+        on_epoch: called with each row of the history.
         held_out_words: of the speech to validate on, copies not counted; 1 where it changes.
     """
 
@@ -122,14 +122,14 @@ class KeptAverage:
         return best
 
     def _is_lower(self, loss: float, kept_loss: float, training_losses: tuple[float | None, float | None]) -> bool:
-        """Of two epochs, whether the loss on all of the owner's speech is lower; on the held-out part alone where one
-        of them took no steps or the training losses do not compare.
+        """Whether the loss of one epoch is lower than another's on all of the owner's speech; on the held-out part
+        alone if an epoch has no training loss or the two do not compare.
         """
-        if None in training_losses:
+        train_loss, kept_train_loss = training_losses
+        if train_loss is None or kept_train_loss is None:
             return loss < kept_loss
         share = self.settings.validation_share
-        now, before = ((1 - share) * training for training in training_losses)
-        return now + share * loss < before + share * kept_loss
+        return (1 - share) * train_loss + share * loss < (1 - share) * kept_train_loss + share * kept_loss
 
     def _measured(self, validation: Sequence[Example]) -> tuple[float, float]:
         exit = self.settings.exit
@@ -153,7 +153,7 @@ def mean_finite(losses: Sequence[float]) -> float | None:
 
 
 def _moved(average: Tensors, state: Tensors, share: float) -> Tensors:
-    """The average with `share` of a state in it; what is not float32 is the state's."""
+    """The average moved by `share` towards a state; tensors that are not float32 are the state's."""
     return {
         key: average[key] + np.float32(share) * (value - average[key]) if value.dtype == np.float32 else value
         for key, value in state.items()

@@ -1,6 +1,4 @@
-"""What a batch and a validation set are made of: joined and varied utterances of the owner, shipped ones
-beside them.
-"""
+"""Batches and validation sets: joined and augmented utterances of the owner, and shipped utterances."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,8 +27,8 @@ def validation_examples(
     examples = examples_of(recognizer, corpus, _joined(corpus, held_out, settings, epoch=0))
     if settings.augment:
         random = np.random.default_rng([settings.seed, 0])
-        for turn in range(1, validation_copies(len(held_out))):
-            clips = _joined(corpus, held_out, settings, 0, turn)
+        for copy in range(1, validation_copies(len(held_out))):
+            clips = _joined(corpus, held_out, settings, 0, copy)
             examples += [_varied(recognizer, corpus, clip, random) for clip in clips]
     return examples
 
@@ -87,14 +85,14 @@ def _own_examples(
 ) -> list[Example]:
     """The owner's rows of an epoch, of which a batch holds `size`."""
     own: list[Example] = []
-    copy = 0
+    repetition = 0
     while len(own) < max(1, (settings.epoch_steps - 1) * size + 1):
-        for clip in _joined(corpus, training, settings, epoch, copy):
+        for clip in _joined(corpus, training, settings, epoch, repetition):
             if settings.augment:
                 own.append(_varied(recognizer, corpus, clip, random))
             else:
                 own.append(recognizer.example(corpus.assemble(clip), clip.text, clip.where))
-        copy += 1
+        repetition += 1
     return own
 
 
@@ -132,8 +130,8 @@ def _varied(recognizer: Recognizer, corpus: Corpus, clip: Clip, random: np.rando
 
 
 def _joined(
-    corpus: Corpus, utterances: Sequence[Utterance], settings: Settings, epoch: int, turn: int = 0
+    corpus: Corpus, utterances: Sequence[Utterance], settings: Settings, epoch: int, repetition: int = 0
 ) -> list[Clip]:
-    """Strings of the utterances, other ones each epoch and turn, that leave room for slower speech and a pause."""
-    seed = settings.seed + 1000 * epoch + turn
+    """Strings of utterances, drawn anew for each epoch and repetition, with room for slower speech and a pause."""
+    seed = settings.seed + 1000 * epoch + repetition
     return fitting_clips(corpus, utterances, settings.connect, seed, 0.75 * corpus.config.max_seconds)

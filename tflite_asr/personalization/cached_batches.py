@@ -5,9 +5,10 @@ import tempfile
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
+from tflite_asr.config.plans import CACHED
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.runtime.batch import Example
-from tflite_asr.runtime.cached_activations import CACHED, CachedExample
+from tflite_asr.runtime.cached_activations import CachedExample
 from tflite_asr.runtime.recognizer import Recognizer
 
 

@@ -1,4 +1,6 @@
-"""What an artifact's plans cost on this device: measured once by short runs, kept in a file, read by the selector."""
+"""Memory and time of an artifact's plans on this device: measured once by short runs, stored in a file, used by the
+selector.
+"""
 
 import dataclasses
 import json
@@ -37,7 +39,7 @@ class CallCost:
 
 @dataclass(frozen=True)
 class PlanCost:
-    """A plan. Its first calls alone are what training only the upper groups takes."""
+    """The cost of a plan. Training only the upper groups takes its first calls."""
 
     base_private_mb: float  # the process with the interpreter and its variables initialised
     calls: tuple[CallCost, ...]
@@ -70,6 +72,7 @@ class Calibration:
     plans: dict[str, PlanCost]
 
     def to_json(self) -> dict:
+        """The content of a calibration file."""
         return {"format": FORMAT, **dataclasses.asdict(self)}
 
     @classmethod
@@ -85,7 +88,7 @@ class Calibration:
 
 
 def this_device(threads: int) -> dict:
-    """What a calibration holds for: machine, runtime and threads."""
+    """What a calibration is valid for: machine, runtime and threads."""
     return {
         "node": platform.node(),
         "machine": platform.machine(),
@@ -98,10 +101,13 @@ def this_device(threads: int) -> dict:
 
 def default_path(artifact: Artifact, threads: int) -> Path | None:
     """Where the calibration of an artifact for a number of threads is kept; None for a user without a home folder."""
-    home = home_folder()
-    if not os.environ.get("XDG_CACHE_HOME") and home is None:
+    home, cache_home = home_folder(), os.environ.get("XDG_CACHE_HOME")
+    if cache_home:
+        cache = Path(cache_home)
+    elif home is not None:
+        cache = home / ".cache"
+    else:
         return None
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     return cache / "tflite_asr" / f"{artifact.name}-{artifact.tflite_sha256[:12]}-{threads}.calibration.json"
 
 
@@ -110,7 +116,7 @@ def calibrated(artifact: Artifact, path: Path | None, threads: int, notice: Call
 
     Args:
         path: of the file; None: it is measured and not kept.
-        notice: told in a line why it is measured (again), and when the file cannot be written.
+        notice: called with a line that says why it is measured (again), or that the file cannot be written.
     """
     device = this_device(threads)
     if path is None:

@@ -1,4 +1,4 @@
-"""One plan of one artifact, call by call, measured in the process that runs this: memory first, then time.
+"""Measures one plan of one artifact, call by call, in this process: memory first, then time.
 
     python -m tflite_asr.personalization.calibration_run MODEL.tflite PLAN THREADS
 
@@ -25,7 +25,7 @@ PROBE_SECONDS = 0.002
 
 
 class WatchedModel(SignatureModel):
-    """Notes what each call takes."""
+    """Records the time and memory of each call."""
 
     def __init__(self, path: Path, threads: int):
         super().__init__(path, threads=threads)
@@ -33,6 +33,7 @@ class WatchedModel(SignatureModel):
         self.noted: list[tuple[str, float, float]] = []
 
     def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """Call a signature, and record its time and memory."""
         if self.base_private_mb is None:
             seconds, cpu_seconds = time.perf_counter(), time.process_time()
             result = super().run(name, inputs)
@@ -46,8 +47,9 @@ class WatchedModel(SignatureModel):
 
 
 def measure_calls(path: Path, plan: str, threads: int) -> dict:
-    """Memory of each call of a first step, then the median seconds of each over a few more, on a full batch of the
-    longest utterances; the step before the timed ones makes what is made once."""
+    """Memory of each call of a first step, then median seconds of each call over further steps, on a full batch of the
+    longest utterances. The first steps, which allocate, are not timed.
+    """
     give_back_freed_memory()
     artifact = read_artifact(path)
     model = WatchedModel(artifact.path, threads)

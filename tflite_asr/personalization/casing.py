@@ -1,4 +1,4 @@
-"""Transcripts as a second pass that trains is to write them."""
+"""Case of transcripts for a second pass that trains."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from tflite_asr.text.casing import in_one_case
 
 
 def with_heard_case(recognizer: Recognizer, corpus: Corpus, utterances: Sequence[Utterance]) -> Sequence[Utterance]:
-    """The same utterances; those whose transcripts are without case get it from what the recognizer hears, once for all
-    epochs. Of a model whose first pass trains, they stay as they are.
+    """The utterances; transcripts without case get it from the recogniser's output, once for all epochs. If the first
+    pass trains, they stay as they are.
 
     Args:
         recognizer: hears them.

@@ -1,4 +1,4 @@
-"""Corrections of a manifest: rows with what was meant (`text`) and, where it is known, what was written (`heard`)."""
+"""Corrections in a manifest: rows with the intended text (`text`) and, if known, the recognised one (`heard`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Corrections:
 
 
 def check_corrections(recognizer: Recognizer, corpus: Corpus, utterances: Sequence[Utterance]) -> Corrections:
-    """What can be learned from the rows of a manifest of corrections; the recogniser stays as it is.
+    """The corrections of a manifest that can be learned from; the recogniser is not changed.
 
     Args:
         recognizer: hears the rows without `heard`.

@@ -1,4 +1,4 @@
-"""Personalising from Python, in one call: recordings in, a checkpoint and a report out."""
+"""Personalisation from Python in one call: recordings in, a checkpoint and a report out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ class SampledUtterance(Utterance):
     samples: np.ndarray | None = None  # [n] float32 from -1 to 1, at the model's sample rate
 
     def read(self, sample_rate: int, max_seconds: float | None = None, notify: Notify | None = None) -> np.ndarray:
+        """Samples [n] float32 from -1 to 1; see `read_audio` for the arguments."""
         samples = checked_samples(self.samples, self.where)
         if max_seconds is not None and len(samples) > max_seconds * sample_rate:
             raise TooLongError(self.where, max_seconds, len(samples) / sample_rate)
@@ -107,7 +108,7 @@ def _of_folder(folder: Path) -> list[Utterance]:
 
 
 def _text_beside(path: Path) -> str:
-    """What NAME.txt says; without it the name, with spaces for underscores."""
+    """The text of NAME.txt; without it the name, with spaces for underscores."""
     beside = path.with_suffix(".txt")
     if beside.exists():
         return " ".join(read_text(beside, "what is said in a recording").split())

@@ -1,4 +1,4 @@
-"""What a recogniser hears of the test utterances, before and after a personalisation."""
+"""The recognition of the test utterances before and after a personalisation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tflite_asr.runtime.recognizer import Recognizer
 
 @dataclass(frozen=True)
 class Measurement:
-    """Of one set of weights."""
+    """The measurement of one set of weights."""
 
     heard: Evaluation
     words: list[list[dict]]  # of each utterance, as the report shows them: text, times and confidence

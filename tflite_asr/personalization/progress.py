@@ -1,4 +1,4 @@
-"""What a terminal shows while a personalisation trains; and the checkpoint of its best weights so far."""
+"""Progress of a personalisation on the terminal, and the checkpoint of its best weights so far."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from tflite_asr.runtime.recognizer import Recognizer
 
 
 class Progress:
-    """A progress bar on a terminal, a line an epoch elsewhere; the best weights go to disk as soon as they are.
+    """A progress bar on a terminal, a line per epoch elsewhere. The best weights are saved after each epoch.
 
     Args:
         recognizer: that is trained.
@@ -32,17 +32,20 @@ class Progress:
         self.bar.close()
 
     def round(self, number: int, chosen: Candidate) -> None:
+        """Print what a round trains."""
         learns = ", ".join(chosen.trainable_groups)
         cost = f"{chosen.predicted_peak_mb:.0f} MB and {chosen.predicted_step_seconds:.2f} s a step"
         print(f"round {number}: plan {chosen.plan}, exit {chosen.exit}, {learns}: expected {cost}", file=sys.stderr)
 
     def step(self, number: int, steps: int, loss: float) -> None:
+        """Show a step: its number, the number of steps, its loss."""
         if number == 1:
             self.bar.reset(steps)
         self.bar.set_postfix(loss=f"{loss:.2f}")
         self.bar.update()
 
     def epoch(self, row: Epoch) -> None:
+        """Show an epoch, and save the weights if they are the best."""
         if row.best and (row.epoch or not self.checkpoint.exists()):
             self.recognizer.save(self.checkpoint)
         loss = "" if row.train_loss is None else f"loss {row.train_loss:.2f}, "

@@ -1,4 +1,4 @@
-"""Pseudo-labels: transcripts of speech that has none, by the recogniser that is to learn from them.
+"""Pseudo-labels: transcripts by the recogniser for speech without transcripts.
 
 Kept are those that it is sure of, word by word, and hears again in augmented views of the recording (consistency, Sohn
 et al. 2020, arXiv 2001.07685; on devices, arXiv 2401.12085 and 2306.12015). Of a text that is heard far more often than
@@ -24,7 +24,7 @@ LEAST_OF_A_TEXT = 3
 
 @dataclass(frozen=True)
 class PseudoLabelRules:
-    """What is kept."""
+    """Which pseudo-labels are kept."""
 
     confidence: float = 0.95  # of every word, calibrated
     views: int = 6  # that must all be heard as the recording is
@@ -32,7 +32,7 @@ class PseudoLabelRules:
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """Utterances with what was heard as their text, and why others are not among them."""
+    """Utterances with recognised texts, and the reasons why others were left out."""
 
     utterances: tuple[Utterance, ...]
     refused: dict[str, int]  # count by reason
@@ -45,7 +45,7 @@ def pseudo_labels(
     rules: PseudoLabelRules,
     random: np.random.Generator,
 ) -> PseudoLabels:
-    """Transcribe utterances of a corpus and keep what can be learned from.
+    """Transcribe utterances of a corpus, and keep those that are reliable enough to train on.
 
     Args:
         recognizer: hears them with the weights that it has.

@@ -1,4 +1,4 @@
-"""Shipped utterances to rehearse while a person's are learnt: NAME.replay.safetensors beside the artifact.
+"""Shipped utterances for rehearsal during personalisation: NAME.replay.safetensors beside the artifact.
 
 They are features of synthetic speech, so they hold nobody's voice.
 """

@@ -1,4 +1,4 @@
-"""What a phone has to spare, now or in a recorded trace, and when that is enough to train."""
+"""The resources of a phone, now or in a recorded trace, and the limits within which it trains."""
 
 import json
 import math
@@ -31,17 +31,20 @@ class Resources:
 class ResourceSource(Protocol):
     """A phone, or a trace of one."""
 
-    def now(self) -> Resources: ...
+    def now(self) -> Resources:
+        """The current reading."""
+        ...
 
 
 class ResourceProbe:
-    """This device, as psutil tells it."""
+    """This device, read by psutil."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
 
     def now(self) -> Resources:
-        # psutil has these on the systems that tell them only
+        """The current reading."""
+        # psutil has these only on systems that report them
         battery = getattr(psutil, "sensors_battery", lambda: None)()
         sensors = getattr(psutil, "sensors_temperatures", dict)()
         return Resources(
@@ -55,7 +58,7 @@ class ResourceProbe:
 
 
 class ResourceTrace:
-    """A recorded course, replayed.
+    """Replays recorded readings.
 
     Args:
         rows: in the order of time, one at least.
@@ -66,6 +69,7 @@ class ResourceTrace:
         self._rows, self._clock, self._start = rows, clock, clock()
 
     def now(self) -> Resources:
+        """The row for the time since the trace began."""
         seconds = self._clock() - self._start
         past = [row for row in self._rows if row.seconds <= seconds]
         return past[-1] if past else self._rows[0]
@@ -102,16 +106,15 @@ def read_trace(path: Path) -> list[Resources]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        where, told = f"{path}:{number}", line.strip()[:60]
+        where, got = f"{path}:{number}", line.strip()[:60]
         try:
             row = Resources(**json.loads(line))
         except (ValueError, TypeError):
             fields = ", ".join(Resources.__dataclass_fields__)
-            raise InputError(f"{where}: expected one JSON object with {fields}, got {told}") from None
+            raise InputError(f"{where}: expected one JSON object with {fields}, got {got}") from None
         figures = (row.seconds, row.available_ram_mb, row.battery_percent, row.temperature_c)
-        plain = all(isinstance(value, int | float) and not isinstance(value, bool) for value in figures)
-        if not plain or not all(map(math.isfinite, figures)) or not isinstance(row.charging, bool):
-            raise InputError(f"{where}: expected finite numbers, and true or false for charging, got {told}")
+        if not all(map(_is_finite_number, figures)) or not isinstance(row.charging, bool):
+            raise InputError(f"{where}: expected finite numbers, and true or false for charging, got {got}")
         _check_possible(row, where)
         if rows and row.seconds <= rows[-1].seconds:
             raise InputError(f"{where}: expected seconds after {rows[-1].seconds:g}, got {row.seconds:g}")
@@ -121,13 +124,21 @@ def read_trace(path: Path) -> list[Resources]:
     return rows
 
 
+def _is_finite_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _check_possible(row: Resources, where: str) -> None:
     """InputError for figures that no phone has."""
     for name, possible, expected in (
         ("seconds", row.seconds >= 0, "0 or more"),
         ("available_ram_mb", row.available_ram_mb >= 0, "0 or more"),
-        ("battery_percent", 0 <= row.battery_percent <= 100, "0 to 100"),
-        ("temperature_c", row.temperature_c > ABSOLUTE_ZERO_C, f"more than {ABSOLUTE_ZERO_C}"),
+        ("battery_percent", row.battery_percent is None or 0 <= row.battery_percent <= 100, "0 to 100"),
+        (
+            "temperature_c",
+            row.temperature_c is None or row.temperature_c > ABSOLUTE_ZERO_C,
+            f"more than {ABSOLUTE_ZERO_C}",
+        ),
         ("cores", row.cores is None or (type(row.cores) is int and row.cores >= 1), "1 or more"),
     ):
         if not possible:

@@ -1,4 +1,4 @@
-"""Personalisation in rounds: new utterances come, the selector looks what the device has to spare, training goes on.
+"""Personalisation in rounds: new utterances arrive, the selector checks the device's resources, training continues.
 
 A round ends at its best validation result, by patience, or when the device runs low; the next starts from the best
 weights, also in another process: `rounds.json` in the folder tells how far the former one came,
@@ -34,7 +34,7 @@ CHECKPOINT, STATE = "checkpoint.safetensors", "rounds.json"
 
 @dataclass(frozen=True)
 class Rounds:
-    """How many, and what decides about each."""
+    """The number of rounds, and what decides about each."""
 
     count: int
     source: ResourceSource
@@ -66,10 +66,10 @@ class RoundsTrainer:
         adapt: the speech to learn from and which of its utterances.
         settings: how to train in each round; plan, exit and group rates are the selector's.
         rounds: how many, and the device.
-        folder: of the checkpoint and the state; what an earlier process left there is gone on with.
+        folder: of the checkpoint and the state; training resumes from those of an earlier process.
         replay: shipped utterances, mixed into the batches.
-        on_epoch, on_step: told of progress; `on_epoch` writes the checkpoint when an epoch is the best.
-        on_round: told of what was chosen, before each round.
+        on_epoch, on_step: called with progress; `on_epoch` writes the checkpoint when an epoch is the best.
+        on_round: called before each round with the candidate that was chosen.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class RoundsTrainer:
         return None if exit in (None, len(self.recognizer.artifact.exits) - 1) else ExitPolicy(exit)
 
     def run(self, measure: Callable[[], dict] = dict) -> str:
-        """Train what is left to train; why it ended. The recogniser has the best weights afterwards.
+        """Train the remaining rounds. Returns why training ended; the recogniser has the best weights afterwards.
 
         Args:
             measure: called at the end of each round; what it returns is noted with it.
@@ -189,7 +189,7 @@ class RoundsTrainer:
         self._save()
 
     def _budget(self) -> Budget:
-        """What this device has to spare now."""
+        """The current resources of this device."""
         now, limits = self._read(), self.rounds.limits
         base_mb = max(plan.base_private_mb for plan in self.rounds.calibration.plans.values())  # is there already
         on_battery = not now.charging and now.battery_percent is not None
@@ -201,7 +201,7 @@ class RoundsTrainer:
         )
 
     def _exit_losses(self) -> list[float] | None:
-        """Of the owner's validation utterances; None where there is one exit only."""
+        """The exits' losses on the owner's validation utterances; None if there is only one exit."""
         if len(self.recognizer.artifact.exits) == 1:
             return None
         return self.recognizer.exit_losses(self.epochs.validation).mean(axis=1).tolist()
@@ -223,14 +223,14 @@ class RoundsTrainer:
         self.readings.append({**dataclasses.asdict(now), "seconds": self.seconds + now.seconds})
 
     def _fingerprint(self, utterances: Sequence[Utterance]) -> str:
-        """Of all that rounds of two processes must have in common."""
+        """A digest of everything that rounds of two processes must have in common."""
         settings = dataclasses.asdict(self.settings)
         rows = [(str(utterance.audio), utterance.text, *_segment(utterance)) for utterance in utterances]
         same = [self.recognizer.artifact.tflite_sha256, self.rounds.count, settings, rows]
         return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
 
     def _restore(self) -> None:
-        """Go on with what the folder holds; a folder without rounds gets the weights that they start from."""
+        """Resume from the folder; a folder without rounds gets the weights that they start from."""
         path, checkpoint = self.folder / STATE, self.folder / CHECKPOINT
         if not path.exists():
             self.recognizer.save(checkpoint)
@@ -258,7 +258,7 @@ class RoundsTrainer:
 
 
 def _segment(utterance: Utterance) -> tuple[float | None, ...]:
-    """What tells an utterance from others of the same file; nothing where it is the whole file."""
+    """Identifies a segment of a file; empty for a whole file."""
     return () if utterance.offset_seconds is None else (utterance.offset_seconds, utterance.duration_seconds)
 
 

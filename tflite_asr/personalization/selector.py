@@ -1,4 +1,4 @@
-"""Which sub-model to train: a pure function of candidates and a budget. It never reads the device.
+"""Chooses the sub-model to train: a pure function of candidates and a budget. It never reads the device.
 
     choose(candidates(artifact, calibration), Budget(ram_mb=150))
 
@@ -26,7 +26,7 @@ ROUND_STEPS = Settings().epochs * Settings().epoch_steps  # that a personalisati
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to train, and what it takes and gives."""
+    """One way to train, its cost and its expected gain."""
 
     exit: int  # of the artifact's, counted from 0
     trainable_groups: tuple[str, ...]  # in the artifact's order
@@ -67,19 +67,19 @@ class Budget:
                 raise InputError(f"budget: {name}: expected {expected}, got {getattr(self, name)}")
 
     def __str__(self) -> str:
-        told = [f"{self.ram_mb:g} MB of RAM"]
+        limits = [f"{self.ram_mb:g} MB of RAM"]
         if self.battery_percent is not None:
-            told.append(f"battery from {self.battery_percent:g}% to {self.battery_floor_percent:g}%")
+            limits.append(f"battery from {self.battery_percent:g}% to {self.battery_floor_percent:g}%")
         if self.seconds is not None:
-            told.append(f"{self.seconds:g} s")
-        for_steps = f" for {self.steps} steps" if len(told) > 1 else ""
+            limits.append(f"{self.seconds:g} s")
+        for_steps = f" for {self.steps} steps" if len(limits) > 1 else ""
         disk = f", {self.disk_mb:g} MB on disk" if self.disk_mb is not None else ""
-        return ", ".join(told) + for_steps + disk
+        return ", ".join(limits) + for_steps + disk
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The choice, and why not the others."""
+    """The choice, and why the others were rejected."""
 
     chosen: Candidate | None  # None: nothing fits
     refused: list[tuple[Candidate, list[str]]]  # all but the chosen one, with reasons
@@ -87,8 +87,8 @@ class Selection:
 
 
 def candidates(artifact: Artifact, calibration: Calibration) -> list[Candidate]:
-    """What the artifact offers: each plan up to each call that trains groups, and what its table of gains
-    has besides.
+    """The candidates of the artifact: each plan up to each call that trains groups, and the sets of groups in its table
+    of gains.
     """
     found = []
     for name in artifact.plans:
@@ -127,7 +127,8 @@ def expected_reduction(gains: Sequence[dict], groups: set[str]) -> float | None:
 
 
 def choose(found: Sequence[Candidate], budget: Budget, exit_losses: Sequence[float] | None = None) -> Selection:
-    """Of the candidates that fit, the one that is expected to gain most; of equals the fastest, then the smallest.
+    """Choose, among the candidates that fit, the one with the largest expected gain; among equals the fastest, then the
+    smallest.
 
     Less of a budget never chooses a candidate that needs more of it: the order of the candidates does not depend on it.
 
@@ -189,7 +190,7 @@ def _batch(plan: Plan, artifact: Artifact) -> int:
 
 
 def _needs(candidate: Candidate, budget: Budget) -> dict[str, tuple[float, float]]:
-    """What the candidate needs and what the budget has, by the budget's fields; limits alone."""
+    """The candidate's needs and the budget's limits, by the budget's fields."""
     needs = {"ram_mb": (candidate.predicted_peak_mb, budget.ram_mb)}
     if budget.battery_percent is not None:
         percent = 100 * candidate.predicted_step_joules * budget.steps / BATTERY_JOULES
@@ -203,14 +204,14 @@ def _needs(candidate: Candidate, budget: Budget) -> dict[str, tuple[float, float
 
 def _too_much(candidate: Candidate, budget: Budget) -> list[str]:
     """Why it does not fit."""
-    told = {
+    reasons = {
         "ram_mb": "needs {0:.1f} MB of RAM, the budget is {1:g} MB",
         "battery_percent": "needs a battery of {0:.1f}% for {2} steps down to {3:g}%, it is at {1:g}%",
         "seconds": "needs {0:.0f} s for {2} steps, the budget is {1:g} s",
         "disk_mb": "stores {0:.1f} MB on disk, the budget is {1:g} MB",
     }
     return [
-        told[name].format(needed, has, budget.steps, budget.battery_floor_percent)
+        reasons[name].format(needed, has, budget.steps, budget.battery_floor_percent)
         for name, (needed, has) in _needs(candidate, budget).items()
         if needed > has
     ]
@@ -231,7 +232,7 @@ def _enough(found: Sequence[Candidate], budget: Budget) -> Budget | None:
 
 
 def _criteria(candidate: Candidate, exit_losses: Sequence[float] | None) -> dict[str, float]:
-    """What decides between candidates that fit, the first first; less is better."""
+    """The sort key of candidates that fit, most important first; less is better."""
     reduction = candidate.expected_reduction or 0.0
     if exit_losses is None:
         gain = {"exit": -candidate.exit, "expected WER reduction": -reduction}

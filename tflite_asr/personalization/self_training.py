@@ -1,4 +1,4 @@
-"""Learning from speech without transcripts, with or without some that has them: rounds of pseudo-labels and steps.
+"""Learning from speech without transcripts, optionally with transcribed speech: rounds of pseudo-labels and steps.
 
 Each round labels the speech anew with the moving average of the weights (a teacher as in Higuchi et al. 2021, momentum
 pseudo-labelling, arXiv 2106.08922), trains on what is kept and on the transcribed speech, and validates the average.
@@ -32,7 +32,7 @@ LABELLED_SHARE = 1 / 3  # of what is trained on, at least, where there are trans
 
 @dataclass(frozen=True)
 class SelfTraining:
-    """How speech without transcripts is learned from."""
+    """Settings of learning from speech without transcripts."""
 
     rounds: int = 4
     steps: int = 75  # a round
@@ -93,7 +93,7 @@ class SelfTrainer:
 
     @property
     def validated_by(self) -> str:
-        """What the evidence is."""
+        """The measure that validates."""
         return "agreement of views" if isinstance(self.kept, KeptByAgreement) else "transcripts"
 
     def train(self) -> Outcome:
@@ -114,7 +114,7 @@ class SelfTrainer:
         return Outcome(kept.history, kept.best_state, taken, kept.seconds, stopped)
 
     def _labelled_anew(self, number: int) -> list[Utterance]:
-        """What a round trains on."""
+        """The utterances that a round trains on."""
         trained = self.recognizer.state()
         self.recognizer.set_state(self.kept.average)
         random = np.random.default_rng([self.settings.seed, 19, number])
@@ -134,11 +134,11 @@ class SelfTrainer:
         epoch = taken = 0
         while taken < plan.steps:
             epoch += 1
-            turn = 1000 * number + epoch
-            random = np.random.default_rng([settings.seed, turn])
-            for batch in epoch_batches(self.recognizer, self.corpus, training, self.replay, settings, turn, random)[
-                : plan.steps - taken
-            ]:
+            epoch_number = 1000 * number + epoch
+            random = np.random.default_rng([settings.seed, epoch_number])
+            for batch in epoch_batches(
+                self.recognizer, self.corpus, training, self.replay, settings, epoch_number, random
+            )[: plan.steps - taken]:
                 progress = ((number - 1) * plan.steps + taken) / (plan.rounds * plan.steps)
                 rate = settings.rate(self.recognizer.config) * (0.1 + 0.45 * (1 + np.cos(np.pi * progress)))
                 result = steps.take(batch, rate)
@@ -149,8 +149,8 @@ class SelfTrainer:
 
 
 class KeptByAgreement(KeptAverage):
-    """The average whose views agree best: the share of views of held-out speech that are heard otherwise takes the
-    place of the word error rate.
+    """The average whose views agree best: the share of views of held-out speech with another text than the recording
+    replaces the word error rate.
     """
 
     def __init__(

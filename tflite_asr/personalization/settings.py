@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.config.plans import WHOLE
 
 FEW_PULL = 3.0  # of a training on few utterances; docs/results.md compares
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train; the defaults are what docs/results.md measured."""
+    """Settings of training; docs/results.md measured the defaults."""
 
     epochs: int = 40
     learning_rate: float | None = None  # at first; falls to a tenth by a cosine. None: the model's own
@@ -25,7 +26,7 @@ class Settings:
     connect: int = 1  # most clips of one training string; strings are drawn anew every epoch
     augment: bool = True  # speed, level, noise: fifty utterances go a longer way
     replay: int = 2  # rows of each batch that hold shipped utterances instead of the owner's
-    plan: str = "train"  # of the artifact: train; split for less memory; cached to train the upper groups alone
+    plan: str = WHOLE  # of the artifact: train; split for less memory; cached to train the upper groups alone
     cached_uses: int = 5  # epochs, or steps of a window, for which the plan `cached` joins and varies a string once
     group_rates: dict[str, float] = field(default_factory=dict)
     exit: int | None = None  # that is to learn, and is validated; None: the last
@@ -49,7 +50,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Pace:
-    """How a phone that hears one utterance after the other trains."""
+    """How a phone trains on utterances that arrive one after another."""
 
     window: int = 200  # utterances that are kept at most
     window_bytes: int = 1_000_000  # of them on disk at most; one second of speech is 4 kB

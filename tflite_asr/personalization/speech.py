@@ -15,7 +15,7 @@ from tflite_asr.runtime.recognizer import Recognizer
 
 @dataclass(frozen=True)
 class Speech:
-    """What a personalisation learns from, of one corpus."""
+    """The speech of one corpus that a personalisation learns from."""
 
     corpus: Corpus
     utterances: Sequence[Utterance]  # with transcripts; those that cannot be aligned are named and left out
@@ -29,11 +29,12 @@ class Speech:
 
     @property
     def transcribed(self) -> tuple[Corpus, Sequence[Utterance]]:
+        """The corpus, and its utterances with transcripts."""
         return self.corpus, self.utterances
 
     def prepared(self, recognizer: Recognizer, *, in_time: bool) -> tuple["Speech", list[str]]:
-        """The speech without utterances that cannot be aligned, its transcripts in the case that the recogniser writes;
-        and what was left out.
+        """The speech without utterances that cannot be aligned, with transcripts in the recogniser's case; and the
+        utterances that were left out.
 
         Args:
             recognizer: writes the case, where transcripts have none.

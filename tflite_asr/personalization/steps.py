@@ -1,4 +1,4 @@
-"""One training step as the settings say."""
+"""One training step by the settings."""
 
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.runtime.batch import Batch
@@ -7,7 +7,7 @@ from tflite_asr.runtime.recognizer import Recognizer
 
 
 class Steps:
-    """Takes steps; with `settings.bias_only` every weight of more than one dimension is put back after each.
+    """Takes training steps; with `settings.bias_only`, every weight of more than one dimension is restored after each.
 
     Args:
         recognizer: trained in place; its weights now are those that are put back.

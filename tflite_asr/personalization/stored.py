@@ -1,4 +1,4 @@
-"""Utterances on disk as features of eight bits a value and tokens: small, and not to be listened to.
+"""Utterances on disk as 8-bit features and tokens: small, and not audible.
 
 The file is safetensors; its metadata proves it whole: `digest` is the sha256 over the bytes of its tensors in the
 order of their names.

@@ -1,4 +1,4 @@
-"""Personalisation as a phone does it: utterances come one after the other, the window keeps some, steps are taken.
+"""Personalisation on a phone: utterances arrive one after another, the window stores the newest, training steps follow.
 
 After every `pace.stride` new utterances `pace.steps` steps are taken on what the window holds. All that is drawn at
 random depends on the seed, the round and the window alone, so training that was interrupted after any step and goes on
@@ -29,7 +29,7 @@ KEPT = ("average", "best")  # saved without the optimizer's slots, which only th
 
 
 class StreamTrainer:
-    """Trains on utterances as they come.
+    """Trains on utterances as they arrive.
 
     Args:
         recognizer: trained in place.
@@ -37,7 +37,7 @@ class StreamTrainer:
         settings, pace: how. Of the settings `epochs`, `epoch_steps` and `patience` have no meaning here.
         replay: shipped utterances, mixed into the batches.
         may_go_on: asked after every step; training pauses at the end of a step when it says no.
-        on_epoch, on_step: told of progress; a step's arguments are its number, the round's steps, its loss.
+        on_epoch, on_step: called with progress; a step's arguments are its number, the round's steps, its loss.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class StreamTrainer:
         return self.new == 0 or self.go_on()
 
     def go_on(self) -> bool:
-        """Take what is left of a round's steps; False when `may_go_on` said no before they were all taken."""
+        """Take the remaining steps of a round; False if `may_go_on` stopped them."""
         numbers = self.window.numbers
         if len(numbers) < 2:
             return True  # too few yet; they count for the next round

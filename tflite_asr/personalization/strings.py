@@ -1,4 +1,4 @@
-"""Training strings from utterances that are kept as features: joined, varied, with the silence a recogniser expects."""
+"""Training strings from stored features: joined, augmented, with the silence that recognition adds."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -54,7 +54,8 @@ class Strings:
         tokens = self.tokenizer.encode(text)
         pieces = [without_tail(part.frames, config) for part in parts]
         draw = random or np.random.default_rng(len(parts))
-        frames = joined(pieces, draw.integers(*self._gaps, len(parts) - 1, endpoint=True), features)
+        shortest, longest = self._gaps
+        frames = joined(pieces, draw.integers(shortest, longest, len(parts) - 1, endpoint=True).tolist(), features)
         if random and self.augment:
             varied = vary_frames(frames, features, random)
             frames = varied if len(varied) <= config.sizes.max_frames and self._aligned(tokens, len(varied)) else frames

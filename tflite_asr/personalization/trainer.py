@@ -1,4 +1,4 @@
-"""Personalisation: epochs over one person's utterances on the device, the best weights kept."""
+"""Personalisation: trains for epochs on one person's utterances on the device, and keeps the best weights."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -31,8 +31,8 @@ def with_pull(recognizer: Recognizer, settings: Settings, utterances: int) -> Se
 def training_and_validation(
     utterances: Sequence[Utterance], settings: Settings
 ) -> tuple[list[Utterance], list[Utterance]]:
-    """The utterances to train on and those to validate on: what `split` gives or, of fewer than
-    `settings.least_to_hold_out`, all for both.
+    """The utterances to train on and those to validate on: the result of `split`, or all for both if there are fewer
+    than `settings.least_to_hold_out`.
 
     Two or three held-out utterances rank epochs by chance, and words are missing from the training that nothing else
     has. Validated on what it trains on, training takes all epochs and keeps the average of the last ones, unless that
@@ -74,10 +74,10 @@ def personalize(
         utterances: of one person; a share is held out for validation, see `training_and_validation`. Those that
             cannot be aligned are named and left out.
         settings: how.
-        corrected: utterances of the corpus that were heard wrong: none is held out, and each is trained on
+        corrected: utterances of the corpus that were recognised wrongly: none is held out, and each is trained on
             `CORRECTION_WEIGHT` times as often as others.
         replay: shipped utterances, mixed into the batches so that other voices and words are not forgotten.
-        on_epoch, on_step: told of progress; a step's arguments are its number, the epoch's steps, its loss.
+        on_epoch, on_step: called with progress; a step's arguments are its number, the epoch's steps, its loss.
     """
     utterances, left_out = alignable(corpus, utterances)
     report_left_out(left_out, len(utterances) + len(left_out))
@@ -88,7 +88,7 @@ def personalize(
 
 
 class Epochs:
-    """Trains in epochs, on growing speech if need be; what it is validated on stays the same.
+    """Trains in epochs, on speech that may grow; the validation utterances stay the same.
 
     Args:
         recognizer, corpus, replay, on_step: as for `personalize`.
@@ -132,7 +132,7 @@ class Epochs:
             settings: how to train; those to validate by when None.
             done: epochs of an interrupted training, which are not done again.
             must_stop: asked after every step; training ends at the end of a step for which it gives a reason.
-            on_epoch: told of every row of the history.
+            on_epoch: called with each row of the history.
         """
         recognizer, settings = self.recognizer, settings or self.settings
         kept = KeptAverage(recognizer, settings, on_epoch, self.words)

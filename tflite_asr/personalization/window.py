@@ -1,4 +1,4 @@
-"""What a phone keeps of its owner's speech: the newest utterances, within a number and within bytes on disk."""
+"""The utterances that a phone stores: the newest, limited in number and in bytes on disk."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ SUFFIX = ".safetensors"
 
 
 class Window:
-    """A folder of numbered files, one utterance each; the oldest is forgotten before a new one is stored.
+    """A folder of numbered files, one per utterance; the oldest is deleted before a new one is stored.
 
-    What an earlier process left in the folder is gone on with; one process at a time may write to it.
+    Utterances that an earlier process stored are kept; one process at a time may write to the folder.
 
     Args:
         folder: made if need be; holds nothing else.
@@ -37,7 +37,7 @@ class Window:
 
     @property
     def numbers(self) -> list[int]:
-        """Of the utterances that are kept, the oldest first; the first that ever came is 0."""
+        """The numbers of the stored utterances, oldest first; the first utterance ever is 0."""
         return sorted(self._bytes)
 
     @property
@@ -77,7 +77,7 @@ class Window:
         self._forget_until(0, 0)
 
     def disk_bytes(self) -> int:
-        """What the folder's files hold now, as the file system tells it."""
+        """The size of the folder's files, as the file system reports it."""
         return sum(path.stat().st_size for path in self.folder.iterdir())
 
     def _forget_until(self, utterances: int, size: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.config.plans import WHOLE
 from tflite_asr.errors import InputError
 from tflite_asr.files import check_readable, read_text, write_whole
 from tflite_asr.runtime.description import check_description, digest_matches, with_digest
@@ -50,6 +51,7 @@ class Artifact:
 
     @property
     def config(self) -> ModelConfig:
+        """The model's configuration."""
         return ModelConfig.from_json(self.model)
 
     @property
@@ -60,8 +62,8 @@ class Artifact:
 
     @property
     def pulls(self) -> bool:
-        """Whether training can draw the weights back to what was shipped."""
-        return any(tensor["name"] == "pull" for tensor in self.signatures.get("train", {"inputs": []})["inputs"])
+        """Whether training can pull the weights towards the shipped ones."""
+        return any(tensor["name"] == "pull" for tensor in self.signatures.get(WHOLE, {"inputs": []})["inputs"])
 
     @property
     def trainable(self) -> list[dict]:
@@ -80,9 +82,11 @@ class Artifact:
         return [group["name"] for group in self.groups if group["name"] not in live]
 
     def make_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the first pass."""
         return tokenizer_from_json(self.tokenizer)
 
     def to_json(self) -> dict:
+        """The content of NAME.json."""
         values = dataclasses.asdict(self)
         del values["path"], values["format"]
         return {"format": self.format, **values}

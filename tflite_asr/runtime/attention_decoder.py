@@ -1,4 +1,4 @@
-"""The second pass that decodes by itself: beam search over the signatures `decode_start` and `decode_step`."""
+"""Beam search of a second pass that decodes, over the signatures `decode_start` and `decode_step`."""
 
 from dataclasses import dataclass, replace
 
@@ -18,13 +18,13 @@ class _Cache:
     values: np.ndarray
 
     def take(self, rows: list[int]) -> None:
-        """Let row i go on from what row rows[i] was."""
+        """Let row i continue row rows[i]."""
         if rows != list(range(len(rows))):
             for tensor in (self.keys, self.values):
                 tensor[:, : len(rows)] = tensor[:, rows]
 
     def write(self, position: int, result: dict[str, np.ndarray]) -> None:
-        """Keep what `decode_step` gave for the token at a position."""
+        """Store the output of `decode_step` for the token at a position."""
         self.keys[:, :, :, position], self.values[:, :, :, position] = (
             result["keys"][:, :, :, 0],
             result["values"][:, :, :, 0],

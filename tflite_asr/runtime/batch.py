@@ -13,7 +13,7 @@ from tflite_asr.runtime.cached_activations import CachedExample
 
 @dataclass(frozen=True)
 class Example:
-    """One utterance, ready to train on or to be measured."""
+    """One utterance for training or measurement."""
 
     frames: np.ndarray  # [time, mel_bands] float32
     tokens: np.ndarray  # [labels] int32
@@ -23,6 +23,7 @@ class Example:
 
     @property
     def frame_count(self) -> int:
+        """How many feature frames it has."""
         return len(self.frames)
 
 
@@ -90,7 +91,7 @@ def _place(example: Example | CachedExample, row: int) -> str:
 
 
 def longest_examples(config: ModelConfig) -> list[Example]:
-    """A batch of noise, every row as long as the fixed sizes allow: the shapes decide what a step costs."""
+    """A batch of noise whose rows have the largest sizes: the cost of a step depends on the shapes."""
     random, sizes = np.random.default_rng(0), config.sizes
     frames = random.standard_normal([sizes.batch, sizes.max_frames, config.features.width], np.float32)
     tokens = random.integers(config.first_label, config.label_bound, [sizes.batch, config.max_labels], np.int32)

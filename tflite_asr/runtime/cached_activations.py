@@ -14,7 +14,6 @@ import safetensors.numpy
 from tflite_asr.errors import InputError
 from tflite_asr.files import write_whole
 
-CACHED = "cached"  # the plan
 BITS = (8, 16, 32)  # of a stored activation
 LENGTHS = "lengths"  # the output that holds the steps of each row
 _SCALES = ".scales"  # behind the name of an output that is stored in 8 bits

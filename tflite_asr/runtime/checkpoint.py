@@ -1,4 +1,4 @@
-"""What a phone saves after training: the tensors that differ from the shipped model, in a safetensors file.
+"""Checkpoints: the tensors that differ from the shipped model, in a safetensors file.
 
 The file's metadata, all of it text, says what it belongs to and proves it whole:
 

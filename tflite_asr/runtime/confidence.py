@@ -1,4 +1,4 @@
-"""How sure a recogniser is of a word: from the probabilities that it gave to the tokens where it wrote the word.
+"""Confidence of a word, from the probabilities of its tokens at the steps that emit them.
 
 Measures and their aggregation over tokens are those of Laptev and Ginsburg 2022 (arXiv 2212.08703), the temperature
 that of Guo et al. 2017 (arXiv 1706.04599).

@@ -1,4 +1,4 @@
-"""Corrections: an utterance that was heard wrong, and what its speaker meant.
+"""Corrections: an utterance that was recognised wrongly, and the intended text.
 
 The words that were not heard weigh more in two ways: an utterance that was corrected is trained on more often than
 others (`CORRECTION_WEIGHT`), and names among its words are expected from now on, as hotwords are, before any training.
@@ -22,7 +22,7 @@ LEAST_LETTERS = 12  # of a text for that: a word may be heard as one letter
 
 @dataclass(frozen=True)
 class Correction:
-    """An utterance that was heard wrong."""
+    """An utterance that was recognised wrongly."""
 
     example: Example  # with what was meant
     heard: str

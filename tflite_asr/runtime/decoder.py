@@ -20,7 +20,7 @@ class Hypothesis:
 
     @property
     def score(self) -> float:
-        """What hypotheses are compared by, in nats."""
+        """The score by which hypotheses are compared, in nats."""
         return self.log_probability + self.bonus
 
 

@@ -123,7 +123,7 @@ def _check(value: Any, kind: Any, place: str) -> None:
 
 def _expect(good: bool, place: str, expected: str, got: Any) -> None:
     if not good:
-        told = repr(got)
+        shown = repr(got)
         raise ValueError(
-            f"{place.lstrip('.')}: expected {expected}, got {told if len(told) <= 40 else told[:37] + '...'}"
+            f"{place.lstrip('.')}: expected {expected}, got {shown if len(shown) <= 40 else shown[:37] + '...'}"
         )

@@ -16,7 +16,7 @@ from tflite_asr.runtime.second_pass import Rescoring
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was said, what was heard, and how far they are apart."""
+    """References, hypotheses, and their error rates."""
 
     rates: ErrorRates
     references: list[str]
@@ -38,8 +38,9 @@ def examples_of(recognizer: Recognizer, corpus: Corpus, clips: Iterable[Clip]) -
 def evaluate_transcripts(
     recognizer: Recognizer, examples: Sequence[Example], *, policy: ExitPolicy | None = None, title: str = "recognising"
 ) -> Evaluation:
-    """`evaluate` what `Recognizer.transcribe` writes: by beam search, through both passes where the second one decodes
-    by itself; with a policy the encoder is left where it says."""
+    """`evaluate` the output of `Recognizer.transcribe`: by beam search, through both passes if the second one decodes
+    by itself; with a policy, up to the exit that it chooses.
+    """
     rescoring = recognizer.rescoring if recognizer.subwords else None
     return evaluate(recognizer, examples, beam=True, policy=policy, rescoring=rescoring, title=title)
 

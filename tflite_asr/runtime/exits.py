@@ -1,4 +1,4 @@
-"""When to leave the encoder: at a given exit, or at the first that seems sure of itself (Wright et al. 2023)."""
+"""When to leave the encoder: at a given exit, or at the first exit that is confident (Wright et al. 2023)."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ NBEST = 8  # hypotheses among which the best one's share is its confidence
 
 @dataclass(frozen=True)
 class ExitPolicy:
-    """One of the three; the last exit is always one to leave at."""
+    """One of three policies; the last exit is always taken."""
 
     exit: int | None = None  # this one, counted from 0
     entropy_below: float | None = None  # the first whose entropy is below this

@@ -17,7 +17,7 @@ from tflite_asr.runtime.streaming import stream_results
 
 
 class FirstPassRecognizer(HotwordModel):
-    """Recognises by the encoder, left at any exit, and the search of a transducer or of CTC."""
+    """Recognises with the encoder up to any exit, and with the search of a transducer or of CTC."""
 
     def transcribe_frames(self, frames: np.ndarray, *, beam: bool = False, hotwords: Hotwords | None = None) -> str:
         """Transcribe frames [time, width] by the first pass alone: greedily, or by beam search."""

@@ -1,4 +1,4 @@
-"""What a .tflite file is made of: op versions, custom ops, tensor bytes. Reads the flatbuffer, runs nothing."""
+"""The content of a .tflite file: operator versions, custom operators, tensor bytes. It reads the flatbuffer only."""
 
 from collections import defaultdict
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Hotwords of a recogniser, and the phrases that corrections taught it. No TensorFlow."""
+"""Hotwords of a recogniser, and phrases learned from corrections. No TensorFlow."""
 
 import functools
 from collections.abc import Sequence
@@ -61,6 +61,7 @@ class HotwordModel(LoadedModel):
 
     @learned_phrases.setter
     def learned_phrases(self, phrases: Sequence[str]) -> None:
+        """Phrases that corrections taught: hotwords of every search."""
         found = as_phrases(phrases, LEARNED_PHRASES) if phrases else []
         if any(phrase.weight != 1 for phrase in found):
             raise InputError(f"{LEARNED_PHRASES}: expected phrases without weights")

@@ -1,4 +1,4 @@
-"""How much hotwords should count: what is tried on development speech."""
+"""Tunes the weight of hotwords on development speech."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,14 @@ WEIGHTS = tuple(step / 4 for step in range(13))  # nats a letter
 
 @dataclass(frozen=True)
 class TriedWeight:
-    """A weight of hotwords, and what it comes to: over all words, and over those of the list and others apart."""
+    """A weight of hotwords and its error rates: over all words, over listed words, and over other words."""
 
     weight: float
     rates: ErrorRates
     split: SplitRates
 
     def to_json(self) -> dict:
+        """The weight and its rates, for JSON."""
         return {
             "weight": self.weight,
             "wer": self.rates.wer,

@@ -1,4 +1,4 @@
-"""Hotwords in a beam search: what each next token adds to a hypothesis that may be spelling a phrase of a list.
+"""Hotwords in a beam search: the bonus of each next token for a hypothesis that may spell a phrase of a list.
 
 The bonus is added to log P(tokens | utterance) at every step, before hypotheses are pruned (shallow fusion; Zhao et al.
 2019, "Shallow-fusion end-to-end contextual biasing", section 3). The automaton of `text.phrase_automaton` walks over
@@ -23,7 +23,7 @@ HIGHEST = "\U0010ffff"  # sorts behind any other character
 
 
 class Spellings:
-    """What the tokens of a vocabulary stand for in a text, in lower case, and in alphabetical order.
+    """The texts of a vocabulary's tokens, in lower case and in alphabetical order.
 
     Args:
         texts: of each token id; "" of one that is no part of a text.
@@ -80,7 +80,7 @@ class TokenBonus:
         return row
 
     def final(self, state: int) -> float:
-        """The bonus for the end of the utterance: what is unfinished is taken back."""
+        """The bonus for the end of the utterance: that of unfinished phrases is taken back."""
         return self._automaton.finished(state)
 
     def _worked_out(self, state: int, expected: set[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -85,7 +85,7 @@ class SignatureModel:
             return runner(**inputs)
 
     def input_names(self, name: str) -> set[str]:
-        """What a signature takes."""
+        """The inputs of a signature."""
         return set(self._runner(name)[1])
 
     def _runner(self, name: str) -> tuple[Callable, dict[str, dict]]:

@@ -25,6 +25,7 @@ class Heard:
 
     @property
     def over(self) -> bool:
+        """Whether the utterance is over."""
         return self.endpoint is not None
 
 
@@ -73,10 +74,10 @@ def listen(
     while utterances.more:
         samples = utterances.samples()
         if streams:
-            told = ""
+            last_text = ""
             for text in recognizer.stream(stream_frames(recognizer, samples), exit=exit):
-                if text != told and utterances.speaking:
-                    told = text
+                if text != last_text and utterances.speaking:
+                    last_text = text
                     yield Heard(text)
         for _ in samples:  # what was not streamed
             pass
@@ -107,7 +108,7 @@ class _Utterances:
 
     def __init__(self, recognizer: Recognizer, chunks: Iterable[np.ndarray | Sound], endpointer: Endpointer):
         rate = recognizer.config.features.sample_rate
-        self.more = True  # whether the stream goes on
+        self.more = True  # whether the stream continues
         self._least = recognizer.config.features.samples_of(recognizer.config.encoder.frames_per_step)
         self._pieces = pieces(chunks, rate)
         self._segmenter = Segmenter(rate, endpointer)

@@ -1,4 +1,4 @@
-"""How much memory this process holds, over time.
+"""The memory of this process over time.
 
 Two figures, because a phone's limits are about the second: **resident** is all that lies in RAM, also pages of
 files which the kernel may drop and read again, such as a mapped model; **private** is what the process wrote and
@@ -15,7 +15,7 @@ import psutil
 from tflite_asr.errors import InputError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8  # of malloc.h
-# glibc 2.35 and later ask for huge pages if told so before the process starts
+# glibc 2.35 and later use huge pages if this is set before the process starts
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 MAPPED_BYTES = 1 << 18  # blocks from here on are given back one by one
 SMAPS_ROLLUP = Path("/proc/self/smaps_rollup")  # Linux and Android
@@ -39,7 +39,7 @@ def process_memory_mb() -> tuple[float, float]:
 
 
 def give_back_freed_memory() -> bool:
-    """Make the C allocator return large blocks to the system as soon as they are freed; whether it could be told.
+    """Make the C allocator return large blocks to the system when they are freed; returns whether that was possible.
 
     glibc by default keeps what was freed, so that the memory of a finished call would still count. Blocks over the
     threshold are mapped on their own instead. It holds for the whole process and for good. Other allocators, Android's
@@ -48,19 +48,19 @@ def give_back_freed_memory() -> bool:
     Blocks that come and go are paid for in page faults, twelve times fewer where the process was started with
     `HUGE_PAGES` in its environment.
     """
-    return _told((M_MMAP_THRESHOLD, MAPPED_BYTES), (M_TRIM_THRESHOLD, MAPPED_BYTES))
+    return _set_allocator((M_MMAP_THRESHOLD, MAPPED_BYTES), (M_TRIM_THRESHOLD, MAPPED_BYTES))
 
 
 def keep_freed_memory() -> bool:
-    """Make the C allocator keep what was freed for the next block of that size; whether it could be told.
+    """Make the C allocator keep what was freed for the next block of that size; returns whether that was possible.
 
     For training on a server, where each step takes and frees hundreds of MB: glibc would map them anew each time, at a
     page fault for every 4 kB. It holds for the whole process and for good.
     """
-    return _told((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_ARENA_MAX, 1))
+    return _set_allocator((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_ARENA_MAX, 1))
 
 
-def _told(*options: tuple[int, int]) -> bool:
+def _set_allocator(*options: tuple[int, int]) -> bool:
     """Set options of glibc's allocator; False where there is another one."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -114,7 +114,7 @@ class MemoryProbe:
     def samples(self) -> list[dict[str, float]]:
         """At most `MAX_SAMPLES` of {seconds, rss_mb, private_mb}, seconds since the block began.
 
-        In a long run a sample stands for a stretch of time from `seconds` on and holds the highest of each
+        In a long run a sample stands for a period from `seconds` on and holds the highest of each
         figure in it, so no peak is lost.
         """
         with self._lock:

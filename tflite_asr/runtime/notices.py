@@ -7,7 +7,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 from tflite_asr.quiet import flush_stderr, redirected_stderr
 
@@ -47,7 +49,9 @@ class QuietImport(importlib.abc.MetaPathFinder):
     def __init__(self, package: str):
         self._package = package
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """The package's own spec, once."""
         if fullname != self._package or self not in sys.meta_path:
             return None

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tflite_asr.config.plans import CACHED
 from tflite_asr.errors import InputError
-from tflite_asr.runtime.cached_activations import CACHED
 from tflite_asr.runtime.interpreter import SignatureModel
 
 
@@ -28,7 +28,7 @@ class Plan:
 
     @classmethod
     def of(cls, name: str, plans: Mapping[str, Sequence[dict]], signatures: Mapping[str, dict]) -> "Plan":
-        """The plan of this name; InputError when there is none, or when it names what is not there.
+        """The plan of this name; InputError if there is none, or if it refers to missing signatures or outputs.
 
         Args:
             name: as in `plans`.
@@ -56,7 +56,7 @@ class Plan:
                     or output not in signatures[earlier]["outputs"]
                 ):
                     raise InputError(
-                        f"plan {name!r}: {called} takes {value!r} from {source!r}, which no call before it puts out; "
+                        f"plan {name!r}: {called} takes {value!r} from {source!r}, which no earlier call returns; "
                         "export again"
                     )
             calls.append(Call(called, dict(call.get("takes", {})), tuple(call.get("updates", ()))))

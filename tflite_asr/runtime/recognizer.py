@@ -66,7 +66,7 @@ class Recognizer(TrainableRecognizer):
         return cls(artifact, SignatureModel(artifact.path, interpreter, threads), return_memory=return_memory)
 
     def correct(self, samples: np.ndarray, text: str, *, heard: str | None = None, where: str = "") -> Correction:
-        """Learn from a correction: the user says what was meant where something else was recognised.
+        """Learn from a correction: the user gives the intended text of an utterance that was recognised wrongly.
 
         Names among the missed words are added to `learned_phrases` at once. To train on the utterance as well, pass
         `Correction.example` to a trainer, see `StreamTrainer.hear` and `CORRECTION_WEIGHT`.

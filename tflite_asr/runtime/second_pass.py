@@ -53,7 +53,7 @@ class Rescoring:
 
 
 class TwoPasses:
-    """An utterance: beam search over what the encoder puts out of it, and then the second pass.
+    """An utterance: beam search over the encoder's output, then the second pass.
 
     Args:
         model: of a two-pass artifact.
@@ -70,7 +70,7 @@ class TwoPasses:
         self._most = config.sizes.max_frames // config.encoder.frames_per_step
 
     def advance(self, result: dict[str, np.ndarray]) -> None:
-        """Search on, over what `encode` gave for the whole utterance or `stream` for its next chunk.
+        """Continue the search with the output of `encode` for the whole utterance, or of `stream` for its next chunk.
 
         InputError for an utterance that is longer than the second pass takes.
         """
@@ -84,11 +84,11 @@ class TwoPasses:
             self._open = self._search.advance(encoded, self._open)
 
     def nbest(self) -> list[Hypothesis]:
-        """Of the first pass so far, best first."""
+        """The first pass's hypotheses so far, best first."""
         return self._search.closed(self._open)
 
     def candidates(self) -> list[Candidate]:
-        """The n-best of the whole utterance, in the first pass's order, with what the second pass says of them."""
+        """The n-best of the whole utterance, in the first pass's order, with the second pass's scores."""
         hypotheses = self.nbest()
         second = self._rescore(hypotheses)
         return [Candidate(h.tokens, h.log_probability, float(score), h.bonus) for h, score in zip(hypotheses, second)]

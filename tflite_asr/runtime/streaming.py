@@ -1,4 +1,4 @@
-"""An utterance by chunks: the signature `stream`, which is handed what it remembers."""
+"""An utterance in chunks: the signature `stream`, whose state is passed from chunk to chunk."""
 
 from collections.abc import Iterable, Iterator
 
@@ -14,8 +14,7 @@ from tflite_asr.runtime.interpreter import SignatureModel
 def stream_results(
     model: SignatureModel, artifact: Artifact, chunks: Iterable[np.ndarray], at: dict[str, np.ndarray]
 ) -> Iterator[dict[str, np.ndarray]]:
-    """What `stream` gives for frames [any, mel_bands] as they come, once they fill one of its chunks, and for the rest
-    at the end.
+    """The outputs of `stream` for frames [any, mel_bands] as they arrive, chunk by chunk, and for the rest at the end.
 
     Args:
         model: of the artifact.
@@ -33,7 +32,7 @@ def stream_results(
 
 
 def _start(model: SignatureModel, artifact: Artifact) -> dict[str, np.ndarray]:
-    """What `stream` remembers before the first chunk."""
+    """The state of `stream` before the first chunk."""
     if "stream" not in artifact.signatures:
         raise InputError(f"{artifact.path}: its encoder needs the whole utterance; transcribe without streaming")
     zeros = {

@@ -7,11 +7,12 @@ import numpy as np
 
 from tflite_asr.audio.samples import check_not_silent, checked_samples
 from tflite_asr.config import ModelConfig
+from tflite_asr.config.plans import CACHED, WHOLE
 from tflite_asr.data.alignment import check_alignable
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Batch, Example, collate, collate_labels, sized_for
-from tflite_asr.runtime.cached_activations import CACHED, CachedExample, collate_rows, packed_row, store
+from tflite_asr.runtime.cached_activations import CachedExample, collate_rows, packed_row, store
 from tflite_asr.runtime.interpreter import SignatureModel
 from tflite_asr.runtime.memory import give_back_freed_memory
 from tflite_asr.runtime.plan import Plan, StepResult, run_forward, run_step
@@ -76,8 +77,8 @@ class TrainableRecognizer(TwoPassRecognizer):
         return tokens
 
     def cased(self, text: str, frames: np.ndarray) -> str:
-        """A transcript of frames [time, width] as the pass that trains writes it. If that is the second pass, a text
-        without case gets the case and punctuation of what is recognised, see `text.casing`.
+        """A transcript of frames [time, width] as the pass that trains writes it. For a second pass, a text without
+        case gets the case and punctuation of the recognised text, see `text.casing`.
         """
         if not self.config.trains_second_pass or not in_one_case(text):
             return text
@@ -154,7 +155,7 @@ class TrainableRecognizer(TwoPassRecognizer):
         clip_norm: float = 0.0,
         pull: float = 0.0,
         group_rates: Mapping[str, float] | None = None,
-        plan: str = "train",
+        plan: str = WHOLE,
         clip_globally: bool = False,
     ) -> StepResult:
         """Update the weights once.

@@ -1,4 +1,4 @@
-"""How much the second pass should count: what is tried on development speech."""
+"""Tunes the weight of the second pass on development speech."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ WEIGHTS = tuple(step / 20 for step in range(21))
 
 @dataclass(frozen=True)
 class Tried:
-    """A way to make one score of both passes', and what it comes to."""
+    """A way to combine the scores of both passes, and its error rate."""
 
     rescoring: Rescoring
     rates: ErrorRates

@@ -72,11 +72,11 @@ class TwoPassRecognizer(FirstPassRecognizer):
             After each chunk of the model's size the best text of the first pass so far; at the end the text that both
             passes choose.
         """
-        passes = self._two_passes(self.model, self.config, hotwords)
+        search = self._two_passes(self.model, self.config, hotwords)
         for result in stream_results(self.model, self.artifact, chunks, {}):
-            passes.advance(result)
-            yield self.tokenizer.decode(passes.nbest()[0].tokens)
-        yield self.tokenizer.decode((rescoring or self.rescoring).best(passes.candidates()).tokens)
+            search.advance(result)
+            yield self.tokenizer.decode(search.nbest()[0].tokens)
+        yield self.tokenizer.decode((rescoring or self.rescoring).best(search.candidates()).tokens)
 
     @property
     def rescoring(self) -> Rescoring:
@@ -113,9 +113,9 @@ class TwoPassRecognizer(FirstPassRecognizer):
                     for h in found
                 ]
             model = self._model_for(frames)
-            passes = self._two_passes(model, self.config.shortest(len(frames)), hotwords)
-            passes.advance(self._run_utterance(model, "encode", frames))
-            return passes.candidates()
+            search = self._two_passes(model, self.config.shortest(len(frames)), hotwords)
+            search.advance(self._run_utterance(model, "encode", frames))
+            return search.candidates()
 
     def text_of(self, candidates: Sequence[Candidate], rescoring: Rescoring) -> str:
         """The text of the best candidate; empty without candidates."""

@@ -1,4 +1,4 @@
-"""Whose voice it is: speaker verification with Gaussian mixtures (Reynolds, Quatieri and Dunn 2000).
+"""Speaker verification with Gaussian mixtures (Reynolds, Quatieri and Dunn 2000).
 
 What a phone learns from its owner helps the owner; on other voices the shipped weights are better. A mixture of many
 voices, the background, comes with the artifact; the owner's is the same mixture with its means moved towards the
@@ -23,8 +23,8 @@ KEYS = ("weights", "means", "variances")
 
 
 def loud_frames(frames: np.ndarray) -> np.ndarray:
-    """Of [time, mel_bands] those that are likely speech: above the middle between the quietest tenth and
-    the loudest.
+    """The frames, of [time, mel_bands], that are likely speech: above the middle between the quietest and the loudest
+    tenth.
     """
     level = frames.mean(axis=1)
     return frames[level >= (level.max() + np.percentile(level, 10)) / 2]
@@ -73,6 +73,7 @@ class Mixture:
         return cls(weights, means, variances, projection)
 
     def to_json(self) -> dict:
+        """The entry `voices` of NAME.json."""
         values = {key: _rounded(getattr(self, key)) for key in KEYS}
         if self.projection is None:
             return values
@@ -81,12 +82,13 @@ class Mixture:
         }
 
     def observations(self, frames: np.ndarray) -> np.ndarray:
-        """What is modelled of an utterance's frames [time, width]: [n, CEPSTRA], n <= time."""
+        """The modelled values of an utterance's frames [time, width]: [n, CEPSTRA], n <= time."""
         if self.projection is None:
             return cepstra(frames)
         return (frames - self.projection.center) @ self.projection.matrix
 
     def with_means(self, means: np.ndarray) -> "Mixture":
+        """The same mixture with other means [components, n]."""
         return replace(self, means=means.astype(np.float32))
 
     def log_components(self, x: np.ndarray) -> np.ndarray:
@@ -111,18 +113,19 @@ class Mixture:
 
 @dataclass(frozen=True)
 class OwnerVoice:
-    """What tells the owner from others."""
+    """Verifies the owner's voice."""
 
     background: Mixture
     owner: Mixture
     threshold: float  # nats a frame
 
     def score(self, frames: np.ndarray) -> float:
-        """Of an utterance's frames [time, width], in nats a frame; above the threshold it is the owner."""
+        """The score of an utterance's frames [time, width], in nats per frame; the owner's are above the threshold."""
         x = self.background.observations(frames)
         return self.owner.log_likelihood(x) - self.background.log_likelihood(x)
 
     def speaks(self, frames: np.ndarray) -> bool:
+        """Whether frames [time, width] are the owner's speech."""
         return self.score(frames) > self.threshold
 
 

@@ -1,4 +1,4 @@
-"""How well times and confidences of words agree with what was said, and the calibration that makes them agree best."""
+"""Evaluates times and confidences of words, and finds the best calibration."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ LEAST_WRONG = 5  # words, and as many right ones: fewer say nothing of a confide
 
 @dataclass(frozen=True)
 class JudgedWords:
-    """What is known of the words that were recognised in some utterances."""
+    """The recognised words of some utterances, with their true and estimated times and confidences."""
 
     right: list[bool] = field(default_factory=list)  # whether it was said
     confidences: list[list[float]] = field(default_factory=list)  # of each word, by each of the measures
@@ -35,16 +35,16 @@ class JudgedWords:
 
     def times(self) -> dict[str, float | int | None]:
         """Errors of start and end; where the truth is known of no right word they are None."""
-        told: dict[str, float | int | None] = {
+        figures: dict[str, float | int | None] = {
             "timed_starts": len(self.start_errors),
             "timed_ends": len(self.end_errors),
         }
         for name, errors in (("start", np.abs(self.start_errors)), ("end", np.abs(self.end_errors))):
             known = len(errors) > 0
-            told[f"{name}_error_ms_median"] = 1000 * float(np.median(errors)) if known else None
-            told[f"{name}_error_ms_p95"] = 1000 * float(np.quantile(errors, 0.95)) if known else None
-            told[f"{name}_within_200_ms"] = float(np.mean(errors <= CLOSE_SECONDS)) if known else None
-        return told
+            figures[f"{name}_error_ms_median"] = 1000 * float(np.median(errors)) if known else None
+            figures[f"{name}_error_ms_p95"] = 1000 * float(np.quantile(errors, 0.95)) if known else None
+            figures[f"{name}_within_200_ms"] = float(np.mean(errors <= CLOSE_SECONDS)) if known else None
+        return figures
 
     def confidence(self, measure: int = 0) -> dict[str, float | int | None]:
         """`auroc` and `ece` of a measure; `auroc` is None unless there are right and wrong words."""
@@ -68,7 +68,7 @@ def judge_words(
     measures: Sequence[ConfidenceMeasure] | None = None,
     second_pass: bool | None = None,
 ) -> JudgedWords:
-    """Compare the words of recognised texts with what was said, and when.
+    """Compare recognised words with the reference words and their times.
 
     The truth of a start is where the speech of a clip's part begins, of its first word; of an end likewise.
 
@@ -138,7 +138,7 @@ def _spelling(recognizer: Recognizer):
 
 @dataclass(frozen=True)
 class TriedMeasure:
-    """A measure of confidence at its best temperature, and what it comes to."""
+    """A measure of confidence at its best temperature, and its results."""
 
     measure: ConfidenceMeasure
     cross_entropy: float  # mean -log of what it gave to what was the case: low where it is sure and right

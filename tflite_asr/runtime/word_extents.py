@@ -1,4 +1,4 @@
-"""Words held against the level of the audio: they start and end where speech does, if there is a pause to be seen.
+"""Adjusts word times to the level of the audio: words start and end where speech does, next to a visible pause.
 
 A first pass says in which step it wrote a word, which is some time after the word was heard. Where the speech around
 that step is set off by a pause, its edges are the word's; where words follow one another without a pause, the step's
@@ -32,7 +32,7 @@ def fitted_words(words: Sequence[Word], frames: np.ndarray, samples: int, config
         config: of the model.
     """
     features = config.features
-    if not isinstance(features, FeatureConfig):
+    if features.kind != "log_mel":
         return list(words)
     heard = features.frames_of(samples + config.edge_samples)
     levels = frame_levels(frames[:heard], features)
@@ -91,7 +91,7 @@ def _edge(speech: np.ndarray, frame: int, limit: int, step: int, pause: int) -> 
 
 
 def _in_order(words: Sequence[Word]) -> list[Word]:
-    """Words that overlap meet in the middle of what both would have."""
+    """Let words that overlap meet in the middle of the overlap."""
     ordered = list(words)
     for index in range(1, len(ordered)):
         left, right = ordered[index - 1], ordered[index]

@@ -1,4 +1,4 @@
-"""Words with their times and confidences, from the text of an utterance and what the model made of its audio."""
+"""Words with their times and confidences, from the text of an utterance and the model's output for its audio."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What `tflite-asr calibrate` finds for a model; without it nothing is corrected."""
+    """The result of `tflite-asr calibrate` for a model; the default corrects nothing."""
 
     measure: str = "posterior"  # see `ConfidenceMeasure`
     over: str = "min"
@@ -39,12 +39,13 @@ class Calibration:
 
     @property
     def confidence(self) -> ConfidenceMeasure:
+        """The calibrated measure of confidence."""
         return ConfidenceMeasure(self.measure, self.over, self.temperature)
 
 
 @dataclass(frozen=True)
 class AlignedWord:
-    """A word, the stretch of audio in which its tokens come out, and how likely each of them was."""
+    """A word, the part of the audio in which its tokens are emitted, and the probability of each token."""
 
     text: str
     first_seconds: float  # where the step of its first token begins
@@ -54,6 +55,7 @@ class AlignedWord:
 
     @property
     def spelled(self) -> bool:
+        """Whether the word has tokens."""
         return len(self.tokens) > 0
 
 
@@ -74,7 +76,7 @@ def timed(aligned: Sequence[AlignedWord], calibration: Calibration, seconds: flo
 
 
 class WordAligner:
-    """Aligns texts with what a model makes of their audio.
+    """Aligns texts with a model's output for their audio.
 
     Args:
         model: of an artifact.
@@ -163,7 +165,7 @@ class WordAligner:
         return emitted, emitted, lattice[emitted, count]
 
     def _second_pass(self, encoded: np.ndarray, steps: int, text: str) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Of each word of a text, what the decoder knew where it wrote its subwords."""
+        """For each word of a text, the decoder's distributions at the steps of its subwords."""
         subwords = required(self.subwords, "decoder with subwords")
         try:
             tokens = subwords.encode(text)[: self.config.max_subwords]

@@ -1,4 +1,4 @@
-"""Who runs a study's tasks: processes of this machine, or Ray."""
+"""Engines that run a study's tasks: processes of this machine, or Ray."""
 
 import os
 import socket
@@ -24,10 +24,10 @@ def run_tasks(engine: str, function: Callable[[Work], dict], tasks: Sequence[Wor
         function: of a module, as are the tasks' classes; both travel to other processes.
         tasks: in any order.
         workers: tasks at the same time on this machine; a Ray cluster that is there already decides itself.
-        done: told of each result as it comes, in this process.
+        done: called with each result as it arrives, in this process.
 
     Raises:
-        InputError: a task was refused, told after all the others were done; or the engine cannot be used.
+        InputError: a task was refused, raised after all others were done; or the engine cannot be used.
     """
     problems: list[str] = []
     for task, result in _run_ray(function, tasks, workers) if engine == "ray" else _run_local(function, tasks, workers):
@@ -40,7 +40,7 @@ def run_tasks(engine: str, function: Callable[[Work], dict], tasks: Sequence[Wor
 
 
 def guarded(function: Callable[[Work], dict], task: Work) -> dict | InputError:
-    """The result, or the error that bad input or the system gave: other tasks shall go on."""
+    """The result, or the error of bad input or of the system, so that other tasks continue."""
     try:
         return function(task)
     except InputError as error:
@@ -68,15 +68,19 @@ def _run_local(function: Callable, tasks: Sequence[Work], workers: int) -> Itera
 
 
 def _end_with_parent() -> None:
-    """A worker whose study was killed would go on until its task is done."""
+    """End this worker when its study's process ends; it would otherwise run until its task is done."""
     import multiprocessing
     import threading
 
+    leave_interrupts_to_the_parent()
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
     def wait() -> None:
-        multiprocessing.parent_process().join()
+        parent.join()
         os._exit(1)
 
-    leave_interrupts_to_the_parent()
     threading.Thread(target=wait, daemon=True).start()
 
 
@@ -85,12 +89,14 @@ def _run_ray(function: Callable, tasks: Sequence[Work], workers: int) -> Iterabl
     _check_reachable(address)
     try:
         import ray
+        import ray.exceptions
     except ImportError:
         raise InputError("--engine ray needs Ray: pip install 'tflite_asr[cluster]'") from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # whose speech is studied is nobody else's business
     local = {} if address else {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 2**27}
     try:
-        ray.init(log_to_driver=False, logging_level="ERROR", **local)
+        # Ray annotates a number, and takes names of levels
+        ray.init(log_to_driver=False, logging_level="ERROR", **local)  # pyright: ignore[reportArgumentType]
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"RAY_ADDRESS {address or 'not set'}: cannot use Ray: {str(error).splitlines()[0]}") from None
     try:

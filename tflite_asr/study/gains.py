@@ -1,4 +1,4 @@
-"""How far training which layer groups moved the WER in a study: the table `gains` of NAME.json, for the selector."""
+"""The change of WER by trained layer groups in a study: the table `gains` of NAME.json, for the selector."""
 
 import json
 from pathlib import Path

@@ -1,10 +1,11 @@
-"""The phone: utterances one after the other, a window of them kept, small batches, TFLite, interruptions."""
+"""The phone: utterances in time order, a window of the newest, small batches, TFLite, interruptions."""
 
 import dataclasses
 import gc
 from pathlib import Path
 
 from tflite_asr.audio.reading import Notices
+from tflite_asr.config.plans import SPLIT
 from tflite_asr.data.alignment import alignment_problem
 from tflite_asr.data.corpus import is_too_short
 from tflite_asr.data.time_order import check_time_order
@@ -80,13 +81,11 @@ def train(task: Task, scratch: Path) -> Trained:
 
 
 class _Run:
-    """A trainer that an interruption ends, interpreter and all; another one goes on from what was saved."""
+    """A trainer that an interruption ends, with its interpreter; another one resumes from the saved state."""
 
     def __init__(self, recognizer: Recognizer, scratch: Path, settings: Settings, pace: Pace, phone: Phone):
         self.scratch, self.pace, self.phone = scratch, pace, phone
-        self.settings = (
-            dataclasses.replace(settings, plan="split") if "split" in recognizer.artifact.plans else settings
-        )
+        self.settings = dataclasses.replace(settings, plan=SPLIT) if SPLIT in recognizer.artifact.plans else settings
         self.replay = read_replay(recognizer.artifact)
         self.history: list[dict] = []
         self.seconds = 0.0
@@ -94,14 +93,14 @@ class _Run:
         self._start(recognizer)
 
     def hear(self, example: Example) -> bool:
-        """False when the phone never again has what training takes."""
-        return self._through(self.trainer.hear(example))
+        """Train on an utterance; False if the phone runs out of resources for good."""
+        return self._until_done(self.trainer.hear(example))
 
     def finish(self) -> bool:
-        return self._through(self.trainer.finish())
+        return self._until_done(self.trainer.finish())
 
     def close(self) -> None:
-        """Note what the trainer took."""
+        """Record the time and disk space of the trainer."""
         self.seconds += self.trainer.kept.seconds
         self.disk_bytes_max = max(self.disk_bytes_max, self.trainer.window.disk_bytes_max)
 
@@ -117,7 +116,8 @@ class _Run:
             on_epoch=self._note,
         )
 
-    def _through(self, done: bool) -> bool:
+    def _until_done(self, done: bool) -> bool:
+        """Resume after each interruption until the trainer is done; False if the phone runs out of resources."""
         saved = self.scratch / "training.safetensors"
         while not done:
             self.interruptions += 1

@@ -1,4 +1,4 @@
-"""A phone whose resources follow a trace; its clock is moved by training steps and by waiting, nothing else."""
+"""A simulated phone whose resources follow a trace. Only training steps and waiting advance its clock."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a study is: whose speech, which environments, how each trains. One TOML file says it all."""
+"""The description of a study, from a TOML file: speech, environments, and how each trains."""
 
 import dataclasses
 import tomllib
@@ -6,11 +6,15 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text
 from tflite_asr.personalization.resources import Limits
 from tflite_asr.personalization.settings import Pace
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 ENVIRONMENTS = ("server", "mobile", "both")
 
@@ -26,7 +30,7 @@ class Speech:
 
 @dataclass(frozen=True)
 class Server:
-    """All of a speaker's data at hand, Keras, as much time as it takes."""
+    """Training on a server: all of a speaker's data, Keras, no time limit."""
 
     epochs: int = 12
     epoch_steps: int = 25
@@ -41,14 +45,13 @@ class Mobile(Pace):
 
     learning_rate: float | None = None  # the model's own
     replay: int = 2
-    order: str = (
-        "random"  # of a speaker's utterances, by seed: corpora are sorted by word; "time": as the manifest has them
-    )
+    # of a speaker's utterances: random by seed, since corpora are sorted by word, or time, the order of the manifest
+    order: str = "random"
 
 
 @dataclass(frozen=True)
 class PhoneSettings(Limits):
-    """Which phone, and what it has to spare."""
+    """The simulated phone and its resources."""
 
     trace: str = ""  # JSON Lines, see `personalization.resources`; empty: nothing ever interrupts
     step_seconds: float = 1.0  # of the simulated clock
@@ -73,14 +76,14 @@ class Study:
     phone: PhoneSettings = field(default_factory=PhoneSettings)
 
 
-def read_study(path: Path) -> dict:
+def read_study(path: Path) -> dict[str, Any]:
     """The fields of a `Study` that a TOML file gives, its paths made relative to the working directory."""
     text = read_text(path, "the description of a study in TOML")
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: expected the description of a study in TOML: {error}") from None
-    given = _filled(Study, table, str(path), partial=True)
+    given = _values(Study, table, str(path))
     folder = path.parent
 
     def placed(speech: Speech) -> Speech:
@@ -99,8 +102,8 @@ def read_study(path: Path) -> dict:
 
 
 def check_study(study: Study) -> None:
-    """InputError for figures that cannot be."""
-    checks = [
+    """InputError for settings that are out of range."""
+    checks: list[tuple[str, bool, str, Any]] = [
         ("environment", study.environment in ENVIRONMENTS, f"one of {', '.join(ENVIRONMENTS)}", study.environment)
     ]
     checks.append(("test_share", 0 < study.test_share < 1, "more than 0 and less than 1", study.test_share))
@@ -122,31 +125,36 @@ def check_study(study: Study) -> None:
             raise InputError(f"study: {name}: expected {expected}, got {value}")
 
 
-def _filled(kind: type, table: dict, where: str, partial: bool = False):
-    """A dataclass of a TOML table, or the dict of the fields that are given; InputError for what it does not know."""
+def _values(kind: type["DataclassInstance"], table: Any, where: str) -> dict[str, Any]:
+    """The fields of a dataclass that a TOML table gives; InputError for unknown names and wrong types."""
     hints, fields = typing.get_type_hints(kind), {f.name: f for f in dataclasses.fields(kind)}
     if not isinstance(table, dict):
         raise InputError(f"{where}: expected a table, got {table!r}")
     for name in table:
         if name not in fields:
             raise InputError(f"{where}: no such setting: {name}; there are {', '.join(fields)}")
-    values = {name: _value(hints[name], value, f"{where}: {name}") for name, value in table.items()}
-    if partial:
-        return values
-    for name, f in fields.items():
+    return {name: _value(hints[name], value, f"{where}: {name}") for name, value in table.items()}
+
+
+def _filled(kind: type["DataclassInstance"], table: Any, where: str) -> "DataclassInstance":
+    """A dataclass from a TOML table; InputError for unknown or missing names and wrong types."""
+    values = _values(kind, table, where)
+    for f in dataclasses.fields(kind):
+        name = f.name
         if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise InputError(f"{where}: expected {name}, it is not given")
     return kind(**values)
 
 
-def _value(hint, value, where: str):
+def _value(hint: Any, value: Any, where: str) -> Any:
+    """A value of a TOML table as the type that the dataclass wants."""
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise InputError(f"{where}: expected an array of tables, got {value!r}")
         return tuple(_filled(typing.get_args(hint)[0], row, where) for row in value)
     if isinstance(hint, types.UnionType):
         hint = typing.get_args(hint)[0]
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _filled(hint, value, where)
     if hint is float and type(value) is int:
         return float(value)

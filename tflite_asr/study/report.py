@@ -1,4 +1,4 @@
-"""A study as one HTML file to look at; it holds its plots and loads nothing from anywhere."""
+"""The report of a study: one HTML file with its plots that loads nothing else."""
 
 from collections.abc import Sequence
 from html import escape
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tflite_asr.files import write_whole
-from tflite_asr.report import STYLE, figure_element, utf8
+from tflite_asr.report import STYLE, utf8
+from tflite_asr.report_plots import figure_element
 from tflite_asr.study.task import MOBILE, SERVER
 
 if TYPE_CHECKING:

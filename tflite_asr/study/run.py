@@ -1,4 +1,4 @@
-"""Run a study: every speaker in every environment, results written as they end, finished ones not run again."""
+"""Runs a study: every speaker in every environment. Each result is written when done and not computed again."""
 
 import dataclasses
 import hashlib
@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tflite_asr.data.alignment import report_left_out
@@ -27,7 +28,7 @@ from tflite_asr.study.worker import run_task
 def run_study(study: Study, folder: Path, *, engine: str = "local", workers: int = 1) -> dict:
     """Write `study.json`, `speakers/NAME/RUN.json`, `summary.json` and `report.html` into `folder`.
 
-    A folder with the same study is gone on with; InputError when it holds another one.
+    A folder with the same study is resumed; InputError if it holds another study.
 
     Returns:
         the summary.
@@ -90,7 +91,7 @@ def _tasks(study: Study) -> list[Task]:
 
 
 def _parts(study: Study) -> list[Subset]:
-    """What is compared with training everything."""
+    """The subsets that are compared with training everything."""
     found = subsets([group["name"] for group in read_artifact(study.model).groups]) if study.subsets else []
     if study.adapters:
         found.append(_small_update(study.adapters))
@@ -118,11 +119,11 @@ def _check_window(study: Study) -> None:
 
 
 def _check_same(folder: Path, study: Study) -> None:
-    """Note what is studied; results of other settings must not be mixed with these.
+    """Store the study's settings; results of different settings must not be mixed.
 
     The settings of an environment may change while the folder has none of its results.
     """
-    settings = dataclasses.asdict(study) | {"tflite_sha256": read_artifact(study.model).tflite_sha256}
+    settings: dict[str, Any] = dataclasses.asdict(study) | {"tflite_sha256": read_artifact(study.model).tflite_sha256}
     for speech in (*settings["speech"], *([settings["others"]] if settings["others"] else [])):
         speech["sha256"] = hashlib.sha256(read_bytes(speech.pop("manifest"), "a manifest")).hexdigest()
     # where the file is; and more runs are of the same study
@@ -146,7 +147,7 @@ def _check_same(folder: Path, study: Study) -> None:
     write_whole(path, _json(settings))
 
 
-def _short(value) -> str:
+def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 160 else text[:157] + "..."
 
@@ -172,8 +173,8 @@ def _json(value: dict) -> bytes:
     return (json.dumps(_finite(value), indent=1, allow_nan=False) + "\n").encode()
 
 
-def _finite(value):
-    """The same with None for what JSON does not have: NaN and infinity."""
+def _finite(value: Any) -> Any:
+    """The same with None for NaN and infinity, which JSON lacks."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
+from typing import cast
 
 from tflite_asr.audio.reading import Notices
 from tflite_asr.data.alignment import alignable
@@ -27,7 +28,8 @@ def train(task: Task, scratch: Path) -> Trained:
         corpus = Corpus(speaker.adapt, recognizer.config, notices)
     settings = Settings(**server, pull=0.0, connect=speaker.connect, seed=study.seed)  # Keras does not pull
     adapt, left_out = alignable(corpus, corpus.utterances)
-    outcome = personalize(learner, corpus, adapt, settings, replay=read_replay(recognizer.artifact))
+    # it has what `personalize` uses of a recogniser, for whole steps without exits
+    outcome = personalize(cast(Recognizer, learner), corpus, adapt, settings, replay=read_replay(recognizer.artifact))
     return Trained(
         recognizer,
         [recognizer.features(corpus.samples(utterance)) for utterance in adapt],

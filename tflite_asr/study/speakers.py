@@ -73,7 +73,7 @@ def without_words(speaker: Speaker, share: float, seed: int) -> Speaker:
 
 
 def in_random_order(speaker: Speaker, seed: int) -> list[Utterance]:
-    """What the speaker adapts to, shuffled by seed and by the speaker's name alone."""
+    """The speaker's adaptation utterances, shuffled by seed and by the speaker's name alone."""
     random = np.random.default_rng([seed, 3, zlib.crc32(speaker.name.encode())])
     return [speaker.adapt[index] for index in random.permutation(len(speaker.adapt))]
 

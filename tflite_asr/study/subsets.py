@@ -1,4 +1,4 @@
-"""What to train: parts of a model that are compared with each other."""
+"""Subsets of layer groups whose training is compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,9 @@ class Subset:
 
 
 def subsets(groups: Sequence[str]) -> list[Subset]:
-    """Those of a study, from the names of an artifact's layer groups; "all" is not among them, it is the mobile run."""
+    """The subsets of a study, from the names of an artifact's layer groups; "all" is not among them, since it is the
+    mobile run.
+    """
     encoder = tuple(group for group in groups if group.startswith("encoder"))
     lower = encoder[: len(encoder) // 2]
     return [

@@ -1,4 +1,4 @@
-"""All speakers' results in one: pooled rates, what the phone keeps of the server's gain, intervals."""
+"""The summary of a study: pooled rates, the share of the server's gain that the phone keeps, intervals."""
 
 from collections.abc import Callable, Sequence
 
@@ -36,10 +36,11 @@ def summarize(results: Sequence[dict], seed: int, ram_mb: float = 0.0) -> dict:
         summary["kept"] = _kept(pairs)
         summary["kept_interval"] = bootstrap(pairs, _kept, seed)
     mobile = [result for result in results if result["run"] == MOBILE]
-    summary["peak_private_mb"] = max((result["peak_private_mb"] for result in mobile), default=None)
+    peak_mb = max((result["peak_private_mb"] for result in mobile), default=None)
+    summary["peak_private_mb"] = peak_mb
     summary["disk_bytes_max"] = max((result["disk_bytes_max"] for result in mobile), default=None)
-    if ram_mb and mobile:
-        summary["within_ram"] = summary["peak_private_mb"] <= ram_mb
+    if ram_mb and peak_mb is not None:
+        summary["within_ram"] = peak_mb <= ram_mb
     return summary
 
 
@@ -85,7 +86,8 @@ def _pooled(results: Sequence[dict], seed: int) -> dict:
 
 def _wer(results: Sequence[dict]) -> tuple[float, float]:
     words = sum(result["words"] for result in results)
-    return tuple(sum(result[f"errors_{when}"] for result in results) / words for when in ("before", "after"))
+    before, after = (sum(result[f"errors_{when}"] for result in results) for when in ("before", "after"))
+    return before / words, after / words
 
 
 def _reduction(results: Sequence[dict]) -> float:

@@ -1,4 +1,4 @@
-"""One run of a study: one speaker in one environment; what a worker is given, and what an environment hands back."""
+"""One run of a study: one speaker in one environment; a worker's input, and an environment's result."""
 
 from dataclasses import dataclass
 
@@ -25,13 +25,13 @@ class Task:
 
     @property
     def model(self) -> str:
-        """What is trained."""
+        """The model that is trained."""
         return (self.subset.model if self.subset else None) or self.study.model
 
 
 @dataclass
 class Trained:
-    """What an environment hands back."""
+    """The result of an environment."""
 
     recognizer: Recognizer  # with the weights that were kept
     heard: list[np.ndarray]  # log-mel frames of the owner's utterances that are still there

@@ -1,4 +1,4 @@
-"""What a worker of a study does: a task's speaker measured, trained on and measured again, on any machine."""
+"""The work of a study's worker: measure a speaker, train, and measure again."""
 
 import tempfile
 from collections.abc import Sequence
@@ -30,7 +30,9 @@ def run_task(task: Task) -> dict:
     study, speaker = task.study, task.speaker
     recognizer = Recognizer.load(task.model)
     test, measured = _examples(recognizer, speaker.test, speaker.connect, study.seed, speaker.unsaid)
-    others, _ = _examples(recognizer, task.others, study.others.connect, study.seed) if task.others else ([], None)
+    others: list[Example] = []
+    if task.others and study.others:
+        others, _ = _examples(recognizer, task.others, study.others.connect, study.seed)
     shipped = recognizer.state()
     with MemoryProbe() as probe, tempfile.TemporaryDirectory() as scratch:
         before = evaluate_transcripts(recognizer, test, title="before")
@@ -73,8 +75,8 @@ def _examples(
     seed: int,
     apart: frozenset[str] = frozenset(),
 ) -> tuple[list[Example], Corpus]:
-    """What to measure on, and the corpus, which tells what was left out of it. Utterances with a word of `apart` are
-    joined with each other only.
+    """The examples to measure on, and the corpus, which lists what was left out. Utterances with a word of `apart` are
+    joined only with each other.
     """
     with Notices() as notices:
         corpus = Corpus(utterances, recognizer.config, notices, measuring=True)
@@ -88,13 +90,13 @@ def _examples(
 
 def _said_unsaid(unsaid: frozenset[str], before: Evaluation, after: Evaluation, normalize: bool) -> dict:
     """Errors in the words that the speaker adapted to, and in those that were held out."""
-    told: dict[str, dict] = {"said": {}, "unsaid": {}}
+    by_list: dict[str, dict] = {"said": {}, "unsaid": {}}
     for when, heard in (("before", before), ("after", after)):
         rates = split_error_rates(heard.references, heard.hypotheses, unsaid, normalize=normalize)
         counted = {"said": (rates.other_errors, rates.other_words), "unsaid": (rates.listed_errors, rates.listed_words)}
         for name, (errors, words) in counted.items():
-            told[name] |= {"words": words, f"errors_{when}": errors}
-    return told
+            by_list[name] |= {"words": words, f"errors_{when}": errors}
+    return by_list
 
 
 def _before_after(before: ErrorRates, after: ErrorRates) -> dict:
@@ -109,7 +111,9 @@ def _before_after(before: ErrorRates, after: ErrorRates) -> dict:
 
 
 def _forgetting(learned: Recognizer, others: Sequence[Example]) -> dict:
-    """Other voices: as a phone hears them, which may tell that it is not the owner, and with what was learned."""
+    """Other voices before and after training: as a phone recognises them, with the owner's profile, and with the
+    learned weights.
+    """
     owner, learned.owner = learned.owner, None
     any_voice = evaluate_transcripts(learned, others, title="others").rates
     learned.owner = owner

@@ -17,7 +17,7 @@ class SentenceTokenizer(SubwordTokenizer):
 
 
 def label_tokenizer(config: ModelConfig) -> Tokenizer:
-    """The tokenizer of what trains on the device."""
+    """The tokenizer of the pass that trains on the device."""
     if not config.trains_second_pass:
         return first_pass_tokenizer(config)
     subwords = required(required(config.decoder, "decoder").subwords, "decoder with subwords")

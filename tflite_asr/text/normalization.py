@@ -1,4 +1,4 @@
-"""English texts as they are compared: what is said alike is spelled alike, as `21st` and `twenty-first`."""
+"""Normalisation of English texts for comparison: one spelling for `21st` and `twenty-first`."""
 
 import functools
 import re

@@ -1,5 +1,4 @@
-"""Which phrases a text is spelling and has spelled: an automaton over letters (Aho and Corasick 1975, doi
-10.1145/360825.360855)."""
+"""Matches phrases in a text by an automaton over letters (Aho and Corasick 1975, doi 10.1145/360825.360855)."""
 
 import unicodedata
 from collections import deque
@@ -12,7 +11,7 @@ class PhraseAutomaton:
     """A prefix automaton over the characters of words, which gives a bonus for each letter of a phrase on the way.
 
     A phrase is found where its words stand as whole words: it begins at the start or behind a space and ends before a
-    character that does not go on with a word, or at the end. The bonus of a text is
+    character that does not continue a word, or at the end. The bonus of a text is
 
         sum of b(phrase) over the phrases that were found before its last character
         + sum of b(prefix) over the prefixes of phrases that it ends with,
@@ -54,7 +53,9 @@ class PhraseAutomaton:
         return state
 
     def _link(self) -> None:
-        """Of each state the longest proper suffix that is a state too, and what is due there: breadth first."""
+        """Compute the failure link of each state, the longest proper suffix that is a state too, and its pending bonus;
+        breadth first.
+        """
         waiting = deque(self._children[ROOT].values())
         while waiting:
             state = waiting.popleft()
@@ -76,7 +77,7 @@ class PhraseAutomaton:
             state = self._fails[state]
 
     def expected(self, state: int) -> set[str]:
-        """The characters with which a phrase that has begun goes on."""
+        """The characters that continue a phrase that has begun."""
         found: set[str] = set()
         while state != ROOT:
             found.update(self._children[state])
@@ -93,25 +94,25 @@ class PhraseAutomaton:
         return state, bonus + self._pending[state]
 
     def pending(self, state: int) -> float:
-        """What is taken back where no phrase goes on."""
+        """The bonus that is taken back when no phrase continues."""
         return self._pending[state]
 
     def complete(self, state: int) -> float:
-        """What the phrases that end here are worth, if the word ends as well."""
+        """The weights of the phrases that end here, if the word ends as well."""
         return self._complete[state]
 
     def finished(self, state: int) -> float:
-        """The bonus for the end of the utterance: what is unfinished is taken back."""
+        """The bonus for the end of the utterance: that of unfinished phrases is taken back."""
         return self._complete[state] - self._pending[state]
 
 
 def letters(text: str) -> int:
-    """Characters but for spaces: what a bonus is given for."""
+    """The characters without spaces, which a bonus is given for."""
     return len(text) - text.count(" ")
 
 
 def continues_word(character: str) -> bool:
-    """Whether a word goes on with it: letters, marks and digits."""
+    """Whether it continues a word: letters, marks and digits."""
     return unicodedata.category(character)[0] in "LMN"
 
 

@@ -1,4 +1,4 @@
-"""Lists of phrases that matter today, names most of all, given without training: hotwords."""
+"""Hotwords: lists of phrases, such as names, that recognition prefers without training."""
 
 import math
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ LONGEST_PHRASE = 200  # characters
 
 @dataclass(frozen=True)
 class Phrase:
-    """Words that are likelier than the model thinks.
+    """Words that recognition prefers.
 
     Args:
         text: any case; one space between words.

@@ -177,7 +177,7 @@ class SubwordTokenizer:
 
     @functools.cached_property
     def _ranks(self) -> dict[str, float]:
-        """Of each piece that can be part of a text: the lowest is merged first."""
+        """The rank of each piece that can be part of a text: the lowest is merged first."""
         apart = {"", *SPECIAL, *BYTES}
         return {
             piece: index if self.scores is None else -self.scores[index]
@@ -187,7 +187,7 @@ class SubwordTokenizer:
 
 
 def decoder_tokenizer(config: ModelConfig) -> SubwordTokenizer | None:
-    """What a decoder's tokens stand for; None of a model without one, or without subwords."""
+    """The tokenizer of a decoder; None without a decoder or without subwords."""
     if not config.decoder or not config.decoder.subwords:
         return None
     return SubwordTokenizer(config.decoder.subwords.pieces, config.decoder.subwords.scores)

@@ -1,4 +1,4 @@
-"""Text to token ids and back: what every tokenizer does, and the one with a token a character.
+"""Text to token ids and back: the tokenizer's interface, and a tokenizer of characters.
 
 Token 0 is the blank of the transducer and of CTC, and the padding of a batch; the characters follow from 1
 in the order in which they were given.

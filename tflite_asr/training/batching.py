@@ -31,7 +31,7 @@ def training_batches(
     """An endless stream of (samples [batch, n], sample counts [batch], tokens [batch, u], counts [batch]); of a corpus
     for both passes also (subwords [batch, v], counts [batch]).
 
-    Each pass joins the clips anew and, unless told otherwise, augments them anew; n and u are those of one of a few
+    Each pass joins the clips anew and, unless `augment` is False, augments them anew; n and u are those of one of a few
     sizes, so that the compiled step is one of as many programs. An example that augmentation made too long for the
     sizes, or too short for its text, is taken as it was recorded, a string that is too long in its parts. Of a large
     corpus, utterances longer than nearly all the others are left out; a notice on standard error counts them.
@@ -95,6 +95,8 @@ def in_batches(
         for epoch in itertools.count():
             for example in examples(epoch):
                 size = _size_of(example, sizes)
+                if size is None:
+                    raise ValueError(f"expected examples that fit {sizes[-1]}, got {list(map(len, example))}")
                 waiting[size].append(example)
                 if len(waiting[size]) == batch:
                     yield _padded(waiting[size], sizes[size])

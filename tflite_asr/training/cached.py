@@ -1,4 +1,4 @@
-"""Training above frozen groups: what those put out for a corpus, computed once and kept on disk."""
+"""Training above frozen groups: their output for a corpus is computed once and stored on disk."""
 
 import sys
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ class CachedOutput:
                 )
 
     def read(self, index: int, version: int) -> np.ndarray:
-        """Of an utterance of the corpus: [steps, units] float32."""
+        """The output for an utterance of the corpus: [steps, units] float32."""
         values, ends = self._stored[version]
         start = ends[index - 1] if index else 0
         return values[start : ends[index]].astype(np.float32)

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tflite_asr.config import ModelConfig, SubwordConfig
+from tflite_asr.config.heads import required
 from tflite_asr.data.corpus import Corpus
 from tflite_asr.errors import InputError
 from tflite_asr.files import read_text
@@ -33,7 +34,7 @@ STAGES = (1, 2, 3)
 
 @dataclass(frozen=True)
 class Weights:
-    """How much of each loss."""
+    """Weights of the losses."""
 
     alpha: float = 0.5  # of the teacher's part in the rescorer's loss
     beta: float = 50.0  # of the lattice's KL, a mean over nodes, beside the transducer loss, a sum over the utterance
@@ -89,6 +90,7 @@ def distill(
 
 
 def stage_folder(folder: Path, stage: int) -> Path:
+    """The folder of a stage."""
     return folder / f"stage_{stage}"
 
 
@@ -140,7 +142,7 @@ def check_stages(folder: Path, stages: Sequence[int]) -> None:
 
 
 def stage_objective(stage: int, student: TwoPass, teacher: TwoPass, weights: Weights) -> Objective:
-    """What a stage minimises. The teacher hears the frames as they are, the student after SpecAugment."""
+    """The objective of a stage. The teacher gets the frames as they are, the student after SpecAugment."""
     head = add_auxiliary(student) if stage == 1 and weights.ctc else None
 
     def losses(frames, heard, lengths, tokens, token_lengths):
@@ -154,7 +156,7 @@ def stage_objective(stage: int, student: TwoPass, teacher: TwoPass, weights: Wei
             total += weights.ctc * aligned_ctc_loss(head(encoded), tokens, lengths, token_lengths)
         if stage == 3:
             second = rescorer_loss(student, teacher, encoded, taught, lengths, *labels, weights.alpha)
-            total += student.config.rescorer.weight * second
+            total += required(student.config.rescorer, "rescorer").weight * second
         return total
 
     rescorer = {weight.ref() for weight in student.rescorer.weights}
@@ -162,11 +164,20 @@ def stage_objective(stage: int, student: TwoPass, teacher: TwoPass, weights: Wei
     return Objective(losses, [*trained, *(head.weights if head else [])])
 
 
-def first_pass_loss(student, teacher, encoded, taught, lengths, tokens, token_lengths, beta: float) -> tf.Tensor:
+def first_pass_loss(
+    student: TwoPass,
+    teacher: TwoPass,
+    encoded: tf.Tensor,
+    taught: tf.Tensor,
+    lengths: tf.Tensor,
+    tokens: tf.Tensor,
+    token_lengths: tf.Tensor,
+    beta: float,
+) -> tf.Tensor:
     """Transducer loss + beta KL over the lattice: [batch], in nats.
 
     Args:
-        encoded, taught: what the student's and the teacher's encoder put out, [batch, steps, units].
+        encoded, taught: output of the student's and the teacher's encoder, [batch, steps, units].
         lengths: [batch] int32, of both.
         tokens: [batch, U] int32; token_lengths: [batch] int32.
     """
@@ -177,7 +188,16 @@ def first_pass_loss(student, teacher, encoded, taught, lengths, tokens, token_le
     return transducer_loss(logits, tokens, lengths, token_lengths) + beta * divergence
 
 
-def rescorer_loss(student, teacher, encoded, taught, lengths, tokens, token_lengths, alpha: float) -> tf.Tensor:
+def rescorer_loss(
+    student: TwoPass,
+    teacher: TwoPass,
+    encoded: tf.Tensor,
+    taught: tf.Tensor,
+    lengths: tf.Tensor,
+    tokens: tf.Tensor,
+    token_lengths: tf.Tensor,
+    alpha: float,
+) -> tf.Tensor:
     """(1 - alpha) cross entropy + alpha KL over the labels, and guided attention: [batch], in nats; see
     `first_pass_loss` for the arguments. Rows without encoder steps count as 0."""
     targets, _ = teacher.rescorer(taught, lengths, tokens, token_lengths)

@@ -1,11 +1,12 @@
-"""What a training starts from: weights of another model, of the layer groups that the two have in common."""
+"""Initial weights of a training, from another model with common layer groups."""
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tflite_asr.config import Encoder, EncoderConfig, ModelConfig, RescorerConfig
+from tflite_asr.config import Encoder, ModelConfig, RescorerConfig
 from tflite_asr.errors import InputError
 from tflite_asr.models.storage import read_config, read_model
 from tflite_asr.runtime.artifact import Artifact, find, read_artifact
@@ -44,7 +45,7 @@ def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) ->
 
 
 def with_origin(config: ModelConfig, source: str) -> ModelConfig:
-    """The configuration with what belongs to a source's weights: their licences, and the subwords of the decoder.
+    """The configuration with the companions of a source's weights: their licences, and the decoder's subwords.
 
     Args:
         config: of the model that is to be trained.
@@ -59,14 +60,14 @@ def with_origin(config: ModelConfig, source: str) -> ModelConfig:
 
 
 def _shape(rescorer: RescorerConfig | None) -> tuple[int, ...] | None:
-    """What the shapes of a rescorer's weights depend on."""
+    """The sizes that the shapes of a rescorer's weights depend on."""
     return (rescorer.embedding, rescorer.units, rescorer.heads) if rescorer else None
 
 
 def _with_layers_of(found: Encoder, wanted: Encoder) -> Encoder:
     """`found` with as many layers, and residual ones above those that the two have in common."""
-    changes = {"layers": wanted.layers, "dropout": wanted.dropout}
-    if isinstance(found, EncoderConfig):
+    changes: dict[str, Any] = {"layers": wanted.layers, "dropout": wanted.dropout}
+    if found.kind == "lstm" and wanted.kind == "lstm":
         common = min(found.layers, wanted.layers)
         first = [common if each.residual_from is None else min(common, each.residual_from) for each in (found, wanted)]
         if first[0] == first[1]:
@@ -88,7 +89,7 @@ def _artifact(source: str) -> Artifact:
 
 
 def exported_weights(source: str) -> tuple[ModelConfig, dict[str, np.ndarray]]:
-    """What an exported model was shipped with: its configuration, and the weights by tree path."""
+    """The configuration of an exported model, and its shipped weights by tree path."""
     if _artifact(source).frozen_groups:
         raise InputError(f"{source}: its frozen groups are constants; start from the folder that it was exported from")
     recognizer = Recognizer.load(source)

@@ -1,4 +1,4 @@
-"""A shipped artifact trained by Keras: what `personalization` does on a phone, on a server."""
+"""Trains a shipped artifact by Keras on a server, as `personalization` does on a phone."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tflite_asr.config import ModelConfig
+from tflite_asr.config.plans import WHOLE
 from tflite_asr.data.alignment import check_alignable
 from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
@@ -19,7 +20,7 @@ SHAPES = 4  # of batches: each is traced for seconds, and most speech is much sh
 
 
 class KerasLearner:
-    """Takes a recogniser's place in `personalize`: steps are taken by Keras' Adam, in batches of any size.
+    """Replaces the recogniser in `personalize`: Keras' Adam takes the steps, in batches of any size.
 
     The model is built from the artifact's description and has the recogniser's weights at the time. Its weights go
     back into the recogniser by `set_state`; features, losses and transcripts are the recogniser's.
@@ -64,10 +65,10 @@ class KerasLearner:
         clip_norm: float = 0.0,
         pull: float = 0.0,
         group_rates: dict[str, float] | None = None,
-        plan: str = "train",
+        plan: str = WHOLE,
     ) -> StepResult:
         """One update of all weights; see `Recognizer.train_step`."""
-        if pull or group_rates or plan != "train":
+        if pull or group_rates or plan != WHOLE:
             raise InputError("training through Keras: expected every layer group to train, whole steps and no pull")
         check_alignable(examples, self.config)
         self._optimizer.learning_rate.assign(learning_rate)

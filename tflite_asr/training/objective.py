@@ -1,4 +1,4 @@
-"""What a training minimises, and which weights it changes."""
+"""Objectives: the loss that a training minimises, and the weights that it changes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from signatures.spec import group_of
+from tflite_asr.config.heads import required
 from tflite_asr.layers.ctc import CTCHead
 from tflite_asr.losses.ctc import ctc_loss
 from tflite_asr.models.speech import SpeechModel
@@ -16,11 +17,11 @@ NO_ALIGNMENT = 1e6  # nats; a CTC loss above it says that there is none
 
 @dataclass(frozen=True)
 class Objective:
-    """Of one training.
+    """The objective of a training.
 
     `losses(frames, heard, lengths, tokens, token_lengths) -> [batch]` float32, in nats: `frames` are those of the front
     end [batch, time, width], `heard` the same after SpecAugment, which is what the trained model hears. That of
-    `passes` also takes the second pass's labels and their lengths.
+    `loss_of_passes` also takes the second pass's labels and their lengths.
     """
 
     losses: Callable[..., tf.Tensor]
@@ -28,8 +29,8 @@ class Objective:
 
 
 def own_loss(model: SpeechModel, trained: Sequence[tf.Variable], ctc_weight: float = 0.0) -> Objective:
-    """The model's own loss; with a weight, of a transducer, CTC on its encoder as well, which aligns sooner. The CTC
-    head is made as `model.auxiliary`; it is trained and then not kept.
+    """The model's own loss; with a CTC weight, also a CTC loss on a transducer's encoder, which then aligns sooner. The
+    CTC head, `model.auxiliary`, trains and is not kept.
     """
     if not ctc_weight:
         return Objective(lambda frames, heard, *rest: model.loss(heard, *rest, training=True), trained)
@@ -44,9 +45,11 @@ def own_loss(model: SpeechModel, trained: Sequence[tf.Variable], ctc_weight: flo
     return Objective(losses, [*trained, *head.weights])
 
 
-def passes(model: SpeechModel, trained: Sequence[tf.Variable], *, second_pass: bool, below: int = 0) -> Objective:
-    """CTC and, of a second pass, by the decoder's `weight`, its cross entropy (Watanabe et al. 2017, equation 5); this
-    alone where no group of the first pass trains.
+def loss_of_passes(
+    model: SpeechModel, trained: Sequence[tf.Variable], *, second_pass: bool, below: int = 0
+) -> Objective:
+    """The CTC loss plus, for a second pass, the decoder's cross entropy times its `weight` (Watanabe et al. 2017,
+    equation 5); the cross entropy alone if no group of the first pass trains.
 
     Args:
         model: a CTC model without early exits, with a decoder for the second pass.
@@ -64,7 +67,9 @@ def passes(model: SpeechModel, trained: Sequence[tf.Variable], *, second_pass: b
         if first_pass or not second_pass:
             total += model.join_loss(encoded, lengths, None, tokens, token_lengths, training=True)
         if second_pass:
-            total += model.config.decoder.weight * model.second_pass_loss(shared, lengths, *subwords)
+            total += required(model.config.decoder, "decoder").weight * model.second_pass_loss(
+                shared, lengths, *subwords
+            )
         return total
 
     return Objective(losses, trained)
@@ -83,7 +88,7 @@ def add_auxiliary(model: Transducer) -> CTCHead:
     return model.auxiliary
 
 
-def aligned_ctc_loss(logits, tokens, lengths, token_lengths):
+def aligned_ctc_loss(logits: tf.Tensor, tokens: tf.Tensor, lengths: tf.Tensor, token_lengths: tf.Tensor) -> tf.Tensor:
     """CTC loss [batch], 0 for labels that do not fit into the steps: there is no alignment to learn from."""
     losses = ctc_loss(logits, tokens, lengths, token_lengths)
     return tf.where(losses < NO_ALIGNMENT, losses, tf.zeros_like(losses))

@@ -1,5 +1,5 @@
-"""Training that sees its weights as an int8 export stores them: tensorflow-model-optimization's QuantizeConfig on layer
-groups.
+"""Quantisation-aware training: weights are rounded as an int8 export stores them, by
+tensorflow-model-optimization's QuantizeConfig on layer groups.
 
 Rounding is in the forward pass, gradients go past it to the float weights (Jacob et al. 2018, arXiv 1712.05877, section
 3). The scheme is that of `tflite_asr.models.int8_columns`: symmetric int8, a scale for each column of a matrix; vectors
@@ -27,16 +27,18 @@ class ColumnQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
     depends on, for values outside of the range, and gives them none.
     """
 
-    def build(self, tensor_shape, name, layer):
+    def build(self, tensor_shape: tf.TensorShape, name: str, layer: keras.layers.Layer) -> dict:
+        """Create the quantizer's weights: none."""
         return {}
 
-    def __call__(self, inputs, training, weights, **kwargs):
+    def __call__(self, inputs: tf.Tensor, training: bool, weights: dict, **kwargs: Any) -> tf.Tensor:
         top = tf.reduce_max(tf.abs(inputs), axis=list(range(inputs.shape.rank - 1)))
         scales = tf.where(top > 0, top / LEVELS, tf.ones_like(top))
         rounded = tf.clip_by_value(tf.round(inputs / scales), -LEVELS, LEVELS) * scales
         return inputs + tf.stop_gradient(rounded - inputs)
 
-    def get_config(self):
+    def get_config(self) -> dict:
+        """The arguments to make it again: none."""
         return {}
 
 
@@ -47,38 +49,43 @@ class GroupQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
     """
 
     def __init__(self):
-        self._places: list[tuple[dict, str, Any]] | None = None
+        self._places: list[tuple[Any, str, Any]] | None = None
 
-    def get_weights_and_quantizers(self, layer):
+    def get_weights_and_quantizers(self, layer: keras.layers.Layer) -> list[tuple[tf.Variable, ColumnQuantizer]]:
         """(matrix, quantizer) of each matrix that an export stores as int8."""
         return [(weight, ColumnQuantizer()) for weight in layer.weights if becomes_int8(weight.shape)]
 
-    def set_quantize_weights(self, layer, quantize_weights):
-        """Put tensors where the layer looks for its matrices; the matrices themselves bring back what was there."""
+    def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: Sequence[tf.Tensor]) -> None:
+        """Replace the layer's matrices by tensors; called with the matrices themselves, it restores them."""
         matrices = [matrix for matrix, _ in self.get_weights_and_quantizers(layer)]
         others = {matrix.ref(): tensor for matrix, tensor in zip(matrices, quantize_weights, strict=True)}
-        if self._places is None:
-            self._places = [
+        places = self._places
+        if places is None:
+            places = self._places = [
                 (vars(inner), name, value)
                 for inner in layer._flatten_layers()
                 for name, value in vars(inner).items()
                 if not name.startswith("_") and _with(value, others) is not value
             ]
-        for attributes, name, value in self._places:
+        for attributes, name, value in places:
             # past Keras' bookkeeping, which would take a replaced weight for deleted
             attributes[name] = _with(value, others)
 
-    def get_activations_and_quantizers(self, layer):
+    def get_activations_and_quantizers(self, layer: keras.layers.Layer) -> list:
+        """Activations to quantise: none."""
         return []
 
-    def set_quantize_activations(self, layer, quantize_activations):
+    def set_quantize_activations(self, layer: keras.layers.Layer, quantize_activations: Sequence[tf.Tensor]) -> None:
+        """Accept no activations, since none are quantised."""
         if quantize_activations:
             raise ValueError(f"{layer.name}: expected no activations, they are not quantised")
 
-    def get_output_quantizers(self, layer):
+    def get_output_quantizers(self, layer: keras.layers.Layer) -> list:
+        """Quantizers of the output: none."""
         return []
 
-    def get_config(self):
+    def get_config(self) -> dict:
+        """The arguments to make it again: none."""
         return {}
 
 

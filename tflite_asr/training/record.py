@@ -1,4 +1,4 @@
-"""The files of a training from which it resumes, and which show how it went."""
+"""The files of a training: to resume from, and to follow its progress."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from tflite_asr.files import read_text, write_whole
 
 
 class Record:
-    """What a training writes besides weights: `history.jsonl` and `tensorboard/` for each epoch, and `resume/`.
+    """The files of a training besides weights: `history.jsonl` and `tensorboard/` for each epoch, and `resume/`.
 
     Args:
         folder: where to write.

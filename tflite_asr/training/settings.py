@@ -26,5 +26,5 @@ class FitSettings:
 
     @property
     def steps(self) -> int:
-        """Of the whole training."""
+        """Steps of the whole training."""
         return self.epochs * self.steps_per_epoch

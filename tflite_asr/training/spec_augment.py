@@ -1,4 +1,4 @@
-"""The part of augmentation that works on spectrograms, inside the training step."""
+"""SpecAugment, inside the training step."""
 
 import itertools
 
@@ -6,9 +6,9 @@ import tensorflow as tf
 
 
 def spec_augment(
-    frames,
-    lengths,
-    seed,
+    frames: tf.Tensor,
+    lengths: tf.Tensor,
+    seed: tf.Tensor,
     *,
     rows_of: tuple[int, int] = (0, 1),
     bands: int = 8,
@@ -16,7 +16,7 @@ def spec_augment(
     frame_share: float = 0.06,
     time_masks: int = 2,
     over_bands: bool = True,
-):
+) -> tf.Tensor:
     """SpecAugment (Park et al. 2019, arXiv 1904.08779), masks at the mean, and a random smooth gain over frequency.
 
     Args:

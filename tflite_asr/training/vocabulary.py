@@ -42,7 +42,7 @@ def train_subwords(texts: Iterable[str], size: int) -> SubwordConfig:
 
 
 def _reason(said: str, texts: int) -> str:
-    """What sentencepiece says, in terms of the option."""
+    """sentencepiece's message in terms of the option."""
     if least := re.search(r"required_chars\. \d+ vs (\d+)", said):
         return f"expected at least {least[1]}, special pieces, bytes and every character of the {texts} training texts"
     if most := re.search(r"value <= (\d+)", said):

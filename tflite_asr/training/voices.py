@@ -1,4 +1,5 @@
-"""The background of speaker verification: a mixture over the speech of many voices, made where the base is trained."""
+"""The background of speaker verification: a mixture over the speech of many voices, from the training of the base
+model."""
 
 import json
 import warnings
@@ -50,7 +51,8 @@ def background_voices(
     x = np.concatenate(pieces)
     if corpus.config.features.kind != "log_mel":
         components = PCA(min(CEPSTRA, x.shape[1]), whiten=True, svd_solver="covariance_eigh").fit(x)
-        projection = Projection(components.mean_, components.components_.T / np.sqrt(components.explained_variance_))
+        axes, variances = np.asarray(components.components_), np.asarray(components.explained_variance_)
+        projection = Projection(np.asarray(components.mean_), axes.T / np.sqrt(variances))
         x = (x - projection.center) @ projection.matrix
     mixture = GaussianMixture(
         COMPONENTS, covariance_type="diag", reg_covar=LEAST_VARIANCE, max_iter=50, random_state=seed
@@ -58,12 +60,14 @@ def background_voices(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 50 rounds do for telling voices apart
         mixture.fit(x)
-    return Mixture(mixture.weights_, mixture.means_, mixture.covariances_, projection)
+    fitted = (mixture.weights_, mixture.means_, mixture.covariances_)
+    component_weights, means, variances = map(np.asarray, fitted)
+    return Mixture(component_weights, means, variances, projection)
 
 
 def _front_end(corpus: Corpus, weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray] | None:
-    """What makes frames [time, width] of samples [n], whole ones only, with the silence on both sides that
-    `Recognizer.features` adds; None when its weights are not known.
+    """A function from samples [n] to whole frames [time, width], with the silence on both sides that
+    `Recognizer.features` adds; None if its weights are not known.
     """
     config, features = corpus.config, corpus.config.features
     layer = make_front_end(features)

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,8 +16,10 @@ EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type"
 
 @dataclass(frozen=True)
 class Workers:
-    """Which of how many this process is. All draw the same batches and each takes its rows of them; all make the same
-    update of the same weights, of the sum of their gradients."""
+    """The index of this worker, and the number of workers.
+
+    All draw the same batches, and each takes its rows. All apply the same update, by the sum of their gradients.
+    """
 
     index: int = 0
     count: int = 1
@@ -24,15 +27,15 @@ class Workers:
 
     @property
     def chief(self) -> bool:
-        """Whether this process writes what the training leaves behind."""
+        """Whether this process writes the files of the training."""
         return self.index == 0
 
     def rows(self, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
         """This worker's rows of each array."""
         return [part[self.index :: self.count] for part in batch]
 
-    def total(self, function: Callable, rows: Sequence[tf.Tensor]):
-        """The sum over all workers of what `function(*rows)` gives, lists of tensors too."""
+    def total(self, function: Callable, rows: Sequence[tf.Tensor]) -> Any:
+        """The sum over all workers of `function(*rows)`, a tensor or lists of tensors."""
         if self.strategy is None:
             return function(*rows)
 
@@ -43,7 +46,7 @@ class Workers:
 
 
 def workers_from_environment() -> Workers:
-    """What TF_CONFIG says; before anything else asks TensorFlow for a device. Waits until all workers are there.
+    """The workers of TF_CONFIG. Call it before TensorFlow uses a device; it waits until all workers have joined.
 
     Raises:
         InputError: without TF_CONFIG, or when it does not parse.

@@ -1,4 +1,4 @@
-"""One runtime on one work, measured in the process that runs this.
+"""Measures one runtime on one workload in this process.
 
     python -m tflite_asr.benchmark.peers.child RUNTIME FOLDER STEPS
 
@@ -15,8 +15,9 @@ from pathlib import Path
 
 from tflite_asr.benchmark.measure import measure, measure_steps
 from tflite_asr.benchmark.peers.work import read_work
+from tflite_asr.config.plans import SPLIT, WHOLE
 
-PLANS = {"ours_whole": "train", "ours_split": "split"}
+PLANS = {"ours_whole": WHOLE, "ours_split": SPLIT}
 
 
 def _pytorch_eager(folder: Path) -> Callable[[], float]:
@@ -64,7 +65,7 @@ PEERS = {
 
 
 def run(runtime: str, folder: Path, steps: int) -> dict:
-    """What `measure_steps` returns."""
+    """Measure a runtime; returns the figures of `measure_steps`."""
     if runtime in PLANS:
         return measure(folder / "ours.tflite", PLANS[runtime], steps, keep_memory=False)
     step = PEERS[runtime](folder)

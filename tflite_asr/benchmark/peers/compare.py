@@ -1,4 +1,4 @@
-"""The same training steps in every runtime, each in fresh processes with one thread, by turns."""
+"""The same training steps in every runtime, each in fresh processes with one thread, alternating."""
 
 import json
 import multiprocessing
@@ -31,7 +31,7 @@ CONVERSION_SECONDS = 1800  # after so long the stock way's conversion is given u
 
 
 class NotMeasured(Exception):
-    """What a process that should have measured said last."""
+    """The last message of a process that failed to measure."""
 
 
 def compare(
@@ -49,9 +49,9 @@ def compare(
         works: what is trained, by name.
         runtimes: of `RUNTIMES`.
         steps: timed ones of each process, after two that memory is measured in.
-        runs: processes for each work and runtime; within one run every runtime has its turn.
+        runs: processes for each work and runtime; each run measures every runtime once.
         stock_python: the Python that runs the stock way's file.
-        progress: is told what is being done, in one line.
+        progress: called with a line about each measurement.
 
     Returns:
         works: for each, parameters and sizes. rows: for each work and runtime the medians over the runs, of
@@ -128,7 +128,7 @@ def _child(runtime: str, folder: Path, steps: int, python: str) -> dict:
 
 
 def _run(command: Sequence[str], timeout: float | None, environment: dict[str, str] = ONE_THREAD) -> str:
-    """What a command prints; NotMeasured when it fails or takes longer than `timeout` seconds."""
+    """The output of a command; NotMeasured if it fails or takes longer than `timeout` seconds."""
     try:
         result = subprocess.run(
             command, capture_output=True, text=True, env=os.environ | SAFE_PATH | environment, timeout=timeout
@@ -142,7 +142,7 @@ def _run(command: Sequence[str], timeout: float | None, environment: dict[str, s
 
 
 def _row(work: str, runtime: str, results: Sequence[dict], failed: str | None) -> dict:
-    """Medians of what the children said; no figures, and why, where one failed."""
+    """Medians of the children's figures; the reason instead if one failed."""
     if failed:
         missing = ("version", "step_seconds", "step_seconds_lowest", "step_seconds_highest", *FIGURES, "loss")
         return {"work": work, "runtime": runtime, **dict.fromkeys(missing), "note": failed}

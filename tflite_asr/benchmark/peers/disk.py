@@ -1,4 +1,4 @@
-"""What a runtime weighs on the disk."""
+"""The size of a runtime on disk."""
 
 import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -22,7 +22,7 @@ CUDA_FILE = re.compile(r"torch/lib/lib(torch|c10)_(cuda|nvshmem)|torchaudio/.*cu
 
 
 def installed_mb(*packages: str) -> float:
-    """MB of the files of these packages and of all that they require, as installed here; without what is CUDA's."""
+    """MB of the installed files of these packages and of their requirements, without CUDA."""
     found: dict[str, Distribution] = {}
     waiting = list(packages)
     while waiting:
@@ -42,5 +42,5 @@ def installed_mb(*packages: str) -> float:
 
 def _bytes(installed: Distribution) -> int:
     files = [file for file in installed.files or [] if not CUDA_FILE.search(file.as_posix())]
-    paths = [Path(installed.locate_file(file)) for file in files]
+    paths = [Path(str(installed.locate_file(file))) for file in files]
     return sum(path.stat().st_size for path in paths if path.is_file())

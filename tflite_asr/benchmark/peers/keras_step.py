@@ -3,7 +3,7 @@
 Imported only where TensorFlow is what is measured. Rows are taken to be of full length.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -16,15 +16,19 @@ Layer = Callable[[tf.Tensor], tf.Tensor]
 
 
 def dense(kernel: np.ndarray, bias: np.ndarray | None = None) -> keras.layers.Layer:
+    """A dense layer with these weights."""
     layer = keras.layers.Dense(kernel.shape[1], use_bias=bias is not None)
     return _given(layer, kernel.shape[:1], kernel, bias)
 
 
 def layer_norm(gain: np.ndarray, shift: np.ndarray) -> keras.layers.Layer:
+    """Layer normalisation with these weights."""
     return _given(keras.layers.LayerNormalization(epsilon=1e-5), [None, *gain.shape], gain, shift)
 
 
-def _given(layer: keras.layers.Layer, input_shape, *arrays: np.ndarray | None) -> keras.layers.Layer:
+def _given(
+    layer: keras.layers.Layer, input_shape: Sequence[int | None], *arrays: np.ndarray | None
+) -> keras.layers.Layer:
     layer.build([None, *input_shape])
     layer.set_weights([array for array in arrays if array is not None])
     return layer
@@ -42,7 +46,8 @@ class LSTMCell(keras.layers.Layer):
         self.recurrent_kernel = tf.Variable(recurrent_kernel)
         self.projection = None if projection is None else tf.Variable(projection)
 
-    def call(self, inputs, states):
+    def call(self, inputs: tf.Tensor, states: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Gates' inputs [batch, 4 cells] and (hidden, cell) -> hidden, [hidden, cell]."""
         hidden, cell = states
         i, f, candidate, o = tf.split(inputs + tf.matmul(hidden, self.recurrent_kernel), 4, axis=1)
         cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(candidate)
@@ -63,22 +68,26 @@ class LSTM(tf.Module):
         self.recurrence = keras.layers.RNN(cell, return_sequences=True, unroll=unroll)
         self.norm = layer_norm(weights["gain"], weights["shift"])
 
-    def __call__(self, x):
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
         return self.norm(self.recurrence(self.inner(x)))
 
 
 class FeedForward(tf.Module):
+    """A conformer's feed-forward module."""
+
     def __init__(self, weights: Weights):
         super().__init__()
         self.norm = layer_norm(weights["gain"], weights["shift"])
         self.inner = dense(weights["inner_kernel"], weights["inner_bias"])
         self.outer = dense(weights["outer_kernel"], weights["outer_bias"])
 
-    def __call__(self, x):
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
         return self.outer(tf.nn.silu(self.inner(self.norm(x))))
 
 
 class Attention(tf.Module):
+    """A conformer's self-attention module."""
+
     def __init__(self, weights: Weights, heads: int):
         super().__init__()
         self.heads = heads
@@ -87,10 +96,10 @@ class Attention(tf.Module):
             dense(weights[f"{name}_kernel"], weights[f"{name}_bias"]) for name in ("query", "key", "value", "outer")
         )
 
-    def __call__(self, x):
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
         batch, time, width = x.shape
 
-        def by_head(x):
+        def by_head(x: tf.Tensor) -> tf.Tensor:
             return tf.transpose(tf.reshape(x, [batch, time, self.heads, width // self.heads]), [0, 2, 1, 3])
 
         x = self.norm(x)
@@ -101,24 +110,29 @@ class Attention(tf.Module):
 
 
 class Convolution(tf.Module):
+    """A conformer's convolution module."""
+
     def __init__(self, weights: Weights):
         super().__init__()
         self.norm = layer_norm(weights["gain"], weights["shift"])
         self.inner = dense(weights["inner_kernel"], weights["inner_bias"])
         taps, units = weights["depthwise_kernel"].shape
         kernel = weights["depthwise_kernel"].reshape(taps, units, 1)
-        self.pad = keras.layers.ZeroPadding1D((taps - 1, 0))
+        # Keras annotates a number, and takes (left, right)
+        self.pad = keras.layers.ZeroPadding1D((taps - 1, 0))  # pyright: ignore[reportArgumentType]
         self.depthwise = _given(keras.layers.DepthwiseConv1D(taps), [None, units], kernel, weights["depthwise_bias"])
         self.middle = layer_norm(weights["middle_gain"], weights["middle_shift"])
         self.outer = dense(weights["outer_kernel"], weights["outer_bias"])
 
-    def __call__(self, x):
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
         values, gates = tf.split(self.inner(self.norm(x)), 2, axis=-1)
         x = self.depthwise(self.pad(values * tf.sigmoid(gates)))
         return self.outer(tf.nn.silu(self.middle(x)))
 
 
 class Conformer(tf.Module):
+    """A conformer layer."""
+
     def __init__(self, weights: Weights, heads: int):
         super().__init__()
         self.inner = dense(weights["kernel"], weights["bias"]) if "kernel" in weights else tf.identity
@@ -128,7 +142,7 @@ class Conformer(tf.Module):
         self.feed_forward_2 = FeedForward(weights.at("feed_forward_2"))
         self.norm = layer_norm(weights["gain"], weights["shift"])
 
-    def __call__(self, x):
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
         x = self.inner(x)
         x += 0.5 * self.feed_forward_1(x)
         x += self.attention(x)
@@ -171,6 +185,8 @@ class KerasModel(tf.Module):
         encoder, prediction = config.encoder, config.prediction
         groups = [weights.at(f"encoder_{index}") for index in range(encoder.layers)]
         if prediction is None:
+            if encoder.kind != "conformer":
+                raise ValueError(f"expected a conformer encoder below CTC, got {encoder.kind}")
             self.layers = [Conformer(group, encoder.heads) for group in groups]
             head = weights.at("ctc")
             self.output = dense(head["kernel"], head["bias"])
@@ -191,7 +207,7 @@ class KerasModel(tf.Module):
         encoder = self.config.encoder
         x = stacked(frames, encoder.stack_frames)
         for index, layer in enumerate(self.layers):
-            if self.config.is_transducer and index == encoder.reduce_after:
+            if encoder.kind == "lstm" and index == encoder.reduce_after:
                 x = stacked(x, encoder.reduction)
             x = layer(x)
         if not self.config.is_transducer:
@@ -202,7 +218,7 @@ class KerasModel(tf.Module):
         lattice = tf.tanh(self.join_encoder(x)[:, :, None] + self.join_prediction(y)[:, None])
         return tf.reduce_mean(transducer_loss(self.output(lattice), tokens))
 
-    def _ctc_loss(self, logits, tokens):
+    def _ctc_loss(self, logits: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
         batch, time, _ = logits.shape
         lengths = tf.fill([batch], time), tf.fill([batch], tokens.shape[1])
         return tf.nn.ctc_loss(tokens, logits, lengths[1], lengths[0], logits_time_major=False, blank_index=0)

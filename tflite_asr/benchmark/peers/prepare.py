@@ -7,7 +7,7 @@ from tflite_asr.config import ModelConfig
 
 
 def prepare(config: ModelConfig, folder: Path) -> dict:
-    """Draw weights and export our file of them, with SGD, whole and split; what the work is, for the result."""
+    """Draw weights, and export our file with SGD, whole and split. Returns the description of the workload."""
     import tf_keras as keras
 
     from tflite_asr.export import export

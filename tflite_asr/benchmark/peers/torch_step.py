@@ -14,10 +14,12 @@ from tflite_asr.config import ModelConfig
 
 
 def parameter(array: np.ndarray) -> nn.Parameter:
+    """A parameter with a copy of these values."""
     return nn.Parameter(torch.from_numpy(np.ascontiguousarray(array)))
 
 
 def linear(kernel: np.ndarray, bias: np.ndarray | None = None) -> nn.Linear:
+    """A linear layer with these weights."""
     layer = nn.Linear(*kernel.shape, bias=bias is not None, device="meta")
     layer.weight = parameter(kernel.T)
     if bias is not None:
@@ -26,6 +28,7 @@ def linear(kernel: np.ndarray, bias: np.ndarray | None = None) -> nn.Linear:
 
 
 def layer_norm(gain: np.ndarray, shift: np.ndarray) -> nn.LayerNorm:
+    """Layer normalisation with these weights."""
     layer = nn.LayerNorm(gain.shape[0], eps=1e-5, device="meta")
     layer.weight, layer.bias = parameter(gain), parameter(shift)
     return layer
@@ -50,11 +53,14 @@ class LSTM(nn.Module):
             self.lstm.weight_hr_l0 = parameter(weights["projection"].T)
         self.norm = layer_norm(weights["gain"], weights["shift"])
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[batch, time, d] -> [batch, time, units]."""
         return self.norm(self.lstm(x)[0])
 
 
 class FeedForward(nn.Sequential):
+    """A conformer's feed-forward module."""
+
     def __init__(self, weights: Weights):
         super().__init__(
             layer_norm(weights["gain"], weights["shift"]),
@@ -65,6 +71,8 @@ class FeedForward(nn.Sequential):
 
 
 class Attention(nn.Module):
+    """A conformer's self-attention module."""
+
     def __init__(self, weights: Weights, heads: int):
         super().__init__()
         self.heads = heads
@@ -73,7 +81,8 @@ class Attention(nn.Module):
             linear(weights[f"{name}_kernel"], weights[f"{name}_bias"]) for name in ("query", "key", "value", "outer")
         )
 
-    def forward(self, x, bias):
+    def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """x [batch, time, units], bias [1, heads, time, time] -> the shape of x."""
         x = self.norm(x)
         heads = [
             project(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for project in (self.query, self.key, self.value)
@@ -83,6 +92,8 @@ class Attention(nn.Module):
 
 
 class Convolution(nn.Module):
+    """A conformer's convolution module."""
+
     def __init__(self, weights: Weights):
         super().__init__()
         self.norm = layer_norm(weights["gain"], weights["shift"])
@@ -94,7 +105,8 @@ class Convolution(nn.Module):
         self.middle = layer_norm(weights["middle_gain"], weights["middle_shift"])
         self.outer = linear(weights["outer_kernel"], weights["outer_bias"])
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[batch, time, units] -> the same shape."""
         time = x.shape[1]
         x = functional.glu(self.inner(self.norm(x)))
         x = self.depthwise(x.transpose(1, 2))[:, :, :time].transpose(1, 2)
@@ -102,6 +114,8 @@ class Convolution(nn.Module):
 
 
 class Conformer(nn.Module):
+    """A conformer layer."""
+
     def __init__(self, weights: Weights, heads: int):
         super().__init__()
         self.inner = linear(weights["kernel"], weights["bias"]) if "kernel" in weights else nn.Identity()
@@ -111,7 +125,8 @@ class Conformer(nn.Module):
         self.feed_forward_2 = FeedForward(weights.at("feed_forward_2"))
         self.norm = layer_norm(weights["gain"], weights["shift"])
 
-    def forward(self, x, bias):
+    def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """x [batch, time, d], bias [1, heads, time, time] -> [batch, time, units]."""
         x = self.inner(x)
         x = x + 0.5 * self.feed_forward_1(x)
         x = x + self.attention(x, bias)
@@ -127,9 +142,13 @@ def stacked(x: torch.Tensor, factor: int) -> torch.Tensor:
 
 
 class ConformerCTC(nn.Module):
+    """A conformer encoder with a CTC head."""
+
     def __init__(self, config: ModelConfig, weights: Weights):
         super().__init__()
         encoder, self.stack_frames = config.encoder, config.encoder.stack_frames
+        if encoder.kind != "conformer":
+            raise ValueError(f"expected a conformer encoder below CTC, got {encoder.kind}")
         self.layers = nn.ModuleList(
             Conformer(weights.at(f"encoder_{index}"), encoder.heads) for index in range(encoder.layers)
         )
@@ -138,7 +157,7 @@ class ConformerCTC(nn.Module):
         bias = position_bias(config.sizes.max_frames // encoder.stack_frames, encoder.heads)
         self.register_buffer("bias", torch.from_numpy(bias)[None])
 
-    def forward(self, frames, tokens):
+    def forward(self, frames: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """frames [batch, time, mel_bands], tokens [batch, U] -> mean loss over the batch []."""
         x = stacked(frames, self.stack_frames)
         for layer in self.layers:
@@ -149,19 +168,24 @@ class ConformerCTC(nn.Module):
 
 
 class Transducer(nn.Module):
+    """A transducer over LSTM layers."""
+
     def __init__(self, config: ModelConfig, weights: Weights):
         super().__init__()
-        self.encoder = config.encoder
+        encoder, prediction = config.encoder, config.prediction
+        if encoder.kind != "lstm" or prediction is None:
+            raise ValueError(f"expected a transducer over LSTM layers, got {config.name}")
+        self.encoder = encoder
         self.layers = nn.ModuleList(LSTM(weights.at(f"encoder_{index}")) for index in range(config.encoder.layers))
         first, joint = weights.at("prediction"), weights.at("joint")
         self.embedding = nn.Embedding.from_pretrained(parameter(first["embedding"]), freeze=False)
-        above = [weights.at(f"prediction_{index}") for index in range(1, config.prediction.layers)]
+        above = [weights.at(f"prediction_{index}") for index in range(1, prediction.layers)]
         self.label_layers = nn.Sequential(*map(LSTM, (first.at("recurrent"), *above)))
         self.join_encoder = linear(joint["encoder_kernel"])
         self.join_prediction = linear(joint["prediction_kernel"], joint["bias"])
         self.output = linear(joint["output_kernel"], joint["output_bias"])
 
-    def forward(self, frames, tokens):
+    def forward(self, frames: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """frames [batch, time, mel_bands], tokens [batch, U] -> mean loss over the batch []."""
         x = stacked(frames, self.encoder.stack_frames)
         for index, layer in enumerate(self.layers):

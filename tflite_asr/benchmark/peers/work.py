@@ -1,4 +1,4 @@
-"""What the runtimes are compared on, and what each is given of it: a configuration, weights, a batch."""
+"""The workload that runtimes are compared on: a configuration, weights and a batch."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ LEARNING_RATE, CLIP_NORM = 1e-4, 1.0  # of plain SGD, and the greatest global no
 
 
 class Weights:
-    """A model's arrays by tree path, for a peer to make its layers of; knows which were taken.
+    """A model's arrays by tree path, from which a peer makes its layers. It records which were used.
 
     `weights["kernel"]` takes one, `weights.at("encoder_0")` are those below a path.
     """
@@ -59,6 +59,7 @@ class Weights:
         return self._arrays[self._path + name]
 
     def at(self, name: str) -> "Weights":
+        """The weights below a name."""
         return Weights(self._arrays, f"{self._path}{name}/", self._taken)
 
     def check(self, parameters: int) -> None:

@@ -16,6 +16,7 @@ SUMMARY = "time of training the upper groups from stored outputs of the lower on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
     )
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.benchmark.cached import compare_cached
     from tflite_asr.config import preset
 
@@ -35,6 +37,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     uncached, cached = result["uncached"], result["cached"]
     lines = [
         f"trained: {', '.join(result['trained_groups'])}",

@@ -16,6 +16,7 @@ SUMMARY = "weights after split steps against those after whole ones"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
     )
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.benchmark.equality import equality
 
     check_least(args, steps=1)
@@ -34,6 +36,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     return (
         f"{result['parts']} parts, {result['optimizer']}, {result['steps']} steps: "
         f"weights moved by {result['weight_change']:.1e} and differ by {result['weight_difference']:.1e} of their "

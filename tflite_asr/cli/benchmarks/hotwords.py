@@ -1,4 +1,4 @@
-"""Measure what hotwords gain, and what they cost in time, with invented names in the list as well.
+"""Measure the gain of hotwords and their cost in time, also with invented names in the list.
 
     tflite-asr benchmark hotwords english --manifest names/manifest.jsonl --hotwords names/names.txt
 
@@ -14,6 +14,7 @@ SUMMARY = "error rates and time with hotwords and without"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     add_model(parser)
     parser.add_argument("--manifest", required=True, metavar="M", help="test speech")
     parser.add_argument("--where", metavar="F=V", help="rows to keep")
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.benchmark.hotwords import compare
     from tflite_asr.cli.arguments import load_clips
     from tflite_asr.data.manifest import read_manifest
@@ -40,6 +42,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     lines = [f"{result['utterances']} utterances, {result['weight']:g} nats a letter"]
     for row in result["ways"]:
         rates = ", ".join(

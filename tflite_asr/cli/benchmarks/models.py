@@ -1,4 +1,4 @@
-"""What is measured: exported artifacts, or a preset that is exported first."""
+"""The models to measure: exported artifacts, or a preset that is exported first."""
 
 import argparse
 from collections.abc import Iterator

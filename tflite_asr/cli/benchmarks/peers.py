@@ -3,7 +3,7 @@
     tflite-asr benchmark peers
     tflite-asr benchmark peers --work conformer --runtime ours_whole --runtime pytorch_eager
 
-One thread each, from the same weights on the same batch, fresh processes by turns. Needs the extras `train` and, for
+One thread each, from the same weights on the same batch, fresh alternating processes. Needs the extras `train` and, for
 PyTorch, `peers`. The stock way's file runs in TensorFlow before 2.20 only: --stock-python names a Python with this
 package and tensorflow==2.19.1.
 """
@@ -19,6 +19,7 @@ SUMMARY = "the same training step in other runtimes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     for option, what in (
         ("--work", "what is trained: conformer, lstm_transducer, sim2019"),
         ("--runtime", "who trains it"),
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.benchmark.peers.compare import compare
     from tflite_asr.benchmark.peers.disk import PACKAGES
     from tflite_asr.benchmark.peers.work import WORKS
@@ -50,6 +52,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     columns = ("step_seconds", "added_private_mb", "start_rss_mb", "disk_mb", "time_to_pytorch", "memory_to_pytorch")
     shown = [name for name in columns if name in result["rows"][0]]
     lines = []

@@ -1,4 +1,4 @@
-"""What `select` predicts of every candidate, against the same candidate in fresh processes.
+"""Compare the predictions of `select` with measurements of every candidate in fresh processes.
 
     tflite-asr benchmark selector commands my.tflite --preset wright2023 --parts 4
 
@@ -16,6 +16,7 @@ SUMMARY = "predicted memory and time of every candidate against measured ones"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
     )
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.benchmark.selector import compare_predictions
     from tflite_asr.runtime.artifact import find
 
@@ -38,6 +40,7 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     lines = []
     for model in result["models"]:
         lines += [

@@ -4,7 +4,7 @@
     tflite-asr benchmark split commands
     tflite-asr benchmark split --preset commands --sweep --out runs/sweep
 
-Both run in fresh processes by turns; the figures are medians.
+Both run in fresh processes, alternating; the figures are medians.
 """
 
 import argparse
@@ -19,12 +19,13 @@ SUMMARY = "memory and time of the step in parts against the whole step"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
     )
     add_preset(parser)
     add_counts(parser, "plan")
-    parser.add_argument("--keep-memory", action="store_true", help="let the C allocator keep what a call freed")
+    parser.add_argument("--keep-memory", action="store_true", help="let the C allocator keep freed memory")
     parser.add_argument(
         "--sweep", action="store_true", help="over parts, and over 2 to 24 layers; needs --preset and --out"
     )
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict:
+    """Run the command; returns its result, as `--json` prints it."""
     from tflite_asr.benchmark.split import compare
 
     check_least(args, steps=1, runs=1)
@@ -64,6 +66,7 @@ def _sweep(args: argparse.Namespace, counts: dict) -> dict:
 
 
 def describe(result: dict) -> str:
+    """The result as text for people."""
     if "table" in result:
         return f"{Path(result['table']).read_text(encoding='utf-8')}\nplot: {result['plot']}"
     lines = [f"{'':<30}{'whole':>10}{'split':>10}"]
