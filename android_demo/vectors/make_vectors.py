@@ -14,6 +14,7 @@ import numpy as np
 FOLDER = Path(__file__).parent
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent.parent)]
 
+import of_cached
 import of_corrections
 import of_draws
 import of_exits
@@ -48,6 +49,7 @@ VECTORS = {
     "subwords": of_subwords.subwords,
     "words": of_words.words,
     "parity": of_steps.parity,
+    "cached": of_cached.cached,
     "runs": of_runs.runs,
 }
 

@@ -19,6 +19,7 @@ PARTS = PlanCost(
         CallCost("backward_0", 0.15, 0.2, 44.75, 8.0),
     ),
 )
+CACHED = PlanCost(50.5, (CallCost("forward_0", 0.0102, 0.02, 10.0, 4.0), CallCost("head", 0.2, 0.305, 40.0, 6.0)))
 GAINS = [
     {"groups": ["joint"], "relative_wer_reduction": 0.25, "speakers": 3},
     {"groups": ["encoder_3", "prediction", "joint"], "relative_wer_reduction": 0.625, "speakers": 3},
@@ -28,7 +29,7 @@ GAINS = [
 
 def selections(artifact: Artifact) -> dict:
     """For each artifact its candidates and, by budget, the choice."""
-    plans = {"train": WHOLE, "split": PARTS}
+    plans = {"train": WHOLE, "split": PARTS, "cached": CACHED}
     early = {
         **artifact.plans,
         "early": [{"signature": "forward_0", "takes": {}, "updates": ["encoder_0", "encoder_1"]}],
@@ -92,6 +93,7 @@ def _selection(found: list[Candidate], random: np.random.Generator, exits: int) 
         battery_floor_percent=float(random.choice([0, 12.5, 20, 97])),
         seconds=None if random.random() < 0.6 else round(float(random.uniform(30, 400)), 1),
         steps=int(random.choice([1, 400, 1000])),
+        disk_mb=None if random.random() < 0.5 else float(random.choice([0, 20.5, 31.36, 40])),
     )
     losses = random.uniform(0.5, 4, exits).round(3).tolist() if exits > 1 and random.random() < 0.7 else None
     selection = choose(found, budget, losses)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tflite_asr.runtime.batch import Example
     from tflite_asr.runtime.voice import Mixture
 
-LORA_RATE = 0.01  # of low-rank updates alone, ten times that of whole kernels
+LORA_RATE = 0.005  # of low-rank updates alone, five times that of whole kernels
 SUMMARY = "write a trained model as a .tflite that keeps learning"
 
 

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 DOWN, UP = "_lora_down", "_lora_up"  # behind the name of a kernel
+SCALE = 4.0  # of A, against values that keep the variance of the inputs
 
 
 class LowRankKernel(tf.Module):
@@ -14,7 +15,8 @@ class LowRankKernel(tf.Module):
     Args:
         kernel: W [inputs, outputs], which does not train.
         rank: of the update. A [inputs, rank] is drawn at random, B [rank, outputs] is zeros, so that the update changes
-            nothing yet.
+            nothing yet. Adam moves each value by about the learning rate; with a larger A, W + A B moves faster and A
+            itself turns more slowly.
     """
 
     def __init__(self, kernel: tf.Variable, rank: int):
@@ -22,7 +24,7 @@ class LowRankKernel(tf.Module):
         inputs, outputs = kernel.shape
         name = kernel.name.removesuffix(":0")
         self.kernel = kernel
-        self.down = tf.Variable(tf.random.normal([inputs, rank], stddev=inputs**-0.5), name=f"{name}{DOWN}")
+        self.down = tf.Variable(tf.random.normal([inputs, rank], stddev=SCALE * inputs**-0.5), name=f"{name}{DOWN}")
         self.up = tf.Variable(tf.zeros([rank, outputs]), name=f"{name}{UP}")
 
     @property

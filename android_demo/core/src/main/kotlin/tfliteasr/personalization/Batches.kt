@@ -9,6 +9,7 @@ import tfliteasr.data.fittingClips
 import tfliteasr.data.utteranceFrames
 import tfliteasr.runtime.Example
 import tfliteasr.runtime.Recognizer
+import tfliteasr.runtime.Row
 import tfliteasr.runtime.examplesOf
 
 /* What a batch and a validation set are made of: joined and varied utterances of the owner, shipped ones beside them. */
@@ -29,7 +30,12 @@ fun validationExamples(recognizer: Recognizer, corpus: Corpus, heldOut: List<Utt
 /** How often each of so many held-out utterances is validated. */
 fun validationCopies(heldOut: Int): Int = minOf((VALIDATION_UTTERANCES + heldOut - 1) / heldOut, MOST_COPIES)
 
-/** An epoch's batches: every utterance once, or as often as it takes to fill `settings.epochSteps`. */
+/**
+ * An epoch's batches: every utterance once, or as often as it takes to fill `settings.epochSteps`.
+ *
+ * @param epoch counted from 1.
+ * @param cached of this training, for the plan `cached`: an epoch comes `settings.cachedUses` times.
+ */
 fun epochBatches(
     recognizer: Recognizer,
     corpus: Corpus,
@@ -38,8 +44,30 @@ fun epochBatches(
     settings: Settings,
     epoch: Int,
     random: Generator,
-): List<List<Example>> {
+    cached: CachedBatches? = null,
+): List<List<Row>> {
     val size = ownRows(recognizer, replay, settings)
+    val own: MutableList<Row> = if (cached == null) {
+        ownExamples(recognizer, corpus, training, settings, epoch, random, size).toMutableList()
+    } else {
+        val version = (epoch - 1) % ((settings.epochs + settings.cachedUses - 1) / settings.cachedUses)
+        val drawn = Generator(settings.seed.toLong(), version.toLong())
+        cached.rows(version) { ownExamples(recognizer, corpus, training, settings, version, drawn, size) }.toMutableList()
+    }
+    random.shuffle(own)
+    return own.chunked(size).map { withReplay(recognizer, it, replay, settings, random, cached) }
+}
+
+/** The owner's rows of an epoch, of which a batch holds [size]. */
+private fun ownExamples(
+    recognizer: Recognizer,
+    corpus: Corpus,
+    training: List<Utterance>,
+    settings: Settings,
+    epoch: Int,
+    random: Generator,
+    size: Int,
+): List<Example> {
     val own = ArrayList<Example>()
     var turn = 0
     while (own.size < maxOf(1, (settings.epochSteps - 1) * size + 1)) {
@@ -49,8 +77,7 @@ fun epochBatches(
         }
         turn++
     }
-    random.shuffle(own)
-    return own.chunked(size).map { withReplay(recognizer, it, replay, settings, random) }
+    return own
 }
 
 /** How many rows of a batch hold the owner's utterances; one at least. */
@@ -62,13 +89,17 @@ fun ownRows(recognizer: Recognizer, replay: List<Example>, settings: Settings): 
 /** A batch of the owner's utterances and, where there are any, of `settings.replay` shipped ones. */
 fun withReplay(
     recognizer: Recognizer,
-    own: List<Example>,
+    own: List<Row>,
     replay: List<Example>,
     settings: Settings,
     random: Generator,
-): List<Example> {
+    cached: CachedBatches? = null,
+): List<Row> {
     val borrowed = recognizer.config.sizes.batch - ownRows(recognizer, replay, settings)
-    return if (borrowed == 0) own else own + random.choice(replay.size, borrowed).map(replay::get)
+    if (borrowed == 0) return own
+    return own + random.choice(replay.size, borrowed).flatMap { index ->
+        rowsOf(cached, "replay" to index) { listOf(replay[index]) }
+    }
 }
 
 private fun asRecorded(recognizer: Recognizer, corpus: Corpus, clip: Clip): Example =

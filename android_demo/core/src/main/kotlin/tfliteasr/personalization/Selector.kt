@@ -20,6 +20,7 @@ import tfliteasr.runtime.Plan
  */
 
 // Assumed: no phone tells what a step draws. A core of a phone at work, and a battery of 4000 mAh at 3.85 V.
+private const val SCALE_BYTES = 4 // beside each step of an activation that is stored in 8 bits
 const val CORE_WATTS = 2.0
 const val BATTERY_JOULES = 4.0 * 3.85 * 3600
 
@@ -32,6 +33,7 @@ const val BATTERY_JOULES = 4.0 * 3.85 * 3600
  * @property calls of signatures, in one step.
  * @property predictedPeakMb private memory of the process.
  * @property expectedReduction relative, of the WER; null: the artifact has no table of gains.
+ * @property predictedDiskMb that a personalisation stores on disk while it trains.
  */
 data class Candidate(
     val exit: Int,
@@ -45,6 +47,7 @@ data class Candidate(
     val predictedStepSeconds: Double,
     val predictedStepJoules: Double,
     val expectedReduction: Double?,
+    val predictedDiskMb: Double = 0.0,
 )
 
 /**
@@ -60,6 +63,7 @@ data class Budget(
     val batteryFloorPercent: Double = 0.0,
     val seconds: Double? = null,
     val steps: Int = Settings().epochs * Settings().epochSteps, // that a personalisation takes at most
+    val diskMb: Double? = null,
 ) {
     init {
         check("ram_mb", ramMb, ramMb > 0 && ramMb.isFinite(), "more than 0")
@@ -67,6 +71,7 @@ data class Budget(
         check("battery_floor_percent", batteryFloorPercent, batteryFloorPercent in 0.0..100.0, "0 to 100")
         seconds?.let { check("seconds", it, it > 0 && it.isFinite(), "more than 0") }
         check("steps", steps.toDouble(), steps >= 1, "1 or more")
+        diskMb?.let { check("disk_mb", it, it >= 0 && it.isFinite(), "0 or more") }
     }
 
     private fun check(name: String, value: Double, good: Boolean, expected: String) {
@@ -79,7 +84,8 @@ data class Budget(
             batteryPercent?.let { "battery from ${general(it)}% to ${general(batteryFloorPercent)}%" },
             seconds?.let { "${general(it)} s" },
         )
-        return told.joinToString() + if (told.size > 1) " for $steps steps" else ""
+        val forSteps = if (told.size > 1) " for $steps steps" else ""
+        return told.joinToString() + forSteps + diskMb?.let { ", ${general(it)} MB on disk" }.orEmpty()
     }
 }
 
@@ -107,12 +113,13 @@ fun candidates(artifact: Artifact, calibration: Calibration): List<Candidate> = 
             plan = plan.name,
             parts = plan.parts,
             calls = calls,
-            batch = artifact.signature(plan.calls[0].signature).inputs.first { it.name == "frames" }.shape[0],
+            batch = batch(plan, artifact),
             trainableParameters = learning.sumOf { it.parameters },
             predictedPeakMb = cost.peakMb(calls),
             predictedStepSeconds = cost.seconds(calls),
             predictedStepJoules = cost.cpuSeconds(calls) * CORE_WATTS,
             expectedReduction = expectedReduction(artifact.gains, groups),
+            predictedDiskMb = diskMb(plan, artifact),
         )
     }
 }
@@ -159,6 +166,18 @@ private fun trainable(plan: Plan, artifact: Artifact): List<Set<String>> {
     return offered
 }
 
+private fun batch(plan: Plan, artifact: Artifact): Int =
+    artifact.signature(plan.calls[0].signature).inputs.first { it.name == "frames" }.shape[0]
+
+/** What the plan `cached` stores for a personalisation with the default settings, all strings as long as can be. */
+private fun diskMb(plan: Plan, artifact: Artifact): Double {
+    if (!plan.stores) return 0.0
+    val settings = Settings()
+    val rowBytes = plan.storedInputs.filter { it.shape.size == 3 }.sumOf { (_, shape) -> shape[1].toLong() * (shape[2] + SCALE_BYTES) }
+    val strings = settings.epochSteps * batch(plan, artifact) * settings.epochs / settings.cachedUses
+    return strings * rowBytes / 1e6
+}
+
 /** The exit that a plan trains up to. */
 private fun exit(plan: Plan, artifact: Artifact): Int {
     val last = artifact.exits.lastIndex
@@ -188,6 +207,10 @@ private fun needs(candidate: Candidate, budget: Budget): Map<String, Need> {
         val needed = candidate.predictedStepSeconds * budget.steps
         need("seconds", needed, it, "needs ${fixed(needed, 0)} s for ${budget.steps} steps, the budget is ${general(it)} s")
     }
+    budget.diskMb?.let {
+        val stored = candidate.predictedDiskMb
+        need("disk_mb", stored, it, "stores ${fixed(stored, 1)} MB on disk, the budget is ${general(it)} MB")
+    }
     return needs
 }
 
@@ -201,10 +224,15 @@ private fun tooMuch(candidate: Candidate, budget: Budget): List<String> =
  */
 private fun enough(found: List<Candidate>, budget: Budget): Budget? = found.map { needs(it, budget) }
     .filter { needs -> needs["battery_percent"].let { it == null || it.needed <= 100 } }
-    .minByOrNull { needs -> needs.values.maxOf { it.needed / it.has } }
+    .minByOrNull { needs -> needs.values.maxOf { it.needed / maxOf(it.has, 1e-9) } }
     ?.let { needs ->
         fun raised(name: String): Double? = needs[name]?.let { if (it.needed > it.has) ceil(it.needed) else it.has }
-        budget.copy(ramMb = raised("ram_mb")!!, batteryPercent = raised("battery_percent"), seconds = raised("seconds"))
+        budget.copy(
+            ramMb = raised("ram_mb")!!,
+            batteryPercent = raised("battery_percent"),
+            seconds = raised("seconds"),
+            diskMb = raised("disk_mb"),
+        )
     }
 
 /** What decides between candidates that fit, the first first; less is better. */

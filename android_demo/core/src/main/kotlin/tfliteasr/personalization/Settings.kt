@@ -19,7 +19,8 @@ data class Settings(
     val connect: Int = 1, // most clips of one training string; strings are drawn anew every epoch
     val augment: Boolean = true, // speed, level, noise: fifty utterances go a longer way
     val replay: Int = 2, // rows of each batch that hold shipped utterances instead of the owner's
-    val plan: String = "train", // of the artifact: train, or split for less memory
+    val plan: String = "train", // of the artifact: train; split for less memory; cached to train the upper groups alone
+    val cachedUses: Int = 5, // epochs, or steps of a window, for which the plan `cached` joins and varies a string once
     val groupRates: Map<String, Double> = emptyMap(),
     val exit: Int? = null, // that is to learn, and is validated; null: the last
     val biasOnly: Boolean = false, // of each layer only what has one dimension learns: biases, gains and shifts

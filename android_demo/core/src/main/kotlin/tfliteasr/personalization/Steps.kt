@@ -1,7 +1,7 @@
 package tfliteasr.personalization
 
-import tfliteasr.runtime.Example
 import tfliteasr.runtime.Recognizer
+import tfliteasr.runtime.Row
 import tfliteasr.runtime.StepResult
 import tfliteasr.runtime.Tensor
 
@@ -22,7 +22,7 @@ class Steps(private val recognizer: Recognizer, private val settings: Settings) 
     }
 
     /** Train on a batch. */
-    fun take(batch: List<Example>, learningRate: Double): StepResult {
+    fun take(batch: List<Row>, learningRate: Double): StepResult {
         val result = recognizer.trainStep(
             batch,
             learningRate.toFloat(),

@@ -69,7 +69,7 @@ class StreamTrainer(
         val validation = strings.validation(heldOut, window::read, Generator(seed, number, 0))
         if (round == 0 && taken == 0) kept.begin(validation)
         val training = (numbers - heldOut.toSet()).flatMap { kept -> List(weights.getValue(kept)) { kept } }
-        val losses = train(training, seed, number) ?: return false
+        val losses = withCachedBatches(recognizer, settings) { train(training, seed, number, it) } ?: return false
         kept.update(round + 1, steps, meanFinite(losses), validation, moved = true)
         round++
         taken = 0
@@ -78,16 +78,23 @@ class StreamTrainer(
     }
 
     /** The rest of a round's steps: their losses, or null when training pauses. */
-    private fun train(training: List<Int>, seed: Long, number: Long): List<Float>? {
+    private fun train(training: List<Int>, seed: Long, number: Long, cached: CachedBatches?): List<Float>? {
         val size = ownRows(recognizer, replay, settings)
         val drawn = strings.endless(training, window::read, Generator(seed, number, 1))
         val count = (pace.steps * new + pace.stride - 1) / pace.stride
-        repeat(size * taken) { drawn.next() } // seen before an interruption
+        // with the plan `cached` the rows of a step are those of `cachedUses` steps
+        val different = if (cached == null) count else (count + settings.cachedUses - 1) / settings.cachedUses
+        repeat(if (cached == null) size * taken else 0) { drawn.next() } // seen before an interruption
+        val reused = if (cached == null) emptyList() else List(different) { List(size) { drawn.next() } }
         val losses = ArrayList<Float>()
         while (taken < count) {
-            val random = Generator(seed, number, 2, taken.toLong())
-            val own = List(size) { strings.example(drawn.next(), random) }
-            val result = taker.take(withReplay(recognizer, own, replay, settings, random), settings.rate(recognizer.config))
+            val version = taken % different
+            val varied = Generator(seed, number, 2, version.toLong())
+            val parts = reused.getOrNull(version) ?: List(size) { drawn.next() }
+            val own = rowsOf(cached, version) { parts.map { strings.example(it, varied) } }
+            val random = if (cached == null) varied else Generator(seed, number, 3, taken.toLong())
+            val batch = withReplay(recognizer, own, replay, settings, random, cached)
+            val result = taker.take(batch, settings.rate(recognizer.config))
             taken++
             if (!result.skipped) steps++
             losses.add(result.loss)

@@ -10,6 +10,7 @@ import tfliteasr.data.Utterance
 import tfliteasr.personalization.StopReason.Kind
 import tfliteasr.runtime.Example
 import tfliteasr.runtime.Recognizer
+import tfliteasr.runtime.Row
 import tfliteasr.runtime.StepResult
 
 class Split<T>(val training: List<T>, val heldOut: List<T>)
@@ -103,13 +104,24 @@ class Epochs(
     ): Outcome {
         val kept = KeptAverage(recognizer, how, onEpoch, words)
         kept.begin(validation, done)
+        return withCachedBatches(recognizer, how) { epochs(kept, training, how, done, mustStop, it) }
+    }
+
+    private fun epochs(
+        kept: KeptAverage,
+        training: List<Utterance>,
+        how: Settings,
+        done: Int,
+        mustStop: () -> StopReason?,
+        cached: CachedBatches?,
+    ): Outcome {
         val steps = Steps(recognizer, how)
         var (step, lastBest) = 0 to done
         var stopped = StopReason(Kind.EPOCHS_DONE, "all ${how.epochs} epochs done")
         var interrupted = false
         for (epoch in done + 1..how.epochs) {
             val random = Generator(how.seed.toLong(), epoch.toLong())
-            val batches = epochBatches(recognizer, corpus, training, replay, how, epoch, random)
+            val batches = epochBatches(recognizer, corpus, training, replay, how, epoch, random, cached)
             val progress = (epoch - 1).toDouble() / how.epochs
             val rate = how.rate(recognizer.config) * (0.1 + 0.45 * (1 + cos(PI * progress)))
             val taken = take(steps, batches, rate, mustStop)
@@ -130,7 +142,7 @@ class Epochs(
         return Outcome(kept.history, step, kept.seconds, stopped, interrupted)
     }
 
-    private fun take(steps: Steps, batches: List<List<Example>>, rate: Double, mustStop: () -> StopReason?): Taken {
+    private fun take(steps: Steps, batches: List<List<Row>>, rate: Double, mustStop: () -> StopReason?): Taken {
         val results = ArrayList<StepResult>()
         for ((index, batch) in batches.withIndex()) {
             results.add(steps.take(batch, rate))

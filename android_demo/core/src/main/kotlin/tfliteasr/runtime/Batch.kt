@@ -18,6 +18,17 @@ class Frames(val values: FloatArray, val width: Int) {
     }
 }
 
+/** One utterance of a training step: an [Example], or a [CachedExample]. */
+sealed interface Row {
+    val frameCount: Int
+
+    /** The labels of its transcript. */
+    val tokens: IntArray
+
+    /** For error messages. */
+    val where: String
+}
+
 /**
  * One utterance, ready to train on or to be measured.
  *
@@ -25,7 +36,15 @@ class Frames(val values: FloatArray, val width: Int) {
  * @property where for error messages.
  * @property weight how often it is trained on where others are once; more for a correction.
  */
-class Example(val frames: Frames, val tokens: IntArray, val text: String, val where: String = "", val weight: Int = 1) {
+class Example(
+    val frames: Frames,
+    override val tokens: IntArray,
+    val text: String,
+    override val where: String = "",
+    val weight: Int = 1,
+) : Row {
+    override val frameCount: Int get() = frames.length
+
     /** The same with another weight. */
     fun weighing(weight: Int): Example = Example(frames, tokens, text, where, weight)
 }
@@ -39,35 +58,39 @@ class Example(val frames: Frames, val tokens: IntArray, val text: String, val wh
 fun collate(examples: List<Example>, config: ModelConfig): Map<String, Tensor> {
     val sizes = config.sizes
     val width = config.features.width
+    val labels = collateLabels(examples, config)
+    val frames = Tensor.floats(sizes.batch, sizes.maxFrames, width)
+    val frameLengths = IntArray(sizes.batch)
+    for ((row, example) in examples.withIndex()) {
+        frames.put(row * sizes.maxFrames * width, example.frames.values)
+        frameLengths[row] = example.frames.length
+    }
+    return mapOf("frames" to frames, "frame_lengths" to Tensor.ints(sizes.batch).put(0, frameLengths)) + labels
+}
+
+/** The inputs that hold the transcripts: tokens [batch, max_labels] int32, token_lengths [batch] int32. */
+internal fun collateLabels(examples: List<Row>, config: ModelConfig): Map<String, Tensor> {
+    val sizes = config.sizes
     if (examples.size !in 1..sizes.batch) {
         throw InputError("expected 1 to ${sizes.batch} utterances a batch, got ${examples.size}")
     }
-    val frames = Tensor.floats(sizes.batch, sizes.maxFrames, width)
     val tokens = Tensor.ints(sizes.batch, config.maxLabels)
-    val frameLengths = IntArray(sizes.batch)
     val tokenLengths = IntArray(sizes.batch)
     for ((row, example) in examples.withIndex()) {
-        checkLength(example, row, "frames", example.frames.length, sizes.maxFrames)
+        checkLength(example, row, "frames", example.frameCount, sizes.maxFrames)
         checkLength(example, row, "tokens", example.tokens.size, config.maxLabels)
         checkTokens(example, row, config.labelBound)
-        frames.put(row * sizes.maxFrames * width, example.frames.values)
         tokens.put(row * config.maxLabels, example.tokens)
-        frameLengths[row] = example.frames.length
         tokenLengths[row] = example.tokens.size
     }
-    return mapOf(
-        "frames" to frames,
-        "frame_lengths" to Tensor.ints(sizes.batch).put(0, frameLengths),
-        "tokens" to tokens,
-        "token_lengths" to Tensor.ints(sizes.batch).put(0, tokenLengths),
-    )
+    return mapOf("tokens" to tokens, "token_lengths" to Tensor.ints(sizes.batch).put(0, tokenLengths))
 }
 
 /** The configuration with the smallest sizes that hold a batch of [examples]. */
-fun sizedFor(examples: List<Example>, config: ModelConfig): ModelConfig =
-    config.shortest(examples.maxOfOrNull { it.frames.length } ?: 0, examples.maxOfOrNull { it.tokens.size } ?: 0)
+fun sizedFor(examples: List<Row>, config: ModelConfig): ModelConfig =
+    config.shortest(examples.maxOfOrNull { it.frameCount } ?: 0, examples.maxOfOrNull { it.tokens.size } ?: 0)
 
-private fun checkLength(example: Example, row: Int, what: String, length: Int, most: Int) {
+private fun checkLength(example: Row, row: Int, what: String, length: Int, most: Int) {
     if (length !in 1..most) {
         throw InputError("${place(example, row)}: expected 1 to $most $what, got $length")
     }
@@ -79,7 +102,7 @@ internal fun checkFrames(frames: Frames, width: Int, where: String) {
     if (!frames.values.all { it.isFinite() }) throw InputError("$where: expected finite frames, some are NaN or infinite")
 }
 
-private fun checkTokens(example: Example, row: Int, labelBound: Int) {
+private fun checkTokens(example: Row, row: Int, labelBound: Int) {
     val wrong = example.tokens.indexOfFirst { it !in 1 until labelBound }
     if (wrong >= 0) {
         val token = example.tokens[wrong]
@@ -89,7 +112,7 @@ private fun checkTokens(example: Example, row: Int, labelBound: Int) {
 }
 
 /** An example, for error messages. */
-private fun place(example: Example, row: Int): String = example.where.ifEmpty { "utterance ${row + 1} of the batch" }
+private fun place(example: Row, row: Int): String = example.where.ifEmpty { "utterance ${row + 1} of the batch" }
 
 /** One utterance's inputs: frames [1, size, width], frame_lengths [1] int32. */
 fun paddedFrames(frames: Frames, size: Int, width: Int): Map<String, Tensor> {

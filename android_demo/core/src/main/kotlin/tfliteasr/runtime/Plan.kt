@@ -40,6 +40,28 @@ class Plan(val name: String, val calls: List<Call>, private val signatures: Map<
     /** In how many parts it cuts the step: its calls that train. */
     val parts: Int get() = calls.count { it.updates.isNotEmpty() }
 
+    /** Whether outputs of its calls before the first update may be stored, see [CachedExample]. */
+    val stores: Boolean get() = name.startsWith(CACHED)
+
+    /** The layer groups that it trains. */
+    val trained: Set<String> get() = calls.flatMapTo(LinkedHashSet()) { it.updates }
+
+    /** The first call that updates anything: what it takes is what may be stored. */
+    internal val firstUpdate: Call get() = calls.first { it.updates.isNotEmpty() }
+
+    /** What [firstUpdate] takes from the calls before it, as its signature's inputs have it. */
+    internal val storedInputs: List<TensorSpec> get() = signature(firstUpdate).inputs.filter { it.name in firstUpdate.takes }
+
+    /** Run the calls before [firstUpdate]; what it takes of them, by its inputs. */
+    internal fun below(model: SignatureModel, values: Map<String, Tensor>): Map<String, Tensor> {
+        val found = HashMap<String, Tensor>() // by `signature.output`
+        for (call in calls.takeWhile { it.updates.isEmpty() }) {
+            val inputs = signature(call).inputs.associate { (input) -> input to (call.takes[input]?.let(found::getValue) ?: values.getValue(input)) }
+            model.run(call.signature, inputs).forEach { (output, tensor) -> found["${call.signature}.$output"] = tensor }
+        }
+        return firstUpdate.takes.mapValues { (_, source) -> found.getValue(source) }
+    }
+
     /** The plan up to the last call that trains any group of [trained]; below it nothing has to be done. */
     fun needed(trained: Set<String>): Plan {
         val updating = calls.indices.filter { calls[it].updates.isNotEmpty() }
@@ -55,18 +77,31 @@ class Plan(val name: String, val calls: List<Call>, private val signatures: Map<
      * @param values the batch's tensors and the scalars by name; each call gets those that it takes from no other call.
      * @param twoPasses run a plan in parts once to learn the norm of the whole gradient, then again to clip by it; else
      *     each group is clipped by its own.
+     * @param stored what [firstUpdate] takes, by its inputs: the calls before it are left out. Null: they run.
      */
-    fun step(model: SignatureModel, values: Map<String, Tensor>, twoPasses: Boolean = false): StepResult {
-        if (!twoPasses || calls.size == 1) return pass(model, values, EACH_ITS_OWN)
-        val measured = pass(model, values, MEASURE_ONLY)
-        return if (measured.skipped) measured else pass(model, values, measured.gradientNorm)
+    fun step(
+        model: SignatureModel,
+        values: Map<String, Tensor>,
+        twoPasses: Boolean = false,
+        stored: Map<String, Tensor>? = null,
+    ): StepResult {
+        if (!twoPasses || calls.size == 1) return pass(model, values, EACH_ITS_OWN, stored)
+        val measured = pass(model, values, MEASURE_ONLY, stored)
+        return if (measured.skipped) measured else pass(model, values, measured.gradientNorm, stored)
     }
 
-    private fun pass(model: SignatureModel, values: Map<String, Tensor>, globalNorm: Float): StepResult {
+    private fun pass(
+        model: SignatureModel,
+        values: Map<String, Tensor>,
+        globalNorm: Float,
+        stored: Map<String, Tensor>?,
+    ): StepResult {
         val given = values + ("global_norm" to Tensor.oneValue(globalNorm))
         val held = HashMap<String, Tensor>() // by `signature.output`, from the call that gives to the last that takes
+        stored?.forEach { (input, tensor) -> held[firstUpdate.takes.getValue(input)] = tensor }
         var (loss, squareNorm, skipped) = Triple(Float.NaN, 0.0, false)
         for ((index, call) in calls.withIndex()) {
+            if (stored != null && call.updates.isEmpty()) continue
             val inputs = signature(call).inputs.associate { (input) ->
                 val source = call.takes[input]
                 val tensor = if (source == null) given[input] else held[source]

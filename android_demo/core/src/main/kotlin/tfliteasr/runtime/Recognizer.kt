@@ -1,6 +1,7 @@
 package tfliteasr.runtime
 
 import java.io.File
+import java.io.IOException
 import tfliteasr.InputError
 import tfliteasr.audio.checkNotSilent
 import tfliteasr.audio.checkSamples
@@ -431,19 +432,59 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     }
 
     /**
+     * Compute what the groups that the plan [CACHED] does not train put out, for [trainStep] with that plan. It holds as long as
+     * the weights of these groups stay as they are.
+     *
+     * @param bits that an activation is stored in: 8 or 32.
+     * @param folder a file for each utterance goes there; null: they are kept in memory.
+     */
+    fun cache(examples: List<Example>, bits: Int = 8, folder: File? = null): List<CachedExample> =
+        examples.chunked(config.sizes.batch).flatMap { some ->
+            checkAlignable(some, config)
+            val sized = sizedFor(some, config)
+            val outputs = synchronized(model) { plan(CACHED + sized.sizes.suffix).below(model, collate(some, sized)) }
+            some.mapIndexed { row, example ->
+                val packed = packedRow(outputs, row, bits)
+                val stored = folder?.resolve("${(cached++).toString().padStart(8, '0')}.safetensors")?.let { path ->
+                    storing(path) { packed.save(path) }
+                    Stored.InFile(path)
+                }
+                CachedExample(
+                    stored ?: Stored.InMemory(packed),
+                    example.frameCount,
+                    example.tokens,
+                    example.text,
+                    example.where,
+                    example.weight,
+                )
+            }
+        }
+
+    private var cached = 0 // utterances whose activations were written to files
+
+    private fun storing(path: File, write: () -> Unit) = try {
+        path.parentFile.mkdirs()
+        write()
+    } catch (error: IOException) {
+        throw InputError("$path: could not store activations: ${error.message}", error)
+    }
+
+    /**
      * One update on up to `batch` utterances.
      *
+     * @param examples with the plan [CACHED] they may be what [cache] returned.
      * @param learningRate of the artifact's optimizer.
      * @param clipNorm greatest norm of the gradient, of all groups together in the plan `train`, of each group in `split`;
      *     0 does not clip.
      * @param pull w -= learning_rate * pull * (w - shipped w) at every step; 0 does not.
      * @param groupRates factors on the learning rate by group name, 1 where not named; 0 leaves a group alone. A group that the
      *     file holds frozen has 0.
-     * @param plan `train`, the whole step in one call, or another of the artifact's: the same in parts with less memory.
+     * @param plan `train`, the whole step in one call, or another of the artifact's: the same in parts with less memory, or [CACHED], the
+     *     last part alone.
      * @param clipGlobally a plan in parts clips by the norm of all groups too; it takes twice as long.
      */
     fun trainStep(
-        examples: List<Example>,
+        examples: List<Row>,
         learningRate: Float = 1e-3f,
         clipNorm: Float = 0f,
         pull: Float = 0f,
@@ -455,23 +496,51 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         if (pull != 0f && !artifact.pulls) {
             throw InputError("${artifact.path}: exported without the shipped weights that pull=$pull needs")
         }
-        val frozen = artifact.frozenGroups
-        val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: if (groups[it] in frozen) 0f else 1f }
-        checkAlignable(examples, config)
         val sized = sizedFor(examples, config)
-        val values = collate(examples, sized) + mapOf(
+        val step = plan(plan + sized.sizes.suffix)
+        val below = if (step.stores) groups - step.trained else emptyList()
+        below.filter { (groupRates[it] ?: 0f) != 0f }.let {
+            if (it.isNotEmpty()) {
+                val remedy = "give them rate 0, or take another plan"
+                throw InputError("plan '${step.name}' does not train ${it.joinToString()}: what they put out is stored; $remedy")
+            }
+        }
+        val untrained = artifact.frozenGroups + below
+        val rates = FloatArray(groups.size) { groupRates[groups[it]] ?: if (groups[it] in untrained) 0f else 1f }
+        val stored = storedRows(examples, step)
+        val batch = if (stored == null) {
+            val plain = examples.filterIsInstance<Example>()
+            checkAlignable(plain, config)
+            collate(plain, sized)
+        } else {
+            collateLabels(examples, sized)
+        }
+        val values = batch + mapOf(
             "learning_rate" to Tensor.oneValue(learningRate),
             "clip_norm" to Tensor.oneValue(clipNorm),
             "pull" to Tensor.oneValue(pull),
             "group_rates" to Tensor.floats(groups.size).put(0, rates),
         )
-        val calls = plan(plan + sized.sizes.suffix).needed(groups.filterIndexedTo(HashSet()) { index, _ -> rates[index] != 0f })
-        return synchronized(model) { calls.step(model, values, clipGlobally).also { if (it.skipped) skippedUpdates++ } }
+        val calls = step.needed(groups.filterIndexedTo(HashSet()) { index, _ -> rates[index] != 0f })
+        return synchronized(model) { calls.step(model, values, clipGlobally, stored).also { if (it.skipped) skippedUpdates++ } }
+    }
+
+    /** What the groups below put out for utterances that are cached; null for others. */
+    private fun storedRows(examples: List<Row>, plan: Plan): Map<String, Tensor>? {
+        val cached = examples.filterIsInstance<CachedExample>()
+        if (cached.isEmpty()) return null
+        if (cached.size < examples.size || !plan.stores) {
+            val expected = if (plan.stores) "utterances that are all cached" else "plan '$CACHED' for cached utterances"
+            throw InputError("plan '${plan.name}': expected $expected, ${cached.size} of ${examples.size} are cached")
+        }
+        return collateRows(cached, plan.storedInputs)
     }
 
     /** The artifact's plan of this name, of any length; [InputError] when there is none. */
     fun plan(name: String): Plan = artifact.plans[name] ?: artifact.shorterPlans[name]
-        ?: throw InputError("no plan named '$name'; there are: ${artifact.plans.keys.sorted().joinToString().ifEmpty { NO_PLAN }}")
+        ?: throw InputError("no plan named '$name'; there are: ${artifact.plans.keys.sorted().joinToString().ifEmpty { NO_PLAN }}${cutIt(name)}")
+
+    private fun cutIt(plan: String): String = if (plan.startsWith(CACHED) && artifact.plans.isNotEmpty()) CUT else ""
 
     /** [InputError] when a name is not of a layer group that can be trained so. */
     fun checkGroups(rates: Map<String, Float>) {
@@ -533,6 +602,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     }
 
     private companion object {
+        const val CUT = "; export with --parts 2 or more"
         const val NO_PLAN = "none, every layer group is a constant of the file; export with --trainable"
     }
 }

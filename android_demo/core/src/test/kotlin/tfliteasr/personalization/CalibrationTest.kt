@@ -28,10 +28,10 @@ class CalibrationTest {
     fun `each plan is measured once and kept`() {
         val path = folder.resolve("c.json")
         val first = calibrated(path)
-        assertEquals(listOf("train", "split"), measured)
+        assertEquals(listOf("train", "split", "cached"), measured)
         assertTrue("none yet; measuring this device" in notices.single())
         val second = calibrated(path)
-        assertEquals(2, measured.size)
+        assertEquals(3, measured.size)
         assertEquals(first.plans, second.plans)
         assertEquals(first.toJson(), Calibration.fromJson(JsonObject.parse(Json.write(first.toJson()), "")).toJson())
     }
@@ -57,7 +57,7 @@ class CalibrationTest {
 
     @Test
     fun `a calibration that cannot be kept is used all the same`() {
-        assertEquals(2, calibrated(folder.resolve("no folder/c.json")).plans.size)
+        assertEquals(3, calibrated(folder.resolve("no folder/c.json")).plans.size)
         assertTrue("could not be kept" in notices.last())
     }
 

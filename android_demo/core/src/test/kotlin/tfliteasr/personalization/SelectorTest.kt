@@ -25,6 +25,7 @@ class SelectorTest {
         row.double("battery_floor_percent"),
         optional(row, "seconds"),
         row.int("steps"),
+        optional(row, "disk_mb"),
     )
 
     @Test
@@ -43,6 +44,7 @@ class SelectorTest {
                     it.double("predicted_step_seconds"),
                     it.double("predicted_step_joules"),
                     optional(it, "expected_reduction"),
+                    it.double("predicted_disk_mb"),
                 )
             }
             assertEquals(expected, candidates(row))
@@ -100,7 +102,7 @@ class SelectorTest {
 
     @Test
     fun `a plan up to an exit that is not there is refused`() {
-        assertEquals(mapOf("train" to 1, "split" to 1, "early" to 0), candidates(vectors.list("artifacts").last()).associate { it.plan to it.exit })
+        assertEquals(mapOf("train" to 1, "split" to 1, "cached" to 1, "early" to 0), candidates(vectors.list("artifacts").last()).associate { it.plan to it.exit })
         val text = File("../vectors/selector.json").readText()
         val row = JsonObject.parse(text.replace("\"early\": 0", "\"early\": 2"), "changed").list("artifacts").last()
         val error = assertThrows(InputError::class.java) { candidates(row) }
@@ -121,5 +123,6 @@ class SelectorTest {
         assertEquals("budget: battery_floor_percent: expected 0 to 100, got -1", told { Budget(1.0, 50.0, -1.0) })
         assertEquals("budget: seconds: expected more than 0, got 0", told { Budget(1.0, seconds = 0.0) })
         assertEquals("budget: steps: expected 1 or more, got 0", told { Budget(1.0, steps = 0) })
+        assertEquals("budget: disk_mb: expected 0 or more, got -1", told { Budget(1.0, diskMb = -1.0) })
     }
 }
