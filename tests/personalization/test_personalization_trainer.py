@@ -140,13 +140,19 @@ def test_of_few_utterances_none_is_held_out(count, held_out):
     assert validation == (everything if not held_out else split(everything, 0.15, seed=0)[1])
 
 
-@pytest.mark.parametrize("settings, count, pulls, pull", [
-    (Settings(), 30, True, FEW_PULL), (Settings(), 31, True, 0.0), (Settings(), 30, False, 0.0),
-    (Settings(pull=0.5), 30, True, 0.5), (Settings(pull=0.0), 30, True, 0.0), (Settings(pull=0.5), 30, False, 0.5),
+@pytest.mark.parametrize("settings, count, pulls, second_pass, pull", [
+    (Settings(), 30, True, False, FEW_PULL), (Settings(), 31, True, False, 0.0), (Settings(), 30, False, False, 0.0),
+    (Settings(pull=0.5), 30, True, False, 0.5), (Settings(pull=0.0), 30, True, False, 0.0),
+    (Settings(pull=0.5), 30, False, False, 0.5), (Settings(), 30, True, True, 0.0),
+    (Settings(pull=0.5), 30, True, True, 0.5),
 ])  # fmt: skip
-def test_few_utterances_are_trained_on_with_a_pull(settings, count, pulls, pull):
-    recognizer = SimpleNamespace(artifact=SimpleNamespace(pulls=pulls))
-    assert with_pull(recognizer, settings, count).pull == pull
+def test_few_utterances_are_trained_on_with_a_pull(settings, count, pulls, second_pass, pull):
+    """Not where a second pass trains: there some are always held out."""
+    config = SimpleNamespace(trains_second_pass=second_pass)
+    found = with_pull(SimpleNamespace(artifact=SimpleNamespace(pulls=pulls), config=config), settings, count)
+    assert found.pull == pull
+    everything = [utterance(index) for index in range(12)]
+    assert (training_and_validation(everything, found)[0] == everything) == (not second_pass)
 
 
 def test_one_utterance_is_too_few():

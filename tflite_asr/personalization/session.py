@@ -134,7 +134,8 @@ def _checked(recognizer: Recognizer, adapt: Speech, settings: Settings) -> Setti
     recognizer.plan(settings.plan)  # InputError now if there is none
     if adapt.unlabelled:
         check_enough(adapt.unlabelled)
-    return dataclasses.replace(settings, learning_rate=settings.rate(recognizer.config))
+    config = recognizer.config
+    return dataclasses.replace(settings.for_model(config), learning_rate=settings.rate(config))
 
 
 def _test_examples(

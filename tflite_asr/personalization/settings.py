@@ -1,5 +1,6 @@
 """How a personalisation trains."""
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from tflite_asr.config import ModelConfig
@@ -32,6 +33,12 @@ class Settings:
     exit: int | None = None  # that is to learn, and is validated; None: the last
     bias_only: bool = False  # of each layer only what has one dimension learns: biases, gains and shifts
     seed: int = 0
+
+    def for_model(self, config: ModelConfig) -> "Settings":
+        """The settings with what depends on the model. Where a second pass trains, utterances are always held out: few
+        of them were learned from without evidence with models of words only.
+        """
+        return dataclasses.replace(self, least_to_hold_out=0) if config.trains_second_pass else self
 
     def are_few(self, utterances: int) -> bool:
         """Whether of so many utterances none is held out."""

@@ -21,7 +21,10 @@ from tflite_asr.runtime.recognizer import Recognizer
 
 
 def with_pull(recognizer: Recognizer, settings: Settings, utterances: int) -> Settings:
-    """The settings with the pull of a training on so many utterances; by default 0 for a file that cannot pull."""
+    """The settings for a model, with the pull of a training on so many utterances; by default 0 for a file that cannot
+    pull.
+    """
+    settings = settings.for_model(recognizer.config)
     pull = settings.pull_for(utterances)
     if settings.pull is None and pull and not recognizer.artifact.pulls:
         pull = 0.0

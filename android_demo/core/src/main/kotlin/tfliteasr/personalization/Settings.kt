@@ -26,6 +26,12 @@ data class Settings(
     val biasOnly: Boolean = false, // of each layer only what has one dimension learns: biases, gains and shifts
     val seed: Int = 0,
 ) {
+    /**
+     * The settings with what depends on the model. Where a second pass trains, utterances are always held out: few of them were
+     * learned from without evidence with models of words only.
+     */
+    fun forModel(config: ModelConfig): Settings = if (config.trainsSecondPass) copy(leastToHoldOut = 0) else this
+
     /** The pull of a training on so many utterances: by default [FEW_PULL] where none of them is held out, else 0. */
     fun pullFor(utterances: Int): Double = pull ?: if (utterances < leastToHoldOut) FEW_PULL else 0.0
 

@@ -15,10 +15,12 @@ import tfliteasr.runtime.StepResult
 
 class Split<T>(val training: List<T>, val heldOut: List<T>)
 
-/** The settings with the pull of a training on so many utterances; by default 0 for a file that cannot pull. */
-fun withPull(recognizer: Recognizer, settings: Settings, utterances: Int): Settings =
-    if (settings.pull == null && !recognizer.artifact.pulls) settings.copy(pull = 0.0)
-    else settings.copy(pull = settings.pullFor(utterances))
+/** The settings for a model, with the pull of a training on so many utterances; by default 0 for a file that cannot pull. */
+fun withPull(recognizer: Recognizer, settings: Settings, utterances: Int): Settings {
+    val fitted = settings.forModel(recognizer.config)
+    val pull = if (fitted.pull == null && !recognizer.artifact.pulls) 0.0 else fitted.pullFor(utterances)
+    return fitted.copy(pull = pull)
+}
 
 /**
  * The utterances to train on and those to validate on: what [split] gives or, of fewer than [Settings.leastToHoldOut],
