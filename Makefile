@@ -58,8 +58,9 @@ lint: $(VENV)/installed
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python
 
-# the AAR and the APK with the tests of the screens, then what tests say of both and of the core on the JVM
-MAVEN_ANDROID := MAVEN_OPTS=-Xmx1g mvn --batch-mode --quiet --file android_demo/pom.xml -Dcore.tests.skip=true
+# the AAR and the APK with the tests of the screens, then what tests say of both and of the core on the JVM; Maven is over
+# before Java's second compiler has paid for itself
+MAVEN_ANDROID := MAVEN_OPTS="-Xmx1g -XX:TieredStopAtLevel=1" mvn --batch-mode --quiet --file android_demo/pom.xml -Dcore.tests.skip=true
 ANDROID_TOOLS := mvn javac keytool aapt2 zipalign apksigner
 android: $(VENV)/installed
 	@for tool in $(ANDROID_TOOLS); do command -v $$tool > /dev/null || { \
@@ -71,7 +72,7 @@ android: $(VENV)/installed
 
 # docs/android/*.png, which the README shows
 screenshots:
-	$(MAVEN_ANDROID) package -Dtest=ScreenshotTest -Dsurefire.failIfNoSpecifiedTests=false -Dscreenshots="$(CURDIR)/docs/android"
+	$(MAVEN_ANDROID) --projects app --also-make test -Dtest=ScreenshotTest -Dsurefire.failIfNoSpecifiedTests=false -Dscreenshots="$(CURDIR)/docs/android"
 
 # QEMU, Debian's arm64 packages and wheels are downloaded to .arm64 once
 arm64: $(VENV)/installed

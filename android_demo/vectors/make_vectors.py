@@ -19,10 +19,12 @@ import of_corrections
 import of_draws
 import of_exits
 import of_hotwords
+import of_low_rank
 import of_runs
 import of_second_pass
 import of_second_pass_training
 import of_selector
+import of_self_training
 import of_steps
 import of_streaming
 import of_subwords
@@ -43,8 +45,10 @@ VECTORS = {
     "corrections": of_corrections.corrections,
     "exits": of_exits.exits,
     "hotwords": of_hotwords.hotwords,
+    "low_rank": of_low_rank.low_rank,
     "second_pass": of_second_pass.second_pass,
     "second_pass_training": of_second_pass_training.second_pass_training,
+    "self_training": of_self_training.self_training,
     "streaming": of_streaming.streaming,
     "subwords": of_subwords.subwords,
     "words": of_words.words,
@@ -72,6 +76,7 @@ def write_checkpoint(path: Path) -> None:
 if __name__ == "__main__":
     of_runs.write_speech()
     of_exits.write_model()
+    of_low_rank.write_model()
     of_second_pass.write_model()
     of_second_pass_training.write_model()
     of_streaming.write_model()

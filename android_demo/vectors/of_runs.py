@@ -18,7 +18,7 @@ from tflite_asr.personalization.resources import Limits, Resources, ResourceTrac
 from tflite_asr.personalization.rounds import CHECKPOINT, Rounds, RoundsTrainer
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
-from tflite_asr.personalization.trainer import personalize, split
+from tflite_asr.personalization.trainer import personalize, split, training_and_validation, with_pull
 from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
 from tflite_asr.runtime.recognizer import Recognizer
@@ -30,6 +30,8 @@ VOICE = SyntheticSpeaker(
     "owner", "en-gb-scotland", "whisper", 165, 50, semitones=0.0, tempo=1.0, noise_db=-30.0, level_db=-26.0
 )
 SETTINGS = Settings(epochs=2, epoch_steps=3, connect=3, validation_share=0.1, least_to_hold_out=2, seed=5)
+FEW = Settings(epochs=3, epoch_steps=3, connect=2, seed=6)  # what else it holds are the defaults: few are not split
+COUNTS = (1, 2, 14, 30, 31, 32, 200)  # of utterances, around the least of which some are held out
 PACE = Pace(window=9, window_bytes=1_000_000, stride=5, steps=3)
 CORRECTED = (3, 10)  # in the window; the first of them would validate
 FIELDS = ("epoch", "step", "train_loss", "validation_loss", "validation_wer", "best")
@@ -63,6 +65,7 @@ def runs() -> dict:
         "settings": dataclasses.asdict(SETTINGS),
         "batches": batches(),
         "epochs": epochs(),
+        "few": few(),
         "rounds": rounds(),
         "stream": stream(),
     }
@@ -106,6 +109,26 @@ def epochs() -> dict:
         "stopped_because": outcome.stopped_because,
         "steps": outcome.steps,
         "owner_threshold": owner.threshold if owner else None,
+    }
+
+
+def few() -> dict:
+    """The pull of so many utterances and how many of them are held out; epochs over fewer than are split."""
+    recognizer, corpus, utterances = _start()
+    outcome = personalize(recognizer, corpus, utterances, FEW, replay=read_replay(recognizer.artifact))
+    return {
+        "settings": {field: getattr(FEW, field) for field in ("epochs", "epoch_steps", "connect", "seed")},
+        "counts": [
+            {
+                "utterances": count,
+                "pull": with_pull(recognizer, FEW, count).pull,
+                "split": [len(part) for part in training_and_validation(range(count), FEW)] if count > 1 else [],
+            }
+            for count in COUNTS
+        ],
+        "history": _rows(outcome.history),
+        "steps": outcome.steps,
+        "distances": {name: row["distance"] for name, row in recognizer.parameters().items()},
     }
 
 

@@ -65,23 +65,29 @@ def maven_tests(python_checkpoint):
     return run
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "draws",
-        "description",
-        "selector",
-        "exits",
-        "hotwords",
-        "second_pass",
-        "second_pass_training",
-        "streaming",
-        "subwords",
-        "words",
-        pytest.param("parity", marks=pytest.mark.slow),
-        pytest.param("runs", marks=pytest.mark.slow),
-    ],
+QUICK = (
+    "draws",
+    "description",
+    "selector",
+    "corrections",
+    "exits",
+    "hotwords",
+    "low_rank",
+    "second_pass",
+    "second_pass_training",
+    "self_training",
+    "streaming",
+    "subwords",
+    "words",
 )
+SLOW = ("parity", "runs")
+
+
+def test_all_vectors_are_checked(make_vectors):
+    assert set(make_vectors.VECTORS) == {*QUICK, *SLOW}
+
+
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_the_vectors_are_what_python_computes(make_vectors, name):
     stored = json.loads((DEMO / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
     computed = json.loads(json.dumps(make_vectors.VECTORS[name]()))

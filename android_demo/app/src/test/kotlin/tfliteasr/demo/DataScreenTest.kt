@@ -67,7 +67,7 @@ class DataScreenTest : ScreenTest() {
 
     @Test
     fun `delete all while it trains stops the training first`() {
-        TestApplication.settings = TestApplication.QUICK.copy(epochs = 1000, patience = 1000)
+        TestApplication.settings = TestApplication.ENDLESS
         open(R.id.tab_train)
         keep()
         tab(R.id.tab_train)
@@ -132,7 +132,7 @@ class DataScreenTest : ScreenTest() {
 
     @Test
     fun `while it trains, names wait`() {
-        TestApplication.settings = TestApplication.QUICK.copy(epochs = 1000, patience = 1000)
+        TestApplication.settings = TestApplication.ENDLESS
         open(R.id.tab_data)
         add("Sheila")
         keep()

@@ -19,12 +19,10 @@ import org.junit.Test
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
-import org.robolectric.annotation.GraphicsMode
 import org.robolectric.util.ReflectionHelpers
 import org.robolectric.util.ReflectionHelpers.ClassParameter
 
 /** The screens in the dark, in large letters, from right to left, and for somebody who does not see them. */
-@GraphicsMode(GraphicsMode.Mode.NATIVE)
 class LooksTest : ScreenTest() {
     private val tabs = listOf(R.id.tab_record, R.id.tab_train, R.id.tab_listen, R.id.tab_data)
 

@@ -5,15 +5,16 @@ import android.content.ClipData
 import android.content.Intent
 import android.net.Uri
 import android.widget.RadioButton
+import android.widget.TextView
 import java.io.File
 import java.io.FileNotFoundException
 import java.io.IOException
+import java.security.MessageDigest
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.robolectric.Shadows.shadowOf
-import android.widget.TextView
 import tfliteasr.android.CorrectionResult
 
 /** Another model, whose files the owner opens by the system's own screen for documents. */
@@ -82,6 +83,21 @@ class ModelPickerTest : ScreenTest() {
     }
 
     @Test
+    fun `the English model is opened and writes what is said with case and punctuation`() {
+        open(R.id.tab_data)
+        choose(listOf("english.tflite", "english.json").map(Speech.assets::resolve))
+        until("it is loaded") { usesOpened() && engine.config!!.decoder != null }
+        assertEquals(string(R.string.model_opened), text(R.id.model_message))
+        assertEquals("english", view<RadioButton>(R.id.model_opened).text)
+        tab(R.id.tab_listen)
+        val pause = ShortArray(4000)
+        listen((0..2).map(Speech::samples).reduce { said, next -> said + pause + next } + pause)
+        assertEquals("One, two, three.", text(R.id.before)) // as Python hears it
+        assertEquals("One, two, three.", text(R.id.after))
+        assertEquals(listOf("One,", "two,", "three."), application.draft.listening!!.transcripts!!.words.map { it.text })
+    }
+
+    @Test
     fun `a correction teaches a name, which is listed and can be deleted`() {
         open(R.id.tab_data)
         choose(decoder)
@@ -144,6 +160,18 @@ class ModelPickerTest : ScreenTest() {
         val part = decoder[0].readBytes().let { it.copyOf(it.size / 2) }
         choose("decoder.tflite" to { part.inputStream() }, "decoder.json" to { decoder[1].inputStream() })
         refused(R.string.model_not_one)
+    }
+
+    @Test
+    fun `a model that the runtime cannot load is told`() {
+        open(R.id.tab_data)
+        val file = ByteArray(5000)
+        val digest = MessageDigest.getInstance("SHA-256").digest(file).joinToString("") { "%02x".format(it) }
+        val described = decoder[1].readText() // in format 1, which has no digest of its own
+            .replaceFirst(Regex("\"format\": 2,\\s+\"digest\": \"[0-9a-f]+\""), "\"format\": 1")
+            .replaceFirst(Regex("\"tflite_sha256\": \"[0-9a-f]+\""), "\"tflite_sha256\": \"$digest\"")
+        choose("decoder.tflite" to { file.inputStream() }, "decoder.json" to { described.byteInputStream() })
+        refused(R.string.model_cannot_run)
     }
 
     @Test

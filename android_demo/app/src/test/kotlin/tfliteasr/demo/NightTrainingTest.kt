@@ -20,7 +20,6 @@ import tfliteasr.personalization.StopReason
 class NightTrainingTest : ScreenTest() {
     private val job: JobInfo? get() = application.getSystemService(JobScheduler::class.java).allPendingJobs.singleOrNull()
     private val parameters = Shadow.newInstanceOf(JobParameters::class.java)
-    private val endless = TestApplication.QUICK.copy(epochs = 1000, epochSteps = 4, patience = 1000)
 
     private fun service(): NightTraining = Robolectric.buildService(NightTraining::class.java).create().get()
 
@@ -71,7 +70,7 @@ class NightTrainingTest : ScreenTest() {
 
     @Test
     fun `told to stop it does within a second, is to be run again, and then goes on`() {
-        TestApplication.settings = endless
+        TestApplication.settings = TestApplication.ENDLESS.copy(epochSteps = 4)
         battery(percent = 50, charging = true)
         keep()
         val service = service()
@@ -96,7 +95,7 @@ class NightTrainingTest : ScreenTest() {
 
     @Test
     fun `a charger that is taken off stops it`() {
-        TestApplication.settings = endless
+        TestApplication.settings = TestApplication.ENDLESS
         battery(percent = 50, charging = true)
         keep()
         val service = service()
@@ -130,7 +129,7 @@ class NightTrainingTest : ScreenTest() {
 
     @Test
     fun `while its owner trains, the job leaves it alone`() {
-        TestApplication.settings = endless
+        TestApplication.settings = TestApplication.ENDLESS
         open(R.id.tab_train)
         keep()
         tab(R.id.tab_train)

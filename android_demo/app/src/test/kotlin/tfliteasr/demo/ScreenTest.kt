@@ -136,10 +136,10 @@ abstract class ScreenTest {
         until("both are heard") { application.draft.listening.let { it !== former && it?.transcripts != null } }
     }
 
-    /** As many recordings as training needs, of so many words by turns. */
-    protected fun keep(count: Int = 6, words: Int = Speech.texts.size) {
+    /** As many recordings as training needs, each of another word. */
+    protected fun keep(count: Int = 6) {
         var kept = 0
-        for (index in 0 until count) engine.keep(Speech.sound(index % words), Speech.texts[index % words]) { if (it) kept++ }
+        for (index in 0 until count) engine.keep(Speech.sound(index), Speech.texts[index]) { if (it) kept++ }
         until("$count recordings are kept") { kept == count }
     }
 

@@ -7,10 +7,8 @@ import java.io.File
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.robolectric.annotation.Config
-import org.robolectric.annotation.GraphicsMode
 
 /** Draws the four screens in use; `-Dscreenshots=FOLDER` writes them there. */
-@GraphicsMode(GraphicsMode.Mode.NATIVE)
 @Config(qualifiers = "en-rUS-w360dp-h740dp-port-hdpi")
 class ScreenshotTest : ScreenTest() {
     @Test
@@ -21,11 +19,11 @@ class ScreenshotTest : ScreenTest() {
     fun dark() = drawAll("dark")
 
     private fun drawAll(theme: String) {
-        TestApplication.settings = TestApplication.QUICK.copy(epochs = 6, epochSteps = 6, connect = 1)
+        TestApplication.settings = TestApplication.QUICK.copy(epochs = 5, epochSteps = 6, connect = 1)
         open(R.id.tab_record)
-        keep(15, words = 5)
+        keep(6)
         tab(R.id.tab_record)
-        until("they are counted") { text(R.id.kept).startsWith("15") }
+        until("they are counted") { text(R.id.kept).startsWith("6") }
         say(Speech.samples(0))
         draw("record", theme)
         tab(R.id.tab_train)

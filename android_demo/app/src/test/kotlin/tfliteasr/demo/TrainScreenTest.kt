@@ -12,9 +12,6 @@ import org.junit.Test
 import tfliteasr.personalization.RoundsState
 
 class TrainScreenTest : ScreenTest() {
-    /** Longer than any of these tests takes. */
-    private val endless = TestApplication.QUICK.copy(epochs = 1000, epochSteps = 4, patience = 1000)
-
     private fun learned(name: String): File? = stored.resolve("learned").walk().firstOrNull { it.name == name }
 
     @Test
@@ -49,7 +46,7 @@ class TrainScreenTest : ScreenTest() {
 
     @Test
     fun `the phone is turned in the middle of training, which goes on`() {
-        TestApplication.settings = endless
+        TestApplication.settings = TestApplication.ENDLESS
         open(R.id.tab_train)
         keep()
         tab(R.id.tab_train)
@@ -65,7 +62,7 @@ class TrainScreenTest : ScreenTest() {
 
     @Test
     fun `stop ends it within two seconds and says so`() {
-        TestApplication.settings = endless
+        TestApplication.settings = TestApplication.ENDLESS
         open(R.id.tab_train)
         keep()
         tab(R.id.tab_train)
@@ -82,7 +79,7 @@ class TrainScreenTest : ScreenTest() {
 
     @Test
     fun `a memory warning stops it, and the screen says what is kept`() {
-        TestApplication.settings = endless
+        TestApplication.settings = TestApplication.ENDLESS
         open(R.id.tab_train)
         keep()
         tab(R.id.tab_train)
@@ -95,7 +92,7 @@ class TrainScreenTest : ScreenTest() {
 
     @Test
     fun `the screen going away stops nothing`() {
-        TestApplication.settings = endless
+        TestApplication.settings = TestApplication.ENDLESS
         open(R.id.tab_train)
         keep()
         tab(R.id.tab_train)
@@ -119,7 +116,7 @@ class TrainScreenTest : ScreenTest() {
     fun `a phone that gets warm stops it`() = stopsWhen(R.string.stopped_too_hot) { battery(percent = 90, celsius = 45) }
 
     private fun stopsWhen(words: Int, happens: () -> Unit) {
-        TestApplication.settings = endless
+        TestApplication.settings = TestApplication.ENDLESS
         open(R.id.tab_train)
         keep()
         tab(R.id.tab_train)
@@ -152,7 +149,7 @@ class TrainScreenTest : ScreenTest() {
 
     @Test
     fun `another process goes on where the former one was stopped`() {
-        TestApplication.settings = endless
+        TestApplication.settings = TestApplication.ENDLESS
         open(R.id.tab_train)
         keep()
         tab(R.id.tab_train)
@@ -171,7 +168,7 @@ class TrainScreenTest : ScreenTest() {
 
     @Test
     fun `a process that is killed while it trains leaves what the next one goes on from`() {
-        TestApplication.settings = endless
+        TestApplication.settings = TestApplication.ENDLESS
         open(R.id.tab_train)
         keep()
         tab(R.id.tab_train)

@@ -63,7 +63,7 @@ class Outcome(
  * @param onEpoch told of every row of the history.
  * @param heldOutWords of the speech to validate on, copies not counted; 1 where it changes.
  */
-class KeptAverage(
+open class KeptAverage(
     private val recognizer: Recognizer,
     private val settings: Settings,
     private val onEpoch: (Epoch) -> Unit = {},
@@ -80,7 +80,8 @@ class KeptAverage(
     /** Since the beginning. */
     val seconds: Double get() = (System.nanoTime() - started) / 1e9
 
-    private class Measured(val wer: Double, val loss: Double)
+    /** What weights are compared by. */
+    protected class Measured(val wer: Double, val loss: Double)
 
     /** Epoch 0, or the last one before an interruption: the weights as they are. */
     fun begin(validation: List<Example>, epoch: Int = 0) = note(epoch, 0, null, measured(validation), best = true)
@@ -129,7 +130,8 @@ class KeptAverage(
         return (1 - share) * trainLoss + share * loss < (1 - share) * keptTrainLoss + share * keptLoss
     }
 
-    private fun measured(validation: List<Example>): Measured {
+    /** Measure the weights that the recogniser has. */
+    protected open fun measured(validation: List<Example>): Measured {
         val bothPasses = if (recognizer.config.trainsSecondPass) recognizer.artifact.rescoring else null
         val wer = evaluate(recognizer, validation, policy = settings.exit?.let { ExitPolicy(it) }, rescoring = bothPasses).rates.wer
         val losses = settings.exit?.let { recognizer.exitLosses(validation)[it] } ?: recognizer.loss(validation)

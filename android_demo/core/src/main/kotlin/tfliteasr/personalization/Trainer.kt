@@ -46,6 +46,10 @@ fun <T> split(utterances: List<T>, share: Double, seed: Int): Split<T> {
     return Split(training.map { it.value }, held.map { it.value })
 }
 
+/** How many words are said in utterances. */
+internal fun wordsOf(utterances: List<Utterance>): Int =
+    utterances.sumOf { utterance -> utterance.text.split(Regex("\\s+")).count { it.isNotEmpty() } }
+
 /**
  * Train on [utterances], keep the weights of the best epoch by validation WER, by loss on ties.
  *
@@ -82,7 +86,7 @@ class Epochs(
     private val replay: List<Example> = emptyList(),
     private val listener: TrainingListener = object : TrainingListener {},
 ) {
-    private val words = heldOut.sumOf { utterance -> utterance.text.split(Regex("\\s+")).count { it.isNotEmpty() } }
+    private val words = wordsOf(heldOut)
     val validation: List<Example> = validationExamples(recognizer, corpus, heldOut, settings)
 
     /** Steps of an epoch, and why training must stop after the last of them. */

@@ -1,6 +1,5 @@
 package tfliteasr.jvm
 
-import kotlin.math.sin
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -17,9 +16,7 @@ import tfliteasr.runtime.entropy
 /** A transducer with an early exit is heard as Python hears it (vectors/of_exits.py). */
 class EarlyExitsTest {
     private val vectors = Shipped.vectors("exits")
-    private val utterances = vectors.shape("lengths").map { length ->
-        Frames(FloatArray(length * 40) { (1.5 * sin(it / 40 * (it % 40) / 9.0 + it / 40 / 3.0)).toFloat() }, 40)
-    }
+    private val utterances = vectors.shape("lengths").map(::noise)
 
     private fun recognizer(): Recognizer =
         Artifact.read(Shipped.folder.resolve("early.tflite")).let { Recognizer(it, LiteRtModel(it.path)) }

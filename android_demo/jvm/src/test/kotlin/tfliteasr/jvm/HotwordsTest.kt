@@ -27,9 +27,7 @@ class HotwordsTest {
 
     @Test
     fun `a transducer hears the same with hotwords`() = recognizer("early").use { recognizer ->
-        val utterances = Shipped.vectors("exits").shape("lengths").map { length ->
-            Frames(FloatArray(length * 40) { (1.5 * sin(it / 40 * (it % 40) / 9.0 + it / 40 / 3.0)).toFloat() }, 40)
-        }
+        val utterances = Shipped.vectors("exits").shape("lengths").map(::noise)
         val untuned = recognizer.hotwords(phrases("first_pass"))
         assertThrows(InputError::class.java) { recognizer.transcribeFrames(utterances[0], hotwords = untuned) }
         assertThrows(InputError::class.java) { recognizer.hotwords(emptyList()) }

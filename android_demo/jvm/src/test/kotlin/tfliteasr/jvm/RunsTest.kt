@@ -25,6 +25,8 @@ import tfliteasr.personalization.ownerOf
 import tfliteasr.personalization.personalize
 import tfliteasr.personalization.readReplay
 import tfliteasr.personalization.split
+import tfliteasr.personalization.trainingAndValidation
+import tfliteasr.personalization.withPull
 import tfliteasr.runtime.CORRECTION_WEIGHT
 import tfliteasr.runtime.Example
 
@@ -72,6 +74,26 @@ class RunsTest {
         assertEquals(expected.string("stopped_because"), outcome.stoppedBecause.text)
         assertEquals(expected.int("steps"), outcome.steps)
         assertEquals(expected.double("owner_threshold"), ownerOf(recognizer, speech)!!.threshold.toDouble(), 1e-3)
+    }
+
+    @Test
+    fun `few utterances are not split and are pulled the same`() = Shipped.recognizer().use { recognizer ->
+        val expected = vectors.at("few")
+        val few = expected.at("settings").let { // the rest as it is by default
+            Settings(epochs = it.int("epochs"), epochSteps = it.int("epoch_steps"), connect = it.int("connect"), seed = it.int("seed"))
+        }
+        for (row in expected.list("counts")) {
+            val count = row.int("utterances")
+            assertEquals(row.double("pull"), withPull(recognizer, few, count).pull)
+            val parts = if (count > 1) trainingAndValidation(List(count) { it }, few).let { listOf(it.training.size, it.heldOut.size) } else emptyList()
+            assertEquals(row.shape("split").toList(), parts)
+        }
+        val speech = Shipped.speech(recognizer)
+        val outcome = personalize(recognizer, speech.corpus, speech.utterances, few, readReplay(recognizer.artifact))
+        assertSameHistory(expected.list("history"), outcome.history, TOLERANCE)
+        assertEquals(expected.int("steps"), outcome.steps)
+        val distances = recognizer.model.run("parameters").getValue("distance").floats()
+        assertClose(recognizer.groups.map { expected.at("distances").double(it) }, distances.map { it.toDouble() }, TOLERANCE)
     }
 
     @Test

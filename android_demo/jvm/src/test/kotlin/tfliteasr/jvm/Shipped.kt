@@ -2,6 +2,7 @@ package tfliteasr.jvm
 
 import java.io.File
 import kotlin.math.abs
+import kotlin.math.sin
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import tfliteasr.JsonObject
@@ -11,6 +12,7 @@ import tfliteasr.data.readManifest
 import tfliteasr.personalization.Epoch
 import tfliteasr.personalization.Speech
 import tfliteasr.runtime.Artifact
+import tfliteasr.runtime.Frames
 import tfliteasr.runtime.Recognizer
 
 /** The shipped artifact, and what vectors/make_vectors.py wrote. */
@@ -36,6 +38,9 @@ object Shipped {
         return Corpus(utterances, recognizer.config, recognizer.labels).let { Speech(it, it.utterances) }
     }
 }
+
+/** [length, 40] frames of noise, by the formula of vectors/of_exits.py. */
+fun noise(length: Int) = Frames(FloatArray(length * 40) { (1.5 * sin(it / 40 * (it % 40) / 9.0 + it / 40 / 3.0)).toFloat() }, 40)
 
 /** Where chunks of these sizes, by turns, are among so many values; the last one is what is left. */
 fun chunks(length: Int, sizes: List<Int>): List<IntRange> {

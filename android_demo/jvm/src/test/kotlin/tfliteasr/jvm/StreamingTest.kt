@@ -1,6 +1,5 @@
 package tfliteasr.jvm
 
-import kotlin.math.sin
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -20,9 +19,7 @@ import tfliteasr.text.Phrase
 class StreamingTest {
     private val vectors = Shipped.vectors("streaming")
     private val sizes = vectors.at("chunks").shape("frames").toList()
-    private val utterances = Shipped.vectors("exits").shape("lengths").map { length ->
-        Frames(FloatArray(length * 40) { (1.5 * sin(it / 40 * (it % 40) / 9.0 + it / 40 / 3.0)).toFloat() }, 40)
-    }
+    private val utterances = Shipped.vectors("exits").shape("lengths").map(::noise)
 
     private fun recognizer(name: String): Recognizer =
         Artifact.read(Shipped.folder.resolve("$name.tflite")).let { Recognizer(it, LiteRtModel(it.path)) }
