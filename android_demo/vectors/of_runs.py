@@ -140,6 +140,7 @@ def rounds() -> dict:
         {
             "train": PlanCost(50.0, (CallCost("train", 0.01, 0.01, 100.0, 90.0),)),
             "split": PlanCost(50.0, tuple(CallCost(name, 0.01, 0.01, peak, 0.0) for name, peak in CALLS)),
+            "cached": PlanCost(50.0, tuple(CallCost(name, 0.01, 0.01, peak, 0.0) for name, peak in CALLS[:2])),
         },
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -41,7 +41,8 @@ class Labelled(val kept: Int, val refused: Map<Refusal, Int>)
  *
  * @param recognizer trained in place.
  * @param corpus holds the audio of all utterances.
- * @param labelled with transcripts; may be none.
+ * @param labelled with transcripts; may be none. Of fewer than [Settings.leastToHoldOut] none is held out: train on them before, with
+ *     [personalize], since pseudo-labels are as good as the weights that make them.
  * @param unlabelled without; [InputError] for fewer than four.
  * @param settings how steps are taken; epochs and patience have no meaning here.
  * @param selfTraining how speech without transcripts is used.
@@ -68,7 +69,7 @@ class SelfTrainer(
     val rounds = ArrayList<Labelled>()
 
     /** Whether held-out transcripts are the evidence, rather than how views of held-out speech agree. */
-    val validatedByTranscripts: Boolean = labelled.size > 1
+    val validatedByTranscripts: Boolean = labelled.size > 1 && !settings.areFew(labelled.size)
 
     init {
         if (unlabelled.size < LEAST_UTTERANCES) {

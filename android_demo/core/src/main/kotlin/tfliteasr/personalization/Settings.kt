@@ -32,8 +32,11 @@ data class Settings(
      */
     fun forModel(config: ModelConfig): Settings = if (config.trainsSecondPass) copy(leastToHoldOut = 0) else this
 
+    /** Whether of so many utterances none is held out. */
+    fun areFew(utterances: Int): Boolean = utterances < leastToHoldOut
+
     /** The pull of a training on so many utterances: by default [FEW_PULL] where none of them is held out, else 0. */
-    fun pullFor(utterances: Int): Double = pull ?: if (utterances < leastToHoldOut) FEW_PULL else 0.0
+    fun pullFor(utterances: Int): Double = pull ?: if (areFew(utterances)) FEW_PULL else 0.0
 
     /** The learning rate for a model. */
     fun rate(config: ModelConfig): Double = learningRate ?: config.learningRate

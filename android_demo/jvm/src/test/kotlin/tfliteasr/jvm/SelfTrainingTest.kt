@@ -23,6 +23,7 @@ class SelfTrainingTest {
             connect = it.int("connect"),
             epochSteps = it.int("epoch_steps"),
             validationShare = it.double("validation_share"),
+            leastToHoldOut = it.int("least_to_hold_out"),
             seed = it.int("seed"),
         )
     }
