@@ -16,7 +16,7 @@ help:
 	@echo "make test       all tests"
 	@echo "make test-fast  the quick ones"
 	@echo "make test-device  the quick tests of the device side, without TensorFlow; LITERT=1.4.0 with that ai-edge-litert"
-	@echo "make lint       format and lint of all Python files, and types of the packages that pyproject.toml names"
+	@echo "make lint       format and lint of all Python files, and types of both packages"
 	@echo "make docs       the API reference, in runs/docs"
 	@echo "make dist       wheels and source distribution, in dist; the demo runs from the wheel in a bare environment"
 	@echo "make android    the Kotlin side: builds the demo app, tests it on the JVM"

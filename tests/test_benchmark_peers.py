@@ -178,17 +178,17 @@ def test_another_loss_is_other_work(no_processes, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    "arguments, message",
     [
         (["peers", "--work", "sim"], "--work: nothing is named 'sim'; there are: conformer, lstm_transducer, sim2019"),
         (["peers", "--runtime", "torch"], "--runtime: nothing is named 'torch'; there are: ours_whole, "),
         (["peers", "--runs", "0"], "--runs: expected 1 or more"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(arguments, told, capsys):
+def test_what_cannot_be_compared_is_refused(arguments, message, capsys):
     assert main(["benchmark", *arguments]) == 2
     error = capsys.readouterr().err
-    assert told in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1
 
 
 def test_without_pytorch_there_is_one_line(monkeypatch, capsys):

@@ -78,7 +78,7 @@ def test_a_child_that_fails_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    "arguments, message",
     [
         ([], "expected either MODEL or --preset"),
         (["commands", "--preset", "tiny"], "expected either MODEL or --preset"),
@@ -91,7 +91,7 @@ def test_a_child_that_fails_is_one_line(tmp_path):
         (["--preset", "enormous"], "no preset named 'enormous'"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(arguments, told, capsys):
+def test_what_cannot_be_measured_is_refused(arguments, message, capsys):
     assert main(["benchmark", "split", *arguments]) == 2
     error = capsys.readouterr().err
-    assert told in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1

@@ -27,8 +27,10 @@ def tone(number):
 def test_a_folder_is_learned_from(tiny_tflite, tmp_path):
     for number, text in enumerate(["one", "two", "one_two", "two_one", "one_one", "two_two"]):
         soundfile.write(tmp_path / f"{text}.wav", tone(number), RATE)
-    told = run("personalize_folder.py", tmp_path, "--model", tiny_tflite, "--epochs", 1, "--out", "out", cwd=tmp_path)
-    assert "said    one" in told and "word error rate" in told and (tmp_path / "out" / "report.html").exists()
+    message = run(
+        "personalize_folder.py", tmp_path, "--model", tiny_tflite, "--epochs", 1, "--out", "out", cwd=tmp_path
+    )
+    assert "said    one" in message and "word error rate" in message and (tmp_path / "out" / "report.html").exists()
 
 
 def test_the_bare_interpreter_hears_and_trains(tmp_path):
@@ -41,8 +43,10 @@ def test_the_bare_interpreter_hears_and_trains(tmp_path):
 
 
 def test_a_sub_model_is_chosen(tiny_tflite, tmp_path):
-    told = run("choose_by_budget.py", tiny_tflite, "--ram-mb", 4000, "--calibration", tmp_path / "c.json", cwd=tmp_path)
-    assert "plan " in told and "loss " in told and (tmp_path / "c.json").exists()
+    message = run(
+        "choose_by_budget.py", tiny_tflite, "--ram-mb", 4000, "--calibration", tmp_path / "c.json", cwd=tmp_path
+    )
+    assert "plan " in message and "loss " in message and (tmp_path / "c.json").exists()
 
 
 def test_they_are_short():

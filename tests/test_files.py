@@ -186,9 +186,9 @@ def test_a_folder_has_one_writer_and_a_kill_frees_it(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "held\n"
-        told = rf"out: another run is writing here \(pid {holder.pid}\); wait for it or choose another --out"
+        message = rf"out: another run is writing here \(pid {holder.pid}\); wait for it or choose another --out"
         for _ in range(2):  # being refused changes nothing
-            with pytest.raises(InputError, match=told), only_writer(out):
+            with pytest.raises(InputError, match=message), only_writer(out):
                 raise AssertionError("two writers")
         with only_writer(tmp_path / "deep" / "other"):
             pass

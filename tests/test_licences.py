@@ -82,9 +82,9 @@ def describe(path, values):
 
 def test_inspect_tells_them(licensed, tiny_tflite, capsys):
     assert main(["inspect", str(licensed)]) == 0
-    told = capsys.readouterr().out
-    assert "licence: encoder and decoder weights, MIT, Moonshine AI, moonshine-voice 0.0.64\n" in told
-    assert "licence: head, CC-BY-4.0, Ann, a \u2581 file\n" in told
+    message = capsys.readouterr().out
+    assert "licence: encoder and decoder weights, MIT, Moonshine AI, moonshine-voice 0.0.64\n" in message
+    assert "licence: head, CC-BY-4.0, Ann, a \u2581 file\n" in message
     assert main(["inspect", str(licensed), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["licences"] == [MIT, CC]
     assert main(["inspect", str(tiny_tflite)]) == 0

@@ -51,9 +51,9 @@ def with_frames(content, frames):
 def read(tmp_path, content, name="a.audio", **segment):
     path = tmp_path / name
     path.write_bytes(content)
-    told = []
-    samples = read_audio(path, RATE, notify=lambda notice, place="": told.append(notice), **segment)
-    return samples, told
+    message = []
+    samples = read_audio(path, RATE, notify=lambda notice, place="": message.append(notice), **segment)
+    return samples, message
 
 
 def replaced(content, at, value):
@@ -76,18 +76,18 @@ LESS_THAN_HELD = {
 
 @pytest.mark.parametrize("name", LESS_THAN_HELD)
 def test_all_that_is_held_is_read(tmp_path, name):
-    samples, told = read(tmp_path, LESS_THAN_HELD[name])
+    samples, message = read(tmp_path, LESS_THAN_HELD[name])
     np.testing.assert_allclose(samples, speech(), atol=2 / 32768)
-    assert told == [LESS] and audio_seconds(tmp_path / "a.audio", "") == 3
+    assert message == [LESS] and audio_seconds(tmp_path / "a.audio", "") == 3
 
 
 def test_an_mp3_header_with_too_few_frames(tmp_path):
-    whole, told = read(tmp_path, MP3)
-    assert told == []
+    whole, message = read(tmp_path, MP3)
+    assert message == []
     for content in (with_frames(MP3, 30), ID3V2 + with_frames(MP3, 30), with_frames(MP3, 30) + ID3V1):
-        samples, told = read(tmp_path, content)
+        samples, message = read(tmp_path, content)
         np.testing.assert_array_equal(samples, whole)
-        assert told == [LESS]
+        assert message == [LESS]
 
 
 def test_an_mp3_of_variable_bit_rate_without_header(tmp_path):
@@ -115,17 +115,17 @@ WHOLE = {
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_is_not_speech_is_not_read(tmp_path, name):
-    samples, told = read(tmp_path, WHOLE[name])
+    samples, message = read(tmp_path, WHOLE[name])
     np.testing.assert_allclose(samples, speech()[: len(samples)], atol=2 / 32768)
-    assert len(samples) in (3 * RATE, 3 * RATE - 1) and told == []
+    assert len(samples) in (3 * RATE, 3 * RATE - 1) and message == []
 
 
 @pytest.mark.parametrize(
     "content", [with_length(WAV, 96004), with_total(FLAC, 48010), MP3[:-5]], ids=["wav", "flac", "mp3"]
 )
 def test_a_header_that_gives_a_little_more(tmp_path, content):
-    samples, told = read(tmp_path, content)
-    assert told == [MORE] and 3 * RATE - 1152 <= len(samples) <= 3 * RATE
+    samples, message = read(tmp_path, content)
+    assert message == [MORE] and 3 * RATE - 1152 <= len(samples) <= 3 * RATE
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ JOINED_FILES = {
 @pytest.mark.parametrize("name", JOINED_FILES)
 def test_joined_recordings_are_all_read(tmp_path, name):
     content, seconds = JOINED_FILES[name]
-    samples, told = read(tmp_path, content)
-    assert len(samples) == sum(seconds) * RATE and JOINED in told
+    samples, message = read(tmp_path, content)
+    assert len(samples) == sum(seconds) * RATE and JOINED in message
     assert audio_seconds(tmp_path / "a.audio", "") == pytest.approx(sum(seconds))
     lossy = name.startswith(("mp3", "vorbis", "opus"))
     second = samples[3 * RATE : 4 * RATE]

@@ -45,7 +45,7 @@ def noise(seed, seconds=0.5):
 
 
 @pytest.mark.parametrize(
-    "channels, expected, told",
+    "channels, expected, stated",
     [
         ([tone(), -tone()], tone(), "took the loudest of 2 channels, mixed they cancel each other"),
         ([0.4 * tone(), -0.5 * tone()], -0.5 * tone(), "took the loudest of 2 channels, mixed they cancel each other"),
@@ -70,12 +70,12 @@ def noise(seed, seconds=0.5):
         ([noise(n) for n in range(8)], sum(noise(n) for n in range(8)) / 8, "mixed 8 channels down to one"),
     ],
 )
-def test_no_speech_is_lost_when_channels_are_mixed(tmp_path, channels, expected, told):
+def test_no_speech_is_lost_when_channels_are_mixed(tmp_path, channels, expected, stated):
     soundfile.write(tmp_path / "a.wav", np.stack(channels, axis=1), RATE, subtype="FLOAT")
     notices = []
     samples = read_audio(tmp_path / "a.wav", RATE, notify=notices.append)
     np.testing.assert_allclose(samples, expected, atol=1e-5)
-    assert notices == [told]
+    assert notices == [stated]
 
 
 def test_another_rate_is_resampled_and_the_caller_is_told(tmp_path):
@@ -117,8 +117,8 @@ def test_a_notice_names_the_first_files(capsys):
     with Notices() as notices:
         for number in range(7):
             notices("left out", f"{number}.wav")
-    told = capsys.readouterr().err
-    assert told == "notice: left out (7 files): 0.wav, 1.wav, 2.wav, 3.wav, 4.wav, ...\n"
+    stated = capsys.readouterr().err
+    assert stated == "notice: left out (7 files): 0.wav, 1.wav, 2.wav, 3.wav, 4.wav, ...\n"
 
 
 def test_a_missing_file(tmp_path):

@@ -32,8 +32,8 @@ def average(folder, *options):
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_weights_are_on_the_way_from_one_to_the_other(folders, capsys, share):
     assert average(folders, "--share", str(share), "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["share"], told["averaged"]) == (share, 1)
+    result = json.loads(capsys.readouterr().out)
+    assert (result["share"], result["averaged"]) == (share, 1)
     (config, first), (_, found) = read_model(folders / "a"), read_model(folders / "c")
     assert config == preset("tiny") and first.keys() == found.keys()
     for name, value in first.items():

@@ -108,7 +108,7 @@ def shipped(tiny_tflite, tmp_path_factory, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         (("--rounds", 0), "--rounds: expected 1 or more, got 0"),
         (("--rounds", 6), "--rounds 6: expected more utterances than rounds, got 6"),
@@ -123,9 +123,9 @@ def shipped(tiny_tflite, tmp_path_factory, monkeypatch):
         (("--rounds", 2, "--resource-trace", "nowhere.jsonl"), "nowhere.jsonl: expected a resource trace"),
     ],
 )
-def test_rounds(speech, tiny_tflite, capsys, monkeypatch, tmp_path_factory, options, told):
+def test_rounds(speech, tiny_tflite, capsys, monkeypatch, tmp_path_factory, options, message):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))  # one calibration for all
-    assert told in refused(capsys, speech, command_line("personalize", tiny_tflite, speech, *options))
+    assert message in refused(capsys, speech, command_line("personalize", tiny_tflite, speech, *options))
 
 
 # --- audio ---
@@ -180,9 +180,9 @@ def test_stereo_and_another_rate_are_used_with_a_notice(speech, tiny_tflite, cap
     stereo = np.stack([tone("TWO", 1, rate=22050), 0.5 * tone("TWO", 2, rate=22050)], axis=1)
     soundfile.write(speech / "b.wav", stereo, 22050)
     assert main(command_line(command, tiny_tflite, speech, "--json")) == 0
-    out, told = capsys.readouterr()
-    assert "notice: mixed 2 channels down to one (1 file)" in told
-    assert "notice: resampled from 22050 Hz to 16000 Hz (1 file)" in told
+    out, message = capsys.readouterr()
+    assert "notice: mixed 2 channels down to one (1 file)" in message
+    assert "notice: resampled from 22050 Hz to 16000 Hz (1 file)" in message
     json.loads(out)
 
 
@@ -198,9 +198,9 @@ def test_recordings_too_short_for_a_word(speech, tiny_tflite, shipped, capsys, c
 def test_a_recording_too_short_for_a_word_is_left_out_and_named(speech, tiny_tflite, capsys):
     soundfile.write(speech / "b.wav", tone("TWO", 1)[:3199], RATE)
     assert main(command_line("evaluate", tiny_tflite, speech, "--json")) == 0
-    out, told = capsys.readouterr()
+    out, message = capsys.readouterr()
     assert (json.loads(out)["utterances"], json.loads(out)["too_short"]) == (5, 1)
-    assert f"shorter than 0.2 s, which hold no whole word (1 file): {speech / 'm.jsonl'}:2" in told
+    assert f"shorter than 0.2 s, which hold no whole word (1 file): {speech / 'm.jsonl'}:2" in message
 
 
 @pytest.mark.parametrize("command", ["personalize", "train"])
@@ -208,14 +208,14 @@ def test_training_goes_on_without_a_recording_too_short_for_a_word(speech, tiny_
     soundfile.write(speech / "b.wav", tone("TWO", 1)[:3199], RATE)
     more = ("--epochs", 1, "--json", *(("--steps", 1, "--batch", 2) if command == "train" else ()))
     assert main(command_line(command, tiny_tflite, speech, *more)) == 0
-    out, told = capsys.readouterr()
+    out, message = capsys.readouterr()
     found = json.loads(out)
     if command == "train":
         assert found["utterances"] == 5
     else:
         assert found["adapt_utterances"] + found["validation_utterances"] == 5 and found["left_out_utterances"] == 0
         assert (found["test_utterances"], found["test_too_short"]) == (5, 1)
-    assert f"shorter than 0.2 s, which hold no whole word ({1 + (command == 'personalize')} file" in told
+    assert f"shorter than 0.2 s, which hold no whole word ({1 + (command == 'personalize')} file" in message
 
 
 def test_an_example_too_short_for_a_step(tiny_tflite):
@@ -536,10 +536,10 @@ def test_corrections_that_teach_nothing(speech, tiny_tflite, capsys):
     assert "0 of 3 corrections can be learned from" in refused(capsys, speech, line)
     assert main(line) == 2
     notices = [line for line in capsys.readouterr().err.splitlines() if line.startswith("notice: left out")]
-    for notice, told in zip(
+    for notice, message in zip(
         notices, ("nothing to correct", "it is of another utterance", "expected a text as 'heard'")
     ):
-        assert told in notice
+        assert message in notice
     assert len(notices) == 3 and "corrections.jsonl:2" in notices[1]
 
 
@@ -562,24 +562,24 @@ def test_refused_corrections_do_not_stop_what_can_be_learned(speech, tiny_tflite
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         (("--window", 4), "--window: expected --adapt with it"),
         (("--unlabelled", "corrections.jsonl"), "--unlabelled: expected speech, none is left"),
     ],
 )
-def test_corrections_with_what_does_not_go_with_them(speech, tiny_tflite, capsys, options, told):
+def test_corrections_with_what_does_not_go_with_them(speech, tiny_tflite, capsys, options, message):
     line = only_corrections(speech, tiny_tflite, corrections(speech, {"text": "TWO", "heard": "ONE"}))
     options = [str(speech / option) if str(option).endswith("jsonl") else str(option) for option in options]
-    assert told in refused(capsys, speech, [*line, *options])
+    assert message in refused(capsys, speech, [*line, *options])
 
 
 def test_rows_in_both_manifests_are_corrections(speech, tiny_tflite, capsys):
     rows = [json.loads(line) for line in (speech / "m.jsonl").read_text().splitlines()]
     write_rows(speech, [{**row, "heard": "NO"} for row in rows[:2]] + rows[2:])
     more = ("--corrections", speech / "m.jsonl", "--epochs", 1, "--no-augment")
-    told = refused(capsys, speech, command_line("personalize", tiny_tflite, speech, *more))
-    assert "--adapt: expected speech, none is left: too short, or given in another manifest as well" in told
+    message = refused(capsys, speech, command_line("personalize", tiny_tflite, speech, *more))
+    assert "--adapt: expected speech, none is left: too short, or given in another manifest as well" in message
 
 
 def unlabelled(speech, *options):
@@ -589,15 +589,15 @@ def unlabelled(speech, *options):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         (("--rounds", 2), "--unlabelled: expected no --rounds with it"),
         (("--window", 4), "--unlabelled: expected no --window with it"),
         (("--unlabelled-where", "speaker=bob"), "no row has speaker=bob"),
     ],
 )
-def test_speech_without_transcripts_that_cannot_be_used(speech, tiny_tflite, capsys, options, told):
-    assert told in refused(capsys, speech, ["personalize", str(tiny_tflite), *unlabelled(speech, *options)])
+def test_speech_without_transcripts_that_cannot_be_used(speech, tiny_tflite, capsys, options, message):
+    assert message in refused(capsys, speech, ["personalize", str(tiny_tflite), *unlabelled(speech, *options)])
 
 
 def test_nothing_confident_trains_nothing(speech, tiny_tflite, capsys):
@@ -612,7 +612,7 @@ def test_nothing_confident_trains_nothing(speech, tiny_tflite, capsys):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         (("--window", 1), "expected room for a batch of 2 utterances or more, got 1"),
         (("--stride", 3), "--stride: expected --window with it"),
@@ -620,8 +620,8 @@ def test_nothing_confident_trains_nothing(speech, tiny_tflite, capsys):
         (("--window", 4, "--window-bytes", 0), "--window-bytes: expected 1 or more"),
     ],
 )
-def test_windows_that_cannot_be(speech, tiny_tflite, capsys, options, told):
-    assert told in refused(capsys, speech, command_line("personalize", tiny_tflite, speech, *options))
+def test_windows_that_cannot_be(speech, tiny_tflite, capsys, options, message):
+    assert message in refused(capsys, speech, command_line("personalize", tiny_tflite, speech, *options))
 
 
 def test_utterances_out_of_the_order_of_time(speech, tiny_tflite, capsys):
@@ -636,8 +636,8 @@ def test_a_disk_that_fills_up_leaves_a_whole_checkpoint(speech, tiny_tflite, cap
     fill_disk(monkeypatch, "00000004.safetensors")
     options = ("--window", 6, "--stride", 4, "--steps", 3, "--learning-rate", 0.01)
     assert main(command_line("personalize", tiny_tflite, speech, *options)) == 2
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert "00000004.safetensors: could not store an utterance: No space left on device" in told
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "00000004.safetensors: could not store an utterance: No space left on device" in message
     files = {path.name for path in (speech / "out").rglob("*") if path.is_file()}
     assert files == {"checkpoint.safetensors", "settings.json", *(f"{number:08d}.safetensors" for number in range(4))}
     Recognizer.load(tiny_tflite).restore(speech / "out" / "checkpoint.safetensors")

@@ -46,12 +46,12 @@ def test_calibration_is_written_and_used(digits, tmp_path, capsys):
     assert losses == sorted(losses)
 
     # on the speech that it was calibrated by, delays are medians: half of the words come earlier, half later
-    told = run(capsys, "evaluate", model, *speech, "--times", "--confidence")
-    assert (told["judged_words"], told["right_words"]) == (found["judged_words"], found["right_words"])
-    assert told["auroc"] == pytest.approx(found["auroc"], abs=0.01) and told["ece"] == pytest.approx(
+    evaluated = run(capsys, "evaluate", model, *speech, "--times", "--confidence")
+    assert (evaluated["judged_words"], evaluated["right_words"]) == (found["judged_words"], found["right_words"])
+    assert evaluated["auroc"] == pytest.approx(found["auroc"], abs=0.01) and evaluated["ece"] == pytest.approx(
         found["ece"], abs=0.01
     )
-    assert 0 <= told["start_error_ms_median"] < 100 and 0 <= told["end_error_ms_median"] < 100
+    assert 0 <= evaluated["start_error_ms_median"] < 100 and 0 <= evaluated["end_error_ms_median"] < 100
 
     (row,) = run(capsys, "transcribe", model, digits / "seven_1.wav")["transcripts"]
     assert [word["text"] for word in row["words"]] == row["text"].split()

@@ -50,7 +50,7 @@ def test_bad_input_is_one_line_and_code_2(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "error, told",
+    "error, message",
     [
         (OSError(28, "No space left on device", "runs/a.png"), "runs/a.png: No space left on device"),
         (OSError(28, "No space left on device"), "No space left on device"),
@@ -58,11 +58,11 @@ def test_bad_input_is_one_line_and_code_2(monkeypatch, capsys):
         (OSError("odd\nerror"), "odd"),
     ],
 )
-def test_what_the_system_refuses_is_one_line_and_code_2(monkeypatch, capsys, error, told):
+def test_what_the_system_refuses_is_one_line_and_code_2(monkeypatch, capsys, error, message):
     failing(monkeypatch, error)
     assert main(["inspect", "m"]) == 2
     out, problem = capsys.readouterr()
-    assert out == "" and problem.count("\n") == 1 and problem.startswith(f"tflite-asr inspect: {told}")
+    assert out == "" and problem.count("\n") == 1 and problem.startswith(f"tflite-asr inspect: {message}")
 
 
 def test_an_error_of_the_program_is_not_hidden(monkeypatch):

@@ -78,12 +78,12 @@ def test_refusals(prompts, capsys):
 
 
 @pytest.mark.parametrize(
-    "level, seconds, told", [(0.1, 1, None), (0.1, 0.1, "shorter"), (0, 1, "silent"), (9, 1, "clipped")]
+    "level, seconds, message", [(0.1, 1, None), (0.1, 0.1, "shorter"), (0, 1, "silent"), (9, 1, "clipped")]
 )
-def test_what_is_wrong_with_a_recording(level, seconds, told):
+def test_what_is_wrong_with_a_recording(level, seconds, message):
     noise = np.clip(np.random.default_rng(0).normal(0, 1, int(16000 * seconds)) * level, -1, 1)
     problem = problem_of(noise.astype(np.float32), 16000)
-    assert problem is None if told is None else told in problem
+    assert problem is None if message is None else message in problem
 
 
 def test_prompts_are_shown_heard_again_and_kept(prompts, capsys, monkeypatch):
@@ -108,10 +108,10 @@ def test_prompts_are_shown_heard_again_and_kept(prompts, capsys, monkeypatch):
         sys, "stdin", type("Terminal", (), {"isatty": lambda self: True, "readline": lambda self: next(keys)})()
     )
     assert main(line(prompts)) == 0
-    out, told = capsys.readouterr()
+    out, message = capsys.readouterr()
     assert "2 recordings" in out and "1 prompts left" in out and len(played) == 1
-    assert [told.count(text) for text in ("1/3   TURN LEFT", "2/3   GO", "3/3   STOP")] == [1, 2, 1]
-    assert "dB" in told
+    assert [message.count(text) for text in ("1/3   TURN LEFT", "2/3   GO", "3/3   STOP")] == [1, 2, 1]
+    assert "dB" in message
 
 
 def test_without_sounddevice(monkeypatch):

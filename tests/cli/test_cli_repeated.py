@@ -54,7 +54,7 @@ def test_train(speech, trained, capsys):
     for interrupted in (False, True):
         if interrupted:
             history.write_text(history.read_text().splitlines()[0] + "\n")
-        for manifest, options, told in (
+        for manifest, options, message in (
             ("less", (), "--manifest, --where and --words 10 utterances"),
             ("other", (), "--manifest, --where and --words 10 utterances"),
             ("m", ("--learning-rate", 0.01), "--learning-rate 0.002, now it is 0.01"),
@@ -63,7 +63,7 @@ def test_train(speech, trained, capsys):
         ):
             assert train(speech, manifest, *options) == 2
             problem = capsys.readouterr().err
-            assert told in problem and str(speech / "model") in problem and problem.count("\n") == 1
+            assert message in problem and str(speech / "model") in problem and problem.count("\n") == 1
     assert len(trained) == 1
     assert train(speech, "m") == 0 and len(trained) == 2, "an interrupted training goes on"
     assert train(speech, "m", "--epochs", 3) == 0 and len(trained) == 3, "with more epochs it goes on"
@@ -93,16 +93,16 @@ def test_personalize(speech, tiny_tflite, tmp_path_factory, monkeypatch, capsys,
     assert personalize("m") == 0
     first = json.loads(capsys.readouterr().out)
     checkpoint = (speech / "out" / "checkpoint.safetensors").read_bytes()
-    for manifest, options, told in (
+    for manifest, options, message in (
         ("less", (), "the speech of --adapt 10 utterances"),
         ("m", ("--learning-rate", 0.01), "--learning-rate 0.001, now it is 0.01"),
         ("m", ("--seed", 3), "--seed 0, now it is 3"),
     ):
         assert personalize(manifest, *options) == 2
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert personalize("m") == 0
-    out, told = capsys.readouterr()
-    assert json.loads(out) == first and "finished already" in told
+    out, message = capsys.readouterr()
+    assert json.loads(out) == first and "finished already" in message
     assert (speech / "out" / "checkpoint.safetensors").read_bytes() == checkpoint
 
 
@@ -110,9 +110,9 @@ def test_transcribe_goes_on_after_a_bad_file(speech, tiny_tflite, capsys):
     (speech / "bad.wav").write_bytes(b"no audio" * 9)
     line = ["transcribe", tiny_tflite, *(speech / name for name in ("0.wav", "bad.wav", "1.wav"))]
     assert main([*map(str, line)]) == 2
-    out, told = capsys.readouterr()
+    out, message = capsys.readouterr()
     assert [row.split(": ")[0] for row in out.splitlines()] == [str(speech / "0.wav"), str(speech / "1.wav")]
-    problem = next(row for row in told.splitlines() if row.startswith("tflite-asr"))
+    problem = next(row for row in message.splitlines() if row.startswith("tflite-asr"))
     assert "bad.wav: expected a WAV" in problem and "the other 2 of 3 files are transcribed" in problem
     assert main([*map(str, line), "--json"]) == 2
     result = json.loads(capsys.readouterr().out)

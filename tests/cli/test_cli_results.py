@@ -239,9 +239,9 @@ def test_freeze_leaves_groups_alone(speech, tiny_tflite, capsys):
 
 def test_personalize_for_people(speech, tiny_tflite, capsys):
     assert main([str(part) for part in personalize_line(tiny_tflite, speech, "--epochs", 1)]) == 0
-    out, told = capsys.readouterr()
+    out, message = capsys.readouterr()
     assert "word error rate" in out and str(speech / "out" / "report.html") in out
-    assert "before: WER" in told and "epoch 1/1" in told
+    assert "before: WER" in message and "epoch 1/1" in message
 
 
 @pytest.mark.parametrize("learning_rate", ["0.01", "0.9"])
@@ -260,8 +260,8 @@ def test_an_interrupted_personalisation_leaves_a_whole_checkpoint(
     monkeypatch.setattr(Recognizer, "train_step", interrupted)
     line = personalize_line(tiny_tflite, speech, "--epochs", 3, "--learning-rate", learning_rate)
     assert main([str(part) for part in line]) == 130
-    out, told = capsys.readouterr()
-    assert out == "" and told.endswith("tflite-asr personalize: stopped\n") and "epoch 1/3" in told
+    out, message = capsys.readouterr()
+    assert out == "" and message.endswith("tflite-asr personalize: stopped\n") and "epoch 1/3" in message
     assert [path.name for path in (speech / "out").iterdir()] == ["checkpoint.safetensors"]
     step = Recognizer.load(tiny_tflite).restore(speech / "out" / "checkpoint.safetensors")
     assert step in (0, 28)

@@ -19,8 +19,8 @@ def calibration(tmp_path_factory):
 def select(tiny_tflite, calibration, capsys):
     def select(*options, code=0, model=tiny_tflite):
         assert main(["select", str(model), "--calibration", str(calibration), "--json", *map(str, options)]) == code
-        out, told = capsys.readouterr()
-        return json.loads(out) if code == 0 else told
+        out, message = capsys.readouterr()
+        return json.loads(out) if code == 0 else message
 
     return select
 
@@ -62,7 +62,7 @@ def test_battery_and_time_are_budgets_too(select):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         (("--ram-mb", 0), "budget: ram_mb: expected more than 0, got 0"),
         (("--ram-mb", -10), "budget: ram_mb: expected more than 0, got -10"),
@@ -75,9 +75,9 @@ def test_battery_and_time_are_budgets_too(select):
         (("--ram-mb", 100, "--exit", -1), "--exit: expected an exit from 0 to 0 (final), got -1"),
     ],
 )
-def test_refusals(select, options, told):
+def test_refusals(select, options, message):
     problem = select(*options, code=2)
-    assert told in problem and len([line for line in problem.splitlines() if not line.startswith("notice")]) == 1
+    assert message in problem and len([line for line in problem.splitlines() if not line.startswith("notice")]) == 1
 
 
 def test_for_people(tiny_tflite, calibration, capsys):
@@ -121,7 +121,7 @@ def test_a_study_is_written_into_the_artifact_and_decides(studied, select, capsy
 
 
 @pytest.mark.parametrize(
-    "name, content, told",
+    "name, content, message",
     [
         ("study.json", '{"tflite_sha256": "00"}', "a study of another artifact than"),
         ("study.json", "{", "study.json: expected a result of `tflite-asr simulate`"),
@@ -129,14 +129,14 @@ def test_a_study_is_written_into_the_artifact_and_decides(studied, select, capsy
         ("summary.json", None, "summary.json: expected a result of `tflite-asr simulate`"),
     ],
 )
-def test_what_is_not_a_study_of_this_artifact_changes_nothing(studied, capsys, name, content, told):
+def test_what_is_not_a_study_of_this_artifact_changes_nothing(studied, capsys, name, content, message):
     study, model = studied
     (study / name).unlink()
     if content is not None:
         (study / name).write_text(content)
     before = model.with_suffix(".json").read_bytes()
     assert main(["study", str(study), str(model)]) == 2
-    assert told in capsys.readouterr().err and model.with_suffix(".json").read_bytes() == before
+    assert message in capsys.readouterr().err and model.with_suffix(".json").read_bytes() == before
 
 
 # --- benchmark selector ---

@@ -44,8 +44,8 @@ def held(tmp_path_factory):
 def test_the_second_run_into_a_folder_is_refused(held, capsys, command):
     out, pid = held
     assert main([command, *OUT[command], "--out", str(out)]) == 2
-    told = f"{out}: another run is writing here (pid {pid}); wait for it or choose another --out"
-    assert capsys.readouterr() == ("", f"tflite-asr {command}: {told}\n")
+    message = f"{out}: another run is writing here (pid {pid}); wait for it or choose another --out"
+    assert capsys.readouterr() == ("", f"tflite-asr {command}: {message}\n")
 
 
 SEEDS = {**OUT, "evaluate": ["commands", "--manifest", "m"], "tune-rescoring": ["commands", "--manifest", "m"]}

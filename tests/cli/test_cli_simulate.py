@@ -43,12 +43,12 @@ def test_simulate(speech, tiny_tflite, capsys):
     assert result["mobile"]["speakers"] == 2 and len(result["mobile"]["interval"]) == 2 and result["kept"] is None
     assert 0 < result["disk_bytes_max"] <= 14000
     assert main([*line, "--out", str(speech / "out")]) == 0
-    text, told = capsys.readouterr()
-    assert "mobile" in text and "2 of 2 runs are done already" in told
+    text, message = capsys.readouterr()
+    assert "mobile" in text and "2 of 2 runs are done already" in message
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         ((), "expected the speakers' speech: give --manifest"),
         (("--where", "a=b"), "--where: expected --manifest with it"),
@@ -61,12 +61,12 @@ def test_simulate(speech, tiny_tflite, capsys):
         (("--manifest", "{manifest}", "--where", "speaker=s7"), "no row has speaker=s7"),
     ],
 )
-def test_refusals(speech, tiny_tflite, capsys, options, told):
+def test_refusals(speech, tiny_tflite, capsys, options, message):
     places = {"study": speech / "study.toml", "manifest": speech / "m.jsonl"}
     options = [option.format(**places) for option in options]
     assert main(["simulate", str(tiny_tflite), *options, "--out", str(speech / "out")]) == 2
     out, problem = capsys.readouterr()
-    assert out == "" and problem.count("\n") == 1 and told in problem
+    assert out == "" and problem.count("\n") == 1 and message in problem
     assert not (speech / "out").exists()
 
 

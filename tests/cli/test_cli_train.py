@@ -35,14 +35,16 @@ def refused(capsys, arguments):
     return problem
 
 
-@pytest.mark.parametrize("content, told", [(None, "another model"), (b"{", "not the description"), (b"[]", "not the")])
-def test_a_folder_of_another_model_is_left_alone(speech, capsys, content, told):
+@pytest.mark.parametrize(
+    "content, message", [(None, "another model"), (b"{", "not the description"), (b"[]", "not the")]
+)
+def test_a_folder_of_another_model_is_left_alone(speech, capsys, content, message):
     path = speech / "model" / "config.json"
     path.parent.mkdir()
     path.write_bytes(json.dumps(preset("commands").to_json()).encode() if content is None else content)
     before = path.read_bytes()
     problem = refused(capsys, train_line(speech))
-    assert told in problem and str(path) in problem
+    assert message in problem and str(path) in problem
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
 
 
@@ -95,7 +97,7 @@ def trained(speech, new_tiny_model):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         (["--replay-limit", "0"], "--replay-limit: expected 1 or more"),
         (["--connect", "0"], "--connect: expected 1 or more"),
@@ -103,12 +105,12 @@ def trained(speech, new_tiny_model):
         (["--replay", "bad.jsonl"], "bad.jsonl:1: "),
     ],
 )
-def test_export_with_bad_options_leaves_the_former_file(trained, speech, capsys, monkeypatch, options, told):
+def test_export_with_bad_options_leaves_the_former_file(trained, speech, capsys, monkeypatch, options, message):
     monkeypatch.chdir(speech)
     (speech / "bad.jsonl").write_text('{"audio": "none.wav", "text": "ONE"}\n')
     for name in ("a.tflite", "a.json"):
         (speech / name).write_text("former")
-    assert told in refused(capsys, ["export", str(trained), "--out", "a.tflite", *options])
+    assert message in refused(capsys, ["export", str(trained), "--out", "a.tflite", *options])
     assert (speech / "a.tflite").read_text() == (speech / "a.json").read_text() == "former"
 
 
@@ -192,7 +194,7 @@ def whole(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "preset_name, options, told",
+    "preset_name, options, message",
     [
         ("tiny_exits", ["--exits", "0,2"], "expected exits in rising order from 0 to 1, got [0, 2]"),
         ("tiny_exits", ["--exits", "one"], "--exits one: expected numbers of encoder groups"),
@@ -213,11 +215,11 @@ def whole(tmp_path):
         ),
     ],
 )
-def test_train_with_bad_exits(whole, speech, capsys, monkeypatch, preset_name, options, told):
+def test_train_with_bad_exits(whole, speech, capsys, monkeypatch, preset_name, options, message):
     monkeypatch.chdir(speech)
     arguments = train_line(speech, *options)
     arguments[1] = preset_name
-    assert told in refused(capsys, arguments) and not (speech / "model").exists()
+    assert message in refused(capsys, arguments) and not (speech / "model").exists()
 
 
 def test_exits_are_added_to_a_trained_model(whole, speech, capsys, monkeypatch):
@@ -290,9 +292,9 @@ def test_training_over_subwords_keeps_case_and_punctuation(cased_speech, capsys)
 
 
 @pytest.mark.parametrize(
-    "size, told", [(0, "expected 1 or more"), (270, "expected at least 2"), (5000, "expected at most ")]
+    "size, message", [(0, "expected 1 or more"), (270, "expected at least 2"), (5000, "expected at most ")]
 )
-def test_a_vocabulary_that_the_texts_do_not_make(cased_speech, capsys, size, told):
+def test_a_vocabulary_that_the_texts_do_not_make(cased_speech, capsys, size, message):
     pytest.importorskip("sentencepiece", reason="sentencepiece of the train extra is not installed")
     problem = refused(capsys, train_line(cased_speech, "--subwords", size))
-    assert "--subwords" in problem and told in problem and not (cased_speech / "model").exists()
+    assert "--subwords" in problem and message in problem and not (cased_speech / "model").exists()

@@ -79,7 +79,7 @@ def test_a_file_is_transcribed_by_both_passes_whole_and_as_a_stream(speech, mode
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         (["--two-pass", "--nbest", 1], "--nbest: expected 2 to 4"),
         (["--two-pass", "--nbest", 0], "--nbest: expected 2 to 4"),
@@ -88,8 +88,8 @@ def test_a_file_is_transcribed_by_both_passes_whole_and_as_a_stream(speech, mode
         (["--two-pass", "--greedy"], "neither --greedy nor --exit"),
     ],
 )
-def test_rescoring_that_cannot_be(speech, model, capsys, options, told):
-    assert told in refused(capsys, "transcribe", model, speech / "0.wav", *options)
+def test_rescoring_that_cannot_be(speech, model, capsys, options, message):
+    assert message in refused(capsys, "transcribe", model, speech / "0.wav", *options)
 
 
 def test_a_file_without_second_pass_is_not_tuned(speech, tiny_tflite, capsys):
@@ -141,7 +141,7 @@ def distil_line(speech, **options):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         ({"stages": "2,3", "epochs": "1,1"}, "stage 2 starts from stage 1, which is not in"),
         ({"stages": "1,3", "epochs": "1,1"}, "expected stages such as 1,2,3"),
@@ -154,8 +154,8 @@ def distil_line(speech, **options):
         ({"teacher": "nowhere"}, "nowhere: expected a folder"),
     ],
 )
-def test_distillation_that_cannot_be(speech, teacher, capsys, options, told):
-    assert told in refused(capsys, *distil_line(speech, **options))
+def test_distillation_that_cannot_be(speech, teacher, capsys, options, message):
+    assert message in refused(capsys, *distil_line(speech, **options))
     assert not (speech / "student").exists()
 
 

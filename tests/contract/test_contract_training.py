@@ -65,18 +65,18 @@ def test_a_ctc_loss_without_an_alignment_is_enormous():
 def test_a_step_lowers_the_loss_and_tells_the_one_before(commands):
     batch = commands.batch(rows=2)
     before = commands.run("loss", **batch)
-    told = commands.run("train", **batch, **commands.rates(1e-3))
-    assert told["loss"].shape == () and told["skipped"].shape == () and told["gradient_norm"].shape == (1,)
-    assert told["loss"] == pytest.approx(float(before["loss"]), rel=1e-5) and told["skipped"] == 0
+    outputs = commands.run("train", **batch, **commands.rates(1e-3))
+    assert outputs["loss"].shape == () and outputs["skipped"].shape == () and outputs["gradient_norm"].shape == (1,)
+    assert outputs["loss"] == pytest.approx(float(before["loss"]), rel=1e-5) and outputs["skipped"] == 0
     assert commands.run("loss", **batch)["loss"] < before["loss"]
 
 
 def test_a_batch_without_utterances_counts_a_step(commands):
     commands.run("train", **commands.batch(rows=2), **commands.rates())
     before = commands.weights()
-    told = commands.run("train", **commands.batch(rows=0), **commands.rates())
+    outputs = commands.run("train", **commands.batch(rows=0), **commands.rates())
     after = commands.weights()
-    assert (told["loss"], told["skipped"]) == (0, 0) and after["step"] == before["step"] + 1
+    assert (outputs["loss"], outputs["skipped"]) == (0, 0) and after["step"] == before["step"] + 1
     assert "encoder_0_kernel" in changed(before, after)  # by Adam's momentum
 
 
@@ -130,13 +130,13 @@ def momentum_norm(before, after, group=None) -> float:
 
 def test_clip_norm_bounds_the_gradient_of_all_groups(commands):
     batch, before = commands.batch(rows=2), commands.weights()
-    told = commands.run("train", **batch, **commands.rates(clip_norm=1.0))["gradient_norm"][0]
-    assert told > 10  # before clipping
+    outputs = commands.run("train", **batch, **commands.rates(clip_norm=1.0))["gradient_norm"][0]
+    assert outputs > 10  # before clipping
     assert momentum_norm(before, commands.weights()) == pytest.approx(1, rel=1e-4)
     for clip_norm in (0.0, -1.0, 1e6):
         commands.run("set_weights", **before)
         commands.run("train", **batch, **commands.rates(clip_norm=clip_norm))
-        assert momentum_norm(before, commands.weights()) == pytest.approx(told, rel=1e-4)
+        assert momentum_norm(before, commands.weights()) == pytest.approx(outputs, rel=1e-4)
 
 
 def test_global_norm_0_clips_each_group_by_its_own_norm(commands):
@@ -154,8 +154,8 @@ def test_global_norm_below_0_measures_and_above_0_clips(commands):
     commands.run_plan("split", batch, global_norm=norm_of(results))
     by_parts = commands.weights()
     commands.run("set_weights", **before)
-    told = commands.run("train", **batch)
-    assert norm_of(results) == pytest.approx(told["gradient_norm"][0], rel=1e-4)
+    outputs = commands.run("train", **batch)
+    assert norm_of(results) == pytest.approx(outputs["gradient_norm"][0], rel=1e-4)
     assert momentum_norm(before, by_parts) == pytest.approx(1, rel=1e-4)
     for name, value in commands.weights().items():
         np.testing.assert_allclose(by_parts[name], value, rtol=1e-3, atol=1e-5)
@@ -166,9 +166,11 @@ def test_the_plan_by_parts_is_the_whole_step(commands):
     results = commands.run_plan("split", batch)
     by_parts = commands.weights()
     commands.run("set_weights", **before)
-    told = commands.run_plan("train", batch)[0]
+    outputs = commands.run_plan("train", batch)[0]
     head = next(result for result in results if "loss" in result)
-    assert head["proceed"].shape == () and head["proceed"] == 1 and head["loss"] == pytest.approx(float(told["loss"]))
+    assert (
+        head["proceed"].shape == () and head["proceed"] == 1 and head["loss"] == pytest.approx(float(outputs["loss"]))
+    )
     after = commands.weights()
     assert by_parts["step"] == after["step"] == before["step"] + 1
     for name, value in after.items():
@@ -237,6 +239,6 @@ def test_frozen_groups_ignore_their_rate(english):
     rates = english.rates()
     rates["group_rates"][:] = 0
     rates["group_rates"][english.groups.index("encoder_0")] = 1  # frozen: it has no tensor in `state`
-    told = english.run("train", **batch, **rates)
-    assert told["skipped"] == 0 and changed(weights, english.weights()) == {"step"}
+    outputs = english.run("train", **batch, **rates)
+    assert outputs["skipped"] == 0 and changed(weights, english.weights()) == {"step"}
     english.run("set_weights", **weights)

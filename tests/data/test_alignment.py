@@ -69,7 +69,9 @@ def test_a_step_refuses_what_it_cannot_align():
 
 def test_many_rows_are_counted(capsys):
     report_left_out([f"m.jsonl:{row} (short)" for row in range(14)], 20)
-    told = capsys.readouterr().err
-    assert "14 of 20 utterances" in told and "m.jsonl:9 (short) and 4 more" in told and "m.jsonl:10 " not in told
+    message = capsys.readouterr().err
+    assert (
+        "14 of 20 utterances" in message and "m.jsonl:9 (short) and 4 more" in message and "m.jsonl:10 " not in message
+    )
     with pytest.raises(InputError, match="none of 14 does"):
         report_left_out(["m.jsonl:1"] * 14, 14)

@@ -91,9 +91,9 @@ def test_librispeech_that_is_not_whole(librispeech, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, told", [(b"", "empty or damaged"), (b"no audio", "empty or damaged"), (None, "without samples")]
+    "content, message", [(b"", "empty or damaged"), (b"no audio", "empty or damaged"), (None, "without samples")]
 )
-def test_clips_that_hold_nothing_are_left_out_and_named(librispeech, capsys, content, told):
+def test_clips_that_hold_nothing_are_left_out_and_named(librispeech, capsys, content, message):
     clip = librispeech / "dev-clean" / "84" / "1" / "84-1-0000.flac"
     if content is None:
         soundfile.write(clip, np.zeros(0), 16000, format="WAV")
@@ -101,7 +101,7 @@ def test_clips_that_hold_nothing_are_left_out_and_named(librispeech, capsys, con
         clip.write_bytes(content)
     assert run("librispeech", librispeech)["utterances"] == 2
     assert (
-        f"notice: left out clips {'that are ' if content is not None else ''}{told} (1 file): {clip}"
+        f"notice: left out clips {'that are ' if content is not None else ''}{message} (1 file): {clip}"
         in capsys.readouterr().err
     )
 
@@ -169,9 +169,9 @@ def test_common_voice_rows_with_too_many_fields(common_voice, capsys):
     (common_voice / "clips" / "b.mp3").write_bytes(b"")
     result = run("commonvoice", common_voice)
     assert result["utterances"] == 1 and read_manifest(result["manifest"])[0].extra["age"] == "teens"
-    told = capsys.readouterr().err
-    assert f"left out rows with more than the 6 fields of the table (1 file): {table}:5" in told
-    assert f"left out clips that are empty or damaged (1 file): {common_voice / 'clips' / 'b.mp3'}" in told
+    message = capsys.readouterr().err
+    assert f"left out rows with more than the 6 fields of the table (1 file): {table}:5" in message
+    assert f"left out clips that are empty or damaged (1 file): {common_voice / 'clips' / 'b.mp3'}" in message
 
 
 def test_sentences_with_digits_are_told(common_voice, capsys):

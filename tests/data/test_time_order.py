@@ -21,7 +21,7 @@ def test_in_order(times):
 
 
 @pytest.mark.parametrize(
-    "times, told",
+    "times, message",
     [
         ((1, 3, 2), "m.jsonl:3: said before the row above it (2 after 3)"),
         (("2024-05-02", "2024-05-01"), "m.jsonl:2: said before"),
@@ -33,7 +33,7 @@ def test_in_order(times):
         ((float("nan"),), "m.jsonl:1: expected 'time'"),
     ],
 )
-def test_out_of_order(times, told):
+def test_out_of_order(times, message):
     with pytest.raises(InputError) as caught:
         check_time_order(said_at(*times))
-    assert told in str(caught.value)
+    assert message in str(caught.value)

@@ -109,15 +109,15 @@ def test_it_says_what_is_frozen_and_how_it_is_stored(int8_file, capsys):
 
     assert int8_file.artifact.frozen_groups == ["encoder_0", "prediction", "joint"]
     assert main(["inspect", str(int8_file.artifact.path), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)["parameter_bytes_by_dtype"]
+    reported = json.loads(capsys.readouterr().out)["parameter_bytes_by_dtype"]
     matrices = [
         int(np.prod(row["shape"]))
         for row in int8_file.artifact.parameters
         if not row["trainable"] and quantize(np.zeros(row["shape"])) is not None
     ]
-    assert told["int8"] == sum(matrices) > 5000
+    assert reported["int8"] == sum(matrices) > 5000
     every = sum(int(np.prod(row["shape"])) for row in int8_file.artifact.parameters)
-    assert told["float32"] == 4 * (every - sum(matrices))
+    assert reported["float32"] == 4 * (every - sum(matrices))
     contents = read_contents(int8_file.artifact.path)
     assert contents.constant_bytes["int8"] == sum(matrices) and contents.flex_ops == contents.custom_ops == []
 
@@ -157,8 +157,8 @@ def test_a_file_without_trainable_groups_does_not_train(dynamic_file, utterances
     for line in (["personalize", path, "--adapt", manifest, "--test", manifest, "--out", str(tmp_path / "ann")],
                  ["select", path, "--ram-mb", "100"]):  # fmt: skip
         assert main(line) == 2
-        *_, told = capsys.readouterr().err.splitlines()
-        assert "constant" in told and "--trainable" in told
+        *_, reported = capsys.readouterr().err.splitlines()
+        assert "constant" in reported and "--trainable" in reported
     assert not (tmp_path / "ann").exists()
 
 

@@ -99,9 +99,9 @@ def test_weights_of_half_precision_are_taken(invented, tmp_path):
 def test_the_command_writes_a_model_folder(from_transformers, invented, tmp_path, capsys):
     out = tmp_path / "new" / "moonshine"
     assert main(["import", "moonshine", str(from_transformers), "--out", str(out)]) == 0
-    told = capsys.readouterr().out
-    assert "7,681,248 parameters of the encoder, 21,406,464 of the decoder" in told and "licence: MIT" in told
-    assert "drawn at random (seed 0): ctc/bias, ctc/kernel" in told and f"train english --initial {out}" in told
+    message = capsys.readouterr().out
+    assert "7,681,248 parameters of the encoder, 21,406,464 of the decoder" in message and "licence: MIT" in message
+    assert "drawn at random (seed 0): ctc/bias, ctc/kernel" in message and f"train english --initial {out}" in message
     assert sorted(path.name for path in out.parent.iterdir()) == ["moonshine"]
     assert sorted(path.name for path in out.iterdir()) == ["LICENSE.moonshine", "config.json", "weights.safetensors"]
     config = ModelConfig.from_json(json.loads((out / "config.json").read_text()))

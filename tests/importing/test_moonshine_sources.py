@@ -26,10 +26,10 @@ def refused(tmp_path, capsys):
     def run(source, out=out):
         before = sorted(out.parent.rglob("*"))
         assert main(["import", "moonshine", str(source), "--out", str(out)]) == 2
-        printed, told = capsys.readouterr()
-        assert printed == "" and told.count("\n") == 1 and told.startswith("tflite-asr import: "), told
+        printed, message = capsys.readouterr()
+        assert printed == "" and message.count("\n") == 1 and message.startswith("tflite-asr import: "), message
         assert sorted(out.parent.rglob("*")) == before
-        return told
+        return message
 
     return run
 
@@ -52,7 +52,7 @@ def test_sources_that_are_not_there(tmp_path, refused):
 
 
 @pytest.mark.parametrize(
-    "changes, told",
+    "changes, message",
     [
         ({"version": "0.0.65", "files": ()}, "expected version 0.0.64, which holds the weights, got 0.0.65"),
         ({"version": ""}, "got none"),
@@ -63,9 +63,9 @@ def test_sources_that_are_not_there(tmp_path, refused):
         ({"name": "Moonshine_Voice"}, f"{ENCODER}: expected sha256 {ENCODER_SHA256}"),
     ],
 )
-def test_other_wheels(changes, told, tmp_path, refused):
+def test_other_wheels(changes, message, tmp_path, refused):
     line = refused(write_wheel(tmp_path / "x.whl", **changes))
-    assert told in line and "pip download --no-deps moonshine-voice==0.0.64" in line
+    assert message in line and "pip download --no-deps moonshine-voice==0.0.64" in line
 
 
 def test_damaged_wheels(tmp_path, refused):
@@ -124,7 +124,7 @@ def stored(invented):
 
 
 @pytest.mark.parametrize(
-    "file, content, told",
+    "file, content, message",
     [
         ("model.safetensors", None, "missing: model.safetensors"),
         ("config.json", b"{", "expected the configuration of a Moonshine model"),
@@ -145,17 +145,17 @@ def stored(invented):
         ("tokenizer.json", b'{"model": {"vocab": {"<unk>": 0}}}', "as its first tokens"),
     ],
 )
-def test_other_folders_of_transformers(file, content, told, stored, tmp_path, refused):
+def test_other_folders_of_transformers(file, content, message, stored, tmp_path, refused):
     folder = transformers_folder(tmp_path / "hf", stored)
     if content is None:
         (folder / file).unlink()
     else:
         (folder / file).write_bytes(content)
-    assert told in refused(folder)
+    assert message in refused(folder)
 
 
 @pytest.mark.parametrize(
-    "changes, told",
+    "changes, message",
     [
         ({"model.encoder.conv2.bias": None}, "expected model.encoder.conv2.bias, which is missing; 1 such weights"),
         (
@@ -170,9 +170,9 @@ def test_other_folders_of_transformers(file, content, told, stored, tmp_path, re
         ({"proj_out.weight": np.zeros([4, 288], np.float32)}, "expected proj_out.weight to be the embedding"),
     ],
 )
-def test_other_weights_of_transformers(changes, told, stored, tmp_path, refused):
+def test_other_weights_of_transformers(changes, message, stored, tmp_path, refused):
     weights = {name: value for name, value in (stored | changes).items() if value is not None}
-    assert told in refused(transformers_folder(tmp_path / "hf", weights))
+    assert message in refused(transformers_folder(tmp_path / "hf", weights))
 
 
 def test_truncated_weights_of_transformers(stored, tmp_path, refused):

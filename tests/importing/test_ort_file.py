@@ -80,13 +80,13 @@ def test_damaged_files_are_read_or_refused(small):
 
 
 @pytest.mark.parametrize(
-    "value, code, told",
+    "value, code, message",
     [(np.zeros(4, np.float32), 99, "data type 99"), (np.zeros(4, np.uint8), 1, "shape [4] and 4 bytes")],
 )
-def test_tensors_that_contradict_themselves_are_refused(value, code, told):
+def test_tensors_that_contradict_themselves_are_refused(value, code, message):
     builder = flatbuffers.Builder()
     content = finished(builder, graph(builder, [tensor(builder, "w", value, code)], []))
-    assert told in refused(content)
+    assert message in refused(content)
 
 
 def test_a_graph_that_is_used_again_and_again_does_not_take_for_ever():

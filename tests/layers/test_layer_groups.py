@@ -180,6 +180,6 @@ def of_weights(operation):
 
 
 def test_activation_elements_are_what_backward_takes_from_forward(case):
-    told = len(LENGTHS) * case.group.activation_elements(TIME)
+    stated = len(LENGTHS) * case.group.activation_elements(TIME)
     # one value a step for each normalisation's scale and the mask of lengths: at most seven of some hundred
-    assert told <= kept_for_backward(case) <= 1.05 * told
+    assert stated <= kept_for_backward(case) <= 1.05 * stated

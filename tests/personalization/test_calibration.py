@@ -57,7 +57,7 @@ def test_it_is_measured_once(kept):
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    "change, message",
     [
         ({"artifact_sha256": "0" * 64}, "of another artifact (000000000000, this is"),
         ({"device": {**this_device(1), "node": "elsewhere"}}, "of another machine or runtime (node elsewhere, here"),
@@ -68,9 +68,9 @@ def test_it_is_measured_once(kept):
         ("[]", "not readable"),
     ],
 )
-def test_what_is_of_another_artifact_or_machine_is_measured_again_with_a_notice(kept, change, told):
+def test_what_is_of_another_artifact_or_machine_is_measured_again_with_a_notice(kept, change, message):
     runs, (notice,) = kept(change)
-    assert runs == 1 and told in notice and "measuring this device" in notice
+    assert runs == 1 and message in notice and "measuring this device" in notice
 
 
 def test_a_file_that_cannot_be_written_is_told(artifact, measured, tmp_path, monkeypatch):

@@ -53,11 +53,11 @@ def test_values_far_out_are_clipped_and_do_not_wrap(artifact):
     assert high.frames.min() > 5 and low.frames.max() < -5
 
 
-def refused(artifact, told="copy it again"):
+def refused(artifact, stated="copy it again"):
     with pytest.raises(InputError) as caught:
         read_replay(artifact)
     message = str(caught.value)
-    assert message.startswith(str(replay_path(artifact.path))) and "\n" not in message and told in message
+    assert message.startswith(str(replay_path(artifact.path))) and "\n" not in message and stated in message
     return message
 
 
@@ -87,7 +87,7 @@ def test_another_file_under_the_name(artifact):
 
 
 @pytest.mark.parametrize(
-    "others, told",
+    "others, stated",
     [
         (examples(bands=80), "frames of 40 values"),
         (examples(longest=121), "1 to 120 frames"),
@@ -95,9 +95,9 @@ def test_another_file_under_the_name(artifact):
         ([Example(np.zeros([5, 40], np.float32), np.full(2, 77, np.int32), "")], "77"),
     ],
 )
-def test_utterances_of_a_model_with_other_sizes(artifact, others, told):
+def test_utterances_of_a_model_with_other_sizes(artifact, others, stated):
     write_replay(artifact, others)
-    assert told in refused(artifact)
+    assert stated in refused(artifact)
 
 
 def test_a_failing_write_leaves_the_former_file(artifact, monkeypatch):

@@ -22,7 +22,7 @@ def test_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "rows, told",
+    "rows, message",
     [
         ((), "got an empty file"),
         (("{",), ":1: expected one JSON object with seconds"),
@@ -40,10 +40,10 @@ def test_rows(tmp_path):
         (({**ROW, "cores": 0},), ":1: cores: expected 1 or more, got 0"),
     ],
 )
-def test_refusals(tmp_path, rows, told):
+def test_refusals(tmp_path, rows, message):
     with pytest.raises(InputError) as caught:
         read_trace(written(tmp_path, *rows))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,7 @@ def test_less_never_chooses_what_needs_more(seed):
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    "values, message",
     [
         ((0,), "ram_mb: expected more than 0, got 0"),
         ((-5,), "ram_mb: expected more than 0, got -5"),
@@ -278,7 +278,7 @@ def test_less_never_chooses_what_needs_more(seed):
         ((100, None, 0, None, 1, -1), "disk_mb: expected 0 or more, got -1"),
     ],
 )
-def test_budgets_that_cannot_be(values, told):
+def test_budgets_that_cannot_be(values, message):
     with pytest.raises(InputError) as caught:
         Budget(*values)
-    assert told in str(caught.value)
+    assert message in str(caught.value)

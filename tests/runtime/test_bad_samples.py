@@ -32,10 +32,10 @@ def recognizer(tiny_tflite):
     return Recognizer.load(tiny_tflite)
 
 
-@pytest.mark.parametrize(("samples", "told"), SAMPLES)
-def test_samples(recognizer, samples, told):
+@pytest.mark.parametrize(("samples", "message"), SAMPLES)
+def test_samples(recognizer, samples, message):
     for call in (recognizer.features, recognizer.transcribe, lambda samples: recognizer.example(samples, "HI")):
-        with pytest.raises(InputError, match=told) as caught:
+        with pytest.raises(InputError, match=message) as caught:
             call(samples)
         assert "\n" not in str(caught.value)
 
@@ -53,7 +53,7 @@ def test_silence_is_heard_but_not_learned(recognizer):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda frames: frames.astype(np.int16), "got int16"),
         (lambda frames: frames[:, :5], r"frames \[time, 40\], got shape"),
@@ -62,7 +62,7 @@ def test_silence_is_heard_but_not_learned(recognizer):
         (lambda frames: None, "NoneType"),
     ],
 )
-def test_frames(recognizer, change, told):
+def test_frames(recognizer, change, message):
     bad = change(recognizer.features(GOOD))
     tokens = np.asarray([1], np.int32)
     calls = [
@@ -71,14 +71,14 @@ def test_frames(recognizer, change, told):
         lambda: recognizer.transcribe_early(bad, ExitPolicy(0)),
         lambda: list(recognizer.stream([bad])),
     ]
-    if bad is not None and told != "finite":  # a training step skips what is not finite
+    if bad is not None and message != "finite":  # a training step skips what is not finite
         calls += [
             lambda: recognizer.loss([Example(bad, tokens, "A")]),
             lambda: recognizer.train_step([Example(bad, tokens, "A")]),
         ]
     before = recognizer.state()
     for call in calls:
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             call()
     for name, value in recognizer.state().items():
         np.testing.assert_array_equal(before[name], value)

@@ -54,15 +54,15 @@ def test_letters_tell_no_names():
 
 
 @pytest.mark.parametrize(
-    "meant, heard, told",
+    "meant, heard, message",
     [
         ("call ann", "call ann", "expected another text than what was heard, 'call ann'; there is nothing to correct"),
         ("call ann about the lunch on friday", "no", "got one of 28 letters for 2: it is of another utterance"),
         ("no", "call ann about the lunch on friday", "got one of 2 letters for 28: it is of another utterance"),
     ],
 )
-def test_what_corrects_nothing_is_refused(meant, heard, told):
-    with pytest.raises(InputError, match=told):
+def test_what_corrects_nothing_is_refused(meant, heard, message):
+    with pytest.raises(InputError, match=message):
         check_correction(meant, heard, missed_words(meant, heard, normalize=False), normalize=False)
 
 
@@ -90,17 +90,17 @@ def test_a_correction_is_ready_to_be_trained_on(recognizer):
 
 
 @pytest.mark.parametrize(
-    "meant, told",
+    "meant, message",
     [
         ("A C", "row 3: expected another text than what was heard, 'A C'; there is nothing to correct"),
         ("É", "row 3"),
         ("", "row 3"),
     ],
 )
-def test_a_refused_correction_changes_nothing(recognizer, meant, told):
+def test_a_refused_correction_changes_nothing(recognizer, meant, message):
     recognizer.learned_phrases = ["BO"]
     before = recognizer.state()
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         recognizer.correct(samples(), meant, heard="A C", where="row 3")
     assert recognizer.learned_phrases == ["BO"]
     for name, tensor in recognizer.state().items():

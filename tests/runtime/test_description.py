@@ -108,7 +108,7 @@ def test_format_1_has_no_digest_and_keeps_its_number(model):
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "told"),
+    ("place", "value", "message"),
     [
         (("groups", 0, "parameters"), "7", r"groups\[0\].parameters: expected a whole number of 0 or more, got '7'"),
         (("groups", 0, "bytes"), True, r"groups\[0\].bytes"),
@@ -120,14 +120,14 @@ def test_format_1_has_no_digest_and_keeps_its_number(model):
         (("plan_exits",), {"train": 0.5}, "plan_exits.train"),
     ],
 )
-def test_fields_have_their_types(model, place, value, told):
+def test_fields_have_their_types(model, place, value, message):
     values = json.loads(model.with_suffix(".json").read_text())
     values.pop("digest")
     holder = values
     for key in place[:-1]:
         holder = holder[key]
     holder[place[-1]] = value
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         check_description(values)
     values["format"] = 1
     model.with_suffix(".json").write_text(json.dumps(values))

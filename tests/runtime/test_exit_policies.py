@@ -38,7 +38,7 @@ def test_a_policy_leaves_where_it_is_sure(policy, expected):
 
 
 @pytest.mark.parametrize(
-    "fields, told",
+    "fields, message",
     [
         ({}, "expected one of"),
         ({"exit": 1, "entropy_below": 0.1}, "expected one of"),
@@ -48,6 +48,6 @@ def test_a_policy_leaves_where_it_is_sure(policy, expected):
         ({"confidence_above": 1.5}, "got 1.5"),
     ],
 )
-def test_what_is_no_policy_is_refused(fields, told):
-    with pytest.raises(InputError, match=told):
+def test_what_is_no_policy_is_refused(fields, message):
+    with pytest.raises(InputError, match=message):
         ExitPolicy(**fields)

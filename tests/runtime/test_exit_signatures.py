@@ -54,13 +54,13 @@ def test_exits_that_are_not_there(host):
 def test_losses_of_exits(host):
     run, sizes, exits = host
     batch, frames = sizes["batch"], utterance(sizes)["frames"]
-    told = run(
+    message = run(
         "loss",
         frames=np.repeat(frames, batch, axis=0),
         frame_lengths=np.full([batch], 90, np.int32),
         tokens=np.full([batch, sizes["max_tokens"]], 5, np.int32),
         token_lengths=np.full([batch], 3, np.int32),
     )
-    assert told["exit_losses"].shape == (len(exits), batch)
-    first, between, last = told["exit_losses"]
-    np.testing.assert_allclose(told["losses"], last + 0.3 * first + 0.3 * between, rtol=1e-5)  # sandwich
+    assert message["exit_losses"].shape == (len(exits), batch)
+    first, between, last = message["exit_losses"]
+    np.testing.assert_allclose(message["losses"], last + 0.3 * first + 0.3 * between, rtol=1e-5)  # sandwich

@@ -66,9 +66,9 @@ def test_an_invalid_row_has_no_loss_and_trains_nothing(name, recognizer):
     before = recognizer.state()
     for plan in recognizer.artifact.plans:
         results = called_blindly(recognizer, plan, batch | rates)
-        told = [result for result in results.values() if "skipped" in result]
-        assert told and all(result["skipped"] == 1 for result in told), plan
-        assert all(np.isnan(result["loss"]) for result in told if "loss" in result), plan
+        reports = [result for result in results.values() if "skipped" in result]
+        assert reports and all(result["skipped"] == 1 for result in reports), plan
+        assert all(np.isnan(result["loss"]) for result in reports if "loss" in result), plan
         for tensor, found in recognizer.state().items():
             assert found.tobytes() == before[tensor].tobytes(), (plan, tensor)
     # the same plans do train on the valid batch

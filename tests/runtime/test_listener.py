@@ -143,13 +143,13 @@ def test_nothing_and_silence_are_no_utterance(recognizer, chunks):
 
 
 @pytest.mark.parametrize(
-    ("chunk", "told"),
+    ("chunk", "message"),
     [
         (np.zeros([800, 2], np.float32), "chunk: expected samples of one channel"),
         (np.zeros(800, np.int16), "chunk: expected samples from -1 to 1 as float32, got int16; divide by 32768"),
         (np.full(800, np.nan, np.float32), "chunk: expected finite samples, 800 are NaN"),
     ],
 )
-def test_chunks_that_are_no_samples_are_refused(recognizer, chunk, told):
-    with pytest.raises(InputError, match=told):
+def test_chunks_that_are_no_samples_are_refused(recognizer, chunk, message):
+    with pytest.raises(InputError, match=message):
         heard_in(recognizer, [noise(800), chunk])

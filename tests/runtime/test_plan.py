@@ -32,7 +32,7 @@ def test_nothing_is_called_below_the_lowest_trained_group():
 
 
 @pytest.mark.parametrize(
-    "name, plans, told",
+    "name, plans, message",
     [
         ("halves", PLANS, "no plan named 'halves'; there are: split, train"),
         (
@@ -48,6 +48,6 @@ def test_nothing_is_called_below_the_lowest_trained_group():
         ),
     ],
 )
-def test_a_plan_that_cannot_be_run_is_refused(name, plans, told):
-    with pytest.raises(InputError, match=told):
+def test_a_plan_that_cannot_be_run_is_refused(name, plans, message):
+    with pytest.raises(InputError, match=message):
         Plan.of(name, plans, SIGNATURES)

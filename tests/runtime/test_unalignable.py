@@ -46,8 +46,8 @@ def personalized(model, speech, name, *options):
 )
 def test_personalize_is_as_without_them(speech, exits_tflite, capsys, options):
     state, result = personalized(exits_tflite, speech, "bad", *options)
-    told = capsys.readouterr().err
-    notice = next(line for line in told.splitlines() if line.startswith("notice: 2 of 9 utterances left out"))
+    message = capsys.readouterr().err
+    notice = next(line for line in message.splitlines() if line.startswith("notice: 2 of 9 utterances left out"))
     assert "bad.jsonl:3 (12 characters need 20 encoder steps" in notice and "bad.jsonl:6 (" in notice
     without, expected = personalized(exits_tflite, speech, "without", *options)
     assert "notice" not in capsys.readouterr().err
@@ -90,9 +90,11 @@ def test_measuring_takes_long_transcripts_and_counts_long_recordings(speech, exi
     (speech / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for command, more in (("evaluate", []), ("exits", ["--out", str(speech / "exits")])):
         assert main([command, str(exits_tflite), "--manifest", str(speech / "m.jsonl"), *more, "--json"]) == 0
-        out, told = capsys.readouterr()
+        out, message = capsys.readouterr()
         assert json.loads(out)["too_long"] == 1
-        assert "notice: 1 of 7 recordings left out, longer than 1.215 s: " in told and "m.jsonl:4 (2.00 s)" in told
+        assert (
+            "notice: 1 of 7 recordings left out, longer than 1.215 s: " in message and "m.jsonl:4 (2.00 s)" in message
+        )
     assert main(["exits", str(exits_tflite), "--manifest", str(speech / "m.jsonl"), *more]) == 0
     assert "measured already" in capsys.readouterr().err
     assert main(["exits", str(exits_tflite), "--manifest", str(speech / "without.jsonl"), *more]) == 2

@@ -65,7 +65,7 @@ def test_what_is_easily_made_again_is_kept_where_it_is_light_or_asked_for():
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    "arguments, message",
     [
         ({"parts": 4}, r"expected 1 to 3 parts, .*encoder_0, encoder_1, encoder_2.*got 4"),
         ({"parts": 0}, "expected 1 to 3 parts"),
@@ -75,6 +75,6 @@ def test_what_is_easily_made_again_is_kept_where_it_is_light_or_asked_for():
         ({"keep": "all"}, "no way to keep named 'all'; there are: auto, recompute, stash"),
     ],
 )
-def test_what_cannot_be_cut_so_is_refused(arguments, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_cannot_be_cut_so_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
         make_parts(costs([1, 1, 1]), **arguments)

@@ -71,7 +71,7 @@ def test_a_speaker_with_too_little_left_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "rows, told",
+    "rows, message",
     [
         ([{}], "expected a 'speaker'"),
         (
@@ -81,10 +81,10 @@ def test_a_speaker_with_too_little_left_is_refused(tmp_path):
         ([{"speaker": "ann", "split": "pers_adapt"}] * 5, "got 5 and 0"),
     ],
 )
-def test_refusals(tmp_path, rows, told):
+def test_refusals(tmp_path, rows, message):
     with pytest.raises(InputError) as caught:
         read_speakers([Speech(manifest(tmp_path, rows))], 0.3)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_speaker_is_in_one_manifest(tmp_path):

@@ -40,7 +40,7 @@ def test_what_a_file_says(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    "text, message",
     [
         ("model =", "expected the description of a study in TOML"),
         ("modell = 1", "no such setting: modell; there are speech, model"),
@@ -52,14 +52,14 @@ def test_what_a_file_says(tmp_path):
         ("mobile = 3", "mobile: expected a table"),
     ],
 )
-def test_refusals(tmp_path, text, told):
+def test_refusals(tmp_path, text, message):
     with pytest.raises(InputError) as caught:
         read_study(written(tmp_path, text))
-    assert told in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "field, told",
+    "field, message",
     [
         ({"environment": "moon"}, "environment: expected one of server, mobile, both, got moon"),
         ({"test_share": 1.0}, "test_share"),
@@ -69,7 +69,7 @@ def test_refusals(tmp_path, text, told):
         ({"speech": (Speech("m.jsonl", connect=0),)}, "m.jsonl: connect"),
     ],
 )
-def test_figures_that_cannot_be(field, told):
+def test_figures_that_cannot_be(field, message):
     with pytest.raises(InputError) as caught:
         check_study(Study(**{"speech": (Speech("m.jsonl"),), **field}))
-    assert told in str(caught.value)
+    assert message in str(caught.value)

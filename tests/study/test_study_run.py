@@ -161,17 +161,17 @@ def test_a_phone_that_never_recovers_keeps_what_it_has(tiny_tflite, speakers, he
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    "change, message",
     [
         ({"mobile": Mobile(window=1)}, "mobile.window: expected a batch of 2 or more, got 1"),
         ({"phone": PhoneSettings(trace="nowhere.jsonl")}, "nowhere.jsonl: expected a resource trace"),
         ({"model": "nowhere.tflite"}, "nowhere.tflite: no such .tflite file"),
     ],
 )
-def test_refusals_come_before_anything_is_written(tiny_tflite, speakers, tmp_path, change, told):
+def test_refusals_come_before_anything_is_written(tiny_tflite, speakers, tmp_path, change, message):
     with pytest.raises(InputError) as caught:
         run_study(dataclasses.replace(study(tiny_tflite, speakers(1)), **change), tmp_path / "out")
-    assert told in str(caught.value) and not (tmp_path / "out").exists()
+    assert message in str(caught.value) and not (tmp_path / "out").exists()
 
 
 def test_a_task_has_its_result_without_a_study_around_it(tiny_tflite, speakers):

@@ -33,13 +33,13 @@ def widths(corpus, batches=200):
 
 
 @pytest.mark.parametrize(
-    ("longer", "sizes", "told"), [(5, 1, "5 of 505 utterances (1.0%) longer than 0.23 s"), (20, 2, "")]
+    ("longer", "sizes", "message"), [(5, 1, "5 of 505 utterances (1.0%) longer than 0.23 s"), (20, 2, "")]
 )
-def test_few_long_utterances_of_many_have_no_size_of_their_own(tmp_path, capsys, longer, sizes, told):
+def test_few_long_utterances_of_many_have_no_size_of_their_own(tmp_path, capsys, longer, sizes, message):
     corpus = corpus_of(tmp_path, [0.2] * 500 + [1.0] * longer)
     assert len(widths(corpus, 600)["samples"]) == sizes
     problem = capsys.readouterr().err
-    assert told in problem if told else "notice" not in problem
+    assert message in problem if message else "notice" not in problem
 
 
 @pytest.mark.parametrize("seconds", [[0.2] * 99 + [1.0], [0.2, 0.2, 0.2, 0.5, 1.1], [1.2]])

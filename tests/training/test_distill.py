@@ -183,7 +183,7 @@ def with_features(config, **changes):
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    "change, message",
     [
         (lambda c: dataclasses.replace(c, characters=c.characters[:-1]), "the teacher's characters"),
         (lambda c: with_features(c, mel_bands=41), "the teacher's features"),
@@ -194,10 +194,10 @@ def with_features(config, **changes):
         (lambda c: dataclasses.replace(c, rescorer=None), "student tiny_two_pass: expected a two-pass model"),
     ],
 )
-def test_a_student_of_another_kind_is_refused(change, told):
+def test_a_student_of_another_kind_is_refused(change, message):
     config = preset("tiny_two_pass")
     check_pair(config, config)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         check_pair(config, change(config))
 
 

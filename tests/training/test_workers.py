@@ -95,7 +95,7 @@ def test_two_workers_train_as_one_with_the_joint_batch(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (None, "another index on each machine; got none"),
         ("{", "JSONDecodeError"),
@@ -112,9 +112,9 @@ def test_two_workers_train_as_one_with_the_joint_batch(tmp_path):
         ),
     ],
 )
-def test_a_tf_config_that_says_nothing(monkeypatch, text, told):
+def test_a_tf_config_that_says_nothing(monkeypatch, text, message):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if text is not None:
         monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(InputError, match=f"TF_CONFIG: expected such as .*{told}"):
+    with pytest.raises(InputError, match=f"TF_CONFIG: expected such as .*{message}"):
         workers_from_environment()
