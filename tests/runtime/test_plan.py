@@ -40,11 +40,11 @@ def test_nothing_is_called_below_the_lowest_trained_group():
             {"split": [{"signature": "forward_7"}]},
             "calls 'forward_7', but the signatures are: backward_0, forward_0",
         ),
-        ("split", {"split": SPLIT[1:]}, "head takes 'x' from 'forward_0.x', which no call before it puts out"),
+        ("split", {"split": SPLIT[1:]}, "head takes 'x' from 'forward_0.x', which no earlier call returns"),
         (
             "split",
             {"split": [SPLIT[0], {"signature": "head", "takes": {"x": "forward_0.y"}}]},
-            "from 'forward_0.y', which no call before",
+            "from 'forward_0.y', which no earlier call",
         ),
     ],
 )
