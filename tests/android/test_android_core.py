@@ -69,6 +69,7 @@ QUICK = (
     "draws",
     "description",
     "selector",
+    "cached",
     "corrections",
     "exits",
     "hotwords",

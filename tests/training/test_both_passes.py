@@ -18,7 +18,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
 from tflite_asr.training.batching import training_batches
 from tflite_asr.training.fit import fit
-from tflite_asr.training.objective import passes
+from tflite_asr.training.objective import loss_of_passes
 from tflite_asr.training.settings import FitSettings
 from tflite_asr.training.trainable import trainable_weights
 
@@ -54,7 +54,7 @@ def test_the_loss_is_ctc_and_the_decoders_cross_entropy(model):
         tf.constant([[5, 6], [7, 0]]),
         tf.constant([2, 1]),
     ]
-    total = passes(model, model.trainable_weights, second_pass=True).losses(None, frames, lengths, *labels)
+    total = loss_of_passes(model, model.trainable_weights, second_pass=True).losses(None, frames, lengths, *labels)
     _, shared, steps = model.encode_for_both(frames, lengths)
     logits = model.decoder(model.decoder_input(shared, steps), steps, *labels[2:]).numpy()
     log = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))

@@ -17,7 +17,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.models.build import build_model
 from tflite_asr.training.cached import CachedOutput, cached_batches
 from tflite_asr.training.fit import fit
-from tflite_asr.training.objective import passes
+from tflite_asr.training.objective import loss_of_passes
 from tflite_asr.training.settings import FitSettings
 
 CONFIG = preset("tiny_english")
@@ -102,7 +102,7 @@ def test_losses_and_gradients_are_those_from_the_frames(model, second_pass):
     ]
     found = []
     for below, heard, counts in ((0, frames, lengths), (2, x, steps)):
-        objective = passes(model, trained, second_pass=second_pass, below=below)
+        objective = loss_of_passes(model, trained, second_pass=second_pass, below=below)
         with tf.GradientTape() as tape:
             losses = objective.losses(None, heard, counts, *labels[: 4 if second_pass else 2])
         found.append([losses, *tape.gradient(losses, trained)])

@@ -71,7 +71,7 @@ class ModelTest {
         val wrong = mapOf("frames" to Tensor.floats(1, 600, 39), "frame_lengths" to Tensor.ints(1))
         val shape = told { recognizer.model.run("infer", wrong) }
         assertEquals("signature infer, input frames: expected float32 [1, 600, 40], got float32 [1, 600, 39]", shape)
-        assertTrue("no plan named 'half'; there are: split, train" in told { recognizer.plan("half") })
+        assertTrue("no plan named 'half'; there are: cached, split, train" in told { recognizer.plan("half") })
         assertTrue("no such layer group: [top]" in told { recognizer.checkGroups(mapOf("top" to 0f)) })
         assertTrue("expected at most 6.01 s, got 7.00 s" in told { recognizer.features(FloatArray(7 * 16000)) })
         for (token in listOf(0, -1, 29, 99)) {
