@@ -41,7 +41,7 @@ class CommandTest {
         assertEquals(0, learned.code, learned.errors)
         val out = folder.resolve("out")
         val result = Json.parse(out.resolve("result.json").readText()) as Map<*, *>
-        assertEquals(26L, result["steps"]) // as `tflite-asr personalize` of the same
+        assertEquals(25L, result["steps"]) // as `tflite-asr personalize` of the same
         assertEquals(14, (result["pairs"] as List<*>).flatMap { ((it as Map<*, *>)["reference"] as String).split(" ") }.size)
         assertEquals(true, result["owner_voice"])
         assertEquals(result["wer_after"], (Json.parse(learned.out) as Map<*, *>)["wer_after"])
