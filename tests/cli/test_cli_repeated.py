@@ -123,7 +123,7 @@ def test_transcribe_goes_on_after_a_bad_file(speech, tiny_tflite, capsys):
 
 def test_results_are_written_before_the_report(speech, tiny_tflite, capsys, monkeypatch):
     from tflite_asr.errors import InputError
-    from tflite_asr.personalization import session
+    from tflite_asr.personalization import resumption, session
 
     def failing(*args):
         raise InputError("the report cannot be written")
@@ -133,6 +133,6 @@ def test_results_are_written_before_the_report(speech, tiny_tflite, capsys, monk
     line = ["personalize", str(tiny_tflite), "--adapt", manifest, "--test", manifest, "--epochs", "1"]
     assert main([*line, "--out", str(speech / "out")]) == 2
     assert json.loads((speech / "out" / "result.json").read_text())["steps"] > 0
-    monkeypatch.setattr(session, "check_drawing", failing)
+    monkeypatch.setattr(resumption, "check_drawing", failing)
     assert main([*line, "--out", str(speech / "out2")]) == 2
     assert not (speech / "out2" / "result.json").exists() and not (speech / "out2" / "checkpoint.safetensors").exists()

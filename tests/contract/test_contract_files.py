@@ -38,8 +38,11 @@ def test_every_field_is_on_the_page(each):
     assert set(each.description) <= fields
     features = each.description["model"]["features"]
     model = rows_of("### The model's configuration")
-    assert "sizes" in model and set(each.sizes) <= model
-    assert {"window_samples", "hop_samples"} <= model and features.get("kind", "log_mel") in ("log_mel", "stem")
+    assert {f"sizes.{name}" for name in each.sizes} <= model
+    assert {"features.window_samples", "features.hop_samples"} <= model and features.get("kind", "log_mel") in (
+        "log_mel",
+        "stem",
+    )
 
 
 def test_the_page_has_no_field_that_is_not_read(each):

@@ -164,7 +164,7 @@ def hotwords_of(args: argparse.Namespace, recognizer: "Recognizer", *, greedy: b
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Declare the argument MODEL."""
-    parser.add_argument("model", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`")
+    parser.add_argument("model", metavar="MODEL", help="a .tflite with its .json beside it, or a shipped model")
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:

@@ -75,7 +75,7 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
         default="none",
         choices=MODES,
         help="how the weights of groups that do not train are stored: floats; int8 by TFLite's converter; int8 as "
-        "quantisation-aware training rounds them (default %(default)s)",
+        "quantisation-aware training rounds them; int8 on the grid that they were imported with (default %(default)s)",
     )
     parser.add_argument(
         "--trainable",

@@ -69,8 +69,8 @@ def _fitted(words: Sequence[Word], levels: np.ndarray, hop: float, offset: float
         pause = int(PAUSE_SECONDS / hop)
         start = _edge(speech, core[0], max(min(before, first), first - reach), -1, pause)
         end = _edge(speech, core[-1], min(max(behind, last), last + reach), 1, pause)
-        start_seconds = word.start_seconds if start is None else max(start * hop + offset, 0.0)
-        end_seconds = word.end_seconds if end is None else end * hop + offset
+        start_seconds = word.start_seconds if start is None else max(float(start * hop + offset), 0.0)
+        end_seconds = word.end_seconds if end is None else float(end * hop + offset)
         if start_seconds < end_seconds:
             word = dataclasses.replace(word, start_seconds=start_seconds, end_seconds=end_seconds)
         fitted.append(word)

@@ -18,7 +18,7 @@ SUMMARY = "time of training the upper groups from stored outputs of the lower on
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
+        "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or a shipped model"
     )
     add_preset(parser)
     add_counts(parser, "plan")

@@ -18,7 +18,7 @@ SUMMARY = "weights after split steps against those after whole ones"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
+        "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or a shipped model"
     )
     add_preset(parser)
     parser.add_argument("--steps", type=int, default=10, metavar="S", help="of both (default %(default)s)")

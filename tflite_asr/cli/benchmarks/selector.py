@@ -18,7 +18,7 @@ SUMMARY = "predicted memory and time of every candidate against measured ones"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "models", nargs="*", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
+        "models", nargs="*", metavar="MODEL", help="a .tflite with its .json beside it, or a shipped model"
     )
     add_preset(parser)
     add_counts(parser, "candidate")

@@ -21,7 +21,7 @@ SUMMARY = "memory and time of the step in parts against the whole step"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or the name `commands`"
+        "model", nargs="?", metavar="MODEL", help="a .tflite with its .json beside it, or a shipped model"
     )
     add_preset(parser)
     add_counts(parser, "plan")
