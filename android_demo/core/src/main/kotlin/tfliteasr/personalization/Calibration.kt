@@ -117,13 +117,33 @@ fun calibrated(
         throw InputError("${artifact.path}: no layer group trains, all are constants of the file; export it with --trainable")
     }
     notice("calibration $path: $why; measuring this device, nothing else should run meanwhile")
-    val measured = Calibration(artifact.tfliteSha256, device, artifact.plans.keys.associateWith(measure))
+    val measured = Calibration(artifact.tfliteSha256, device, costs(artifact, measure))
     try {
         writeTextAtomically(path, Json.write(measured.toJson()) + "\n")
     } catch (error: IOException) {
         notice("calibration $path: could not be kept (${error.message}); it will be measured again")
     }
     return measured
+}
+
+/**
+ * What each plan costs. A plan that stores outputs makes the first calls of one that does not, so its calls cost what they cost
+ * there; of those whose outputs are stored a step takes a share of the time. Measured after others in one process, it would seem
+ * to need no memory, since the process has it already.
+ */
+private fun costs(artifact: Artifact, measure: (String) -> PlanCost): Map<String, PlanCost> {
+    val (storing, others) = artifact.plans.values.partition { it.stores }
+    val measured = others.associate { it.name to measure(it.name) }
+    val share = 1.0 / Settings().cachedUses
+    return measured + storing.associate { plan ->
+        val whole = measured.values.firstOrNull { cost -> cost.calls.map { it.signature }.take(plan.calls.size) == plan.calls.map { it.signature } }
+        plan.name to if (whole == null) measure(plan.name) else PlanCost(
+            whole.basePrivateMb,
+            whole.calls.zip(plan.calls) { cost, call ->
+                if (call.updates.isEmpty()) cost.copy(seconds = share * cost.seconds, cpuSeconds = share * cost.cpuSeconds) else cost
+            },
+        )
+    }
 }
 
 /** Why a calibration is not one of this artifact on this device. */

@@ -44,10 +44,9 @@ fun measureCalls(artifact: Artifact, plan: String, model: SignatureModel): PlanC
     val watched = WatchedModel(model)
     return Recognizer(artifact, watched).use { recognizer ->
         val examples = longestExamples(artifact)
-        val stores = recognizer.plan(plan).stores
         fun step(): List<Noted> {
             watched.noted.clear()
-            recognizer.trainStep(if (stores) recognizer.cache(examples) else examples, learningRate = 1e-4f, clipNorm = 1f, plan = plan)
+            recognizer.trainStep(examples, learningRate = 1e-4f, clipNorm = 1f, plan = plan)
             return watched.noted.toList()
         }
         model.run("parameters")
@@ -57,10 +56,7 @@ fun measureCalls(artifact: Artifact, plan: String, model: SignatureModel): PlanC
         val times = List(1 + TIMED_STEPS) { step() }.drop(1)
         val calls = memory.mapIndexed { index, first ->
             fun median(figure: (Noted) -> Double) = times.map { figure(it[index]) }.sorted()[TIMED_STEPS / 2]
-            // of a call whose outputs are stored, a step takes a share
-            val isStored = stores && recognizer.plan(plan).calls[index].updates.isEmpty()
-            val share = if (isStored) 1.0 / Settings().cachedUses else 1.0
-            val (seconds, cpuSeconds) = share * median { it.seconds } to share * median { it.cpuSeconds }
+            val (seconds, cpuSeconds) = median { it.seconds } to median { it.cpuSeconds }
             CallCost(first.signature, seconds, cpuSeconds, first.peakMb - baseMb, first.afterMb - baseMb)
         }
         PlanCost(baseMb, calls)
