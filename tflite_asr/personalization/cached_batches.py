@@ -37,11 +37,6 @@ class CachedBatches:
             self._rows[key] = self.recognizer.cache(make(), folder=Path(self._folder.name))
         return self._rows[key]
 
-    @property
-    def bytes(self) -> int:
-        """Of all that is stored."""
-        return sum(row.bytes for rows in self._rows.values() for row in rows)
-
     def close(self) -> None:
         """Delete the files."""
         self._folder.cleanup()
