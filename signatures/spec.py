@@ -50,6 +50,16 @@ class LayerGroup(Protocol):
         ...
 
 
+class EncoderGroup(LayerGroup, Protocol):
+    """A group of the encoder's chain.
+
+    Where the encoder streams, it also has `initial_state(batch)`: the state before the first chunk, a tuple of
+    [batch, ...] tensors, empty in a group without one.
+    """
+
+    reduction: int  # input steps that make one output step
+
+
 class TrainableModel(Protocol):
     """A model of layer groups with a loss."""
 
@@ -87,7 +97,7 @@ class SplitModel(TrainableModel, Protocol):
     """A model whose training step can be cut: a chain of encoder groups, perhaps one of label groups, and a loss where
     they meet."""
 
-    groups: Sequence[LayerGroup]  # the encoder's; the first batch inputs feed them
+    groups: Sequence[EncoderGroup]  # the encoder's; the first batch inputs feed them
     label_groups: Sequence[LayerGroup]  # none for a loss that has no label history
     inner_exits: Mapping[str, LayerGroup]  # heads of exits below the last, by the encoder group that each is behind
     label_inputs: tuple[str, ...]  # the names of the batch inputs that `label_front` and `join_loss` take

@@ -1,9 +1,15 @@
 """Functions are short, and public ones have a docstring and annotations."""
 
 import ast
+import dataclasses
+import inspect
+import re
 from pathlib import Path
 
 import pytest
+
+import tflite_asr
+from tflite_asr.runtime.plan import StepResult
 
 ROOT = Path(__file__).parents[1]
 MOST_LINES = 60
@@ -81,3 +87,14 @@ def test_what_is_public_has_annotations(folder):
         if not isinstance(node, ast.ClassDef) and (names := not_annotated(node, "." in name))
     ]
     assert not missing, f"without annotations: {missing}"
+
+
+def dataclasses_of_the_package():
+    exported = [getattr(tflite_asr, name) for name in tflite_asr.__all__]
+    return [kind for kind in (*exported, StepResult) if dataclasses.is_dataclass(kind)]
+
+
+@pytest.mark.parametrize("kind", dataclasses_of_the_package(), ids=lambda kind: kind.__name__)
+def test_help_explains_the_fields_of_what_the_package_exports(kind):
+    explained = re.findall(r"^ {4}(\w+):", inspect.getdoc(kind).partition("Attributes:")[2], re.MULTILINE)
+    assert explained == [field.name for field in dataclasses.fields(kind)]

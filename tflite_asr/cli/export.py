@@ -11,6 +11,7 @@ With --replay, utterances for rehearsal on the device are written to NAME.replay
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,6 +146,7 @@ def run(args: argparse.Namespace) -> dict:
         voices=voices,
         quantization=Quantization(args.quantize, trainable, args.min_runtime, args.bias_only, args.lora),
         allow_flex=args.allow_flex,
+        progress=lambda stage: print(stage, file=sys.stderr, flush=True),
     )
     licences = (
         copy_licences(Path(args.model), Path(args.out).parent) if args.model and Path(args.model).is_dir() else []

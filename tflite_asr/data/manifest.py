@@ -26,15 +26,25 @@ MOST_SECONDS = 1e9  # thirty years: beyond it a number is no time in a recording
 
 @dataclass(frozen=True)
 class Utterance:
-    """One row of a manifest."""
+    """One row of a manifest.
+
+    Attributes:
+        audio: the file.
+        text: as it stands in the manifest.
+        duration_seconds: what the manifest says, if it does.
+        speaker: as the manifest names them, if it does.
+        extra: the fields that have no place above.
+        where: how error messages name it, such as "manifest.jsonl:17".
+        offset_seconds: where the utterance begins in its file. None: it is the whole file.
+    """
 
     audio: Path
-    text: str  # as it stands in the manifest
-    duration_seconds: float | None  # what the manifest says, if it does
+    text: str
+    duration_seconds: float | None
     speaker: str | None
-    extra: dict[str, Any]  # the fields that have no place above
-    where: str  # "manifest.jsonl:17"
-    offset_seconds: float | None = None  # where the utterance begins in its file; None: it is the whole file
+    extra: dict[str, Any]
+    where: str
+    offset_seconds: float | None = None
 
     def read(self, sample_rate: int, max_seconds: float | None = None, notify: Notify | None = None) -> np.ndarray:
         """Samples [n] float32 from -1 to 1, of the segment if it is one; see `read_audio` for the arguments."""

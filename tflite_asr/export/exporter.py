@@ -1,5 +1,6 @@
 """Exports a trained model to NAME.tflite and NAME.json."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from signatures.optimizers import OPTIMIZERS, State
@@ -30,6 +31,7 @@ def export(
     inference: bool = True,
     pull: bool = True,
     allow_flex: bool = False,
+    progress: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:
     """Write `out` (NAME.tflite) and its NAME.json; both appear together or the former ones stay.
 
@@ -44,6 +46,7 @@ def export(
         pull: whether training can draw the weights back to the shipped ones. A model of hundreds of MB has to do
             without: every training signature holds the shipped weights while the file is made.
         allow_flex: whether ops may need the TensorFlow library on the device.
+        progress: called with one line at the start of each stage.
 
     Returns:
         The description that NAME.json holds.
@@ -60,7 +63,9 @@ def export(
         add_low_rank(model, quantization.low_rank, trainable)
     live, frozen = divide_weights(model, trainable, quantization)
     state = State(live, OPTIMIZERS[optimizer], pull)
+    progress("1/3 tracing the signatures")
     exported = _trace(model, trainable, state, split, inference, voices, allow_flex)
+    progress(f"2/3 converting {len(exported.signatures)} signatures, which takes most of the time")
     content = convert(
         exported.functions,
         state,
@@ -73,6 +78,7 @@ def export(
     features = model.config.features
     if quantization.mode == "dynamic" and inference and features.kind == "log_mel":
         content = restore_floats(content, "features", log_mel_matrices(features))
+    progress(f"3/3 writing {out}")
     return _write(exported, content, out, quantization)
 
 

@@ -15,12 +15,28 @@ from tflite_asr.layers.transformer import TransformerGroup
 def encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:
     """The groups in order, `encoder_0`, `encoder_1`, ..., each followed by its adapter if there are adapters. They are
     called as group(x, lengths, state=None, training=False).
+
+    Raises:
+        TypeError: a group lacks a part of the contract, `signatures.spec.EncoderGroup`.
     """
     groups = _layer_groups(config.encoder)
-    if not config.adapters:
-        return groups
-    adapters = [AdapterGroup(config.adapters, name=f"adapter_{index}") for index in range(len(groups))]
-    return list(itertools.chain.from_iterable(zip(groups, adapters)))
+    if config.adapters:
+        adapters = [AdapterGroup(config.adapters, name=f"adapter_{index}") for index in range(len(groups))]
+        groups = list(itertools.chain.from_iterable(zip(groups, adapters)))
+    for group in groups:
+        _check_contract(group, streams=config.encoder.streams)
+    return groups
+
+
+def _check_contract(group: keras.layers.Layer, streams: bool) -> None:
+    """Raise where a group lacks what `SpeechModel` and the export read, which would fail much later."""
+    parts = ("reduction", "activation_elements", *(["initial_state"] if streams else []))
+    missing = [part for part in parts if not hasattr(group, part)]
+    if missing:
+        raise TypeError(
+            f"{group.name}: expected {', '.join(parts)} of an encoder's layer group, {type(group).__name__} has no "
+            f"{', no '.join(missing)}; CONTRIBUTING.md has the contract"
+        )
 
 
 def decoder_encoder_groups(config: ModelConfig) -> list[keras.layers.Layer]:

@@ -55,7 +55,7 @@ def _trained_first(recognizer: Recognizer, adapt: Speech, run: TrainingRun) -> O
     if len(adapt.utterances) < 2 or not run.settings.are_few(len(adapt.utterances)):
         return None
     corrected = adapt.corrections.utterances
-    with Progress(recognizer, run.checkpoint, run.settings.epochs) as progress:
+    with Progress(recognizer, run.checkpoint, run.settings.epochs, "training WER") as progress:
         options = {"replay": run.replay, "on_epoch": progress.epoch, "on_step": progress.step}
         return personalize(recognizer, *adapt.transcribed, run.settings, corrected=corrected, **options)
 

@@ -45,7 +45,8 @@ class TrainingRun:
         """The progress display of this training."""
         heard = len(adapt.utterances) + len(adapt.corrections.utterances)
         epochs = -(-heard // self.pace.stride) if self.pace else self.settings.epochs
+        few = self.settings.are_few(len(adapt.utterances))
         if not adapt.unlabelled:
-            return Progress(recognizer, self.checkpoint, epochs)
-        measure = "views that disagree" if self.settings.are_few(len(adapt.utterances)) else "WER"
-        return Progress(recognizer, self.checkpoint, SelfTraining().rounds, measure)
+            held_in = few and not self.pace and not self.rounds
+            return Progress(recognizer, self.checkpoint, epochs, "training WER" if held_in else "WER")
+        return Progress(recognizer, self.checkpoint, SelfTraining().rounds, "views that disagree" if few else "WER")

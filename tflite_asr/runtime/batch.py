@@ -13,13 +13,21 @@ from tflite_asr.runtime.cached_activations import CachedExample
 
 @dataclass(frozen=True)
 class Example:
-    """One utterance for training or measurement."""
+    """One utterance for training or measurement.
 
-    frames: np.ndarray  # [time, mel_bands] float32
-    tokens: np.ndarray  # [labels] int32
-    text: str  # what was said, as the tokenizer spells it
-    where: str = ""  # for error messages
-    weight: int = 1  # how often it is trained on where others are once; more for a correction
+    Attributes:
+        frames: [time, mel_bands] float32.
+        tokens: [labels] int32.
+        text: what was said, as the tokenizer spells it.
+        where: how error messages name it, such as "manifest.jsonl:17".
+        weight: how often it is trained on where others are once; more for a correction.
+    """
+
+    frames: np.ndarray
+    tokens: np.ndarray
+    text: str
+    where: str = ""
+    weight: int = 1
 
     @property
     def frame_count(self) -> int:

@@ -93,11 +93,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one training step reports."""
+    """What one training step reports.
 
-    loss: float  # nats an utterance, before the update
-    gradient_norm: float  # before clipping
-    skipped: bool  # loss, gradient or a rate was not finite: nothing was changed, or by parts, not all
+    Attributes:
+        loss: nats an utterance, before the update.
+        gradient_norm: before clipping.
+        skipped: loss, gradient or a rate was not finite: nothing was changed, or by parts, not all.
+    """
+
+    loss: float
+    gradient_norm: float
+    skipped: bool
 
 
 def run_step(

@@ -28,11 +28,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Rescoring:
-    """How the passes' scores become one."""
+    """How the passes' scores become one.
 
-    weight: float = 0.3  # lambda: of the second pass; until `tune-rescoring` has found a better one
-    per_label: bool = False  # scores are divided by the number of labels and the end, so that long is not worse
-    nbest: int | None = None  # how many hypotheses of the first pass are rescored; None: as many as the file takes
+    Attributes:
+        weight: lambda, of the second pass; the default is for models without a tuned one, see `tune-rescoring`.
+        per_label: whether scores are divided by the number of labels and the end, so that long is not worse.
+        nbest: how many hypotheses of the first pass are rescored; None: as many as the file takes.
+    """
+
+    weight: float = 0.3
+    per_label: bool = False
+    nbest: int | None = None
 
     def __post_init__(self):
         if not 0 <= self.weight <= 1:

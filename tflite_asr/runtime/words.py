@@ -19,12 +19,19 @@ from tflite_asr.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Word:
-    """A word of an utterance."""
+    """A word of an utterance.
+
+    Attributes:
+        text: as the model spells it.
+        start_seconds: from the beginning of the samples.
+        end_seconds: from the beginning of the samples.
+        confidence: 0 to 1: how often such a word is right.
+    """
 
     text: str
-    start_seconds: float  # from the beginning of the samples
+    start_seconds: float
     end_seconds: float
-    confidence: float  # 0 to 1: how often such a word is right
+    confidence: float
 
 
 @dataclass(frozen=True)
