@@ -34,7 +34,7 @@ def words() -> dict:
         "transducer": [_transducer(random, *shape) for shape in ((6, 4), (3, 5), (2, 0))],
         "confidences": _confidences(random),
         "small": [
-            numbers_of(small.timed_words(small.features(tone(LENGTHS[0])), t, samples=LENGTHS[0])) for t in TEXTS
+            numbers_of(small.timed_words(small.features(tone(LENGTHS[0])), t, samples=tone(LENGTHS[0]))) for t in TEXTS
         ],
         "texts": TEXTS,
         "lengths": LENGTHS,

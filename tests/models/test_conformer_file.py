@@ -1,4 +1,4 @@
-"""A conformer with CTC, exported, against the same in Keras."""
+"""Presets whose encoder hears whole utterances, exported, against the same in Keras."""
 
 import dataclasses
 
@@ -14,7 +14,8 @@ from tflite_asr.runtime.recognizer import Recognizer
 pytestmark = pytest.mark.slow
 
 
-def test_a_step_of_the_file_is_a_step_of_keras(tmp_path):
+@pytest.mark.parametrize("name", ["tiny_conformer"])
+def test_a_step_of_the_file_is_a_step_of_keras(tmp_path, name):
     import tensorflow as tf
     import tf_keras as keras
 
@@ -23,7 +24,7 @@ def test_a_step_of_the_file_is_a_step_of_keras(tmp_path):
     from tflite_asr.models.build import build_model
 
     keras.utils.set_random_seed(0)
-    config = preset("tiny_conformer")
+    config = preset(name)
     # one layer: conversion takes seconds a layer
     config = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, layers=1))
     model = build_model(config)

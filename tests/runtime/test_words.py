@@ -81,7 +81,7 @@ def test_silence_has_no_words_and_any_text_has_its_own(model, spoken):
     frames = recognizer.features(spoken[0])
     assert recognizer.timed_words(frames, "  ") == []
     text = "Zebra 21st, - %% " + "x" * 400 if model == "english" else "ZEBRA AND AN OX"
-    words = recognizer.timed_words(frames, text, samples=len(spoken[0]))
+    words = recognizer.timed_words(frames, text, samples=spoken[0])
     assert [one.text for one in words] == text.split()
     assert all(0 <= one.start_seconds <= one.end_seconds <= len(spoken[0]) / RATE for one in words)
     assert recognizer.words(np.zeros(RATE, np.float32)) == []

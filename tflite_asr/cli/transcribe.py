@@ -113,7 +113,7 @@ def _hearing(
         frames = recognizer.features(samples)
         row = transcribe(frames)
         if args.json:
-            words = recognizer.timed_words(frames, row["text"], samples=len(samples), second_pass=decodes)
+            words = recognizer.timed_words(frames, row["text"], samples=samples, second_pass=decodes)
             row["words"] = [_rounded(dataclasses.asdict(word)) for word in words]
         return row
 

@@ -70,6 +70,10 @@ class ModelConfig:
             )
 
     def _check_encoder(self) -> None:
+        if self.encoder.kind not in ENCODERS:  # a file with it could not be read
+            raise InputError(
+                f"model configuration: no encoder named {self.encoder.kind!r}; there are: {', '.join(ENCODERS)}"
+            )
         early = range(self.encoder.layers - 1)
         if self.exits != tuple(sorted(set(self.exits) & set(early))):
             raise InputError(

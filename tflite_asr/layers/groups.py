@@ -81,6 +81,8 @@ def _layer_groups(encoder: Encoder) -> list[keras.layers.Layer]:
             )
             for index in range(encoder.layers)
         ]
+    if encoder.kind != "lstm":
+        raise ValueError(f"expected the layer groups of an encoder of kind {encoder.kind!r} here, there are none")
     first_residual = encoder.layers if encoder.residual_from is None else encoder.residual_from
     return [
         LSTMGroup(

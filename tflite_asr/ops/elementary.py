@@ -1,7 +1,7 @@
 """Activations and normalisation whose forward *and* backward are TFLite builtins.
 
-TensorFlow's own gradients of these are single ops that TFLite does not have (TanhGrad, SigmoidGrad,
-ReluGrad, ...), so each is given its gradient in elementary arithmetic.
+TensorFlow's own gradients of these are single ops (ReluGrad, TanhGrad, SigmoidGrad, ...). TFLite has none of them, and
+only some converters write some of them as builtins, so each is given its gradient in elementary arithmetic.
 """
 
 import tensorflow as tf

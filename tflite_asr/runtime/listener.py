@@ -94,7 +94,7 @@ def _finished(recognizer: Recognizer, segment: SpeechSegment, hotwords: Hotwords
         if not (text and words):
             return Heard(text, segment.endpoint)
         frames = recognizer.features(segment.samples)
-        timed = recognizer.timed_words(frames, text, samples=len(segment.samples))
+        timed = recognizer.timed_words(frames, text, samples=segment.samples)
     start = segment.endpoint.start_seconds
     moved = [
         dataclasses.replace(word, start_seconds=start + word.start_seconds, end_seconds=start + word.end_seconds)

@@ -128,29 +128,31 @@ class TwoPassRecognizer(FirstPassRecognizer):
         """Transcribe samples [n] float32 into words with times and confidences; empty where nothing is said."""
         with self.model.lock:
             text = self.transcribe(samples, hotwords=hotwords)
-            return self.timed_words(self.features(samples), text, samples=len(samples))
+            return self.timed_words(self.features(samples), text, samples=samples)
 
     def timed_words(
-        self, frames: np.ndarray, text: str, *, samples: int | None = None, second_pass: bool | None = None
+        self, frames: np.ndarray, text: str, *, samples: np.ndarray | None = None, second_pass: bool | None = None
     ) -> list[Word]:
         """The words of a known text, with times and confidences.
 
         Args:
             frames: [time, width], from `features`.
             text: what is said in them.
-            samples: the number of samples that the frames were computed from; None if it is not known.
+            samples: [n] float32, which the frames were computed from; their level moves the edges of words to those of
+                speech. None: times are those of the model's steps.
             second_pass: whether the second pass wrote the text; None: it did if it decodes by itself.
         """
         aligned = self.aligned_words(frames, text, samples=samples, second_pass=second_pass)
         features = self.config.features
-        count = features.samples_of(len(frames)) if samples is None else samples
-        return fitted_words(timed(aligned, self.calibration, count / features.sample_rate), frames, count, self.config)
+        count = features.samples_of(len(frames)) if samples is None else len(samples)
+        words = timed(aligned, self.calibration, count / features.sample_rate)
+        return words if samples is None else fitted_words(words, samples, features.sample_rate)
 
     def aligned_words(
-        self, frames: np.ndarray, text: str, *, samples: int | None = None, second_pass: bool | None = None
+        self, frames: np.ndarray, text: str, *, samples: np.ndarray | None = None, second_pass: bool | None = None
     ) -> list[AlignedWord]:
         """Like `timed_words`, but before calibration and before the audio's level moves the edges of words."""
-        edge = self.config.edge_samples if samples is None else self._edge_samples(samples)
+        edge = self.config.edge_samples if samples is None else self._edge_samples(len(samples))
         second_pass = self.config.decoder is not None if second_pass is None else second_pass
         with self.model.lock:
             model = self._model_for(frames)

@@ -70,7 +70,8 @@ def judge_words(
 ) -> JudgedWords:
     """Compare recognised words with the reference words and their times.
 
-    The truth of a start is where the speech of a clip's part begins, of its first word; of an end likewise.
+    The truth of a start is where the speech of a clip's part begins, of its first word; of an end likewise. Where
+    loudness does not tell it, see `speech_extent`, nothing is compared.
 
     Args:
         recognizer: that recognised them.
@@ -88,9 +89,9 @@ def judge_words(
     judged = JudgedWords()
     utterances = tqdm(zip(clips, examples, texts), total=len(clips), desc="aligning", disable=None, leave=False)
     for clip, example, text in utterances:
-        samples = len(corpus.assemble(clip))
+        samples = corpus.assemble(clip)
         aligned = recognizer.aligned_words(example.frames, text, samples=samples, second_pass=second_pass)
-        words = _timed(recognizer, aligned, example.frames, samples, calibration)
+        words = _timed(recognizer, aligned, samples, calibration)
         spelled = _spelling(recognizer)
         parts = [spelled(part.text) for part in clip.parts]
         heard = [spelled(word.text) for word in words]
@@ -109,9 +110,9 @@ def judge_words(
         first = 0
         for part, (start, end) in zip(parts, part_extents(corpus, clip)):
             last = first + len(part) - 1
-            if first in matches:
+            if start is not None and first in matches:
                 judged.start_errors.append(words[owner[matches[first]]].start_seconds - start)
-            if last in matches:
+            if end is not None and last in matches:
                 judged.end_errors.append(words[owner[matches[last]]].end_seconds - end)
             first = last + 1
     return judged
@@ -120,15 +121,14 @@ def judge_words(
 def _timed(
     recognizer: Recognizer,
     aligned: Sequence[AlignedWord],
-    frames: np.ndarray,
-    samples: int,
+    samples: np.ndarray,
     calibration: Calibration | None,
 ) -> list[Word]:
     """Words as `Recognizer.timed_words` tells them; by another calibration their times are those of the steps."""
-    seconds = samples / recognizer.config.features.sample_rate
+    rate = recognizer.config.features.sample_rate
     if calibration:
-        return timed(aligned, calibration, seconds)
-    return fitted_words(timed(aligned, recognizer.calibration, seconds), frames, samples, recognizer.config)
+        return timed(aligned, calibration, len(samples) / rate)
+    return fitted_words(timed(aligned, recognizer.calibration, len(samples) / rate), samples, rate)
 
 
 def _spelling(recognizer: Recognizer):

@@ -2,7 +2,7 @@
 
 A first pass says in which step it wrote a word, which is some time after the word was heard. Where the speech around
 that step is set off by a pause, its edges are the word's; where words follow one another without a pause, the step's
-time stays.
+time stays. The level is that of the samples: log-mel frames may end at 3.8 kHz, below the power of an S.
 """
 
 import dataclasses
@@ -10,46 +10,41 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tflite_asr.config import FeatureConfig, ModelConfig
 from tflite_asr.runtime.words import Word
 
-BELOW_PEAK_DB = 20.0  # what is quieter than the word's loudest frame by more is not speech
+STEP_SECONDS = 0.01  # a level is measured for each
+SMOOTHING_STEPS = 3  # over which power is averaged
+BELOW_PEAK_DB = 20.0  # what is quieter than the word's loudest step by more is not speech
 ABOVE_FLOOR_DB = 6.0  # nor is what is not louder than the noise by this
-AT_LEAST_BELOW_DB = 3.0  # in loud noise the loudest frames are still speech
-FLOOR_SHARE = 10  # the noise is as loud as the frame that one in so many is quieter than
-SMOOTHING_FRAMES = 3
-PAUSE_SECONDS = 0.1  # a closure within a word, as before the last sound of SIX, is shorter
-REACH_SECONDS = 0.5  # how far from the step's time an edge may be
+AT_LEAST_BELOW_DB = 3.0  # in loud noise the loudest steps are still speech
+FLOOR_SHARE = 10  # the noise is as loud as the step that one in so many is quieter than
+PAUSE_SECONDS = 0.2  # a closure within a word, as before the last sounds of SIX and LEFT, is shorter
+REACH_SECONDS = 0.7  # how far from the model's time the edge, with the pause behind it, may be
 
 
-def fitted_words(words: Sequence[Word], frames: np.ndarray, samples: int, config: ModelConfig) -> list[Word]:
-    """The words with their edges where speech begins and ends; as they are for a front end that tells no level.
+def fitted_words(words: Sequence[Word], samples: np.ndarray, sample_rate: int) -> list[Word]:
+    """The words with their edges where speech begins and ends.
 
     Args:
         words: in order, without overlaps.
-        frames: of the utterance, [time, mel_bands].
-        samples: that the frames were made of.
-        config: of the model.
+        samples: [n] float32, the utterance.
+        sample_rate: of the samples, in Hz.
     """
-    features = config.features
-    if features.kind != "log_mel":
-        return list(words)
-    heard = features.frames_of(samples + config.edge_samples)
-    levels = frame_levels(frames[:heard], features)
-    offset = (features.window_samples / 2 - config.edge_samples) / features.sample_rate  # of the middle of a frame
-    return _fitted(words, levels, features.hop_samples / features.sample_rate, offset)
+    return _fitted(words, step_levels(samples, sample_rate), STEP_SECONDS, STEP_SECONDS / 2)
 
 
-def frame_levels(frames: np.ndarray, features: FeatureConfig) -> np.ndarray:
-    """Smoothed power of log-mel frames [time, mel_bands] over all bands, [time] in dB."""
-    power = np.exp(frames.astype(np.float64) * features.deviation + features.mean).sum(axis=1)
-    padded = np.pad(power, SMOOTHING_FRAMES // 2)
-    smooth = sum(padded[shift : shift + len(power)] for shift in range(SMOOTHING_FRAMES)) / SMOOTHING_FRAMES
+def step_levels(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Smoothed power of each whole step of 10 ms of samples [n], [steps] in dB of full scale."""
+    step = round(STEP_SECONDS * sample_rate)
+    steps = len(samples) // step
+    power = np.square(samples[: steps * step].reshape(steps, step).astype(np.float64)).mean(axis=1)
+    padded = np.pad(power, SMOOTHING_STEPS // 2)
+    smooth = sum(padded[shift : shift + steps] for shift in range(SMOOTHING_STEPS)) / SMOOTHING_STEPS
     return 10 * np.log10(smooth + 1e-9)
 
 
 def _fitted(words: Sequence[Word], levels: np.ndarray, hop: float, offset: float) -> list[Word]:
-    """The words at frames that are `hop` seconds apart, the first of them at `offset`."""
+    """The words at levels that are `hop` seconds apart, the first of them at `offset`."""
     if not len(levels):
         return list(words)
     floor = np.sort(levels)[len(levels) // FLOOR_SHARE]

@@ -115,7 +115,7 @@ class SpeechEngine(
         val recognizer = learned.recognizer()
         val frames = recognizer.features(sound.samples)
         val after = recognizer.transcribe(sound.samples)
-        val words = recognizer.timedWords(frames, after, sound.samples.size)
+        val words = recognizer.timedWords(frames, after, sound.samples)
         val before = learned.open().use { it.transcribe(sound.samples) }
         val heard = Transcripts(before, after, words, recognizer.hearsOwner(frames))
         post { tell(heard) }

@@ -118,7 +118,7 @@ class Listener(
         if (text.isEmpty()) return null
         if (!words) return Heard(text, endpoint)
         val start = endpoint.startSeconds
-        val timed = recognizer.timedWords(recognizer.features(samples), text, samples.size)
+        val timed = recognizer.timedWords(recognizer.features(samples), text, samples)
         Heard(text, endpoint, timed.map { it.copy(startSeconds = start + it.startSeconds, endSeconds = start + it.endSeconds) })
     }
 }

@@ -374,26 +374,26 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
      * The words of samples as [transcribe] writes them, with times and confidences; empty where nothing is said.
      */
     fun words(samples: FloatArray, hotwords: Hotwords? = null): List<Word> = synchronized(model) {
-        timedWords(features(samples), transcribe(samples, hotwords = hotwords), samples.size)
+        timedWords(features(samples), transcribe(samples, hotwords = hotwords), samples)
     }
 
     /**
      * The words of a text that is said in frames, with times and confidences.
      *
-     * @param samples how many the frames were made of.
+     * @param samples that the frames were made of; their level moves the edges of words to those of speech.
      * @param secondPass whether the second pass wrote the text.
      */
     fun timedWords(
         frames: Frames,
         text: String,
-        samples: Int,
+        samples: FloatArray,
         secondPass: Boolean = config.decoder != null,
     ): List<Word> = synchronized(model) {
         val model = modelFor(frames)
         val aligner = WordAligner(model, config.shortest(frames.length), tokenizer, subwords)
-        val aligned = aligner.align(run(model, "encode", frames), text, edgeOf(samples), secondPass)
-        val words = timed(aligned, artifact.calibration, samples.toDouble() / config.features.sampleRate)
-        fittedWords(words, frames, samples, config)
+        val aligned = aligner.align(run(model, "encode", frames), text, edgeOf(samples.size), secondPass)
+        val rate = config.features.sampleRate
+        fittedWords(timed(aligned, artifact.calibration, samples.size.toDouble() / rate), samples, rate)
     }
 
     /** Samples of silence that [features] puts before, and behind, so many samples. */

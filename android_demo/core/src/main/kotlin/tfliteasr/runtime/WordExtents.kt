@@ -1,55 +1,50 @@
 package tfliteasr.runtime
 
-import kotlin.math.exp
 import kotlin.math.log10
 import kotlin.math.max
 import kotlin.math.min
+import kotlin.math.roundToInt
 
 /*
  * Words held against the level of the audio: they start and end where speech does, if there is a pause to be seen.
  *
  * A first pass says in which step it wrote a word, which is some time after the word was heard. Where the speech around that
  * step is set off by a pause, its edges are the word's; where words follow one another without a pause, the step's time stays.
+ * The level is that of the samples: log-mel frames may end at 3.8 kHz, below the power of an S.
  */
 
-private const val BELOW_PEAK_DB = 20.0 // what is quieter than the word's loudest frame by more is not speech
+private const val STEP_SECONDS = 0.01 // a level is measured for each
+private const val SMOOTHING_STEPS = 3 // over which power is averaged
+private const val BELOW_PEAK_DB = 20.0 // what is quieter than the word's loudest step by more is not speech
 private const val ABOVE_FLOOR_DB = 6.0 // nor is what is not louder than the noise by this
-private const val AT_LEAST_BELOW_DB = 3.0 // in loud noise the loudest frames are still speech
-private const val FLOOR_SHARE = 10 // the noise is as loud as the frame that one in so many is quieter than
-private const val SMOOTHING_FRAMES = 3
-private const val PAUSE_SECONDS = 0.1 // a closure within a word, as before the last sound of SIX, is shorter
-private const val REACH_SECONDS = 0.5 // how far from the step's time an edge may be
+private const val AT_LEAST_BELOW_DB = 3.0 // in loud noise the loudest steps are still speech
+private const val FLOOR_SHARE = 10 // the noise is as loud as the step that one in so many is quieter than
+private const val PAUSE_SECONDS = 0.2 // a closure within a word, as before the last sounds of SIX and LEFT, is shorter
+private const val REACH_SECONDS = 0.7 // how far from the model's time the edge, with the pause behind it, may be
 
 /**
- * The words with their edges where speech begins and ends; as they are for a front end that tells no level.
+ * The words with their edges where speech begins and ends.
  *
  * @param words in order, without overlaps.
- * @param samples that the frames were made of.
+ * @param samples the utterance.
  */
-internal fun fittedWords(words: List<Word>, frames: Frames, samples: Int, config: ModelConfig): List<Word> {
-    val features = config.features as? FeatureConfig ?: return words
-    val heard = min(features.framesOf(samples + config.edgeSamples), frames.length)
-    val offset = (features.windowSamples / 2.0 - config.edgeSamples) / features.sampleRate // of the middle of a frame
-    val hop = features.hopSamples.toDouble() / features.sampleRate
-    return Extents(frameLevels(frames.first(heard), features), hop, offset).fitted(words)
-}
+internal fun fittedWords(words: List<Word>, samples: FloatArray, sampleRate: Int): List<Word> =
+    Extents(stepLevels(samples, sampleRate), STEP_SECONDS, STEP_SECONDS / 2).fitted(words)
 
-/** Smoothed power of log-mel frames over all bands, in dB, one for each frame. */
-internal fun frameLevels(frames: Frames, features: FeatureConfig): DoubleArray {
-    val power = DoubleArray(frames.length) { frame ->
-        var sum = 0.0
-        for (band in 0 until frames.width) sum += exp(frames.at(frame, band).toDouble() * features.deviation + features.mean)
-        sum
+/** Smoothed power of each whole step of 10 ms, in dB of full scale. */
+internal fun stepLevels(samples: FloatArray, sampleRate: Int): DoubleArray {
+    val step = (STEP_SECONDS * sampleRate).roundToInt()
+    val power = DoubleArray(samples.size / step) { at ->
+        (at * step until (at + 1) * step).sumOf { samples[it].toDouble() * samples[it] } / step
     }
-    val around = SMOOTHING_FRAMES / 2
-    return DoubleArray(power.size) { frame ->
-        var sum = 0.0
-        for (near in max(0, frame - around)..min(power.size - 1, frame + around)) sum += power[near]
-        10 * log10(sum / SMOOTHING_FRAMES + 1e-9)
+    val around = SMOOTHING_STEPS / 2
+    return DoubleArray(power.size) { at ->
+        val near = max(0, at - around)..min(power.size - 1, at + around)
+        10 * log10(near.sumOf { power[it] } / SMOOTHING_STEPS + 1e-9)
     }
 }
 
-/** [levels] in dB of frames that are [hop] seconds apart, the first of them at [offset]. */
+/** [levels] in dB of steps that are [hop] seconds apart, the first of them at [offset]. */
 private class Extents(private val levels: DoubleArray, private val hop: Double, private val offset: Double) {
     private val lastFrame = levels.size - 1
     private val pause = (PAUSE_SECONDS / hop).toInt()

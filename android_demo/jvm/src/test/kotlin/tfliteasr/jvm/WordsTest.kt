@@ -47,7 +47,7 @@ class WordsTest {
             }
             val samples = tone(lengths[0])
             for ((expected, text) in vectors.list("small").zip(vectors.strings("texts"))) {
-                assertWords(expected, recognizer.timedWords(recognizer.features(samples), text, samples.size))
+                assertWords(expected, recognizer.timedWords(recognizer.features(samples), text, samples))
             }
         }
     }
