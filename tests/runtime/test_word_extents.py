@@ -41,6 +41,9 @@ def test_a_word_between_pauses_has_the_edges_of_its_speech(given):
 def test_a_short_gap_is_within_a_word_and_a_longer_one_behind_it():
     assert fitted([(105, 115)], sound((100, 120, -10.0), (138, 150, -12.0))) == [(99, 151)]
     assert fitted([(105, 115)], sound((100, 120, -10.0), (146, 160, -12.0))) == [(99, 121)]
+    # in front of a word a shorter one tells: closures are near a word's end
+    assert fitted([(145, 155)], sound((120, 130, -10.0), (140, 160, -12.0))) == [(119, 161)]
+    assert fitted([(145, 155)], sound((110, 120, -10.0), (140, 160, -12.0))) == [(139, 161)]
 
 
 def test_words_without_a_pause_between_them_keep_their_times_there():

@@ -18,7 +18,8 @@ BELOW_PEAK_DB = 20.0  # what is quieter than the word's loudest step by more is 
 ABOVE_FLOOR_DB = 6.0  # nor is what is not louder than the noise by this
 AT_LEAST_BELOW_DB = 3.0  # in loud noise the loudest steps are still speech
 FLOOR_SHARE = 10  # the noise is as loud as the step that one in so many is quieter than
-PAUSE_SECONDS = 0.2  # a closure within a word, as before the last sounds of SIX and LEFT, is shorter
+PAUSE_BEFORE_SECONDS = 0.1  # in front of a word
+PAUSE_BEHIND_SECONDS = 0.2  # behind a word: a closure within one, as before the last sounds of SIX and LEFT, is shorter
 REACH_SECONDS = 0.7  # how far from the model's time the edge, with the pause behind it, may be
 
 
@@ -61,9 +62,8 @@ def _fitted(words: Sequence[Word], levels: np.ndarray, hop: float, offset: float
         peak = levels[first : last + 1].max()
         speech = levels >= max(peak - BELOW_PEAK_DB, min(floor + ABOVE_FLOOR_DB, peak - AT_LEAST_BELOW_DB))
         core = first + np.flatnonzero(speech[first : last + 1])
-        pause = int(PAUSE_SECONDS / hop)
-        start = _edge(speech, core[0], max(min(before, first), first - reach), -1, pause)
-        end = _edge(speech, core[-1], min(max(behind, last), last + reach), 1, pause)
+        start = _edge(speech, core[0], max(min(before, first), first - reach), -1, int(PAUSE_BEFORE_SECONDS / hop))
+        end = _edge(speech, core[-1], min(max(behind, last), last + reach), 1, int(PAUSE_BEHIND_SECONDS / hop))
         start_seconds = word.start_seconds if start is None else max(float(start * hop + offset), 0.0)
         end_seconds = word.end_seconds if end is None else float(end * hop + offset)
         if start_seconds < end_seconds:

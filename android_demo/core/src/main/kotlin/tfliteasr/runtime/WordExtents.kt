@@ -19,7 +19,8 @@ private const val BELOW_PEAK_DB = 20.0 // what is quieter than the word's loudes
 private const val ABOVE_FLOOR_DB = 6.0 // nor is what is not louder than the noise by this
 private const val AT_LEAST_BELOW_DB = 3.0 // in loud noise the loudest steps are still speech
 private const val FLOOR_SHARE = 10 // the noise is as loud as the step that one in so many is quieter than
-private const val PAUSE_SECONDS = 0.2 // a closure within a word, as before the last sounds of SIX and LEFT, is shorter
+private const val PAUSE_BEFORE_SECONDS = 0.1 // in front of a word
+private const val PAUSE_BEHIND_SECONDS = 0.2 // behind a word: a closure within one, as before the last sounds of SIX and LEFT, is shorter
 private const val REACH_SECONDS = 0.7 // how far from the model's time the edge, with the pause behind it, may be
 
 /**
@@ -47,7 +48,6 @@ internal fun stepLevels(samples: FloatArray, sampleRate: Int): DoubleArray {
 /** [levels] in dB of steps that are [hop] seconds apart, the first of them at [offset]. */
 private class Extents(private val levels: DoubleArray, private val hop: Double, private val offset: Double) {
     private val lastFrame = levels.size - 1
-    private val pause = (PAUSE_SECONDS / hop).toInt()
     private val reach = (REACH_SECONDS / hop).toInt()
     private val floor = if (levels.isEmpty()) 0.0 else levels.sorted()[levels.size / FLOOR_SHARE]
 
@@ -63,8 +63,8 @@ private class Extents(private val levels: DoubleArray, private val hop: Double, 
         val peak = (first..last).maxOf { levels[it] }
         val threshold = max(peak - BELOW_PEAK_DB, min(floor + ABOVE_FLOOR_DB, peak - AT_LEAST_BELOW_DB))
         val core = (first..last).filter { levels[it] >= threshold }
-        val start = edge(threshold, core.first(), max(min(before, first), first - reach), -1)
-        val end = edge(threshold, core.last(), min(max(behind, last), last + reach), 1)
+        val start = edge(threshold, core.first(), max(min(before, first), first - reach), -1, PAUSE_BEFORE_SECONDS)
+        val end = edge(threshold, core.last(), min(max(behind, last), last + reach), 1, PAUSE_BEHIND_SECONDS)
         val startSeconds = if (start == null) word.startSeconds else max(start * hop + offset, 0.0)
         val endSeconds = if (end == null) word.endSeconds else end * hop + offset
         return if (startSeconds < endSeconds) word.copy(startSeconds = startSeconds, endSeconds = endSeconds) else word
@@ -73,16 +73,17 @@ private class Extents(private val levels: DoubleArray, private val hop: Double, 
     private fun frameAt(seconds: Double): Int = ((seconds - offset) / hop).toInt().coerceIn(0, lastFrame)
 
     /**
-     * The last frame of speech from [from] on, before a pause or an end of the audio; null where speech goes on to the [limit].
+     * The last step of speech from [from] on, before a [pause] in seconds or an end of the audio; null where speech goes on to
+     * the [limit].
      */
-    private fun edge(threshold: Double, from: Int, limit: Int, step: Int): Int? {
+    private fun edge(threshold: Double, from: Int, limit: Int, step: Int, pause: Double): Int? {
         var (frame, last, quiet) = Triple(from, from, 0)
         while (frame != limit) {
             frame += step
             val speech = levels[frame] >= threshold
             quiet = if (speech) 0 else quiet + 1
             if (speech) last = frame
-            if (quiet > pause) return last
+            if (quiet > (pause / hop).toInt()) return last
         }
         return if (limit == 0 || limit == lastFrame) last else null
     }
