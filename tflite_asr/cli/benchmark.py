@@ -5,9 +5,10 @@
     tflite-asr benchmark equality --preset commands --parts 3 --optimizer adam
     tflite-asr benchmark selector commands
     tflite-asr benchmark peers --work conformer
+    tflite-asr benchmark recognition english --manifest M
     tflite-asr benchmark hotwords english --manifest M --hotwords FILE
 
-Every figure of training comes from fresh processes. Nothing else heavy should run meanwhile.
+Figures of training and recognition come from fresh processes. Nothing else heavy should run meanwhile.
 `tflite-asr benchmark WHAT --help` explains each.
 """
 
@@ -15,7 +16,7 @@ import argparse
 import importlib
 
 SUMMARY = "measure the memory and time of training and recognition"
-BENCHMARKS = ("split", "cached", "equality", "selector", "peers", "hotwords")
+BENCHMARKS = ("split", "cached", "equality", "selector", "peers", "recognition", "hotwords")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
