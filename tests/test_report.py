@@ -114,6 +114,16 @@ def test_the_figures_are_on_the_page(tmp_path, result):
     assert "<tr><th>learning rate</th><td>0.01</td></tr>" in page
 
 
+def test_the_page_says_on_what_epochs_were_measured(tmp_path, result):
+    page = write_report(tmp_path, result).read_text(encoding="utf-8")
+    assert "of the validation utterances by epoch" in page and "none is held out" not in page
+    few = write_report(tmp_path, result | {"validation_utterances": 0}).read_text(encoding="utf-8")
+    assert "of the training utterances by epoch" in few and "none is held out" in few
+    views = {"rounds": [], "utterances": 9, "learned": True, "validated_by": "agreement of views"}
+    alone = result | {"validation_utterances": 0, "unlabelled": views}
+    assert "of the validation utterances by epoch" in write_report(tmp_path, alone).read_text(encoding="utf-8")
+
+
 def test_a_rise_is_not_told_as_a_fall(tmp_path, result):
     page = write_report(tmp_path, {**result, "relative_wer_reduction": -0.25}).read_text(encoding="utf-8")
     assert "25.0% more word errors" in page

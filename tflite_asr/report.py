@@ -1,5 +1,6 @@
 """The report of a personalisation: an HTML file and its plots."""
 
+import functools
 from html import escape
 from pathlib import Path
 
@@ -60,11 +61,13 @@ def write_report(folder: Path, result: dict) -> Path:
         The path of `report.html`.
     """
     rounds = "rounds" in result
+    measured_on = "validation" if result["validation_utterances"] or "unlabelled" in result else "training"
     plots = [
         (
             "wer",
-            "Word error rate of the validation utterances by epoch",
-            draw_rounds if rounds else draw_wer,
+            f"Word error rate of the {measured_on} utterances by epoch"
+            + ("" if measured_on == "validation" else ", with varied copies; there are few, so none is held out"),
+            functools.partial(draw_rounds if rounds else draw_wer, measured_on=measured_on),
             result["history"],
         ),
         ("loss", "Loss of the training and validation utterances by epoch", draw_loss, result["history"]),

@@ -36,18 +36,18 @@ def figure_element(
     return light, element
 
 
-def draw_wer(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
-    """Word error rate of the validation utterances by epoch, and the epoch that is kept."""
-    _line(axes, history, "epoch", "validation_wer", 100, color=colours["first"], marker="o", label="validation")
+def draw_wer(axes: "Axes", colours: dict[str, str], history: list[dict], measured_on: str = "validation") -> None:
+    """Word error rate of the utterances that validate by epoch, and the epoch that is kept."""
+    _line(axes, history, "epoch", "validation_wer", 100, color=colours["first"], marker="o", label=measured_on)
     kept = [entry for entry in history if entry["best"]][-1:]
     star = {"marker": "*", "markersize": 17, "linestyle": "none", "label": "kept"}
     _line(axes, kept, "epoch", "validation_wer", 100, color=colours["second"], **star)
-    axes.set(title="Word error rate, validation", xlabel="epoch (0: before training)", ylabel="word error rate (%)")
+    axes.set(title=f"Word error rate, {measured_on}", xlabel="epoch (0: before training)", ylabel="word error rate (%)")
     _tick_whole_numbers(axes)
 
 
-def draw_rounds(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
-    """Word error rate of the validation utterances by epoch, and where each round stopped."""
+def draw_rounds(axes: "Axes", colours: dict[str, str], history: list[dict], measured_on: str = "validation") -> None:
+    """Word error rate of the utterances that validate by epoch, and where each round stopped."""
     for number in sorted({entry["round"] for entry in history}):
         entries = [entry for entry in history if entry["round"] == number]
         _line(axes, entries, "epoch", "validation_wer", 100, color=colours["first"], marker="o")
@@ -62,7 +62,7 @@ def draw_rounds(axes: "Axes", colours: dict[str, str], history: list[dict]) -> N
             place = (stop["epoch"], 100 * stop["validation_wer"])
             axes.annotate(str(number), place, (0, 11), textcoords="offset points", ha="center", color=colours["text"])
     axes.set(
-        title="Word error rate, validation",
+        title=f"Word error rate, {measured_on}",
         xlabel="epoch, counted on from round to round",
         ylabel="word error rate (%)",
     )

@@ -132,7 +132,7 @@ def test_split_refuses(count, share):
         split([utterance(index) for index in range(count)], share, seed=0)
 
 
-@pytest.mark.parametrize("count, held_out", [(2, 0), (30, 0), (31, 5), (40, 6)])
+@pytest.mark.parametrize("count, held_out", [(2, 0), (60, 0), (61, 9), (80, 12)])
 def test_of_few_utterances_none_is_held_out(count, held_out):
     everything = [utterance(index) for index in range(count)]
     training, validation = training_and_validation(everything, Settings())
@@ -141,10 +141,10 @@ def test_of_few_utterances_none_is_held_out(count, held_out):
 
 
 @pytest.mark.parametrize("settings, count, pulls, second_pass, pull", [
-    (Settings(), 30, True, False, FEW_PULL), (Settings(), 31, True, False, 0.0), (Settings(), 30, False, False, 0.0),
-    (Settings(pull=0.5), 30, True, False, 0.5), (Settings(pull=0.0), 30, True, False, 0.0),
-    (Settings(pull=0.5), 30, False, False, 0.5), (Settings(), 30, True, True, 0.0),
-    (Settings(pull=0.5), 30, True, True, 0.5),
+    (Settings(), 60, True, False, FEW_PULL), (Settings(), 61, True, False, 0.0), (Settings(), 60, False, False, 0.0),
+    (Settings(pull=0.5), 60, True, False, 0.5), (Settings(pull=0.0), 60, True, False, 0.0),
+    (Settings(pull=0.5), 60, False, False, 0.5), (Settings(), 60, True, True, 0.0),
+    (Settings(pull=0.5), 60, True, True, 0.5),
 ])  # fmt: skip
 def test_few_utterances_are_trained_on_with_a_pull(settings, count, pulls, second_pass, pull):
     """Not where a second pass trains: there some are always held out."""

@@ -49,7 +49,7 @@ def personalize(
     """Train a recogniser on one voice, and measure what it gained; `recognizer` has the learned weights afterwards.
 
     The owner's voice is learned as well, so that others are still heard with the shipped weights. A part of the
-    recordings validates each epoch, all of them where there are fewer than 31; the best weights are kept.
+    recordings validates each epoch, all of them where there are fewer than 61; the best weights are kept.
 
     Args:
         recognizer: from `Recognizer.load`.

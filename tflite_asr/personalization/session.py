@@ -61,7 +61,7 @@ def run_session(
     """
     settings = _checked(recognizer, adapt, settings)
     adapt, left_out, settings = _prepared(recognizer, adapt, settings, pace)
-    held_out = _held_out(adapt, settings, rounds)
+    held_out = _held_out(adapt, settings, pace, rounds)
     examples = _test_examples(recognizer, test, settings)
     run = TrainingRun(settings, folder, pace, rounds, read_replay(recognizer.artifact) if adapt.trains else [])
     resumable = run_settings(recognizer, adapt, test, run) if pace or rounds else {}
@@ -159,13 +159,13 @@ def _prepared(
     return adapt, left_out, settings
 
 
-def _held_out(adapt: Speech, settings: Settings, rounds: Rounds | None) -> int:
+def _held_out(adapt: Speech, settings: Settings, pace: Pace | None, rounds: Rounds | None) -> int:
     """How many utterances with transcripts validate and do not train."""
     if not adapt.utterances or (adapt.unlabelled and len(adapt.utterances) < 2):
         return 0
     heard_first = arriving(adapt.utterances, rounds.count, settings.seed)[0] if rounds else adapt.utterances
     held_out = split(heard_first, settings.validation_share, settings.seed)[1]  # InputError where there is one only
-    return 0 if settings.are_few(len(adapt.utterances)) else len(held_out)
+    return 0 if settings.are_few(len(adapt.utterances)) and not pace else len(held_out)
 
 
 def _owner(recognizer: Recognizer, adapt: Speech) -> OwnerVoice | None:

@@ -42,7 +42,7 @@ class Settings:
     epoch_steps: int = 25
     patience: int = 25
     validation_share: float = 0.15
-    least_to_hold_out: int = 31
+    least_to_hold_out: int = 61
     averaging: float = 0.15
     connect: int = 1
     augment: bool = True

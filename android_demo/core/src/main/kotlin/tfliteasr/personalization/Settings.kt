@@ -14,7 +14,7 @@ data class Settings(
     val epochSteps: Int = 25, // least steps of an epoch: few utterances are joined and augmented anew until they fill it
     val patience: Int = 25, // epochs without a better validation result before training stops
     val validationShare: Double = 0.15,
-    val leastToHoldOut: Int = 31, // of fewer utterances none is held out: they train and validate, for all epochs
+    val leastToHoldOut: Int = 61, // of fewer utterances none is held out: they train and validate, for all epochs
     val averaging: Double = 0.15, // share of an epoch's weights in the moving average that is validated and kept; 1 keeps them alone
     val connect: Int = 1, // most clips of one training string; strings are drawn anew every epoch
     val augment: Boolean = true, // speed, level, noise: fifty utterances go a longer way

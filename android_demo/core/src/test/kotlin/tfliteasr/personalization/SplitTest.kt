@@ -20,10 +20,10 @@ class SplitTest {
 
     @Test
     fun `of few utterances none is held out`() {
-        val few = trainingAndValidation((0 until 30).toList(), Settings())
-        assertEquals((0 until 30).toList(), few.training)
+        val few = trainingAndValidation((0 until 60).toList(), Settings())
+        assertEquals((0 until 60).toList(), few.training)
         assertEquals(few.training, few.heldOut)
-        assertEquals(5, trainingAndValidation((0 until 31).toList(), Settings()).heldOut.size)
+        assertEquals(9, trainingAndValidation((0 until 61).toList(), Settings()).heldOut.size)
         assertThrows(InputError::class.java) { trainingAndValidation(listOf(1), Settings()) }
     }
 
