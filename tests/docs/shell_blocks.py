@@ -21,17 +21,18 @@ def commands_of(source: str) -> list[list[str]]:
     return [command for command in words if command]
 
 
-def check(command: list[str], folder: Path) -> None:
+def check(command: list[str], folder: Path, run: bool = True) -> None:
     """AssertionError unless the command would run.
 
     Args:
         command: its words.
         folder: of the document, where scripts are looked up.
+        run: whether what is quick is run, and not parsed alone.
     """
     program, *arguments = command
     if program == "tflite-asr":
         parse(arguments)
-        if arguments[0] in QUICK:
+        if arguments[0] in QUICK and run:
             assert main(arguments) == 0, command
     elif program == "make":
         done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True)

@@ -31,8 +31,11 @@ INLINE = re.compile(r"`tflite-asr ([^`]+)`")
 
 
 def read_shell(example: Example) -> None:
+    written = set()  # by commands of the block that are not run
     for command in commands_of(example.parsed):
-        check(command, Path(example.path).parent)
+        check(command, Path(example.path).parent, run=not written & set(command))
+        if "--out" in command:
+            written.add(command[command.index("--out") + 1])
 
 
 def read_json(example: Example) -> None:

@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> dict:
         voices=voices,
         quantization=Quantization(args.quantize, trainable, args.min_runtime, args.bias_only, args.lora),
         allow_flex=args.allow_flex,
-        progress=lambda stage: print(stage, file=sys.stderr, flush=True),
+        progress=_show_stage,
     )
     licences = (
         copy_licences(Path(args.model), Path(args.out).parent) if args.model and Path(args.model).is_dir() else []
@@ -166,6 +166,12 @@ def run(args: argparse.Namespace) -> dict:
         "signatures": list(artifact.signatures),
         "min_runtime": artifact.min_runtime,
     }
+
+
+def _show_stage(stage: str) -> None:
+    """Print what the export does, for a person who waits."""
+    if sys.stderr.isatty():
+        print(stage, file=sys.stderr, flush=True)
 
 
 def _as_asked(model: "SpeechModel", args: argparse.Namespace) -> "tuple[SpeechModel, str | None]":
