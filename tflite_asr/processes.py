@@ -1,11 +1,17 @@
 """Python processes that the package starts."""
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from tflite_asr.errors import InputError
 
 # a file in the current folder that is named as a module of the standard library is not imported in its place
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
@@ -24,6 +30,26 @@ def python_module(module: str, *arguments: str, python: str = sys.executable) ->
 def python_code(code: str, python: str = sys.executable) -> list[str]:
     """The command that runs code which imports this package, installed or not; started as `python_module` is."""
     return [python, "-c", f"import sys; sys.path.append({str(ROOT)!r}); {code}"]
+
+
+def json_of(command: Sequence[str], what: str, environment: Mapping[str, str] = MappingProxyType({})) -> Any:
+    """What a command prints as its last line, which is JSON.
+
+    Args:
+        command: from `python_module`.
+        what: it measures, for the message of an InputError, which has the last line of standard error.
+        environment: variables that it gets besides those of this process.
+    """
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="backslashreplace",
+        env={**os.environ, **SAFE_PATH, **environment},
+    )
+    if done.returncode:
+        raise InputError(f"{what}: cannot be measured: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @contextlib.contextmanager

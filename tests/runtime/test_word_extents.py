@@ -75,3 +75,9 @@ def test_words_stay_in_order_and_within_the_audio():
 def test_no_samples_are_no_speech():
     words = [Word("W", 0.1, 0.2, 0.5)]
     assert fitted_words(words, np.zeros([0], np.float32), RATE) == words
+
+
+def test_samples_may_be_a_list():
+    samples = sound((100, 150, -10.0))
+    word = [Word("W", 1.1, 1.3, 0.5)]
+    assert fitted_words(word, samples.tolist(), RATE) == fitted_words(word, samples, RATE)

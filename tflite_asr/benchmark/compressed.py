@@ -2,9 +2,6 @@
 speech."""
 
 import dataclasses
-import json
-import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +19,7 @@ from tflite_asr.export import all_signatures, export
 from tflite_asr.export.quantization import Quantization
 from tflite_asr.models.storage import load_model
 from tflite_asr.models.two_pass import TwoPass
-from tflite_asr.processes import SAFE_PATH, python_module
+from tflite_asr.processes import json_of, python_module
 from tflite_asr.runtime.artifact import read_artifact, write_description
 from tflite_asr.runtime.evaluation import examples_of
 from tflite_asr.runtime.interpreter import SignatureModel
@@ -100,12 +97,7 @@ def _measured(path: Path, test: Speech) -> dict:
     """The figures that `benchmark.recognition` prints."""
     speech = [test.manifest, *([test.where] if test.where else [])]
     command = python_module("tflite_asr.benchmark.recognition", str(path), *speech)
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="backslashreplace", env=os.environ | SAFE_PATH
-    )
-    if done.returncode:
-        raise InputError(f"{path}: cannot be measured: {(done.stderr.strip().splitlines() or ['no word why'])[-1]}")
-    return json.loads(done.stdout)
+    return json_of(command, str(path))
 
 
 def _through_keras(model: TwoPass, path: Path, test: Speech) -> dict:

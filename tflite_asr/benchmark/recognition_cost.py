@@ -7,8 +7,6 @@ what a device would load.
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.errors import InputError
-from tflite_asr.processes import SAFE_PATH, python_module
+from tflite_asr.processes import json_of, python_module
 from tflite_asr.runtime.memory import MemoryProbe, process_memory_mb
 from tflite_asr.runtime.recognizer import Recognizer
 
@@ -38,10 +35,7 @@ def recognition_cost(path: Path, utterances: Sequence[np.ndarray], threads: int)
         speech = Path(folder) / "speech.npz"
         np.savez(speech, *utterances)
         command = python_module("tflite_asr.benchmark.recognition_cost", str(path), str(speech), str(threads))
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | SAFE_PATH)
-    if done.returncode:
-        raise InputError(f"{path}: cannot be measured: {(done.stderr.strip().splitlines() or ['no word why'])[-1]}")
-    return json.loads(done.stdout)
+        return json_of(command, str(path))
 
 
 def measure(path: Path, utterances: Sequence[np.ndarray], threads: int) -> dict:

@@ -1,14 +1,10 @@
 """Memory and time of the whole and the split step, in fresh alternating processes."""
 
-import json
-import os
 import statistics
-import subprocess
 from pathlib import Path
 
 from tflite_asr.config.plans import SPLIT, WHOLE
-from tflite_asr.errors import InputError
-from tflite_asr.processes import SAFE_PATH, python_module
+from tflite_asr.processes import json_of, python_module
 from tflite_asr.runtime.artifact import Artifact, read_artifact
 from tflite_asr.runtime.memory import HUGE_PAGES
 from tflite_asr.runtime.plan import Plan
@@ -87,12 +83,8 @@ def _elements(shape: list[int]) -> int:
 def measured(path: Path, plan: str, steps: int, keep_memory: bool, *options: str) -> dict:
     """The figures that `benchmark.measure` prints in a process of its own."""
     command = python_module("tflite_asr.benchmark.measure", str(path), plan, str(steps))
-    environment = os.environ | SAFE_PATH | ({} if keep_memory else HUGE_PAGES)
     command += ["--keep-memory"] * keep_memory + list(options)
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if result.returncode:
-        raise InputError(f"{path}, plan {plan}: {(result.stderr.strip().splitlines() or ['no output'])[-1]}")
-    return json.loads(result.stdout.splitlines()[-1])
+    return json_of(command, f"{path}, plan {plan}", {} if keep_memory else HUGE_PAGES)
 
 
 def _medians(runs: list[dict]) -> dict:

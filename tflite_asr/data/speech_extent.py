@@ -8,7 +8,7 @@ from tflite_asr.data.corpus import Corpus
 WINDOW_SECONDS = 0.025
 BELOW_PEAK_DB = 20.0  # what is quieter is breath, echo or the noise of the recording
 SURE_BELOW_PEAK_DB = 10.0  # what is louder is neither noise nor a click, unless these are nearly as loud as the speech
-APART_SECONDS = 0.2  # where both thresholds are further apart, loudness does not tell where speech begins or ends
+APART_SECONDS = 0.2  # where the edges by both thresholds are further apart, the edge of speech is unknown
 
 Extent = tuple[float | None, float | None]  # start and end of speech in seconds, each None where it is not known
 

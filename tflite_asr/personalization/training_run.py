@@ -47,6 +47,6 @@ class TrainingRun:
         epochs = -(-heard // self.pace.stride) if self.pace else self.settings.epochs
         few = self.settings.are_few(len(adapt.utterances))
         if not adapt.unlabelled:
-            held_in = few and not self.pace and not self.rounds
-            return Progress(recognizer, self.checkpoint, epochs, "training WER" if held_in else "WER")
+            measure = "training WER" if few and not self.pace else "WER"  # a window always holds some out
+            return Progress(recognizer, self.checkpoint, epochs, measure)
         return Progress(recognizer, self.checkpoint, SelfTraining().rounds, "views that disagree" if few else "WER")

@@ -70,8 +70,8 @@ def judge_words(
 ) -> JudgedWords:
     """Compare recognised words with the reference words and their times.
 
-    The truth of a start is where the speech of a clip's part begins, of its first word; of an end likewise. Where
-    loudness does not tell it, see `speech_extent`, nothing is compared.
+    The truth of a start is where the speech of a clip's part begins, of its first word; of an end likewise. An
+    edge that `speech_extent` does not know is not compared.
 
     Args:
         recognizer: that recognised them.

@@ -31,55 +31,60 @@ def fitted_words(words: Sequence[Word], samples: np.ndarray, sample_rate: int) -
         samples: [n] float32, the utterance.
         sample_rate: of the samples, in Hz.
     """
-    return _fitted(words, step_levels(samples, sample_rate), STEP_SECONDS, STEP_SECONDS / 2)
+    return _fitted(words, step_levels(np.asarray(samples, np.float64), sample_rate))
 
 
 def step_levels(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """Smoothed power of each whole step of 10 ms of samples [n], [steps] in dB of full scale."""
     step = round(STEP_SECONDS * sample_rate)
     steps = len(samples) // step
-    power = np.square(samples[: steps * step].reshape(steps, step).astype(np.float64)).mean(axis=1)
+    power = np.square(samples[: steps * step], dtype=np.float64).reshape(steps, step).mean(axis=1)
     padded = np.pad(power, SMOOTHING_STEPS // 2)
     smooth = sum(padded[shift : shift + steps] for shift in range(SMOOTHING_STEPS)) / SMOOTHING_STEPS
     return 10 * np.log10(smooth + 1e-9)
 
 
-def _fitted(words: Sequence[Word], levels: np.ndarray, hop: float, offset: float) -> list[Word]:
-    """The words at levels that are `hop` seconds apart, the first of them at `offset`."""
+def _fitted(words: Sequence[Word], levels: np.ndarray) -> list[Word]:
+    """The words, given the level of each step, which stands for its middle."""
     if not len(levels):
         return list(words)
     floor = np.sort(levels)[len(levels) // FLOOR_SHARE]
+    reach, pause_before, pause_behind = (
+        int(seconds / STEP_SECONDS) for seconds in (REACH_SECONDS, PAUSE_BEFORE_SECONDS, PAUSE_BEHIND_SECONDS)
+    )
 
-    def frame_at(seconds: float) -> int:
-        return min(max(int((seconds - offset) / hop), 0), len(levels) - 1)
+    def step_at(seconds: float) -> int:
+        return min(max(int((seconds - STEP_SECONDS / 2) / STEP_SECONDS), 0), len(levels) - 1)
+
+    def seconds_of(step: int) -> float:
+        return float(step * STEP_SECONDS + STEP_SECONDS / 2)
 
     fitted = []
     for index, word in enumerate(words):
-        first, last = frame_at(word.start_seconds), frame_at(word.end_seconds)
-        before = frame_at(words[index - 1].end_seconds) if index else 0
-        behind = frame_at(words[index + 1].start_seconds) if index + 1 < len(words) else len(levels) - 1
-        reach = int(REACH_SECONDS / hop)
+        first, last = step_at(word.start_seconds), step_at(word.end_seconds)
+        before = step_at(words[index - 1].end_seconds) if index else 0
+        behind = step_at(words[index + 1].start_seconds) if index + 1 < len(words) else len(levels) - 1
         peak = levels[first : last + 1].max()
         speech = levels >= max(peak - BELOW_PEAK_DB, min(floor + ABOVE_FLOOR_DB, peak - AT_LEAST_BELOW_DB))
         core = first + np.flatnonzero(speech[first : last + 1])
-        start = _edge(speech, core[0], max(min(before, first), first - reach), -1, int(PAUSE_BEFORE_SECONDS / hop))
-        end = _edge(speech, core[-1], min(max(behind, last), last + reach), 1, int(PAUSE_BEHIND_SECONDS / hop))
-        start_seconds = word.start_seconds if start is None else max(float(start * hop + offset), 0.0)
-        end_seconds = word.end_seconds if end is None else float(end * hop + offset)
+        start = _edge(speech, core[0], max(min(before, first), first - reach), -1, pause_before)
+        end = _edge(speech, core[-1], min(max(behind, last), last + reach), 1, pause_behind)
+        start_seconds = word.start_seconds if start is None else seconds_of(start)
+        end_seconds = word.end_seconds if end is None else seconds_of(end)
         if start_seconds < end_seconds:
             word = dataclasses.replace(word, start_seconds=start_seconds, end_seconds=end_seconds)
         fitted.append(word)
     return _in_order(fitted)
 
 
-def _edge(speech: np.ndarray, frame: int, limit: int, step: int, pause: int) -> int | None:
-    """The last frame of speech from one on, before a pause of more frames than `pause` or an end of the audio; None
-    where speech goes on to the limit."""
-    last, quiet = frame, 0
-    while frame != limit:
-        frame += step
-        quiet = 0 if speech[frame] else quiet + 1
-        last = frame if speech[frame] else last
+def _edge(speech: np.ndarray, at: int, limit: int, direction: int, pause: int) -> int | None:
+    """The last step of speech from one on, before a pause of more steps than `pause` or an end of the audio; None where
+    speech goes on to the limit."""
+    last, quiet = at, 0
+    while at != limit:
+        at += direction
+        quiet = 0 if speech[at] else quiet + 1
+        last = at if speech[at] else last
         if quiet > pause:
             return last
     return last if limit in (0, len(speech) - 1) else None

@@ -30,7 +30,7 @@ private const val REACH_SECONDS = 0.7 // how far from the model's time the edge,
  * @param samples the utterance.
  */
 internal fun fittedWords(words: List<Word>, samples: FloatArray, sampleRate: Int): List<Word> =
-    Extents(stepLevels(samples, sampleRate), STEP_SECONDS, STEP_SECONDS / 2).fitted(words)
+    Extents(stepLevels(samples, sampleRate)).fitted(words)
 
 /** Smoothed power of each whole step of 10 ms, in dB of full scale. */
 internal fun stepLevels(samples: FloatArray, sampleRate: Int): DoubleArray {
@@ -45,10 +45,10 @@ internal fun stepLevels(samples: FloatArray, sampleRate: Int): DoubleArray {
     }
 }
 
-/** [levels] in dB of steps that are [hop] seconds apart, the first of them at [offset]. */
-private class Extents(private val levels: DoubleArray, private val hop: Double, private val offset: Double) {
-    private val lastFrame = levels.size - 1
-    private val reach = (REACH_SECONDS / hop).toInt()
+/** [levels] in dB of each step, which stands for its middle. */
+private class Extents(private val levels: DoubleArray) {
+    private val lastStep = levels.size - 1
+    private val reach = (REACH_SECONDS / STEP_SECONDS).toInt()
     private val floor = if (levels.isEmpty()) 0.0 else levels.sorted()[levels.size / FLOOR_SHARE]
 
     fun fitted(words: List<Word>): List<Word> {
@@ -57,35 +57,37 @@ private class Extents(private val levels: DoubleArray, private val hop: Double, 
     }
 
     private fun fitted(left: Word?, word: Word, right: Word?): Word {
-        val (first, last) = frameAt(word.startSeconds) to frameAt(word.endSeconds)
-        val before = if (left == null) 0 else frameAt(left.endSeconds)
-        val behind = if (right == null) lastFrame else frameAt(right.startSeconds)
+        val (first, last) = stepAt(word.startSeconds) to stepAt(word.endSeconds)
+        val before = if (left == null) 0 else stepAt(left.endSeconds)
+        val behind = if (right == null) lastStep else stepAt(right.startSeconds)
         val peak = (first..last).maxOf { levels[it] }
         val threshold = max(peak - BELOW_PEAK_DB, min(floor + ABOVE_FLOOR_DB, peak - AT_LEAST_BELOW_DB))
         val core = (first..last).filter { levels[it] >= threshold }
         val start = edge(threshold, core.first(), max(min(before, first), first - reach), -1, PAUSE_BEFORE_SECONDS)
         val end = edge(threshold, core.last(), min(max(behind, last), last + reach), 1, PAUSE_BEHIND_SECONDS)
-        val startSeconds = if (start == null) word.startSeconds else max(start * hop + offset, 0.0)
-        val endSeconds = if (end == null) word.endSeconds else end * hop + offset
+        val startSeconds = if (start == null) word.startSeconds else secondsOf(start)
+        val endSeconds = if (end == null) word.endSeconds else secondsOf(end)
         return if (startSeconds < endSeconds) word.copy(startSeconds = startSeconds, endSeconds = endSeconds) else word
     }
 
-    private fun frameAt(seconds: Double): Int = ((seconds - offset) / hop).toInt().coerceIn(0, lastFrame)
+    private fun stepAt(seconds: Double): Int = ((seconds - STEP_SECONDS / 2) / STEP_SECONDS).toInt().coerceIn(0, lastStep)
+
+    private fun secondsOf(step: Int): Double = step * STEP_SECONDS + STEP_SECONDS / 2
 
     /**
      * The last step of speech from [from] on, before a [pause] in seconds or an end of the audio; null where speech goes on to
      * the [limit].
      */
-    private fun edge(threshold: Double, from: Int, limit: Int, step: Int, pause: Double): Int? {
-        var (frame, last, quiet) = Triple(from, from, 0)
-        while (frame != limit) {
-            frame += step
-            val speech = levels[frame] >= threshold
+    private fun edge(threshold: Double, from: Int, limit: Int, direction: Int, pause: Double): Int? {
+        var (at, last, quiet) = Triple(from, from, 0)
+        while (at != limit) {
+            at += direction
+            val speech = levels[at] >= threshold
             quiet = if (speech) 0 else quiet + 1
-            if (speech) last = frame
-            if (quiet > (pause / hop).toInt()) return last
+            if (speech) last = at
+            if (quiet > (pause / STEP_SECONDS).toInt()) return last
         }
-        return if (limit == 0 || limit == lastFrame) last else null
+        return if (limit == 0 || limit == lastStep) last else null
     }
 
     /** Words that overlap meet in the middle of what both would have. */
