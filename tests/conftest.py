@@ -195,6 +195,23 @@ def tiny_tflite(new_tiny_model, made_once) -> Path:
     )
 
 
+@pytest.fixture(scope="session")
+def lengths_tflite(made_once) -> Path:
+    """The tiny model exported with SGD for utterances of up to 0.5 and 1.2 seconds, its split step in two parts. Not to
+    be written to."""
+    import tf_keras as keras
+
+    from tflite_asr.export import SplitOptions, export
+    from tflite_asr.models.build import build_model, with_lengths
+
+    def make(path: Path) -> None:
+        keras.utils.set_random_seed(1)
+        model = with_lengths(build_model(preset("tiny")), (0.5, 1.2))
+        export(model, path, optimizer="sgd", split=SplitOptions(parts=2))
+
+    return made_once("lengths.tflite", make)
+
+
 @pytest.fixture
 def recognizer(tiny_tflite) -> Recognizer:
     """The tiny file in an interpreter of its own, so with the shipped weights."""

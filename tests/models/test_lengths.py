@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tf_keras as keras
 
 from tflite_asr.cli.main import main
 from tflite_asr.config import preset
@@ -16,27 +15,15 @@ SECONDS = (0.5, 1.2)
 RATE = 16_000
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    from tflite_asr.export import SplitOptions, export
-    from tflite_asr.models.build import build_model, with_lengths
-
-    keras.utils.set_random_seed(1)
-    path = tmp_path_factory.mktemp("lengths") / "lengths.tflite"
-    model = with_lengths(build_model(preset("tiny")), SECONDS)
-    export(model, path, optimizer="sgd", split=SplitOptions(parts=2))
-    return path
+@pytest.fixture
+def recognizer(lengths_tflite):
+    return Recognizer.load(lengths_tflite)
 
 
 @pytest.fixture
-def recognizer(path):
-    return Recognizer.load(path)
-
-
-@pytest.fixture
-def longest_only(path):
+def longest_only(lengths_tflite):
     """The same file, whose runtime takes the signatures of the longest utterance alone."""
-    recognizer = Recognizer.load(path)
+    recognizer = Recognizer.load(lengths_tflite)
     sizes = dataclasses.replace(recognizer.config.sizes, lengths=())
     recognizer.config = dataclasses.replace(recognizer.config, sizes=sizes)
     return recognizer

@@ -22,7 +22,7 @@ from tflite_asr.models.two_pass import TwoPass
 from tflite_asr.processes import json_of, python_module
 from tflite_asr.runtime.artifact import read_artifact, write_description
 from tflite_asr.runtime.evaluation import examples_of
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.tuning import best_of, try_rescorings
 
@@ -104,6 +104,6 @@ def _through_keras(model: TwoPass, path: Path, test: Speech) -> dict:
     """The file's word error rates with the model's signatures run by TensorFlow in place of the file's."""
     signatures = TracedSignatures(all_signatures(model, State({}, OPTIMIZERS["sgd"]), []))
     # it has what recognition uses of an interpreter
-    recognizer = Recognizer(read_artifact(path), cast(SignatureModel, signatures))
+    recognizer = Recognizer(read_artifact(path), cast(Signatures, signatures))
     found = recognise(recognizer, test.manifest, test.where)
     return {"keras_first_pass_wer": found.first.wer, "keras_rescored_wer": found.rescored.wer}

@@ -17,6 +17,7 @@ from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.batch import collate, longest_examples
 from tflite_asr.runtime.interpreter import SignatureModel
 from tflite_asr.runtime.memory import MemoryProbe, give_back_freed_memory, process_memory_mb
+from tflite_asr.runtime.parted_model import part_with
 from tflite_asr.runtime.plan import Plan, run_forward, run_step
 
 PROBED_STEPS = 2  # the first allocates; a second shows whether anything is added to it
@@ -36,17 +37,17 @@ def measure(
         threads: of the interpreter.
 
     Returns:
-        base_private_mb, base_rss_mb: the interpreter with its variables initialised; peak_private_mb, peak_rss_mb;
-        added_private_mb, the difference that training makes; settled_added_mb, the same in a later step alone: in the
-        first one arenas grow, the old beside the new; arena_mb: what stays allocated between steps; step_seconds: a
-        list;
-        losses: of all steps.
+        base_private_mb, base_rss_mb: the interpreter of the signatures that train, its variables initialised;
+        peak_private_mb, peak_rss_mb; added_private_mb, the difference that training makes; settled_added_mb, the same
+        in a later step alone: in the first one arenas grow, the old beside the new; arena_mb: what stays allocated
+        between steps; step_seconds: a list; losses: of all steps.
     """
     if not keep_memory:
         give_back_freed_memory()
     artifact = read_artifact(path)
     plan = Plan.of(plan_name, artifact.plans, artifact.signatures)
-    model = SignatureModel(artifact.path, threads=threads)
+    first = artifact.plans[plan_name][0]["signature"]
+    model = SignatureModel(artifact.path, threads=threads, signatures=part_with(artifact, first))
     model.run("parameters")
     groups = [group["name"] for group in artifact.groups]
     trained = groups if trained is None else trained

@@ -16,19 +16,22 @@ import numpy as np
 from tflite_asr.personalization.settings import Settings
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.batch import longest_examples
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import SignatureModel, Signatures
 from tflite_asr.runtime.memory import MemoryProbe, give_back_freed_memory, process_memory_mb
+from tflite_asr.runtime.parted_model import model_of
 from tflite_asr.runtime.recognizer import Recognizer
 
 TIMED_STEPS = 3
 PROBE_SECONDS = 0.002
 
 
-class WatchedModel(SignatureModel):
-    """Records the time and memory of each call."""
+class WatchedModel:
+    """Records the time and memory of each call of a model's signatures."""
 
-    def __init__(self, path: Path, threads: int):
-        super().__init__(path, threads=threads)
+    def __init__(self, model: Signatures):
+        self._model = model
+        self.lock = model.lock
+        self.anew, self.input_names = model.anew, model.input_names
         self.base_private_mb: float | None = None  # set: memory is noted, else time
         self.noted: list[tuple[str, float, float]] = []
 
@@ -36,11 +39,11 @@ class WatchedModel(SignatureModel):
         """Call a signature, and record its time and memory."""
         if self.base_private_mb is None:
             seconds, cpu_seconds = time.perf_counter(), time.process_time()
-            result = super().run(name, inputs)
+            result = self._model.run(name, inputs)
             self.noted.append((name, time.perf_counter() - seconds, time.process_time() - cpu_seconds))
         else:
             with MemoryProbe(PROBE_SECONDS, most_share=1.0) as probe:
-                result = super().run(name, inputs)
+                result = self._model.run(name, inputs)
             base, after = self.base_private_mb, process_memory_mb()[1]
             self.noted.append((name, probe.peak_private_mb - base, after - base))
         return result
@@ -52,7 +55,8 @@ def measure_calls(path: Path, plan: str, threads: int) -> dict:
     """
     give_back_freed_memory()
     artifact = read_artifact(path)
-    model = WatchedModel(artifact.path, threads)
+    loaded = model_of(artifact, lambda some: SignatureModel(artifact.path, threads=threads, signatures=some))
+    model = WatchedModel(loaded)
     recognizer = Recognizer(artifact, model)
     examples = longest_examples(artifact.config)
 

@@ -7,7 +7,7 @@ import numpy as np
 from tflite_asr.config import ModelConfig, required
 from tflite_asr.runtime.decoder import Hypothesis
 from tflite_asr.runtime.hotwords import TokenBonus
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class AttentionDecoder:
         config: its configuration; `sizes.beam` hypotheses are kept.
     """
 
-    def __init__(self, model: SignatureModel, config: ModelConfig):
+    def __init__(self, model: Signatures, config: ModelConfig):
         self.model = model
         self.config = config
         self.decoder = required(config.decoder, "decoder")

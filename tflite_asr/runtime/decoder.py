@@ -7,7 +7,7 @@ import numpy as np
 from tflite_asr.config import ModelConfig, required
 from tflite_asr.runtime.batch import padded_frames
 from tflite_asr.runtime.hotwords import TokenBonus
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class BeamSearch:
         hotwords: whose bonus counts in what is kept, over the labels.
     """
 
-    def __init__(self, model: SignatureModel, config: ModelConfig, hotwords: TokenBonus | None = None):
+    def __init__(self, model: Signatures, config: ModelConfig, hotwords: TokenBonus | None = None):
         self.model = model
         self.config = config
         self.hotwords = hotwords

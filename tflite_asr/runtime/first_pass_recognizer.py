@@ -11,7 +11,7 @@ from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.hotword_model import HotwordModel
 from tflite_asr.runtime.hotwords import Hotwords
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
 from tflite_asr.runtime.streaming import stream_results
 
@@ -96,7 +96,7 @@ class FirstPassRecognizer(HotwordModel):
             tokens.extend(result["tokens"][0, : result["token_lengths"][0]])
             yield self.tokenizer.decode(tokens)
 
-    def _infer(self, model: SignatureModel, frames: np.ndarray, exit: int) -> str:
+    def _infer(self, model: Signatures, frames: np.ndarray, exit: int) -> str:
         """The greedy text of frames [time, width] at an exit."""
         return self._greedy_text(self._run_utterance(model, "infer", frames, **self._exit_input(exit)))
 
@@ -104,13 +104,13 @@ class FirstPassRecognizer(HotwordModel):
         """The text of the tokens that `infer` or a stage returned."""
         return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]])
 
-    def _nbest(self, model: SignatureModel, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
+    def _nbest(self, model: Signatures, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
         """The hypotheses of a beam search over frames [time, width], best first."""
         if self.config.is_transducer:
             return BeamSearch(model, self.config.shortest(len(frames)), self._first_pass_bonus(hotwords)).best(frames)
         return self._ctc_nbest(self._label_log_probabilities(self._run_utterance(model, "encode", frames)), hotwords)
 
-    def _transducer_text(self, model: SignatureModel, encoded: np.ndarray, hotwords: Hotwords | None) -> str:
+    def _transducer_text(self, model: Signatures, encoded: np.ndarray, hotwords: Hotwords | None) -> str:
         """The text of a transducer's beam search over the encoder's output [steps, units]."""
         search = BeamSearch(model, self.config, self._first_pass_bonus(hotwords))
         return self.tokenizer.decode(search.best_of_encoded(encoded)[0].tokens)

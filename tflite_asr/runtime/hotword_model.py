@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.hotwords import UNTUNED_WEIGHT, Hotwords, Spellings, TokenBonus, token_bonus
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 from tflite_asr.runtime.loaded_model import LoadedModel
 from tflite_asr.text.phrases import Phrase, as_phrases
 from tflite_asr.text.tokenizer import Tokenizer
@@ -17,7 +17,7 @@ LEARNED_PHRASES = "learned_phrases"  # also the name of a checkpoint's tensor
 class HotwordModel(LoadedModel):
     """A model with hotwords, and with phrases that it learned."""
 
-    def __init__(self, artifact: Artifact, model: SignatureModel):
+    def __init__(self, artifact: Artifact, model: Signatures):
         super().__init__(artifact, model)
         self._learned_phrases: list[str] = []
         self._learned_hotwords: Hotwords | None = None

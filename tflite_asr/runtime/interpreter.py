@@ -1,18 +1,44 @@
 """Calls the signatures of a .tflite by name, through whichever TFLite runtime is given."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tflite_asr.errors import InputError
 from tflite_asr.names import for_library
+from tflite_asr.runtime.file_part import file_of_part
 from tflite_asr.runtime.notices import without_notices
 
 # called with model_path=, num_threads=
 InterpreterFactory = Callable[..., Any]
+
+
+class Signatures(Protocol):
+    """The signatures of a file, which all read and write the same variables: `SignatureModel`, or `PartedModel`.
+
+    Threads may share it: their calls run one after the other. A thread that needs several calls without another
+    thread's between them holds `lock`.
+    """
+
+    @property
+    def lock(self) -> Any:
+        """A reentrant lock."""
+        ...
+
+    def anew(self) -> "Signatures":
+        """Those of another interpreter of the same file, its variables as they were shipped."""
+        ...
+
+    def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """Call a signature with every input, of the dtype and shape of the export; results are copies."""
+        ...
+
+    def input_names(self, name: str) -> set[str]:
+        """The inputs of a signature."""
+        ...
 
 
 class _NeverResizing:
@@ -43,24 +69,32 @@ class SignatureModel:
         interpreter: the runtime's `Interpreter` class; ai-edge-litert's when None. TensorFlow's
             `tf.lite.Interpreter` and tflite-runtime's do as well.
         threads: for one call.
+        signatures: those that are loaded; None: all.
     """
 
-    def __init__(self, path: Path, interpreter: InterpreterFactory | None = None, threads: int = 1):
+    def __init__(
+        self,
+        path: Path,
+        interpreter: InterpreterFactory | None = None,
+        threads: int = 1,
+        signatures: Set[str] | None = None,
+    ):
         try:
             if interpreter is None:
                 from ai_edge_litert.interpreter import Interpreter as interpreter
-            self._interpreter = interpreter(model_path=for_library(path), num_threads=threads)
+            with file_of_part(path, signatures) as file:
+                self._interpreter = interpreter(model_path=for_library(file), num_threads=threads)
         # ValueError, RuntimeError, TypeError and more, by what is wrong with file or install
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError(f"{path}: the TFLite runtime cannot load it: {reason}") from None
         self._runners: dict[str, tuple[Callable, dict[str, dict]]] = {}
-        self._path, self._factory, self._threads = path, interpreter, threads
+        self._path, self._factory, self._threads, self._signatures = path, interpreter, threads, signatures
         self.lock = threading.RLock()
 
     def anew(self) -> "SignatureModel":
         """Another interpreter of the same file, its variables as they were shipped."""
-        return SignatureModel(self._path, self._factory, self._threads)
+        return SignatureModel(self._path, self._factory, self._threads, self._signatures)
 
     def run(self, name: str, inputs: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Call a signature; every input must be there with the dtype and shape of the export.

@@ -7,7 +7,7 @@ from tflite_asr.config import ModelConfig, required
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import checked_frames, padded_frames
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 from tflite_asr.runtime.voice import Mixture, OwnerVoice
 from tflite_asr.text.labels import label_tokenizer
 from tflite_asr.text.subwords import SubwordTokenizer, decoder_tokenizer
@@ -21,7 +21,7 @@ class LoadedModel:
         model: the interpreter of NAME.tflite.
     """
 
-    def __init__(self, artifact: Artifact, model: SignatureModel):
+    def __init__(self, artifact: Artifact, model: Signatures):
         self.artifact = artifact
         self.model = model
         self.config: ModelConfig = artifact.config
@@ -33,7 +33,7 @@ class LoadedModel:
         self.background = Mixture.from_json(artifact.voices) if artifact.voices else None
         # whose the learned weights are; None: they are used for every voice
         self.owner: OwnerVoice | None = None
-        self._shipped: SignatureModel | None = None
+        self._shipped: Signatures | None = None
 
     def features(self, samples: np.ndarray) -> np.ndarray:
         """Compute the frames that the encoder takes.
@@ -88,11 +88,11 @@ class LoadedModel:
         owner = self.owner
         return owner is None or owner.speaks(frames)
 
-    def _model_for(self, frames: np.ndarray) -> SignatureModel:
+    def _model_for(self, frames: np.ndarray) -> Signatures:
         """The interpreter whose weights fit the speaker of frames [time, width]."""
         return self.model if self.hears_owner(frames) else self._shipped_model()
 
-    def _shipped_model(self) -> SignatureModel:
+    def _shipped_model(self) -> Signatures:
         """An interpreter that keeps the shipped weights, created on first use."""
         with self.model.lock:
             if self._shipped is None:
@@ -100,7 +100,7 @@ class LoadedModel:
             return self._shipped
 
     def _run_utterance(
-        self, model: SignatureModel, name: str, frames: np.ndarray, **more: np.ndarray
+        self, model: Signatures, name: str, frames: np.ndarray, **more: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Run a signature on an utterance of frames [time, width], in the shortest version that holds it."""
         sizes = self.config.shortest(len(frames)).sizes

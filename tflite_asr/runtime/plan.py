@@ -7,7 +7,7 @@ import numpy as np
 
 from tflite_asr.config.plans import CACHED
 from tflite_asr.errors import InputError
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class StepResult:
 
 
 def run_step(
-    model: SignatureModel,
+    model: Signatures,
     calls: Sequence[Call],
     inputs: Mapping[str, np.ndarray],
     *,
@@ -133,7 +133,7 @@ def run_step(
 
 
 def run_forward(
-    model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray], wanted: Collection[str]
+    model: Signatures, calls: Sequence[Call], inputs: Mapping[str, np.ndarray], wanted: Collection[str]
 ) -> dict[str, np.ndarray]:
     """The outputs `wanted`, as "signature.output", of calls that update nothing; `inputs` as for `run_step`."""
     outputs: dict[str, np.ndarray] = {}
@@ -143,7 +143,7 @@ def run_forward(
 
 
 def _call(
-    model: SignatureModel, call: Call, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
+    model: Signatures, call: Call, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Run one call on the step's inputs and outputs of earlier calls."""
     given = {name: outputs[source] for name, source in call.takes.items()}
@@ -154,7 +154,7 @@ def _call(
 
 
 def _run(
-    model: SignatureModel, calls: Sequence[Call], inputs: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]
+    model: Signatures, calls: Sequence[Call], inputs: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]
 ) -> StepResult:
     outputs = dict(stored)  # by "signature.output"
     loss, square_norm, skipped = float("nan"), 0.0, False

@@ -23,6 +23,7 @@ from tflite_asr.runtime.corrections import (
 )
 from tflite_asr.runtime.hotword_model import LEARNED_PHRASES
 from tflite_asr.runtime.interpreter import InterpreterFactory, SignatureModel
+from tflite_asr.runtime.parted_model import model_of
 from tflite_asr.runtime.trainable_recognizer import TrainableRecognizer
 from tflite_asr.runtime.voice import OwnerVoice
 from tflite_asr.text.phrases import MOST_PHRASES
@@ -63,7 +64,8 @@ class Recognizer(TrainableRecognizer):
             InputError: a file is missing or damaged, or the two do not belong together.
         """
         artifact = read_artifact(path)
-        return cls(artifact, SignatureModel(artifact.path, interpreter, threads), return_memory=return_memory)
+        model = model_of(artifact, lambda some: SignatureModel(artifact.path, interpreter, threads, some))
+        return cls(artifact, model, return_memory=return_memory)
 
     def correct(self, samples: np.ndarray, text: str, *, heard: str | None = None, where: str = "") -> Correction:
         """Learn from a correction: the user gives the intended text of an utterance that was recognised wrongly.

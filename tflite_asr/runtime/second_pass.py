@@ -13,7 +13,7 @@ from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.decoder import BeamSearch, Hypothesis
 from tflite_asr.runtime.hotwords import TokenBonus
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TwoPasses:
         hotwords: whose bonus counts in the first pass and in what is chosen, over the labels.
     """
 
-    def __init__(self, model: SignatureModel, config: ModelConfig, hotwords: TokenBonus | None = None):
+    def __init__(self, model: Signatures, config: ModelConfig, hotwords: TokenBonus | None = None):
         self.model = model
         self.config = config
         self._search = BeamSearch(model, config, hotwords)

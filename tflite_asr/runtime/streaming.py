@@ -8,11 +8,11 @@ from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import checked_frames, padded_frames
 from tflite_asr.runtime.decoder import BeamSearch
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 
 
 def stream_results(
-    model: SignatureModel, artifact: Artifact, chunks: Iterable[np.ndarray], at: dict[str, np.ndarray]
+    model: Signatures, artifact: Artifact, chunks: Iterable[np.ndarray], at: dict[str, np.ndarray]
 ) -> Iterator[dict[str, np.ndarray]]:
     """The outputs of `stream` for frames [any, mel_bands] as they arrive, chunk by chunk, and for the rest at the end.
 
@@ -31,7 +31,7 @@ def stream_results(
         yield result
 
 
-def _start(model: SignatureModel, artifact: Artifact) -> dict[str, np.ndarray]:
+def _start(model: Signatures, artifact: Artifact) -> dict[str, np.ndarray]:
     """The state of `stream` before the first chunk."""
     if "stream" not in artifact.signatures:
         raise InputError(f"{artifact.path}: its encoder needs the whole utterance; transcribe without streaming")

@@ -13,7 +13,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import Artifact
 from tflite_asr.runtime.batch import Batch, Example, collate, collate_labels, sized_for
 from tflite_asr.runtime.cached_activations import CachedExample, collate_rows, packed_row, store
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 from tflite_asr.runtime.memory import give_back_freed_memory
 from tflite_asr.runtime.plan import Plan, StepResult, run_forward, run_step
 from tflite_asr.runtime.two_pass_recognizer import TwoPassRecognizer
@@ -31,7 +31,7 @@ class TrainableRecognizer(TwoPassRecognizer):
         return_memory: see `Recognizer.load`.
     """
 
-    def __init__(self, artifact: Artifact, model: SignatureModel, *, return_memory: bool = True):
+    def __init__(self, artifact: Artifact, model: Signatures, *, return_memory: bool = True):
         super().__init__(artifact, model)
         self.skipped_updates = 0
         self._plans: dict[str, Plan] = {}

@@ -10,7 +10,7 @@ from tflite_asr.runtime.attention_decoder import AttentionDecoder
 from tflite_asr.runtime.decoder import Hypothesis
 from tflite_asr.runtime.first_pass_recognizer import FirstPassRecognizer
 from tflite_asr.runtime.hotwords import Hotwords
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 from tflite_asr.runtime.prefix_beam import best_path, label_log_probability
 from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
 from tflite_asr.runtime.streaming import stream_results
@@ -166,7 +166,7 @@ class TwoPassRecognizer(FirstPassRecognizer):
         return Calibration(**self.artifact.calibration or {})
 
     def _decode(
-        self, model: SignatureModel, frames: np.ndarray, result: dict[str, np.ndarray], hotwords: Hotwords | None
+        self, model: Signatures, frames: np.ndarray, result: dict[str, np.ndarray], hotwords: Hotwords | None
     ) -> list[Hypothesis]:
         """`decode`, given the outputs of `encode` for frames [time, width]."""
         if not best_path(self._label_log_probabilities(result)):
@@ -189,7 +189,7 @@ class TwoPassRecognizer(FirstPassRecognizer):
             return UNLIKELY
         return max(UNLIKELY, label_log_probability(steps, tokens))
 
-    def _two_passes(self, model: SignatureModel, config: ModelConfig, hotwords: Hotwords | None) -> TwoPasses:
+    def _two_passes(self, model: Signatures, config: ModelConfig, hotwords: Hotwords | None) -> TwoPasses:
         """A search whose n-best the second pass rescores; InputError for an artifact without such a second pass."""
         if "rescore" not in self.artifact.signatures:
             raise InputError(f"{self.artifact.path}: has no second pass; transcribe without --two-pass")

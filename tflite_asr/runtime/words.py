@@ -11,7 +11,7 @@ from tflite_asr.runtime.attention_decoder import AttentionDecoder
 from tflite_asr.runtime.confidence import ConfidenceMeasure, tempered
 from tflite_asr.runtime.decoder import BeamSearch
 from tflite_asr.runtime.forced_alignment import ctc_alignment, transducer_alignment
-from tflite_asr.runtime.interpreter import SignatureModel
+from tflite_asr.runtime.interpreter import Signatures
 from tflite_asr.text.normalization import normalized
 from tflite_asr.text.subwords import SubwordTokenizer
 from tflite_asr.text.tokenizer import Tokenizer
@@ -92,9 +92,7 @@ class WordAligner:
         subwords: of a second pass that decodes; None where there is none.
     """
 
-    def __init__(
-        self, model: SignatureModel, config: ModelConfig, tokenizer: Tokenizer, subwords: SubwordTokenizer | None
-    ):
+    def __init__(self, model: Signatures, config: ModelConfig, tokenizer: Tokenizer, subwords: SubwordTokenizer | None):
         self.model = model
         self.config = config
         self.tokenizer = tokenizer
