@@ -20,6 +20,7 @@ import of_draws
 import of_exits
 import of_hotwords
 import of_low_rank
+import of_parts
 import of_runs
 import of_second_pass
 import of_second_pass_training
@@ -52,6 +53,7 @@ VECTORS = {
     "streaming": of_streaming.streaming,
     "subwords": of_subwords.subwords,
     "words": of_words.words,
+    "parts": lambda: {"parts": of_parts.parts()},
     "parity": of_steps.parity,
     "cached": of_cached.cached,
     "runs": of_runs.runs,

@@ -25,7 +25,7 @@ class DictationTest {
     private val runtime = object : ModelRuntime {
         override val version = "desktop"
 
-        override fun open(path: File, threads: Int) = LiteRtModel(path, threads)
+        override fun open(path: File, threads: Int, signatures: Set<String>?) = LiteRtModel(path, threads, signatures)
     }
 
     @Test

@@ -7,6 +7,7 @@ import tfliteasr.personalization.Calibration
 import tfliteasr.personalization.calibrated
 import tfliteasr.personalization.measureCalls
 import tfliteasr.runtime.Artifact
+import tfliteasr.runtime.modelOf
 
 /** What training costs on this phone, measured once; in the app's own process, so no other interpreter should be open. */
 class DeviceCalibration(context: Context, private val runtime: ModelRuntime, private val threads: Int) {
@@ -24,6 +25,7 @@ class DeviceCalibration(context: Context, private val runtime: ModelRuntime, pri
             Log.i("Calibration", line)
             onMeasure()
         }
-        return calibrated(artifact, path, device, notice) { measureCalls(artifact, it, runtime.open(artifact.path, threads)) }
+        val opened = { modelOf(artifact) { runtime.open(artifact.path, threads, it) } }
+        return calibrated(artifact, path, device, notice) { measureCalls(artifact, it, opened()) }
     }
 }

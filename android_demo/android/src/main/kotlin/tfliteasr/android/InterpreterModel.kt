@@ -7,6 +7,7 @@ import tfliteasr.InputError
 import tfliteasr.runtime.DType
 import tfliteasr.runtime.SignatureModel
 import tfliteasr.runtime.Tensor
+import tfliteasr.runtime.filePart
 
 /**
  * The TFLite library of Android. This file alone names its classes, which TFLite 2.16 and LiteRT 1.x both have in the package
@@ -15,13 +16,19 @@ import tfliteasr.runtime.Tensor
 object InterpreterRuntime : ModelRuntime {
     override val version: String get() = "tensorflow-lite ${TensorFlowLite.runtimeVersion()}"
 
-    override fun open(path: File, threads: Int): SignatureModel = InterpreterModel(path, threads)
+    override fun open(path: File, threads: Int, signatures: Set<String>?): SignatureModel =
+        InterpreterModel(path, threads, signatures)
 }
 
-/** A `.tflite` in the TFLite library of Android, with XNNPACK; direct buffers go in and out. */
-class InterpreterModel(private val path: File, private val threads: Int) : SignatureModel {
+/** Some signatures of a `.tflite` in the TFLite library of Android, with XNNPACK; direct buffers go in and out. */
+class InterpreterModel(
+    private val path: File,
+    private val threads: Int,
+    private val signatures: Set<String>? = null,
+) : SignatureModel {
     private val interpreter = told("$path: the TFLite runtime cannot load it") {
-        Interpreter(path, Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true))
+        val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true)
+        signatures?.let { filePart(path, it) }?.let { Interpreter(it, options) } ?: Interpreter(path, options)
     }
     private val outputsOf = interpreter.signatureKeys.associateWith { interpreter.getSignatureOutputs(it).toList() }
 
@@ -42,7 +49,7 @@ class InterpreterModel(private val path: File, private val threads: Int) : Signa
         return Tensor(dtype, tensor.shape()).also { it.bytes().put(tensor.asReadOnlyBuffer()) }
     }
 
-    override fun anew() = InterpreterModel(path, threads)
+    override fun anew() = InterpreterModel(path, threads, signatures)
 
     override fun close() = interpreter.close()
 

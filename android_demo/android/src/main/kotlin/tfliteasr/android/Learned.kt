@@ -8,6 +8,7 @@ import tfliteasr.personalization.CHECKPOINT
 import tfliteasr.personalization.STATE
 import tfliteasr.runtime.Artifact
 import tfliteasr.runtime.Recognizer
+import tfliteasr.runtime.modelOf
 
 /**
  * The recogniser with what its owner taught it, and the files of that: a folder for each model. Used by one thread.
@@ -48,7 +49,10 @@ internal class Learned(
     }
 
     /** A recogniser with the weights that were shipped. */
-    fun open(): Recognizer = store.artifact().let { Recognizer(it, runtime.open(it.path, threads)) }
+    fun open(): Recognizer {
+        val artifact = store.artifact()
+        return Recognizer(artifact, modelOf(artifact) { runtime.open(artifact.path, threads, it) })
+    }
 
     fun save() = recognizer().let { it.save(checkpoint(it.artifact)) }
 

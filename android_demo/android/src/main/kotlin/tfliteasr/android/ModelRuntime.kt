@@ -8,6 +8,6 @@ interface ModelRuntime {
     /** Name and version; a calibration holds for one of them. */
     val version: String
 
-    /** A new interpreter; [tfliteasr.InputError] for a file that it cannot run. */
-    fun open(path: File, threads: Int): SignatureModel
+    /** A new interpreter of some [signatures], null: of all; [tfliteasr.InputError] for a file that it cannot run. */
+    fun open(path: File, threads: Int, signatures: Set<String>? = null): SignatureModel
 }

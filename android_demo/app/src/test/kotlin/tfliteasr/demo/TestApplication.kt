@@ -11,7 +11,8 @@ import tfliteasr.runtime.SignatureModel
 object DesktopRuntime : ModelRuntime {
     override val version = "desktop"
 
-    override fun open(path: File, threads: Int): SignatureModel = LiteRtModel(path, threads)
+    override fun open(path: File, threads: Int, signatures: Set<String>?): SignatureModel =
+        LiteRtModel(path, threads, signatures)
 }
 
 /** The app with the library of this machine and short trainings. */

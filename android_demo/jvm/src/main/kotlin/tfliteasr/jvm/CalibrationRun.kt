@@ -9,6 +9,7 @@ import tfliteasr.personalization.PlanCost
 import tfliteasr.personalization.calibrated
 import tfliteasr.personalization.measureCalls
 import tfliteasr.runtime.Artifact
+import tfliteasr.runtime.modelOf
 
 private const val THREADS = 1
 
@@ -47,6 +48,6 @@ private fun measured(artifact: Artifact, plan: String): PlanCost {
 fun main(arguments: Array<String>) {
     val (model, plan) = arguments
     val artifact = Artifact.read(File(model))
-    val cost = measureCalls(artifact, plan, LiteRtModel(artifact.path, THREADS))
+    val cost = measureCalls(artifact, plan, modelOf(artifact) { LiteRtModel(artifact.path, THREADS, it) })
     println(Json.write(Calibration(artifact.tfliteSha256, thisDevice(), mapOf(plan to cost)).toJson()))
 }

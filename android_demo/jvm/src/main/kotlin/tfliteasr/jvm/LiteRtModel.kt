@@ -16,15 +16,24 @@ import tfliteasr.InputError
 import tfliteasr.runtime.DType
 import tfliteasr.runtime.SignatureModel
 import tfliteasr.runtime.Tensor
+import tfliteasr.runtime.filePart
 
 /**
  * The TFLite library, with XNNPACK, called from a desktop JVM.
  *
  * @param path the .tflite.
  * @param threads for one call.
+ * @param signatures those that are loaded; null: all.
  */
-class LiteRtModel(private val path: File, private val threads: Int = 1) : SignatureModel {
-    private val model = FlatBufferModel.BuildFromFile(path.path) ?: throw InputError("$path: the TFLite runtime cannot load it")
+class LiteRtModel(
+    private val path: File,
+    private val threads: Int = 1,
+    private val signatures: Set<String>? = null,
+) : SignatureModel {
+    private val part = signatures?.let { filePart(path, it) } // which the model reads as long as it lives
+    private val model = part?.let { FlatBufferModel.BuildFromBuffer(BytePointer(it), it.capacity().toLong()) }
+        ?: FlatBufferModel.BuildFromFile(path.path)
+        ?: throw InputError("$path: the TFLite runtime cannot load it")
     private val resolver = BuiltinOpResolverWithXNNPACK()
     private val interpreter = Interpreter(null as Pointer?)
     private val runners = HashMap<String, Runner>()
@@ -36,17 +45,17 @@ class LiteRtModel(private val path: File, private val threads: Int = 1) : Signat
         builder.close()
     }
 
-    private val signatures = interpreter.signature_keys().let { keys -> (0 until keys.size()).map { keys.get(it).string } }
+    private val keys = interpreter.signature_keys().let { keys -> (0 until keys.size()).map { keys.get(it).string } }
 
     override fun run(name: String, inputs: Map<String, Tensor>, outputs: Collection<String>?): Map<String, Tensor> {
-        if (name !in signatures) throw InputError("$path: no signature '$name'; there are: ${signatures.sorted().joinToString()}")
+        if (name !in keys) throw InputError("$path: no signature '$name'; there are: ${keys.sorted().joinToString()}")
         val runner = runners.getOrPut(name) { Runner(name) }
         runner.write(inputs)
         check(runner.handle.Invoke(), "$path: signature $name failed")
         return (outputs ?: runner.outputs).associateWith(runner::read)
     }
 
-    override fun anew() = LiteRtModel(path, threads)
+    override fun anew() = LiteRtModel(path, threads, signatures)
 
     override fun close() {
         interpreter.close() // and with it what its runners hold

@@ -22,6 +22,7 @@ import tfliteasr.personalization.readTrace
 import tfliteasr.personalization.runSession
 import tfliteasr.runtime.Artifact
 import tfliteasr.runtime.Recognizer
+import tfliteasr.runtime.modelOf
 
 private const val BATTERY_FLOOR_PERCENT = 20
 private const val RAM_FLOOR_MB = 200
@@ -137,7 +138,7 @@ private class Progress(private val epochs: Int) : TrainingListener {
 
 private fun recognizer(arguments: Arguments): Recognizer {
     val artifact = Artifact.read(File(arguments.positional[0]))
-    val recognizer = Recognizer(artifact, LiteRtModel(artifact.path))
+    val recognizer = Recognizer(artifact, modelOf(artifact) { LiteRtModel(artifact.path, signatures = it) })
     arguments.option("checkpoint")?.let { recognizer.restore(File(it)) }
     return recognizer
 }

@@ -33,6 +33,7 @@ import tfliteasr.runtime.Recognizer
 import tfliteasr.runtime.SignatureModel
 import tfliteasr.runtime.Tensor
 import tfliteasr.runtime.evaluateTranscripts
+import tfliteasr.runtime.modelOf
 import tfliteasr.runtime.sizedFor
 
 /** A second pass that trains, at two lengths, hears and learns as Python says (vectors/of_second_pass_training.py). */
@@ -72,7 +73,10 @@ class SecondPassTrainingTest {
 
     private fun artifact() = Artifact.read(Shipped.folder.resolve("second.tflite"))
 
-    private fun recognizer(): Recognizer = artifact().let { Recognizer(it, LiteRtModel(it.path)) }
+    private fun recognizer(): Recognizer = artifact().let { Recognizer(it, parted(it)) }
+
+    /** As an app opens it: a file with several lengths, so in parts. */
+    private fun parted(artifact: Artifact) = modelOf(artifact) { LiteRtModel(artifact.path, signatures = it) }
 
     private fun whole(values: List<List<Double>>) = values.map { row -> row.map { it.toInt() } }
 
