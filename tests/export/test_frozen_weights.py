@@ -163,3 +163,38 @@ def test_what_trains_makes_floats_of_the_matrix_that_is_stored_once(weight, tmp_
     exact = np.abs(model.run("loss_9f", {"x": x})["product"] - expected).max()
     assert exact < 1e-6 * largest  # float32
     assert exact < np.abs(model.run("join", {"x": x})["product"] - expected).max() < 1e-3 * largest
+
+
+@pytest.mark.parametrize(("far", "times"), [(4, 2), (1000, 1)])
+def test_a_use_far_behind_another_makes_its_floats_again(weight, tmp_path, monkeypatch, far, times):
+    """As the backward pass of a deep model uses a weight: floats that wait in between take memory."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    monkeypatch.setattr("tflite_asr.export.frozen_weights.LARGE_ELEMENTS", 1)
+    monkeypatch.setattr("tflite_asr.export.freezing.FAR_OPERATORS", far)
+    variable = tf.Variable(weight, name="group/kernel")
+    inputs = (tf.TensorSpec([1, ROWS, INPUTS], tf.float32, "x"),)
+
+    def there_and_back(x):
+        y = product(x, variable)
+        for _ in range(12):
+            y = tf.sin(y)
+        return {"back": tf.raw_ops.BatchMatMulV2(x=y, y=variable, adj_x=False, adj_y=True)}
+
+    functions = {"loss": Signature("loss", "for a test", there_and_back, inputs).concrete()}
+    path = tmp_path / "far.tflite"
+    state, frozen = State({}, OPTIMIZERS["sgd"]), {"group/kernel": variable}
+    path.write_bytes(
+        convert(functions, state, frozen=frozen, quantization=Quantization("grid"), grids={"group/kernel": GRID})
+    )
+    model = schema.Model.GetRootAs(path.read_bytes(), 0)
+    graph = model.Subgraphs(0)
+    codes = [model.OperatorCodes(index).BuiltinCode() for index in range(model.OperatorCodesLength())]
+    used = [codes[graph.Operators(index).OpcodeIndex()] for index in range(graph.OperatorsLength())]
+    gathers = used.count(schema.BuiltinOperator.GATHER)  # each makes a copy of the int8 matrix when it is needed
+    assert gathers == times
+    x = np.random.default_rng(3).standard_normal([1, ROWS, INPUTS]).astype(np.float32)
+    y = x.astype(np.float64) @ weight
+    for _ in range(12):
+        y = np.sin(y)
+    np.testing.assert_allclose(SignatureModel(path).run("loss", {"x": x})["back"], y @ weight.T, rtol=1e-3, atol=1e-3)

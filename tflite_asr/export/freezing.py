@@ -16,6 +16,9 @@ from tflite_asr.models.grids import Grid
 
 OP = schema.BuiltinOperator
 HOLD = "hold_frozen"  # name of the temporary signature
+# a backward pass reads a weight long after the forward pass did: from so many operators on, its floats are computed
+# again, which takes less time than the memory in between is worth
+FAR_OPERATORS = 100
 
 
 def freeze(
@@ -55,9 +58,9 @@ def freeze(
 def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeights, int8_products: bool) -> list:
     """The operators of a graph, with reads of frozen variables replaced by constants."""
     read_as = _read_as(model, graph, names, constants.weights)
-    floats: set[int] = set()  # of these, the ones that are there as floats already
+    floats: dict[int, tuple[int, int]] = {}  # of these: the tensor of its floats, and the place of their last use
     operators = []
-    for operator in graph.operators:
+    for place, operator in enumerate(graph.operators):
         code = code_of(model, operator)
         if code in (OP.READ_VARIABLE, OP.ASSIGN_VARIABLE) and names.get(operator.inputs[0]) in constants.weights:
             continue
@@ -66,12 +69,18 @@ def _frozen_operators(model, graph, names: dict[int, str], constants: FrozenWeig
             operators += replaced
             continue
         # made floats just before they are used, so that few are alive at a time
-        for tensor in map(int, operator.inputs):
-            if tensor in read_as and tensor not in floats:
-                operators += constants.read(
-                    graph, read_as[tensor], tensor, _other_factor(model, graph, operator, read_as)
-                )
-                floats.add(tensor)
+        inputs = [int(tensor) for tensor in operator.inputs]
+        for position, tensor in enumerate(inputs):
+            if tensor not in read_as:
+                continue
+            name = read_as[tensor]
+            made, used = floats.get(tensor, (tensor, place))
+            if tensor not in floats or (place - used > FAR_OPERATORS and constants.computes_floats(name)):
+                made = tensor if tensor not in floats else constants.build.tensor(graph, graph.tensors[tensor].shape)
+                operators += constants.read(graph, name, made, _other_factor(model, graph, operator, read_as))
+            floats[tensor] = made, place
+            inputs[position] = made
+        operator.inputs = inputs
         operators.append(operator)
     for tensor in map(int, graph.outputs):
         if tensor in read_as and tensor not in floats:

@@ -60,6 +60,11 @@ class FrozenWeights:
         """Whether the identity matrix that products of rows of this width need weighs less than their weights."""
         return width**2 <= sum(self.weights[name].size for name in self._in_products[width])
 
+    def computes_floats(self, name: str) -> bool:
+        """Whether `read` computes the floats of a weight from int8, rather than storing floats."""
+        weight = self.weights[name]
+        return weight.size >= LARGE_ELEMENTS and becomes_int8(weight.shape)
+
     def read(self, graph: schema.SubGraphT, name: str, output: int, earlier: int | None = None) -> list:
         """The operators that put a weight into the tensor `output` of a graph; none when it is made a
         constant itself.
