@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from tflite_asr.benchmark import sweep
-from tflite_asr.benchmark.split import compare, floor_mb
+from tflite_asr.benchmark.split import compare, floor_mb, measured
 from tflite_asr.cli.main import main
 from tflite_asr.config import preset
 from tflite_asr.errors import InputError
@@ -95,3 +95,18 @@ def test_what_cannot_be_measured_is_refused(arguments, message, capsys):
     assert main(["benchmark", "split", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_utterances_of_some_seconds_take_the_plans_of_their_length(lengths_tflite, capsys):
+    rows = {}
+    for seconds in ("0.3", "1.0"):
+        assert (
+            main(["benchmark", "split", str(lengths_tflite), "--seconds", seconds, "--steps", "1", "--runs", "1"]) == 0
+        )
+        assert "floor" not in capsys.readouterr().out
+        rows[seconds] = measured(lengths_tflite, "train", 1, False, "--seconds", seconds)
+    assert rows["0.3"]["losses"][0] < rows["1.0"]["losses"][0]
+    assert rows["0.3"]["added_private_mb"] < rows["1.0"]["added_private_mb"]
+    assert main(["benchmark", "split", str(lengths_tflite), "--seconds", "2"]) == 2
+    assert "plan train: cannot be measured: expected utterances of up to 1.4 s, got 2" in capsys.readouterr().err

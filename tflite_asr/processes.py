@@ -48,7 +48,8 @@ def json_of(command: Sequence[str], what: str, environment: Mapping[str, str] = 
         env={**os.environ, **SAFE_PATH, **environment},
     )
     if done.returncode:
-        raise InputError(f"{what}: cannot be measured: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise InputError(f"{what}: cannot be measured: {last.removeprefix('tflite_asr.errors.InputError: ')}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -61,6 +61,8 @@ def test_each_signature_is_in_one_part_and_those_of_weights_in_all(artifact):
         assert count == (4 if name in ("get_weights", "set_weights", "parameters") else 1), name
     assert any({"train", "loss", "get_weights", "set_weights", "parameters"} <= part for part in parts)
     assert all("infer" not in part for part in parts if "train" in part)
+    for calls in (*artifact.plans.values(), *artifact.shorter_plans.values()):
+        assert any({call["signature"] for call in calls} <= part for part in parts)
 
 
 def test_a_file_with_one_length_is_one_interpreter(tiny_tflite):

@@ -1,20 +1,25 @@
 """Measures one plan of one artifact in this process: memory first, then time.
 
     python -m tflite_asr.benchmark.measure MODEL.tflite PLAN STEPS [--keep-memory] [--groups G,G,...] [--threads N]
+        [--seconds S]
 
 Prints a JSON object. Imports no TensorFlow: what is measured is what a device would load.
 """
 
 import argparse
+import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 
+from tflite_asr.config import ModelConfig
+from tflite_asr.errors import InputError
 from tflite_asr.runtime.artifact import read_artifact
-from tflite_asr.runtime.batch import collate, longest_examples
+from tflite_asr.runtime.batch import Example, collate, longest_examples
 from tflite_asr.runtime.interpreter import SignatureModel
 from tflite_asr.runtime.memory import MemoryProbe, give_back_freed_memory, process_memory_mb
 from tflite_asr.runtime.parted_model import part_with
@@ -24,10 +29,16 @@ PROBED_STEPS = 2  # the first allocates; a second shows whether anything is adde
 
 
 def measure(
-    path: Path, plan_name: str, steps: int, keep_memory: bool, trained: Collection[str] | None = None, threads: int = 1
+    path: Path,
+    plan_name: str,
+    steps: int,
+    keep_memory: bool,
+    trained: Collection[str] | None = None,
+    threads: int = 1,
+    seconds: float | None = None,
 ) -> dict:
-    """Memory of two steps, then seconds of `steps` more, on a full batch of the longest utterances. With the plan
-    `cached` the outputs below the trained groups are computed before.
+    """Memory of two steps, then seconds of `steps` more, on a full batch of utterances. With the plan `cached` the
+    outputs below the trained groups are computed before.
 
     Args:
         path, plan_name: of the artifact.
@@ -35,6 +46,7 @@ def measure(
         keep_memory: leave the C allocator as it is.
         trained: the layer groups that learn, no call below them is made; None: all.
         threads: of the interpreter.
+        seconds: of each utterance, whose plan is the one of the shortest length that holds it; None: the longest.
 
     Returns:
         base_private_mb, base_rss_mb: the interpreter of the signatures that train, its variables initialised;
@@ -45,15 +57,17 @@ def measure(
     if not keep_memory:
         give_back_freed_memory()
     artifact = read_artifact(path)
-    plan = Plan.of(plan_name, artifact.plans, artifact.signatures)
-    first = artifact.plans[plan_name][0]["signature"]
-    model = SignatureModel(artifact.path, threads=threads, signatures=part_with(artifact, first))
+    config, examples = _utterances(artifact.config, seconds)
+    plans = artifact.plans | artifact.shorter_plans
+    plan = Plan.of(plan_name + config.sizes.suffix, plans, artifact.signatures)
+    part = part_with(artifact, plan.calls[0].signature)
+    model = SignatureModel(artifact.path, threads=threads, signatures=part)
     model.run("parameters")
     groups = [group["name"] for group in artifact.groups]
     trained = groups if trained is None else trained
     calls, stored = plan.needed(set(trained)), {}
     inputs = {
-        **collate(longest_examples(artifact.config), artifact.config),
+        **collate(examples, config),
         "learning_rate": np.array([1e-4], np.float32),
         "clip_norm": np.array([0], np.float32),  # the norm is computed anyway, and the plans clip by different ones
         "pull": np.array([0], np.float32),
@@ -64,6 +78,20 @@ def measure(
         stored = run_forward(model, below, inputs, list(above.takes.values()))
         calls = tuple(call for call in calls if call.updates)
     return measure_steps(lambda: run_step(model, calls, inputs, stored=stored).loss, steps)
+
+
+def _utterances(config: ModelConfig, seconds: float | None) -> tuple[ModelConfig, list[Example]]:
+    """The configuration at the length that holds utterances of so many seconds, and a batch of them, with as many
+    labels for their length as the longest have."""
+    if seconds is None:
+        return config, longest_examples(config)
+    frames = config.features.frames_of(round(seconds * config.features.sample_rate))
+    if not 0 < frames <= config.sizes.max_frames:
+        raise InputError(f"expected utterances of up to {config.max_seconds:.3g} s, got {seconds:g}")
+    sized = config.shortest(frames)
+    labels = math.ceil(sized.max_labels * frames / sized.sizes.max_frames)
+    rows = longest_examples(sized)
+    return sized, [dataclasses.replace(row, frames=row.frames[:frames], tokens=row.tokens[:labels]) for row in rows]
 
 
 def measure_steps(step: Callable[[], float], steps: int) -> dict:
@@ -102,5 +130,6 @@ if __name__ == "__main__":
     parser.add_argument("--keep-memory", action="store_true")
     parser.add_argument("--groups", type=lambda names: names.split(","))
     parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
-    print(json.dumps(measure(args.model, args.plan, args.steps, args.keep_memory, args.groups, args.threads)))
+    parser.add_argument("--seconds", type=float)
+    args = vars(parser.parse_args())
+    print(json.dumps(measure(args.pop("model"), args.pop("plan"), trained=args.pop("groups"), **args)))

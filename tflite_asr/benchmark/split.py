@@ -21,7 +21,7 @@ FIGURES = (
 )
 
 
-def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> dict:
+def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False, seconds: float | None = None) -> dict:
     """Run both plans of an artifact `runs` times, alternating, each time in a process of its own.
 
     Args:
@@ -29,23 +29,25 @@ def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> 
         steps: timed ones of each process, after two that memory is measured in.
         runs: processes for each plan.
         keep_memory: leave the C allocator as it is, in both; otherwise both give back what they free, in huge pages.
+        seconds: of each utterance of the batch; None: the longest that there are.
 
     Returns:
         memory_reduction, of what training adds to the interpreter with its variables initialised;
         total_memory_reduction; settled_memory_reduction, the same after the first step; time_increase; all fractions of
         the whole step's. whole
-        and split: medians over the runs of what `measure` returns, and the lowest and highest step_seconds. floor_mb:
-        weights, optimizer state, and the largest part's activations; split_to_floor: the split's peak to it.
+        and split: medians over the runs of what `measure` returns, and the lowest and highest step_seconds. Without
+        `seconds`, floor_mb: weights, optimizer state, and the largest part's activations; split_to_floor: the split's
+        peak to it.
     """
     artifact = read_artifact(path)
     results: dict[str, list[dict]] = {name: [] for name in PLANS}
+    options = () if seconds is None else ("--seconds", str(seconds))
     for _ in range(runs):
         for name, plan in PLANS.items():
-            results[name].append(measured(path, plan, steps, keep_memory))
+            results[name].append(measured(path, plan, steps, keep_memory, *options))
     medians = {name: _medians(found) for name, found in results.items()}
     whole, split = medians["whole"], medians["split"]
-    floor = floor_mb(artifact)
-    return {
+    result = {
         "model": str(path),
         "parts": Plan.of(SPLIT, artifact.plans, artifact.signatures).parts,
         "calls": len(artifact.plans[SPLIT]),
@@ -57,12 +59,14 @@ def compare(path: Path, *, steps: int, runs: int, keep_memory: bool = False) -> 
         "total_memory_reduction": 1 - split["peak_private_mb"] / whole["peak_private_mb"],
         "whole": whole,
         "split": split,
-        "floor_mb": floor,
-        "split_to_floor": split["peak_private_mb"] / floor,
         "loss_difference": max(
             abs(one / other - 1) for one, other in zip(results["whole"][0]["losses"], results["split"][0]["losses"])
         ),
     }
+    if seconds is None:  # the activations of NAME.json are those of the longest utterances
+        floor = floor_mb(artifact)
+        result |= {"floor_mb": floor, "split_to_floor": split["peak_private_mb"] / floor}
+    return result
 
 
 def floor_mb(artifact: Artifact) -> float:

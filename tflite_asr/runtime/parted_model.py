@@ -33,18 +33,19 @@ def part_with(artifact: Artifact, name: str) -> frozenset[str]:
 
 
 def parts_of(artifact: Artifact) -> list[frozenset[str]]:
-    """The signatures of each part: for each length those that recognise and those of training and `loss`. Signatures
+    """The signatures of each part: for each length those that recognise, and those of plans and `loss`. Signatures
     of weights are in every part. One part for a file with one length.
     """
     signatures = artifact.signatures
     lengths = ["", *(artifact.config.at_length(frames).sizes.suffix for frames in artifact.config.sizes.lengths)]
     if len(lengths) == 1:
         return [frozenset(signatures)]
+    plans = (*artifact.plans.values(), *artifact.shorter_plans.values())
+    training = {call["signature"] for calls in plans for call in calls} | {f"loss{suffix}" for suffix in lengths}
     found: dict[tuple[str, bool], set[str]] = {}
     for name in signatures.keys() - IN_EVERY_PART:
         suffix = max((suffix for suffix in lengths if name.endswith(suffix)), key=len)
-        trains = bool(signatures[name]["writes"]) or name == f"loss{suffix}"
-        found.setdefault((suffix, trains), set()).add(name)
+        found.setdefault((suffix, name in training), set()).add(name)
     return [frozenset(found[key] | (IN_EVERY_PART & signatures.keys())) for key in sorted(found)]
 
 

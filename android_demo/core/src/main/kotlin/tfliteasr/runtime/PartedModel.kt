@@ -15,16 +15,17 @@ fun modelOf(artifact: Artifact, open: (Set<String>?) -> SignatureModel): Signatu
     partsOf(artifact).let { parts -> if (parts.size > 1) PartedModel(artifact, parts, open) else open(null) }
 
 /**
- * The signatures of each part: for each length those that recognise and those of training and `loss`. Signatures of weights
+ * The signatures of each part: for each length those that recognise, and those of plans and `loss`. Signatures of weights
  * are in every part. One part for a file with one length.
  */
 fun partsOf(artifact: Artifact): List<Set<String>> {
     val names = artifact.signatures.keys
     val lengths = listOf("") + artifact.config.sizes.lengths.map { artifact.config.atLength(it).sizes.suffix }
     if (lengths.size == 1) return listOf(names)
+    val calls = (artifact.plans.values + artifact.shorterPlans.values).flatMap { it.calls }.map { it.signature }
+    val training = calls.toSet() + lengths.map { "loss$it" }
     val parts = (names - IN_EVERY_PART).groupBy { name ->
-        val suffix = lengths.filter { name.endsWith(it) }.maxByOrNull { it.length }.orEmpty()
-        suffix to (artifact.signature(name).writes.isNotEmpty() || name == "loss$suffix")
+        lengths.filter { name.endsWith(it) }.maxByOrNull { it.length }.orEmpty() to (name in training)
     }
     return parts.values.map { it.toSet() + (IN_EVERY_PART intersect names) }
 }
