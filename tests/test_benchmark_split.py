@@ -107,6 +107,5 @@ def test_utterances_of_some_seconds_take_the_plans_of_their_length(lengths_tflit
         assert "floor" not in capsys.readouterr().out
         rows[seconds] = measured(lengths_tflite, "train", 1, False, "--seconds", seconds)
     assert rows["0.3"]["losses"][0] < rows["1.0"]["losses"][0]
-    assert rows["0.3"]["added_private_mb"] < rows["1.0"]["added_private_mb"]
     assert main(["benchmark", "split", str(lengths_tflite), "--seconds", "2"]) == 2
     assert "plan train: cannot be measured: expected utterances of up to 1.4 s, got 2" in capsys.readouterr().err
