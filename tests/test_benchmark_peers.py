@@ -13,18 +13,21 @@ from tflite_asr.benchmark.peers import stock
 from tflite_asr.benchmark.peers.child import PEERS, run
 from tflite_asr.benchmark.peers.disk import installed_mb
 from tflite_asr.benchmark.peers.prepare import prepare
-from tflite_asr.benchmark.peers.work import WORKS, Weights, position_bias, read_work
+from tflite_asr.benchmark.peers.work import WORKS, Weights, position_bias, read_work, second_pass
 from tflite_asr.cli.main import main
 from tflite_asr.config import preset
 from tflite_asr.errors import InputError
+from tflite_asr.processes import python_code, python_module
 from tflite_asr.runtime.artifact import read_artifact
 from tflite_asr.runtime.interpreter import SignatureModel
 
 
-@pytest.fixture(scope="module", params=["tiny", "tiny_conformer"])
+@pytest.fixture(scope="module", params=["tiny", "tiny_conformer", "tiny_english"])
 def folder(request, tmp_path_factory):
     """A small work of two encoder groups, prepared."""
     path, config = tmp_path_factory.mktemp(request.param), preset(request.param)
+    if config.decoder:
+        config = second_pass(config, 1.0)
     prepare(dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, layers=2)), path)
     return path
 
@@ -51,12 +54,76 @@ def test_a_peer_takes_the_same_steps(folder, our_losses, runtime):
     assert losses[0] - losses[-1] > 1e-5 * losses[0]  # the weights moved
 
 
-@pytest.mark.skipif(not (find_spec("torch") and find_spec("torchaudio")), reason="needs the extra `peers`")
+NEEDS_PYTORCH = pytest.mark.skipif(
+    not (find_spec("torch") and find_spec("torchaudio")), reason="needs the extra `peers`"
+)
+
+
+@NEEDS_PYTORCH
 def test_pytorch_takes_the_same_steps(folder, our_losses):
     # alone: it does not share a process with TensorFlow
     figures = comparing._child("pytorch_eager", folder, 2, sys.executable)
     assert figures["losses"] == pytest.approx(our_losses, rel=1e-5)
     assert figures["disk_mb"] > installed_mb("numpy") > 0
+
+
+def changes(before, after):
+    """How much each trained value changed, in rising order: names and layouts differ between runtimes."""
+    return np.sort(np.concatenate([np.ravel(new - old) for old, new in zip(before, after)]))
+
+
+@pytest.fixture(scope="module")
+def our_changes(folder):
+    """By one whole step at a rate of 1."""
+    _, _, batch = read_work(folder)
+    artifact = read_artifact(folder / "ours.tflite")
+    model = SignatureModel(artifact.path)
+    one = np.ones([1], np.float32)
+    rates = {"learning_rate": one, "clip_norm": one, "group_rates": np.ones([len(artifact.groups)], np.float32)}
+    before = model.run("get_weights")
+    model.run("train", batch | rates)
+    after = model.run("get_weights")
+    trained = [row["tensor"] for row in artifact.trainable]
+    return changes([before[name] for name in trained], [after[name] for name in trained])
+
+
+def test_keras_changes_the_weights_alike(folder, our_changes, monkeypatch):
+    from tflite_asr.benchmark.peers import keras_step
+
+    monkeypatch.setattr(keras_step, "LEARNING_RATE", 1.0)
+    config, weights, batch = read_work(folder)
+    step = keras_step.KerasStep(config, weights)
+    before = [variable.numpy() for variable in step.variables]
+    step(tf.constant(batch["frames"]), tf.constant(batch["tokens"]))
+    found = changes(before, [variable.numpy() for variable in step.variables])
+    # directions: Keras takes the norm of an embedding's gradient before it sums the rows of the same label
+    found, ours = (values / np.linalg.norm(values) for values in (found, our_changes))
+    np.testing.assert_allclose(found, ours, atol=1e-6)
+
+
+PYTORCH_CHANGES = """
+from pathlib import Path
+import numpy as np
+import torch
+from tflite_asr.benchmark.peers import work
+work.LEARNING_RATE = 1.0
+from tflite_asr.benchmark.peers.torch_step import TorchStep
+folder = Path(sys.argv[1])
+config, weights, batch = work.read_work(folder)
+step = TorchStep(config, weights)
+values = [[value.detach().numpy().copy() for value in step.parameters]]
+step(torch.from_numpy(batch["frames"]), torch.from_numpy(batch["tokens"]))
+values.append([value.detach().numpy() for value in step.parameters])
+np.savez(folder / "changes.npz", *(new - old for old, new in zip(*values)))
+"""
+
+
+@NEEDS_PYTORCH
+def test_pytorch_changes_the_weights_alike(folder, our_changes):
+    comparing._run([*python_code(PYTORCH_CHANGES), str(folder)], None)
+    with np.load(folder / "changes.npz") as arrays:
+        found = np.sort(np.concatenate([np.ravel(array) for array in arrays.values()]))
+    np.testing.assert_allclose(found, our_changes, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -70,6 +137,20 @@ def test_the_stock_way_takes_the_same_steps(folder, our_losses):
         assert tf.__version__ >= "2.20" and "Select TensorFlow op(s)" in str(error)
         pytest.skip("this TensorFlow's interpreter has no delegate for TensorFlow's ops")
     assert losses == pytest.approx(our_losses, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["tiny_english"], indirect=True)
+def test_what_the_stock_way_lacks_is_told(folder):
+    with pytest.raises(comparing.NotMeasured, match="neither TFLite nor its delegate for TensorFlow's ops has Erfc$"):
+        comparing._run(python_module("tflite_asr.benchmark.peers.stock", str(folder)), None)
+
+
+@pytest.mark.parametrize("folder", ["tiny_english"], indirect=True)
+def test_gains_and_biases_of_the_second_pass_train(folder):
+    trained = {row["name"] for row in read_artifact(folder / "ours.tflite").trainable}
+    assert {name.split("/")[0] for name in trained} == {"decoder_encoder_0", "decoder"}
+    assert {name.rpartition("_")[2].rpartition("/")[2] for name in trained} == {"gain", "bias"}
 
 
 @pytest.mark.parametrize("folder", ["tiny"], indirect=True)
@@ -92,6 +173,15 @@ def test_a_peer_that_leaves_weights_out_is_told():
         weights.check(kernel.size)
     weights.at("a")["bias"]
     weights.check(9)
+
+
+def test_what_is_frozen_is_taken_but_does_not_count():
+    weights = Weights({"a/kernel": np.zeros([2, 3]), "a/bias": np.zeros([3])}, {"a/kernel"})
+    weights.at("a")["bias"]
+    with pytest.raises(ValueError, match=r"expected 3 trained parameters, got 3; not taken: \['a/kernel'\]"):
+        weights.check(3)
+    weights.at("a")["kernel"]
+    weights.check(3)
 
 
 def test_the_disk_holds_a_package_and_what_it_requires():
@@ -180,7 +270,10 @@ def test_another_loss_is_other_work(no_processes, monkeypatch):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["peers", "--work", "sim"], "--work: nothing is named 'sim'; there are: conformer, lstm_transducer, sim2019"),
+        (
+            ["peers", "--work", "sim"],
+            "--work: nothing is named 'sim'; there are: conformer, lstm_transducer, sim2019, english",
+        ),
         (["peers", "--runtime", "torch"], "--runtime: nothing is named 'torch'; there are: ours_whole, "),
         (["peers", "--runs", "0"], "--runs: expected 1 or more"),
     ],

@@ -37,10 +37,10 @@ def _tensorflow(graph: bool) -> Callable[[Path], Callable[[], float]]:
     def make(folder: Path) -> Callable[[], float]:
         import tensorflow as tf
 
-        from tflite_asr.benchmark.peers.keras_step import KerasModel, KerasStep
+        from tflite_asr.benchmark.peers.keras_step import KerasStep
 
         config, weights, batch = read_work(folder)
-        step = KerasStep(KerasModel(config, weights))
+        step = KerasStep(config, weights)
         run = tf.function(step) if graph else step
         frames, tokens = (tf.constant(batch[name]) for name in ("frames", "tokens"))
         return lambda: float(run(frames, tokens))

@@ -54,11 +54,11 @@ def compare(
         progress: called with a line about each measurement.
 
     Returns:
-        works: for each, parameters and sizes. rows: for each work and runtime the medians over the runs, of
-        step_seconds over all steps of all processes; memory that training adds over the interpreter, or the library and
-        its model, that stood ready at `start`; disk_mb of the packages that a step needs; the first step's loss; and,
-        with PyTorch among the runtimes, the ratios to it. Where the stock way fails, its row has no figures and a note
-        of why.
+        works: for each, parameters, sizes and how frozen weights are stored. rows: for each work and runtime the
+        medians over the runs, of step_seconds over all steps of all processes; memory that training adds over the
+        interpreter, or the library and its model, that stood ready at `start`; disk_mb of the packages that a step
+        needs; the first step's loss; and, with PyTorch among the runtimes, the ratios to it. Where the stock way fails,
+        its row has no figures and a note of why.
         summary: for each work our whole step's time and our split step's time and added memory, to PyTorch's.
     """
     if "pytorch_eager" in runtimes and not (find_spec("torch") and find_spec("torchaudio")):

@@ -3,35 +3,16 @@
 Imported only where TensorFlow is what is measured. Rows are taken to be of full length.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tflite_asr.benchmark.peers.keras_layers import dense, given, layer_norm
+from tflite_asr.benchmark.peers.keras_second_pass import KerasSecondPass
 from tflite_asr.benchmark.peers.work import CLIP_NORM, LEARNING_RATE, Weights, position_bias
 from tflite_asr.config import ModelConfig
-
-Layer = Callable[[tf.Tensor], tf.Tensor]
-
-
-def dense(kernel: np.ndarray, bias: np.ndarray | None = None) -> keras.layers.Layer:
-    """A dense layer with these weights."""
-    layer = keras.layers.Dense(kernel.shape[1], use_bias=bias is not None)
-    return _given(layer, kernel.shape[:1], kernel, bias)
-
-
-def layer_norm(gain: np.ndarray, shift: np.ndarray) -> keras.layers.Layer:
-    """Layer normalisation with these weights."""
-    return _given(keras.layers.LayerNormalization(epsilon=1e-5), [None, *gain.shape], gain, shift)
-
-
-def _given(
-    layer: keras.layers.Layer, input_shape: Sequence[int | None], *arrays: np.ndarray | None
-) -> keras.layers.Layer:
-    layer.build([None, *input_shape])
-    layer.set_weights([array for array in arrays if array is not None])
-    return layer
 
 
 class LSTMCell(keras.layers.Layer):
@@ -120,7 +101,7 @@ class Convolution(tf.Module):
         kernel = weights["depthwise_kernel"].reshape(taps, units, 1)
         # Keras annotates a number, and takes (left, right)
         self.pad = keras.layers.ZeroPadding1D((taps - 1, 0))  # pyright: ignore[reportArgumentType]
-        self.depthwise = _given(keras.layers.DepthwiseConv1D(taps), [None, units], kernel, weights["depthwise_bias"])
+        self.depthwise = given(keras.layers.DepthwiseConv1D(taps), [None, units], kernel, weights["depthwise_bias"])
         self.middle = layer_norm(weights["middle_gain"], weights["middle_shift"])
         self.outer = dense(weights["outer_kernel"], weights["outer_bias"])
 
@@ -194,13 +175,18 @@ class KerasModel(tf.Module):
             self.layers = [LSTM(group, unroll) for group in groups]
             first, joint = weights.at("prediction"), weights.at("joint")
             embedding = first["embedding"]
-            self.embedding = _given(keras.layers.Embedding(*embedding.shape), [], embedding)
+            self.embedding = given(keras.layers.Embedding(*embedding.shape), [], embedding)
             above = [weights.at(f"prediction_{index}") for index in range(1, prediction.layers)]
             self.label_layers = [LSTM(group, unroll) for group in (first.at("recurrent"), *above)]
             self.join_encoder = dense(joint["encoder_kernel"])
             self.join_prediction = dense(joint["prediction_kernel"], joint["bias"])
             self.output = dense(joint["output_kernel"], joint["output_bias"])
-        weights.check(sum(variable.shape.num_elements() for variable in self.trainable_variables))
+        weights.check(sum(variable.shape.num_elements() for variable in self.trained))
+
+    @property
+    def trained(self) -> list[tf.Variable]:
+        """The variables that train: all."""
+        return list(self.trainable_variables)
 
     def loss(self, frames: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
         """frames [batch, time, mel_bands], tokens [batch, U] -> mean over the batch []."""
@@ -227,14 +213,17 @@ class KerasModel(tf.Module):
 class KerasStep:
     """A whole training step: `step(frames, tokens)` updates the weights and returns the loss before that []."""
 
-    def __init__(self, model: KerasModel):
-        self.model = model
+    def __init__(self, config: ModelConfig, weights: Weights, unroll: bool = False):
+        """`unroll`: recurrences, where there are any."""
+        second = config.trains_second_pass
+        self.model = KerasSecondPass(config, weights) if second else KerasModel(config, weights, unroll)
+        self.variables = self.model.trained
         self.optimizer = keras.optimizers.SGD(LEARNING_RATE, global_clipnorm=CLIP_NORM)
-        self.optimizer.build(model.trainable_variables)
+        self.optimizer.build(self.variables)
 
     def __call__(self, frames: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:  # nothing is kept for what is frozen
+            tape.watch(self.variables)
             loss = self.model.loss(frames, tokens)
-        variables = self.model.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, self.variables), self.variables))
         return loss

@@ -8,6 +8,7 @@ converts. To run the file takes TensorFlow before 2.20: later packages have no d
 """
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -25,10 +26,10 @@ def convert(folder: Path) -> None:
 
     Recurrences are unrolled: the gradient of a loop keeps its steps in lists of tensors, which the converter refuses.
     """
-    from tflite_asr.benchmark.peers.keras_step import KerasModel, KerasStep
+    from tflite_asr.benchmark.peers.keras_step import KerasStep
 
     config, weights, batch = read_work(folder)
-    step = KerasStep(KerasModel(config, weights, unroll=True))
+    step = KerasStep(config, weights, unroll=True)
     frames, tokens = batch["frames"], batch["tokens"]
 
     @tf.function(
@@ -72,5 +73,16 @@ class StockStep:
         return float(self._train(frames=frames, tokens=tokens)["loss"])
 
 
+def _reason(error: Exception) -> str:
+    """Why a conversion failed, in one line: the converter's own message ends in the whole graph."""
+    lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", str(error))))
+    if lacking:
+        return f"neither TFLite nor its delegate for TensorFlow's ops has {', '.join(lacking)}"
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 if __name__ == "__main__":
-    convert(Path(sys.argv[1]))
+    try:
+        convert(Path(sys.argv[1]))
+    except Exception as error:
+        sys.exit(_reason(error))

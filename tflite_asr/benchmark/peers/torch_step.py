@@ -3,35 +3,15 @@
 Imported only where PyTorch is what is measured. Rows are taken to be of full length.
 """
 
-import numpy as np
 import torch
 import torchaudio
 from torch import nn
 from torch.nn import functional
 
+from tflite_asr.benchmark.peers.torch_layers import layer_norm, linear, parameter
+from tflite_asr.benchmark.peers.torch_second_pass import SecondPass
 from tflite_asr.benchmark.peers.work import CLIP_NORM, LEARNING_RATE, Weights, position_bias
 from tflite_asr.config import ModelConfig
-
-
-def parameter(array: np.ndarray) -> nn.Parameter:
-    """A parameter with a copy of these values."""
-    return nn.Parameter(torch.from_numpy(np.ascontiguousarray(array)))
-
-
-def linear(kernel: np.ndarray, bias: np.ndarray | None = None) -> nn.Linear:
-    """A linear layer with these weights."""
-    layer = nn.Linear(*kernel.shape, bias=bias is not None, device="meta")
-    layer.weight = parameter(kernel.T)
-    if bias is not None:
-        layer.bias = parameter(bias)
-    return layer
-
-
-def layer_norm(gain: np.ndarray, shift: np.ndarray) -> nn.LayerNorm:
-    """Layer normalisation with these weights."""
-    layer = nn.LayerNorm(gain.shape[0], eps=1e-5, device="meta")
-    layer.weight, layer.bias = parameter(gain), parameter(shift)
-    return layer
 
 
 class LSTM(nn.Module):
@@ -200,7 +180,10 @@ class TorchStep:
     """A whole training step: `step(frames, tokens)` updates the weights and returns the loss before that []."""
 
     def __init__(self, config: ModelConfig, weights: Weights):
-        self.model = Transducer(config, weights) if config.is_transducer else ConformerCTC(config, weights)
+        if config.trains_second_pass:
+            self.model = SecondPass(config, weights)
+        else:
+            self.model = Transducer(config, weights) if config.is_transducer else ConformerCTC(config, weights)
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         weights.check(sum(parameter.numel() for parameter in self.parameters))
         self.optimizer = torch.optim.SGD(self.parameters, LEARNING_RATE)

@@ -1,6 +1,8 @@
 """The workload that runtimes are compared on: a configuration, weights and a batch."""
 
+import dataclasses
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,21 @@ from tflite_asr.config import (
     SizeConfig,
     preset,
 )
+from tflite_asr.config.heads import required
 from tflite_asr.files import read_text
 from tflite_asr.runtime.batch import collate, longest_examples
+
+
+def second_pass(config: ModelConfig, seconds: float) -> ModelConfig:
+    """A configuration whose second pass trains, on utterances of at most so many seconds."""
+    features, decoder = config.features, required(config.decoder, "decoder")
+    samples = round(seconds * features.sample_rate) + 2 * config.edge_samples
+    return dataclasses.replace(
+        config,
+        sizes=dataclasses.replace(config.sizes, max_frames=features.frames_of(samples)),
+        decoder=dataclasses.replace(decoder, trains=True),
+    )
+
 
 WORKS = {
     # 7.6 M parameters, one utterance of 16 seconds
@@ -37,6 +52,9 @@ WORKS = {
         sizes=SizeConfig(batch=2, max_frames=600, max_tokens=30, stream_frames=24),
     ),
     "sim2019": preset("sim2019"),
+    # what the model `english` learns on the phone, one utterance of ten seconds: from the stem's frames through the
+    # frozen encoder layers below; of the second pass's own two layers and the decoder, gains and biases train
+    "english": second_pass(preset("english"), 10.0),
 }
 LEARNING_RATE, CLIP_NORM = 1e-4, 1.0  # of plain SGD, and the greatest global norm of its gradient
 
@@ -44,11 +62,19 @@ LEARNING_RATE, CLIP_NORM = 1e-4, 1.0  # of plain SGD, and the greatest global no
 class Weights:
     """A model's arrays by tree path, from which a peer makes its layers. It records which were used.
 
-    `weights["kernel"]` takes one, `weights.at("encoder_0")` are those below a path.
+    `weights["kernel"]` takes one, `weights.at("encoder_0")` are those below a path; `frozen` are those that do not
+    train.
     """
 
-    def __init__(self, arrays: dict[str, np.ndarray], path: str = "", taken: set[str] | None = None):
-        self._arrays, self._path = arrays, path
+    def __init__(
+        self,
+        arrays: dict[str, np.ndarray],
+        frozen: Collection[str] = (),
+        *,
+        path: str = "",
+        taken: set[str] | None = None,
+    ):
+        self._arrays, self._frozen, self._path = arrays, frozen, path
         self._taken = set() if taken is None else taken
 
     def __contains__(self, name: str) -> bool:
@@ -60,23 +86,25 @@ class Weights:
 
     def at(self, name: str) -> "Weights":
         """The weights below a name."""
-        return Weights(self._arrays, f"{self._path}{name}/", self._taken)
+        return Weights(self._arrays, self._frozen, path=f"{self._path}{name}/", taken=self._taken)
 
     def check(self, parameters: int) -> None:
-        """Fail unless the peer took every array and trains as many parameters as there are in them."""
+        """Fail unless the peer took every array and trains as many parameters as there are in those not frozen."""
         left = sorted(set(self._arrays) - self._taken)
-        count = sum(array.size for array in self._arrays.values())
+        count = sum(array.size for name, array in self._arrays.items() if name not in self._frozen)
         if left or parameters != count:
             raise ValueError(f"expected {count} trained parameters, got {parameters}; not taken: {left}")
 
 
 def read_work(folder: Path) -> tuple[ModelConfig, Weights, dict[str, np.ndarray]]:
-    """The configuration and weights of a folder that `models.storage.save_model` wrote, and the batch to train on.
+    """The configuration and weights of a folder that `prepare` made, and the batch to train on.
 
     Every row of the batch has the full length, so that a peer needs no masks.
     """
     config = ModelConfig.from_json(json.loads(read_text(folder / "config.json")))
-    weights = Weights(safetensors.numpy.load_file(folder / "weights.safetensors"))
+    parameters = json.loads(read_text(folder / "ours.json"))["parameters"]
+    frozen = {row["name"] for row in parameters if not row["trainable"]}
+    weights = Weights(safetensors.numpy.load_file(folder / "weights.safetensors"), frozen)
     return config, weights, collate(longest_examples(config), config)
 
 
@@ -85,3 +113,8 @@ def position_bias(time: int, heads: int) -> np.ndarray:
     distance = np.abs(np.arange(time)[:, None] - np.arange(time)[None, :])
     slopes = 2.0 ** (-8.0 * np.arange(1, heads + 1) / heads)
     return (-slopes[:, None, None] * distance).astype(np.float32)
+
+
+def rotary_angles(steps: int, rotary: int) -> np.ndarray:
+    """[steps, rotary // 2] float32: p 10000^(-2 j / rotary), by which pair j turns at step p (Su et al. 2021)."""
+    return np.outer(np.arange(steps), 10_000.0 ** (-np.arange(0, rotary, 2) / rotary)).astype(np.float32)

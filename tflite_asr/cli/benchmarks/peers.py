@@ -2,6 +2,11 @@
 
     tflite-asr benchmark peers
     tflite-asr benchmark peers --work conformer --runtime ours_whole --runtime pytorch_eager
+    tflite-asr benchmark peers --work english
+
+The work `english` is the step that the model `english` takes on the phone, ten seconds of speech: gains and biases of
+its second pass train, what is frozen is int8 in our file and the same values as floats in the others. All weights of
+the other works train.
 
 One thread each, from the same weights on the same batch, fresh alternating processes. Needs the extras `train` and, for
 PyTorch, `peers`. The stock way's file runs in TensorFlow before 2.20 only: --stock-python names a Python with this
@@ -21,7 +26,7 @@ SUMMARY = "the same training step in other runtimes"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     for option, what in (
-        ("--work", "what is trained: conformer, lstm_transducer, sim2019"),
+        ("--work", "what is trained: conformer, lstm_transducer, sim2019, english"),
         ("--runtime", "who trains it"),
     ):
         parser.add_argument(option, action="append", metavar="NAME", help=f"{what}; may be repeated (default: all)")
