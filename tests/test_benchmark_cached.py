@@ -26,7 +26,7 @@ def test_cached_and_uncached_training_are_compared(tiny_tflite, capsys):
 @pytest.mark.parametrize(
     "arguments, told",
     [
-        (["english"], "no plan named 'cached'; there are: split, train; export with --parts 2 or more"),
+        (["sentences"], "no plan named 'cached'; there are: split, train; export with --parts 2 or more"),
         ([], "expected either MODEL or --preset"),
         (["commands", "--steps", "0"], "--steps: expected 1 or more, got 0"),
     ],
