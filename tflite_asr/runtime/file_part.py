@@ -24,6 +24,7 @@ _KEY, _SUBGRAPH = 2, 4  # of SignatureDef
 _CALLS = {92: 2, 93: 2, 103: 1}
 
 Bytes = bytearray | mmap.mmap
+ON_DISK = Path("/var/tmp")  # where temporary files are on a disk by convention; /tmp may be memory
 
 
 @contextlib.contextmanager
@@ -36,7 +37,8 @@ def file_of_part(path: Path, signatures: Collection[str] | None) -> Iterator[Pat
     if signatures is None:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="tflite-asr-", ignore_cleanup_errors=True) as folder:
+    place = ON_DISK if os.access(ON_DISK, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="tflite-asr-", dir=place, ignore_cleanup_errors=True) as folder:
         part = Path(folder) / path.name
         try:
             shutil.copyfile(path, part)
