@@ -74,6 +74,7 @@ QUICK = (
     "exits",
     "hotwords",
     "low_rank",
+    "parts",
     "second_pass",
     "second_pass_training",
     "self_training",
