@@ -53,7 +53,7 @@ VECTORS = {
     "streaming": of_streaming.streaming,
     "subwords": of_subwords.subwords,
     "words": of_words.words,
-    "parts": lambda: {"parts": of_parts.parts()},
+    "parts": of_parts.parts,
     "parity": of_steps.parity,
     "cached": of_cached.cached,
     "runs": of_runs.runs,

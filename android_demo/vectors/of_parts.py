@@ -10,12 +10,10 @@ from tflite_asr.runtime.parted_model import parts_of
 MODEL = Path(__file__).parent / "second.tflite"
 
 
-def parts() -> list[dict]:
+def parts() -> dict:
     """What Kotlin has to find too."""
-    return [
-        {"signatures": sorted(part), "sha256": _digest(part)}
-        for part in sorted(parts_of(read_artifact(MODEL)), key=sorted)
-    ]
+    found = sorted(parts_of(read_artifact(MODEL)), key=sorted)
+    return {"parts": [{"signatures": sorted(part), "sha256": _digest(part)} for part in found]}
 
 
 def _digest(part: frozenset[str]) -> str:

@@ -156,8 +156,12 @@ def test_a_file_that_was_exchanged_is_not_mixed_with_the_former_one(artifact, tm
     model.run("get_weights")
     shutil.copyfile(artifact.path, tmp_path / "other")
     (tmp_path / "other").replace(path)
+    step = inputs_of(copy, "train", np.random.default_rng(0))
     with pytest.raises(InputError, match="has changed since it was loaded; load the model again"):
-        model.run("train", inputs_of(copy, "train", np.random.default_rng(0)))
+        model.run("train", step)
+    path.unlink()
+    with pytest.raises(InputError, match="has changed since it was loaded; load the model again"):
+        model.run("train", step)
 
 
 def test_english_recognises_ten_seconds_in_two_hundred_megabytes():

@@ -16,8 +16,8 @@ from tflite_asr.models.grids import Grid
 
 OP = schema.BuiltinOperator
 HOLD = "hold_frozen"  # name of the temporary signature
-# a backward pass reads a weight long after the forward pass did: from so many operators on, its floats are computed
-# again, which takes less time than the memory in between is worth
+# a backward pass reads a weight long after the forward pass did: more operators later than this, its floats are
+# computed again, so that they take no memory in between
 FAR_OPERATORS = 100
 
 

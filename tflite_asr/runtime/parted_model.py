@@ -112,6 +112,9 @@ class PartedModel:
 
 
 def _identity(artifact: Artifact) -> tuple[int, ...]:
-    """Differs once another file stands at the artifact's path."""
-    status = os.stat(artifact.path)
+    """Differs once another file, or none, stands at the artifact's path."""
+    try:
+        status = os.stat(artifact.path)
+    except OSError:
+        return ()
     return status.st_ino, status.st_size, status.st_mtime_ns
