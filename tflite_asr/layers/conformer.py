@@ -91,10 +91,10 @@ class SelfAttention(_Module):
         attended = self_attention(query, key, value, lengths, self.heads, self.left_context)
         return self.dropped(saved_dense(attended, *self.outer), training)
 
-    def activation_values(self, time: int) -> int:
-        """Kept for backward, per step: normalised before and after its gain, query, key, value, what was attended to;
-        and each head's weights."""
-        return 6 * self.units + self.heads * time
+    def activation_values(self) -> int:
+        """Kept for backward, per step: normalised before and after its gain, query, key, value, what was attended
+        to."""
+        return 6 * self.units
 
 
 class Convolution(_Module):
@@ -195,7 +195,7 @@ class ConformerGroup(keras.layers.Layer):
         time = steps // self.reduction
         modules = (
             self.feed_forward_1.activation_values()
-            + self.attention.activation_values(time)
+            + self.attention.activation_values()
             + self.convolution.activation_values()
             + self.feed_forward_2.activation_values()
         )

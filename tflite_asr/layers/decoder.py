@@ -33,7 +33,7 @@ class CrossAttention(Attention):
         [batch n, U, units]."""
         query = saved_product(layer_norm(x, self.gain), self.query)
         query = tf.reshape(query, [encoded.shape[0], -1, self.units])
-        attended, _ = cross_attention(query, *self.keys_and_values(encoded), lengths, self.heads)
+        attended = cross_attention(query, *self.keys_and_values(encoded), lengths, self.heads)
         return saved_product(tf.reshape(attended, x.shape), self.outer)
 
     def keys_and_values(self, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -122,7 +122,7 @@ class Decoder(keras.layers.Layer):
         """Values saved for backward, per utterance of `steps` subwords: those of each layer's branches, and the output.
         Those of cross-attention over the encoder's steps are not counted.
         """
-        attention = 2 * 6 * self.config.units + self.config.heads * steps
+        attention = 2 * 6 * self.config.units
         feed_forward = 2 * self.config.units + 3 * self.config.feed_forward
         return steps * (self.config.layers * (attention + feed_forward) + self.config.units)
 

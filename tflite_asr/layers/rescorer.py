@@ -7,7 +7,7 @@ import tf_keras as keras
 
 from tflite_asr.layers.encoder import LSTMGroup
 from tflite_asr.layers.transducer import PredictionNetwork
-from tflite_asr.ops.attention import cross_attention
+from tflite_asr.ops.attention import cross_attention, cross_attention_weights
 from tflite_asr.ops.product import dense
 
 
@@ -80,9 +80,9 @@ class Rescorer(keras.layers.Layer):
         started, counts = tf.pad(tokens, [[0, 0], [1, 0]]), token_lengths + 1
         labels, _, _ = self.labels(started, counts, training=training)
         query = tf.reshape(dense(labels, *self.query), [encoded.shape[0], -1, self.units])
-        context, weights = cross_attention(
-            query, dense(encoded, *self.key), dense(encoded, *self.value), lengths, self.heads
-        )
+        key = dense(encoded, *self.key)
+        context = cross_attention(query, key, dense(encoded, *self.value), lengths, self.heads)
+        weights = cross_attention_weights(query, key, lengths, self.heads)
         both = tf.concat([labels, tf.reshape(context, [rows, width, self.units])], axis=2)
         x, _, _ = self.upper(both, counts, training=training)
         if training:
@@ -91,8 +91,8 @@ class Rescorer(keras.layers.Layer):
 
     def activation_elements(self, steps: int) -> int:
         """Kept for backward, per utterance of `steps` encoder steps: both recurrent layers', queries, keys, values and
-        context, attention scores and weights, log probabilities."""
+        context, log probabilities."""
         labels = self.max_labels + 1
         recurrent = self.labels.activation_elements(labels) + self.upper.activation_elements(labels)
-        attention = 2 * self.units * (steps + labels) + 2 * self.heads * labels * steps
+        attention = 2 * self.units * (steps + labels)
         return recurrent + attention + labels * (self.units + self.vocabulary_size)

@@ -66,10 +66,10 @@ class RotaryAttention(Attention):
         attended = rotary_attention(query, key, value, lengths, self.heads, self.rotary, self.causal)
         return self.dropped(saved_product(attended, self.outer), training)
 
-    def activation_values(self, time: int) -> int:
+    def activation_values(self) -> int:
         """Kept for backward, per step: normalised before and after its gain, rotated query and key, value, what was
-        attended to; and each head's weights."""
-        return 6 * self.units + self.heads * time
+        attended to."""
+        return 6 * self.units
 
 
 class FeedForward(Branch):
@@ -159,5 +159,5 @@ class TransformerGroup(keras.layers.Layer):
         """Values saved for backward, per utterance of `steps` steps: those of its branches, and the last group's
         normalised output. Scales of normalisations, one value per step each, are not counted.
         """
-        branches = self.attention.activation_values(steps) + self.feed_forward.activation_values()
+        branches = self.attention.activation_values() + self.feed_forward.activation_values()
         return steps * (branches + (self.units if self.last else 0))

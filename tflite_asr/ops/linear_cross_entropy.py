@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tflite_asr.ops.gradients import WithGradient
 
-CHUNK = 4096  # rows of the output matrix
+CHUNK = 2048  # rows of the output matrix
 
 
 @tf.custom_gradient

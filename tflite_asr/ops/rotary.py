@@ -41,8 +41,13 @@ def rotate(x: tf.Tensor, positions: tf.Tensor, rotary: int) -> tf.Tensor:
 
         def gradient(dy):
             cosine, sine = tables()
-            return dy * cosine + tf.matmul(dy * sine, tf.constant(swap.T))
+            return dy * cosine + _product(dy * sine, swap.T)
 
-        return x * cosine + tf.matmul(x, tf.constant(swap)) * sine, gradient
+        return x * cosine + _product(x, swap) * sine, gradient
 
     return rotated(x)
+
+
+def _product(x: tf.Tensor, matrix: np.ndarray) -> tf.Tensor:
+    """x @ matrix, of the last axis, as one product of rows."""
+    return tf.reshape(tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.constant(matrix)), x.shape)
