@@ -13,12 +13,14 @@ from small_english import small_english
 
 from tflite_asr.cli.main import main
 from tflite_asr.data.manifest import read_manifest
+from tflite_asr.metrics import error_rates
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
 from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.second_pass import Rescoring
+from tflite_asr.runtime.tuning import WEIGHTS, try_rescorings
 from tflite_asr.text.normalization import normalized
 
 PIECES = ("<unk>", "<s>", "</s>", "\u2581", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abcdefghij")
@@ -148,6 +150,18 @@ def test_candidates_have_both_passes_scores_and_a_weight_decides(model, recogniz
     assert recognizer.transcribe_two_pass(frames) == texts[0]  # untuned, the decoder decides
     by_first = max(range(len(found)), key=lambda n: found[n].first / (len(found[n].tokens) + 1))
     assert recognizer.transcribe_two_pass(frames, Rescoring(0.0, per_label=True)) == texts[by_first]
+
+
+def test_tuning_tries_scores_divided_by_the_length_and_whole(recognizer):
+    example = recognizer.example(SAMPLES, "BAD CAB", "noise")
+    tried = try_rescorings(recognizer, [example])
+    assert {one.rescoring for one in tried} == {
+        Rescoring(weight, way and weight > 0) for weight in WEIGHTS for way in (False, True)
+    }
+    candidates = recognizer.candidates(example.frames)
+    for one in tried:  # the error rate of what these scores choose
+        text = recognizer.text_of(candidates, one.rescoring)
+        assert one.rates == error_rates([example.text], [text], normalize=recognizer.normalize)
 
 
 def test_where_the_first_pass_hears_nothing_the_decoder_is_not_asked(recognizer):

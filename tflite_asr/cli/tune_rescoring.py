@@ -5,8 +5,8 @@
 Weights of the second pass from 0 to 1 are tried on the n-best that the first pass finds; the lowest word error rate
 wins, then the lowest character error rate, then the weight nearest to 0. With --per-label scores are divided by the
 length, which favours longer transcripts. Where the second pass decodes by itself, the weights are tried on its own
-n-best, of which the first pass says how likely their letters are. `transcribe --two-pass` and `evaluate --two-pass` use
-what was found.
+n-best, of which the first pass says how likely their letters are, with scores divided by the length and without.
+`transcribe --two-pass` and `evaluate --two-pass` use what was found.
 """
 
 import argparse
@@ -57,7 +57,15 @@ def run(args: argparse.Namespace) -> dict:
         "first_pass_cer": first.cer,
         "wer": best.rates.wer,
         "cer": best.rates.cer,
-        "tried": [{"weight": t.rescoring.weight, "wer": t.rates.wer, "cer": t.rates.cer} for t in tried],
+        "tried": [
+            {
+                "weight": t.rescoring.weight,
+                "per_label": t.rescoring.per_label,
+                "wer": t.rates.wer,
+                "cer": t.rates.cer,
+            }
+            for t in tried
+        ],
     }
 
 

@@ -23,7 +23,7 @@ def try_rescorings(
     recognizer: Recognizer, examples: Sequence[Example], nbest: int | None = None, per_label: bool = False
 ) -> list[Tried]:
     """The first pass's scores alone, then every weight of the second pass's up to 1, on the n-best, scores divided by
-    the length or not; those of a second pass that decodes always are.
+    the length or not; those of a second pass that decodes in both ways.
     """
     from tqdm import tqdm
 
@@ -35,8 +35,8 @@ def try_rescorings(
         texts = [recognizer.text_of(candidates, rescoring) for candidates in found]
         return Tried(rescoring, error_rates(references, texts, normalize=recognizer.normalize))
 
-    decodes = recognizer.config.decoder is not None
-    return [tried(Rescoring(weight, decodes or (per_label and weight > 0), nbest)) for weight in WEIGHTS]
+    ways = (False, True) if recognizer.config.decoder else (per_label,)
+    return [tried(Rescoring(weight, way and weight > 0, nbest)) for way in ways for weight in WEIGHTS]
 
 
 def best_of(tried: Sequence[Tried]) -> Tried:
