@@ -271,5 +271,5 @@ english: $(VENV)/installed
 		--epochs 4 --steps 235 --learning-rate 1e-4 --out $(ENGLISH)/second
 	test -d $(ENGLISH)/both || $(ASR) average $(ENGLISH)/first $(ENGLISH)/second --share 0.75 --out $(ENGLISH)/both
 	$(ASR) export $(ENGLISH)/both --quantize grid --trainable decoder_encoder_0,decoder_encoder_1,decoder --bias-only \
-		--learning-rate 5e-4 --lengths 4,12,30 --part-sizes 4,2 --out tflite_asr/assets/english.tflite
+		--learning-rate 5e-4 --lengths 4,10,16,30 --part-sizes 4,2 --out tflite_asr/assets/english.tflite
 	$(ASR) tune-rescoring english --manifest "$(DATA)/speech/manifest.jsonl" --where split=base_dev,corpus=speechocean762
