@@ -47,6 +47,16 @@ def test_whole_and_split_are_measured_in_processes_of_their_own(tiny_tflite, cap
 
 
 @pytest.mark.slow
+def test_a_step_of_english_on_ten_seconds_is_small(capsys):
+    """Its bounds are those of a phone with little memory; `docs/english.md` has what it takes."""
+    args = ["--seconds", "10", "--steps", "1", "--runs", "1", "--json"]
+    assert main(["benchmark", "split", "english", *args]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["whole"]["added_private_mb"] < 80 and result["split"]["added_private_mb"] < 80, result
+    assert result["loss_difference"] < 1e-4
+
+
+@pytest.mark.slow
 def test_a_sweep_tells_of_every_number_of_parts_and_of_every_depth(tiny_tflite, tmp_path, monkeypatch):
     """Of one file in place of one for every size: exports take their time, and are tested elsewhere."""
     monkeypatch.setattr(sweep, "DEPTHS", (2, 4))

@@ -86,8 +86,9 @@ def describe(result: dict) -> str:
     ):
         lines.append(f"{unit:<30}{result['whole'][name]:>10.3g}{result['split'][name]:>10.3g}")
     lines.append(
-        f"in {result['parts']} parts, {result['calls']} calls: training adds {result['memory_reduction']:.0%} less "
-        f"memory ({result['total_memory_reduction']:.0%} in total) for {result['time_increase']:+.0%} time"
+        f"split against whole, in {result['calls']} calls: memory that training adds "
+        f"{-result['memory_reduction']:+.0%}, peak private {-result['total_memory_reduction']:+.0%}, time "
+        f"{result['time_increase']:+.0%}"
     )
     if "floor_mb" in result:
         lines.append(
