@@ -11,8 +11,7 @@ from signatures.order import after
 from tflite_asr.ops.elementary import length_mask, softmax
 from tflite_asr.ops.rotary import rotate
 
-# attention weights of a head's queries and keys that are computed at once: 2 MB, within a phone's cache
-WEIGHTS_AT_ONCE = 2**19
+WEIGHTS_AT_ONCE = 2**19  # that are in memory: 2 MB, or those of one head where they are more
 MASKED = -1e9  # added to a score: its weight is 0, and a row with nothing to attend to stays finite
 
 
