@@ -48,7 +48,7 @@ def test_whole_and_split_are_measured_in_processes_of_their_own(tiny_tflite, cap
 
 @pytest.mark.slow
 def test_a_step_of_english_on_ten_seconds_is_small(capsys):
-    """Its bounds are those of a phone with little memory; `docs/english.md` has what it takes."""
+    """Neither plan adds more than 80 MB; `docs/english.md` has the figures."""
     args = ["--seconds", "10", "--steps", "1", "--runs", "1", "--json"]
     assert main(["benchmark", "split", "english", *args]) == 0
     result = json.loads(capsys.readouterr().out)

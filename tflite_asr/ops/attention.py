@@ -11,7 +11,8 @@ from signatures.order import after
 from tflite_asr.ops.elementary import length_mask, softmax
 from tflite_asr.ops.rotary import rotate
 
-WEIGHTS_AT_ONCE = 2**19  # that are in memory: 2 MB, or those of one head where they are more
+# weights of attention, of all rows, that are computed at once: 2 MB; of one head at least
+WEIGHTS_AT_ONCE = 2**19
 MASKED = -1e9  # added to a score: its weight is 0, and a row with nothing to attend to stays finite
 
 
@@ -66,7 +67,7 @@ def cross_attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, lengths:
 
 
 def cross_attention_weights(query: tf.Tensor, key: tf.Tensor, lengths: tf.Tensor, heads: int) -> tf.Tensor:
-    """The weights of `cross_attention`: [batch, heads, queries, time], with the gradients of autodiff."""
+    """The weights of `cross_attention`: [batch, heads, queries, time], differentiable."""
     query, key = _by_head(query * (query.shape[2] // heads) ** -0.5, heads), _by_head(key, heads)
     bias = tf.transpose(padding_bias(lengths, key.shape[2]), [1, 0, 2, 3])
     weights = _weights(query, key, bias)
@@ -172,7 +173,9 @@ def attend(
                 dp = _product(do, v, adj_y=True)
                 ds = p * (dp - tf.reduce_sum(dp * p, axis=-1, keepdims=True))
                 dk, dv = _product(ds, q, adj_x=True), _product(p, do, adj_x=True)
-                gradients.append((after(after(_product(ds, k), dk), dv), dk, dv))  # else the weights would wait for dk
+                gradients.append(
+                    (after(after(_product(ds, k), dk), dv), dk, dv)
+                )  # else TFLite may compute dk last, and hold ds for it
             return [_joined(tensors) for tensors in zip(*gradients)]
 
         return _joined(outputs), gradient

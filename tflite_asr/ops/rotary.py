@@ -49,5 +49,5 @@ def rotate(x: tf.Tensor, positions: tf.Tensor, rotary: int) -> tf.Tensor:
 
 
 def _product(x: tf.Tensor, matrix: np.ndarray) -> tf.Tensor:
-    """x @ matrix, of the last axis, as one product of rows."""
+    """x @ matrix over the last axis, all other axes as rows: a FULLY_CONNECTED, which XNNPACK takes for a constant."""
     return tf.reshape(tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.constant(matrix)), x.shape)

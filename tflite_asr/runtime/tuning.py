@@ -22,8 +22,10 @@ class Tried:
 def try_rescorings(
     recognizer: Recognizer, examples: Sequence[Example], nbest: int | None = None, per_label: bool = False
 ) -> list[Tried]:
-    """The first pass's scores alone, then every weight of the second pass's up to 1, on the n-best, scores divided by
-    the length or not; those of a second pass that decodes in both ways.
+    """The first pass's scores alone, then every weight of the second pass's up to 1, on the n-best.
+
+    Scores are divided by the length with `per_label`; for a second pass that decodes, every weight is tried with and
+    without.
     """
     from tqdm import tqdm
 
@@ -36,7 +38,8 @@ def try_rescorings(
         return Tried(rescoring, error_rates(references, texts, normalize=recognizer.normalize))
 
     ways = (False, True) if recognizer.config.decoder else (per_label,)
-    return [tried(Rescoring(weight, way and weight > 0, nbest)) for way in ways for weight in WEIGHTS]
+    both = [tried(Rescoring(weight, way, nbest)) for way in ways for weight in WEIGHTS[1:]]
+    return [tried(Rescoring(WEIGHTS[0], False, nbest)), *both]
 
 
 def best_of(tried: Sequence[Tried]) -> Tried:
