@@ -1,5 +1,5 @@
 """A smaller .tflite: constants that repeat one value (zero slots, empty loop buffers) become FILL ops, and tensors lose
-their names.
+their names; scalars are of known size, see `static_shapes`.
 
 The converter stores a buffer of zeros in full. Adam's slots and the rows that the recurrences write would be more
 than half of a small file. Names of tensors are half of what a training signature weighs, and nothing reads them:
@@ -9,6 +9,8 @@ signatures have their own, and variables go by the names of their handles.
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+
+from tflite_asr.export.static_shapes import make_scalars_static
 
 SMALLEST_BYTES = 1024  # below it the op weighs as much as the constant
 OP = schema.BuiltinOperator
@@ -29,6 +31,7 @@ def compact(content: bytes) -> bytes:
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     if any(buffer.size for buffer in model.buffers):
         return content  # over 2 GB, buffers stand outside the flatbuffer, at offsets that must not move
+    make_scalars_static(model)
     fill = _fill_code(model)
     for graph in model.subgraphs:
         repeated: dict[tuple[int, tuple], int] = {}  # (buffer, shape) of a constant -> the tensor that replaces it

@@ -60,16 +60,16 @@ class Chunk:
 
         Args:
             rows: [time, batch, n].
-            when: [] int32; the slice waits for it.
-            back: how many time steps earlier the slice begins.
+            when: [] int32; the rows are read after it.
+            back: how many time steps earlier the first row is.
 
         Returns:
             [iterations, steps, batch, n].
         """
         time = self.iterations * self.steps
         if time < rows.shape[0]:
-            begin = tf.stack([self.start - back + tf.minimum(tf.abs(when), 0), 0, 0])
-            rows = tf.slice(rows, begin, [time, *rows.shape[1:]])
+            # a slice whose begin is computed has a dynamic output, see `export.static_shapes`
+            rows = tf.gather(rows, tf.range(time) + (self.start - back) + tf.minimum(tf.abs(when), 0))
         return tf.reshape(rows, [self.iterations, self.steps, *rows.shape[1:]])
 
     def previous(self, first: tf.Tensor, rows: tf.Tensor, when: tf.Tensor) -> tf.Tensor:
