@@ -18,7 +18,7 @@ from tflite_asr.personalization.resources import Limits, Resources, ResourceTrac
 from tflite_asr.personalization.rounds import CHECKPOINT, Rounds, RoundsTrainer
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.stream import StreamTrainer
-from tflite_asr.personalization.trainer import personalize, split, training_and_validation, with_pull
+from tflite_asr.personalization.trainer import personalize, settings_for, split, training_and_validation
 from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
 from tflite_asr.runtime.recognizer import Recognizer
@@ -113,7 +113,7 @@ def epochs() -> dict:
 
 
 def few() -> dict:
-    """The pull of so many utterances and how many of them are held out; epochs over fewer than are split."""
+    """The pull and the stretch of so many utterances and how many of them are held out; epochs over fewer than are split."""
     recognizer, corpus, utterances = _start()
     outcome = personalize(recognizer, corpus, utterances, FEW, replay=read_replay(recognizer.artifact))
     return {
@@ -121,7 +121,7 @@ def few() -> dict:
         "counts": [
             {
                 "utterances": count,
-                "pull": with_pull(recognizer, FEW, count).pull,
+                **{field: getattr(settings_for(recognizer, FEW, count), field) for field in ("pull", "stretch")},
                 "split": [len(part) for part in training_and_validation(range(count), FEW)] if count > 1 else [],
             }
             for count in COUNTS

@@ -46,7 +46,8 @@ def with_scalar_fill(content):
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
     source, shape = int(graph.inputs[0]), len(graph.tensors)
-    for dims, dtype in (([0], schema.TensorType.INT32), ([], schema.TensorType.FLOAT32), ([], schema.TensorType.FLOAT32)):
+    integer, real = schema.TensorType.INT32, schema.TensorType.FLOAT32
+    for dims, dtype in (([0], integer), ([], real), ([], real)):
         tensor = schema.TensorT()
         tensor.shape, tensor.type, tensor.buffer = dims, dtype, 0
         graph.tensors.append(tensor)

@@ -17,6 +17,7 @@ class Measured:
     """Its state is (WER, validation loss)."""
 
     config = preset("tiny")
+    artifact = SimpleNamespace(trainable=[{"tensor": "values"}])
 
     def __init__(self, wer, loss):
         self.values = np.asarray([wer, loss], np.float32)
@@ -40,9 +41,10 @@ def kept(monkeypatch):
 
     monkeypatch.setattr(average, "evaluate", rates)
 
-    def make(wer, loss):
+    def make(wer, loss, **settings):
         recognizer = Measured(wer, loss)
-        return recognizer, KeptAverage(recognizer, Settings(averaging=1.0, validation_share=0.2), lambda row: None, 50)
+        settings = Settings(averaging=1.0, validation_share=0.2, **settings)
+        return recognizer, KeptAverage(recognizer, settings, lambda row: None, 50)
 
     return make
 
@@ -100,3 +102,38 @@ def test_what_is_worse_than_the_beginning_is_not_kept_within_a_word_either(kept)
     keeps.begin([None])
     assert not learns(recognizer, keeps, 1, 0.11, 1.0, 0.1)  # less than a word of 50
     assert learns(recognizer, keeps, 2, 0.10, 1.0, 0.1)
+
+
+@pytest.mark.parametrize("stretch, wer, loss, reached", [
+    (1.5, 0.2, 2.0, (0.1, 1.0)),  # on the way from (0.4, 4.0)
+    (1.5, 0.4, 3.0, (0.4, 2.5)),
+    (1.5, 0.5, 9.0, (0.4, 4.0)),  # nothing better was learned
+    (1.0, 0.2, 2.0, (0.2, 2.0)), (None, 0.2, 2.0, (0.2, 2.0)),
+    (1.5, 0.2, float("-inf"), (0.4, 4.0)),
+])  # fmt: skip
+def test_the_best_weights_go_on_by_the_stretch(kept, stretch, wer, loss, reached):
+    recognizer, keeps = kept(0.4, 4.0, stretch=stretch)
+    keeps.begin([None])
+    learns(recognizer, keeps, 1, wer, loss, 0.1)
+    keeps.stretch([None])
+    np.testing.assert_allclose(keeps.best_state["values"], reached, rtol=1e-6)
+
+
+def test_what_does_not_train_is_not_stretched(kept):
+    """Slots of the optimizer are the best epoch's: a mean of squares may not fall below 0."""
+    recognizer, keeps = kept(0.4, 4.0, stretch=1.5)
+    recognizer.state = lambda: {"values": recognizer.values, "values.moment": recognizer.values * 2}
+    keeps.first_state = keeps.average = keeps.best_state = recognizer.state()
+    keeps.begin([None])
+    learns(recognizer, keeps, 1, 0.2, 2.0, 0.1)
+    keeps.stretch([None])
+    np.testing.assert_allclose(keeps.best_state["values.moment"], [0.4, 4.0], rtol=1e-6)
+
+
+def test_a_stretch_that_makes_more_errors_is_not_kept(kept):
+    recognizer, keeps = kept(0.1, 9.0, stretch=3.0)
+    keeps.begin([None])
+    assert learns(recognizer, keeps, 1, 0.1, 2.0, 0.1)
+    keeps.history[-1].validation_wer = 0.05  # the stretched weights have 0.1, more than a word of 50 over it
+    keeps.stretch([None])
+    np.testing.assert_allclose(keeps.best_state["values"], [0.1, 2.0], rtol=1e-6)

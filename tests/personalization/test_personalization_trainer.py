@@ -13,8 +13,8 @@ from tflite_asr.data.manifest import Utterance
 from tflite_asr.errors import InputError
 from tflite_asr.metrics import ErrorRates
 from tflite_asr.personalization import average
-from tflite_asr.personalization.settings import FEW_PULL, Settings
-from tflite_asr.personalization.trainer import personalize, split, training_and_validation, with_pull
+from tflite_asr.personalization.settings import FEW_PULL, FEW_STRETCH, Settings
+from tflite_asr.personalization.trainer import personalize, settings_for, split, training_and_validation
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.plan import StepResult
 from tflite_asr.text.tokenizer import CharacterTokenizer
@@ -140,17 +140,20 @@ def test_of_few_utterances_none_is_held_out(count, held_out):
     assert validation == (everything if not held_out else split(everything, 0.15, seed=0)[1])
 
 
-@pytest.mark.parametrize("settings, count, pulls, second_pass, pull", [
-    (Settings(), 60, True, False, FEW_PULL), (Settings(), 61, True, False, 0.0), (Settings(), 60, False, False, 0.0),
-    (Settings(pull=0.5), 60, True, False, 0.5), (Settings(pull=0.0), 60, True, False, 0.0),
-    (Settings(pull=0.5), 60, False, False, 0.5), (Settings(), 60, True, True, 0.0),
-    (Settings(pull=0.5), 60, True, True, 0.5),
+@pytest.mark.parametrize("settings, count, pulls, second_pass, pull, stretch", [
+    (Settings(), 60, True, False, FEW_PULL, FEW_STRETCH), (Settings(), 61, True, False, 0.0, 1.0),
+    (Settings(), 60, False, False, 0.0, 1.0), (Settings(pull=0.5), 60, True, False, 0.5, 1.0),
+    (Settings(pull=0.0), 60, True, False, 0.0, 1.0), (Settings(pull=0.5), 60, False, False, 0.5, 1.0),
+    (Settings(stretch=1.2), 60, True, False, FEW_PULL, 1.2),
+    (Settings(pull=0.5, stretch=1.2), 61, True, False, 0.5, 1.2),
+    (Settings(), 60, True, True, 0.0, 1.0), (Settings(pull=0.5), 60, True, True, 0.5, 1.0),
 ])  # fmt: skip
-def test_few_utterances_are_trained_on_with_a_pull(settings, count, pulls, second_pass, pull):
+def test_few_utterances_are_trained_on_with_a_pull(settings, count, pulls, second_pass, pull, stretch):
     """Not where a second pass trains: there some are always held out."""
     config = SimpleNamespace(trains_second_pass=second_pass)
-    found = with_pull(SimpleNamespace(artifact=SimpleNamespace(pulls=pulls), config=config), settings, count)
-    assert found.pull == pull
+    found = settings_for(SimpleNamespace(artifact=SimpleNamespace(pulls=pulls), config=config), settings, count)
+    assert (found.pull, found.stretch) == (pull, stretch)
+    assert settings_for(SimpleNamespace(artifact=SimpleNamespace(pulls=pulls), config=config), found, count) == found
     everything = [utterance(index) for index in range(12)]
     assert (training_and_validation(everything, found)[0] == everything) == (not second_pass)
 

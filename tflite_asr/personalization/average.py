@@ -70,7 +70,7 @@ class KeptAverage:
         self.recognizer, self.settings, self.on_epoch = recognizer, settings, on_epoch
         self.tie = min(TIE, 1 / max(1, held_out_words))
         self.started = time.monotonic()
-        self.average = self.best_state = recognizer.state()
+        self.first_state = self.average = self.best_state = recognizer.state()
         self.history: list[Epoch] = []
 
     @property
@@ -120,6 +120,27 @@ class KeptAverage:
         self._note(epoch, step, train_loss, (wer, loss), best)
         self.recognizer.set_state(trained)
         return best
+
+    def stretch(self, validation: Sequence[Example]) -> None:
+        """Move the best weights on, to `settings.stretch` times the distance from the first ones, unless they then make
+        more errors on what validates, by a word or more.
+
+        A pull, and an average over the epochs, keep weights closer to the first ones than is best for speech that was
+        not trained on.
+        """
+        first, factor = self.first_state, self.settings.stretch
+        if factor in (None, 1) or self.best_state is first:
+            return
+        weights = {row["tensor"] for row in self.recognizer.artifact.trainable}
+        stretched = {
+            key: first[key] + np.float32(factor) * (value - first[key]) if key in weights else value
+            for key, value in self.best_state.items()
+        }
+        self.recognizer.set_state(stretched)
+        wer, loss = self._measured(validation)
+        kept_wer = next(row.validation_wer for row in reversed(self.history) if row.best)
+        if np.isfinite(loss) and wer < kept_wer + self.tie:
+            self.best_state = stretched
 
     def _is_lower(self, loss: float, kept_loss: float, training_losses: tuple[float | None, float | None]) -> bool:
         """Whether the loss of one epoch is lower than another's on all of the owner's speech; on the held-out part

@@ -24,7 +24,7 @@ from tflite_asr.personalization.calibration import Calibration
 from tflite_asr.personalization.resources import Limits, Resources, ResourceSource
 from tflite_asr.personalization.selector import Budget, Candidate, candidates, choose
 from tflite_asr.personalization.settings import Settings
-from tflite_asr.personalization.trainer import Epochs, split, with_pull
+from tflite_asr.personalization.trainer import Epochs, settings_for, split
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.exits import ExitPolicy
 from tflite_asr.runtime.recognizer import Recognizer
@@ -86,7 +86,7 @@ class RoundsTrainer:
         on_round: Callable[[int, Candidate], None] = lambda number, chosen: None,
     ):
         corpus, utterances = adapt
-        settings = with_pull(recognizer, settings, len(utterances))
+        settings = settings_for(recognizer, settings, len(utterances))
         self.recognizer, self.settings, self.rounds, self.folder = recognizer, settings, rounds, folder
         self.on_epoch, self.on_round = on_epoch, on_round
         self.parts = arriving(utterances, rounds.count, settings.seed)

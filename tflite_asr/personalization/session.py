@@ -19,7 +19,7 @@ from tflite_asr.personalization.self_training import check_enough
 from tflite_asr.personalization.session_training import train_session
 from tflite_asr.personalization.settings import Pace, Settings
 from tflite_asr.personalization.speech import Speech
-from tflite_asr.personalization.trainer import split, with_pull
+from tflite_asr.personalization.trainer import settings_for, split
 from tflite_asr.personalization.training_run import TrainingRun
 from tflite_asr.personalization.window import Window
 from tflite_asr.report import write_report
@@ -150,12 +150,10 @@ def _test_examples(
 def _prepared(
     recognizer: Recognizer, adapt: Speech, settings: Settings, pace: Pace | None
 ) -> tuple[Speech, list[str], Settings]:
-    """The speech prepared for training, the utterances that were left out, and the settings with the pull for so much
-    speech.
-    """
+    """The speech prepared for training, the utterances that were left out, and the settings for so much speech."""
     adapt, left_out = adapt.prepared(recognizer, in_time=bool(pace))
     if not pace and not adapt.unlabelled:
-        settings = with_pull(recognizer, settings, len(adapt.utterances))
+        settings = settings_for(recognizer, settings, len(adapt.utterances))
     return adapt, left_out, settings
 
 

@@ -50,14 +50,15 @@ def train_session(
 
 def _trained_first(recognizer: Recognizer, adapt: Speech, run: TrainingRun) -> Outcome | None:
     """Train on a few transcribed utterances before others are labelled. None where there are none, or many, which train
-    together with the others.
+    together with the others. The weights are not stretched: worse ones were then kept after the labelled speech.
     """
     if len(adapt.utterances) < 2 or not run.settings.are_few(len(adapt.utterances)):
         return None
+    settings = dataclasses.replace(run.settings, stretch=1.0)
     corrected = adapt.corrections.utterances
     with Progress(recognizer, run.checkpoint, run.settings.epochs, "training WER") as progress:
         options = {"replay": run.replay, "on_epoch": progress.epoch, "on_step": progress.step}
-        return personalize(recognizer, *adapt.transcribed, run.settings, corrected=corrected, **options)
+        return personalize(recognizer, *adapt.transcribed, settings, corrected=corrected, **options)
 
 
 def _self_trained(

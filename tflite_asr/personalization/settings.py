@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from tflite_asr.config import ModelConfig
 from tflite_asr.config.plans import WHOLE
 
-FEW_PULL = 3.0  # of a training on few utterances; docs/results.md compares
+# of a training on few utterances; docs/results.md compares
+FEW_PULL = 3.0
+FEW_STRETCH = 1.4
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,11 @@ class Settings:
         epochs: at most.
         learning_rate: at first; it falls to a tenth by a cosine. None: the model's own.
         clip_norm: of the gradient of the mean loss of an utterance.
-        pull: towards the shipped weights, see `Recognizer.train_step`. None: see `pull_for`.
+        pull: towards the shipped weights, see `Recognizer.train_step`. None: `FEW_PULL` where no utterance is held out,
+            else 0.
+        stretch: how far the best weights go from those before the training, as a multiple of what the training changed
+            (the mixing coefficient of Wortsman et al. 2022, arXiv 2109.01903, above 1). None: `FEW_STRETCH` with the
+            default pull where no utterance is held out, else 1.
         epoch_steps: least steps of an epoch: few utterances are joined and augmented anew until they fill it.
         patience: epochs without a better validation result before training stops.
         validation_share: of the utterances, held out to find the best epoch.
@@ -39,6 +45,7 @@ class Settings:
     learning_rate: float | None = None
     clip_norm: float = 20.0
     pull: float | None = None
+    stretch: float | None = None
     epoch_steps: int = 25
     patience: int = 25
     validation_share: float = 0.15
@@ -63,12 +70,6 @@ class Settings:
     def are_few(self, utterances: int) -> bool:
         """Whether of so many utterances none is held out."""
         return utterances < self.least_to_hold_out
-
-    def pull_for(self, utterances: int) -> float:
-        """The pull of a training on so many utterances: by default `FEW_PULL` where none is held out, else 0."""
-        if self.pull is not None:
-            return self.pull
-        return FEW_PULL if self.are_few(utterances) else 0.0
 
     def rate(self, config: ModelConfig) -> float:
         """The learning rate for a model."""

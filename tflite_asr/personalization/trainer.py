@@ -12,7 +12,7 @@ from tflite_asr.errors import InputError
 from tflite_asr.personalization.average import Epoch, KeptAverage, Outcome, mean_finite
 from tflite_asr.personalization.batches import epoch_batches, validation_examples
 from tflite_asr.personalization.cached_batches import CachedBatches, cached_batches
-from tflite_asr.personalization.settings import Settings
+from tflite_asr.personalization.settings import FEW_PULL, FEW_STRETCH, Settings
 from tflite_asr.personalization.steps import Steps
 from tflite_asr.runtime.batch import Batch, Example
 from tflite_asr.runtime.corrections import CORRECTION_WEIGHT
@@ -20,15 +20,15 @@ from tflite_asr.runtime.plan import StepResult
 from tflite_asr.runtime.recognizer import Recognizer
 
 
-def with_pull(recognizer: Recognizer, settings: Settings, utterances: int) -> Settings:
-    """The settings for a model, with the pull of a training on so many utterances; by default 0 for a file that cannot
-    pull.
+def settings_for(recognizer: Recognizer, settings: Settings, utterances: int) -> Settings:
+    """The settings for a model, with the pull and the stretch of a training on so many utterances; by default neither
+    for a file that cannot pull.
     """
     settings = settings.for_model(recognizer.config)
-    pull = settings.pull_for(utterances)
-    if settings.pull is None and pull and not recognizer.artifact.pulls:
-        pull = 0.0
-    return dataclasses.replace(settings, pull=pull)
+    few = settings.pull is None and settings.are_few(utterances) and recognizer.artifact.pulls
+    pull = settings.pull if settings.pull is not None else FEW_PULL if few else 0.0
+    stretch = settings.stretch if settings.stretch is not None else FEW_STRETCH if few else 1.0
+    return dataclasses.replace(settings, pull=pull, stretch=stretch)
 
 
 def training_and_validation(
@@ -84,7 +84,7 @@ def personalize(
     """
     utterances, left_out = alignable(corpus, utterances)
     report_left_out(left_out, len(utterances) + len(left_out))
-    settings = with_pull(recognizer, settings, len(utterances))
+    settings = settings_for(recognizer, settings, len(utterances))
     training, validation = training_and_validation(utterances, settings)
     epochs = Epochs(recognizer, corpus, validation, settings, replay=replay, on_step=on_step)
     return epochs.train([*training, *(list(corrected) * CORRECTION_WEIGHT)], on_epoch=on_epoch)
@@ -142,8 +142,10 @@ class Epochs:
         kept.begin(self.validation, done)
         with cached_batches(recognizer, settings) as cached:
             outcome = self._epochs(kept, training, settings, done, must_stop, cached)
+        if not outcome.interrupted:
+            kept.stretch(self.validation)
         recognizer.set_state(kept.best_state)
-        return outcome
+        return dataclasses.replace(outcome, best_state=kept.best_state)
 
     def _epochs(
         self,

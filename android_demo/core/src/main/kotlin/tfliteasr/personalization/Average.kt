@@ -71,7 +71,8 @@ open class KeptAverage(
 ) {
     private val tie = minOf(TIE, 1.0 / maxOf(1, heldOutWords))
     private val started = System.nanoTime()
-    var average: Map<String, Tensor> = recognizer.state()
+    private val firstState: Map<String, Tensor> = recognizer.state()
+    var average: Map<String, Tensor> = firstState
         internal set
     var bestState: Map<String, Tensor> = average
         internal set
@@ -115,6 +116,23 @@ open class KeptAverage(
         return best
     }
 
+    /**
+     * Move the best weights on, to `settings.stretch` times the distance from the first ones, unless they then make more errors on
+     * what validates, by a word or more. A pull, and an average over the epochs, keep weights closer to the first ones than is best
+     * for speech that was not trained on.
+     */
+    fun stretch(validation: List<Example>) {
+        val factor = settings.stretch ?: 1.0
+        if (factor == 1.0 || bestState === firstState) return
+        val weights = recognizer.artifact.trainable.map { it.name }.toSet()
+        val stretched = bestState.mapValues { (name, value) ->
+            if (name in weights) moved(firstState.getValue(name), value, factor) else value
+        }
+        recognizer.setState(stretched)
+        val now = measured(validation)
+        if (now.loss.isFinite() && now.wer < history.last { it.best }.validationWer + tie) bestState = stretched
+    }
+
     private fun keptOn(validation: List<Example>): Measured {
         recognizer.setState(bestState)
         return measured(validation)
@@ -150,8 +168,10 @@ fun meanFinite(losses: List<Float>): Double? = losses.filter { it.isFinite() }.i
 
 /** The average with [share] of a state in it; what is not float32 is the state's. */
 private fun moved(average: Map<String, Tensor>, state: Map<String, Tensor>, share: Double): Map<String, Tensor> =
-    state.mapValues { (name, value) ->
-        if (value.dtype != DType.FLOAT32) return@mapValues value
-        val (old, new) = average.getValue(name).floats() to value.floats()
-        Tensor(value.dtype, value.shape).put(0, FloatArray(old.size) { old[it] + share.toFloat() * (new[it] - old[it]) })
-    }
+    state.mapValues { (name, value) -> if (value.dtype == DType.FLOAT32) moved(average.getValue(name), value, share) else value }
+
+/** From [old] to [new], [share] of the way. */
+private fun moved(old: Tensor, new: Tensor, share: Double): Tensor {
+    val (from, to) = old.floats() to new.floats()
+    return Tensor(new.dtype, new.shape).put(0, FloatArray(from.size) { from[it] + share.toFloat() * (to[it] - from[it]) })
+}

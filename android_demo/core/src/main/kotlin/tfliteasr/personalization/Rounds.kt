@@ -74,7 +74,7 @@ class RoundsTrainer(
     private val listener: TrainingListener = object : TrainingListener {},
     anew: Boolean = false,
 ) {
-    private val settings = withPull(recognizer, settings, utterances.size)
+    private val settings = settingsFor(recognizer, settings, utterances.size)
     private val parts: List<List<Utterance>>
     private val epochs: Epochs
     private val candidates = candidates(recognizer.artifact, rounds.calibration)

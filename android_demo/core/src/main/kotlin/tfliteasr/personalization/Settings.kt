@@ -5,12 +5,16 @@ import tfliteasr.runtime.ModelConfig
 /** The pull of a training on few utterances. */
 const val FEW_PULL = 3.0
 
+/** The stretch of a training on few utterances. */
+const val FEW_STRETCH = 1.4
+
 /** How a personalisation trains; the defaults are those of the Python side. */
 data class Settings(
     val epochs: Int = 40,
     val learningRate: Double? = null, // at first; falls to a tenth by a cosine. Null: the model's own
     val clipNorm: Double = 20.0, // of the gradient of the mean loss of an utterance
-    val pull: Double? = null, // towards the shipped weights, see `Recognizer.trainStep`; null: see `pullFor`
+    val pull: Double? = null, // towards the shipped weights, see `Recognizer.trainStep`; null: see `settingsFor`
+    val stretch: Double? = null, // of what the training changed, in the weights that are kept; null: see `settingsFor`
     val epochSteps: Int = 25, // least steps of an epoch: few utterances are joined and augmented anew until they fill it
     val patience: Int = 25, // epochs without a better validation result before training stops
     val validationShare: Double = 0.15,
@@ -34,9 +38,6 @@ data class Settings(
 
     /** Whether of so many utterances none is held out. */
     fun areFew(utterances: Int): Boolean = utterances < leastToHoldOut
-
-    /** The pull of a training on so many utterances: by default [FEW_PULL] where none of them is held out, else 0. */
-    fun pullFor(utterances: Int): Double = pull ?: if (areFew(utterances)) FEW_PULL else 0.0
 
     /** The learning rate for a model. */
     fun rate(config: ModelConfig): Double = learningRate ?: config.learningRate

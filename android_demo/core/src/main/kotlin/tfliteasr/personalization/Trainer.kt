@@ -15,11 +15,17 @@ import tfliteasr.runtime.StepResult
 
 class Split<T>(val training: List<T>, val heldOut: List<T>)
 
-/** The settings for a model, with the pull of a training on so many utterances; by default 0 for a file that cannot pull. */
-fun withPull(recognizer: Recognizer, settings: Settings, utterances: Int): Settings {
+/**
+ * The settings for a model, with the pull and the stretch of a training on so many utterances: by default [FEW_PULL] and
+ * [FEW_STRETCH] where none of them is held out, else none; none either for a file that cannot pull.
+ */
+fun settingsFor(recognizer: Recognizer, settings: Settings, utterances: Int): Settings {
     val fitted = settings.forModel(recognizer.config)
-    val pull = if (fitted.pull == null && !recognizer.artifact.pulls) 0.0 else fitted.pullFor(utterances)
-    return fitted.copy(pull = pull)
+    val few = fitted.pull == null && fitted.areFew(utterances) && recognizer.artifact.pulls
+    return fitted.copy(
+        pull = fitted.pull ?: if (few) FEW_PULL else 0.0,
+        stretch = fitted.stretch ?: if (few) FEW_STRETCH else 1.0,
+    )
 }
 
 /**
@@ -66,9 +72,9 @@ fun personalize(
     replay: List<Example> = emptyList(),
     listener: TrainingListener = object : TrainingListener {},
 ): Outcome {
-    val pulled = withPull(recognizer, settings, utterances.size)
-    val parts = trainingAndValidation(utterances, pulled)
-    return Epochs(recognizer, corpus, parts.heldOut, pulled, replay, listener).train(parts.training)
+    val fitted = settingsFor(recognizer, settings, utterances.size)
+    val parts = trainingAndValidation(utterances, fitted)
+    return Epochs(recognizer, corpus, parts.heldOut, fitted, replay, listener).train(parts.training)
 }
 
 /**
@@ -144,6 +150,7 @@ class Epochs(
                 break
             }
         }
+        if (!interrupted) kept.stretch(validation)
         recognizer.setState(kept.bestState)
         return Outcome(kept.history, step, kept.seconds, stopped, interrupted)
     }

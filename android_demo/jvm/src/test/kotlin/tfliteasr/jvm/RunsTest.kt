@@ -24,9 +24,9 @@ import tfliteasr.personalization.epochBatches
 import tfliteasr.personalization.ownerOf
 import tfliteasr.personalization.personalize
 import tfliteasr.personalization.readReplay
+import tfliteasr.personalization.settingsFor
 import tfliteasr.personalization.split
 import tfliteasr.personalization.trainingAndValidation
-import tfliteasr.personalization.withPull
 import tfliteasr.runtime.CORRECTION_WEIGHT
 import tfliteasr.runtime.Example
 
@@ -77,14 +77,14 @@ class RunsTest {
     }
 
     @Test
-    fun `few utterances are not split and are pulled the same`() = Shipped.recognizer().use { recognizer ->
+    fun `few utterances are not split, and are pulled and stretched the same`() = Shipped.recognizer().use { recognizer ->
         val expected = vectors.at("few")
         val few = expected.at("settings").let { // the rest as it is by default
             Settings(epochs = it.int("epochs"), epochSteps = it.int("epoch_steps"), connect = it.int("connect"), seed = it.int("seed"))
         }
         for (row in expected.list("counts")) {
             val count = row.int("utterances")
-            assertEquals(row.double("pull"), withPull(recognizer, few, count).pull)
+            assertEquals(row.double("pull") to row.double("stretch"), settingsFor(recognizer, few, count).let { it.pull to it.stretch })
             val parts = if (count > 1) trainingAndValidation(List(count) { it }, few).let { listOf(it.training.size, it.heldOut.size) } else emptyList()
             assertEquals(row.shape("split").toList(), parts)
         }
