@@ -1,6 +1,5 @@
 """Scalars of known size, and that no exported file has an operator of unknown size."""
 
-import flatbuffers
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from tflite_asr.export.compaction import compact
+from tflite_asr.export.graphs import packed
 from tflite_asr.export.static_shapes import dynamic_operators
 from tflite_asr.ops.loops import Chunk
 from tflite_asr.runtime.artifact import read_artifact
@@ -62,9 +62,7 @@ def with_scalar_fill(content):
         operator.opcodeIndex, operator.inputs, operator.outputs = len(model.operatorCodes) - 1, inputs, [output]
         added.append(operator)
     graph.operators = [*added, *graph.operators]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return packed(model, content)
 
 
 def test_a_fill_of_a_scalar_goes_and_its_value_is_read_in_its_place():

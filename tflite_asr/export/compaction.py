@@ -6,10 +6,10 @@ than half of a small file. Names of tensors are half of what a training signatur
 signatures have their own, and variables go by the names of their handles.
 """
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tflite_asr.export.graphs import code_of, packed
 from tflite_asr.export.static_shapes import make_scalars_static
 
 SMALLEST_BYTES = 1024  # below it the op weighs as much as the constant
@@ -37,8 +37,7 @@ def compact(content: bytes) -> bytes:
         repeated: dict[tuple[int, tuple], int] = {}  # (buffer, shape) of a constant -> the tensor that replaces it
         fills = []
         for operator in graph.operators:
-            code = model.operatorCodes[operator.opcodeIndex]
-            if max(code.builtinCode, code.deprecatedBuiltinCode) not in CONSUMERS:
+            if code_of(model, operator) not in CONSUMERS:
                 continue
             operator.inputs = list(operator.inputs)
             for place, index in enumerate(operator.inputs):
@@ -55,9 +54,7 @@ def compact(content: bytes) -> bytes:
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.name = None
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return packed(model, content)
 
 
 def _fill_code(model) -> int:

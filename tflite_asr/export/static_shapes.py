@@ -8,6 +8,8 @@ that is computed: RESHAPE and FILL to a scalar are dynamic.
 
 from ai_edge_litert import schema_py_generated as schema
 
+from tflite_asr.export.graphs import code_of
+
 OP = schema.BuiltinOperator
 # the inputs that must be constants with elements, by operator, for the output to be of known size
 SHAPE_INPUTS = {
@@ -39,7 +41,7 @@ def make_scalars_static(model) -> None:
         same: dict[int, int] = {}  # output of a FILL -> the scalar that it repeats once
         kept = []
         for operator in graph.operators:
-            code = _code(model, operator)
+            code = code_of(model, operator)
             operator.inputs = [same.get(int(index), int(index)) for index in operator.inputs]
             if code == OP.FILL and _is_empty(graph.tensors[operator.inputs[0]]):
                 same[int(operator.outputs[0])] = operator.inputs[1]
@@ -61,16 +63,11 @@ def dynamic_operators(content: bytes) -> list[str]:
     found = []
     for number, graph in enumerate(model.subgraphs):
         for operator in graph.operators:
-            code = _code(model, operator)
+            code = code_of(model, operator)
             given = [int(operator.inputs[i]) for i in SHAPE_INPUTS.get(code, ()) if i < len(operator.inputs)]
             if not all(_is_constant(model, graph.tensors[index]) for index in given if index >= 0):
                 found.append(f"{names[code]} in graph {number}")
     return found
-
-
-def _code(model, operator) -> int:
-    code = model.operatorCodes[operator.opcodeIndex]
-    return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _is_empty(tensor) -> bool:

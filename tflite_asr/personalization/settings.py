@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tflite_asr.config import ModelConfig
 from tflite_asr.config.plans import WHOLE
 
-# of a training on few utterances; docs/results.md compares
+# of a training on few utterances; docs/results.md and docs/performance.md compare
 FEW_PULL = 3.0
 FEW_STRETCH = 1.4
 
