@@ -49,6 +49,7 @@ def result():
         "test_utterances": 2,
         "settings": {"learning rate": "0.01"},
         "stopped_because": "no better for 2 epochs",
+        "stretched": {"factor": 1.4, "validation_wer": 0.18, "validation_loss": 7.251},
         "history": [
             epoch(0, wer=0.31, train_loss=None),
             epoch(1, wer=0.2, train_loss=12.0, best=True),
@@ -158,6 +159,12 @@ def test_case_and_punctuation_are_not_marked_where_texts_are_normalized(tmp_path
     result["pairs"] = [{"reference": "ONE TWO", "before": "one two.", "after": "One, two!"}]
     plain, normalized = (write_report(tmp_path, result | {"normalized": on}).read_text() for on in (False, True))
     assert plain.count("<mark title") == 4 and "<mark title" not in normalized
+
+
+def test_weights_that_went_on_are_named(tmp_path, result):
+    page = write_report(tmp_path, result).read_text()
+    assert "weights moved on, to</th><td>1.4 times the distance of the kept epoch; WER 18.0%, loss 7.25</td>" in page
+    assert "weights moved on" not in write_report(tmp_path, result | {"stretched": None}).read_text()
 
 
 def test_every_text_is_escaped(tmp_path, result):

@@ -112,6 +112,7 @@ def _page(result: dict, plots: list[str]) -> str:
         "utterances to validate": result["validation_utterances"],
         "utterances to test": result["test_utterances"],
         **_learned_otherwise(result),
+        **_stretched(result.get("stretched")),
         **result["settings"],
     }
     return "\n".join(
@@ -135,6 +136,14 @@ def _page(result: dict, plots: list[str]) -> str:
             "</table></body></html>\n",
         )
     )
+
+
+def _stretched(stretched: dict | None) -> dict[str, str]:
+    """A row about weights that went on after the last epoch, which the history does not have."""
+    if not stretched:
+        return {}
+    rates = f"WER {stretched['validation_wer']:.1%}, loss {stretched['validation_loss']:.2f}"
+    return {"weights moved on, to": f"{stretched['factor']:g} times the distance of the kept epoch; {rates}"}
 
 
 def _learned_otherwise(result: dict) -> dict[str, str]:

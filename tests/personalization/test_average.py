@@ -115,8 +115,13 @@ def test_the_best_weights_go_on_by_the_stretch(kept, stretch, wer, loss, reached
     recognizer, keeps = kept(0.4, 4.0, stretch=stretch)
     keeps.begin([None])
     learns(recognizer, keeps, 1, wer, loss, 0.1)
-    keeps.stretch([None])
+    kept_state = keeps.best_state
+    stretched = keeps.stretch([None])
     np.testing.assert_allclose(keeps.best_state["values"], reached, rtol=1e-6)
+    assert (stretched is None) == (keeps.best_state is kept_state)
+    if stretched:
+        wer, loss = reached
+        assert stretched == pytest.approx({"factor": stretch, "validation_wer": wer, "validation_loss": loss})
 
 
 def test_what_does_not_train_is_not_stretched(kept):
@@ -135,5 +140,5 @@ def test_a_stretch_that_makes_more_errors_is_not_kept(kept):
     keeps.begin([None])
     assert learns(recognizer, keeps, 1, 0.1, 2.0, 0.1)
     keeps.history[-1].validation_wer = 0.05  # the stretched weights have 0.1, more than a word of 50 over it
-    keeps.stretch([None])
+    assert keeps.stretch([None]) is None
     np.testing.assert_allclose(keeps.best_state["values"], [0.1, 2.0], rtol=1e-6)

@@ -35,7 +35,7 @@ SHAPE_INPUTS = {
 }
 
 
-def make_scalars_static(model) -> None:
+def make_scalars_static(model: schema.ModelT) -> None:
     """Write RESHAPE and FILL to a scalar so that their output is of known size."""
     for graph in model.subgraphs:
         same: dict[int, int] = {}  # output of a FILL -> the scalar that it repeats once

@@ -49,6 +49,7 @@ class Outcome:
     seconds: float
     stopped_because: str
     interrupted: bool = False  # whether it had to stop in the middle of an epoch
+    stretched: dict[str, float] | None = None  # factor and validation of the weights that went on; None: they did not
 
 
 class KeptAverage:
@@ -121,16 +122,19 @@ class KeptAverage:
         self.recognizer.set_state(trained)
         return best
 
-    def stretch(self, validation: Sequence[Example]) -> None:
+    def stretch(self, validation: Sequence[Example]) -> dict[str, float] | None:
         """Move the best weights on, to `settings.stretch` times the distance from the first ones, unless they then make
         more errors on what validates, by a word or more.
 
         A pull, and an average over the epochs, keep weights closer to the first ones than is best for speech that was
         not trained on.
+
+        Returns:
+            `factor`, `validation_wer` and `validation_loss` of the moved weights; None where they stay.
         """
         first, factor = self.first_state, self.settings.stretch
-        if factor in (None, 1) or self.best_state is first:
-            return
+        if factor is None or factor == 1 or self.best_state is first:
+            return None
         weights = {row["tensor"] for row in self.recognizer.artifact.trainable}
         stretched = {
             key: first[key] + np.float32(factor) * (value - first[key]) if key in weights else value
@@ -139,8 +143,10 @@ class KeptAverage:
         self.recognizer.set_state(stretched)
         wer, loss = self._measured(validation)
         kept_wer = next(row.validation_wer for row in reversed(self.history) if row.best)
-        if np.isfinite(loss) and wer < kept_wer + self.tie:
-            self.best_state = stretched
+        if not (np.isfinite(loss) and wer < kept_wer + self.tie):
+            return None
+        self.best_state = stretched
+        return {"factor": factor, "validation_wer": wer, "validation_loss": loss}
 
     def _is_lower(self, loss: float, kept_loss: float, training_losses: tuple[float | None, float | None]) -> bool:
         """Whether the loss of one epoch is lower than another's on all of the owner's speech; on the held-out part

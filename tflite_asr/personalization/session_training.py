@@ -125,5 +125,6 @@ def _summary(outcome: Outcome) -> dict:
         "epochs": max(0, len(outcome.history) - 1),
         "seconds": outcome.seconds,
         "stopped_because": outcome.stopped_because,
+        "stretched": outcome.stretched,
         "history": [row.to_json() for row in outcome.history],
     }

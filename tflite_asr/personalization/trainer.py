@@ -142,10 +142,9 @@ class Epochs:
         kept.begin(self.validation, done)
         with cached_batches(recognizer, settings) as cached:
             outcome = self._epochs(kept, training, settings, done, must_stop, cached)
-        if not outcome.interrupted:
-            kept.stretch(self.validation)
+        stretched = None if outcome.interrupted else kept.stretch(self.validation)
         recognizer.set_state(kept.best_state)
-        return dataclasses.replace(outcome, best_state=kept.best_state)
+        return dataclasses.replace(outcome, best_state=kept.best_state, stretched=stretched)
 
     def _epochs(
         self,
