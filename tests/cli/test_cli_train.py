@@ -201,6 +201,7 @@ def whole(tmp_path):
         ("tiny_exits", ["--layers", "2"], "expected exits in rising order from 0 to 0, got [0, 1]"),
         ("tiny_exits", ["--layers", "0"], "--layers: expected 1 or more"),
         ("tiny_exits", ["--freeze"], "--freeze: expected --initial"),
+        ("tiny", ["--initial-groups", "none"], "--initial-groups: expected --initial"),
         ("tiny_exits", ["--initial", "whole", "--freeze", "--exits", "none"], "--freeze: expected --exits"),
         (
             "tiny_exits",

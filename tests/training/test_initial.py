@@ -110,3 +110,45 @@ def test_weights_that_are_views_are_stored_as_they_are(tmp_path):
     weight = np.arange(12, dtype=np.float32).reshape(3, 4).T
     save_model(tmp_path, preset("tiny"), {"group/kernel": weight})
     np.testing.assert_array_equal(read_model(tmp_path)[1]["group/kernel"], weight)
+
+
+def imported_like(folder):
+    """A folder of stem, transformer layers and a decoder, as `import moonshine` writes it, and its weights."""
+    weights = {name: weight.numpy() for name, weight in build_model(preset("tiny_english")).named_weights().items()}
+    save_model(folder, preset("tiny_english"), weights)
+    return weights
+
+
+def without_decoder(layers, exits=()):
+    config = with_layers("tiny_english", layers)
+    return dataclasses.replace(config, decoder=None, exits=exits)
+
+
+@pytest.mark.parametrize(("layers", "exits"), [(3, ()), (3, (0,)), (2, ())])
+def test_an_encoder_starts_without_the_decoder_of_its_source(tmp_path, layers, exits):
+    weights, config = imported_like(tmp_path), without_decoder(layers, exits)
+    found, wanted = initial_weights(str(tmp_path), config), build_model(config).named_weights()
+    kept = {*("stem", "ctc"), *(f"encoder_{layer}" for layer in range(layers))}
+    assert set(found) == {name for name in weights if name.split("/")[0] in kept}
+    assert all(wanted[name].shape == value.shape for name, value in found.items())
+
+
+def test_a_deeper_transformer_does_not_take_the_normalisation_of_a_shallower_ones_last_layer(tmp_path):
+    imported_like(tmp_path)
+    config = without_decoder(4)
+    found = initial_weights(str(tmp_path), config)
+    assert set(found) <= set(build_model(config).named_weights())
+    assert "encoder_2/gain" not in found and "encoder_2/attention/gain" in found
+
+
+def test_the_front_end_alone_can_be_taken(tmp_path):
+    weights, config = imported_like(tmp_path), without_decoder(3)
+    found = initial_weights(str(tmp_path), config, groups="none")
+    assert set(found) == {name for name in weights if name.startswith("stem/")}
+    found = initial_weights(str(tmp_path), config, groups="encoder_0, ctc")
+    assert {name.split("/")[0] for name in found} == {"stem", "encoder_0", "ctc"}
+
+
+def test_a_group_that_the_source_lacks_is_refused(trained):
+    with pytest.raises(InputError, match="--initial-groups encoder_9: no layer group 'encoder_9'"):
+        initial_weights(str(trained[0]), preset("tiny"), groups="encoder_9")

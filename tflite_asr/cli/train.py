@@ -98,7 +98,8 @@ def run(args: argparse.Namespace) -> dict:
     )
     from tflite_asr.training.initial import initial_weights
 
-    initial = initial_weights(args.initial, config, whole=args.quantize_aware) if args.initial is not None else {}
+    options = {"whole": args.quantize_aware, "groups": args.initial_groups}
+    initial = initial_weights(args.initial, config, **options) if args.initial is not None else {}
     settings = _settings(args, config, corpus, held_out, initial)
     if check_settings(folder, settings, RESULTS) and (row := finished_row(folder, args.epochs)):
         return {"model": args.out, "utterances": len(corpus.utterances), **row, "already_trained": True}

@@ -34,6 +34,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="start from a folder of `train` or from an exported model; groups that it lacks are drawn at random",
     )
     parser.add_argument(
+        "--initial-groups",
+        metavar="GROUPS",
+        help="take only these layer groups from --initial, by number or name, or none: then the front end alone "
+        "(default: all)",
+    )
+    parser.add_argument(
         "--trainable",
         metavar="GROUPS",
         help="train only these layer groups, by number or name, comma-separated (default: all)",
@@ -109,8 +115,10 @@ def check_options(args: argparse.Namespace) -> None:
     check_learning_rate(args)
     if args.development_where and not args.development:
         raise InputError("--development-where: expected --development with it, got none")
-    if (args.freeze or args.quantize_aware) and args.initial is None:
-        raise InputError(f"--{'freeze' if args.freeze else 'quantize-aware'}: expected --initial with it, got none")
+    needing = {"freeze": args.freeze, "quantize-aware": args.quantize_aware, "initial-groups": args.initial_groups}
+    for name, given in needing.items():
+        if given and args.initial is None:
+            raise InputError(f"--{name}: expected --initial with it, got none")
 
 
 def check_model(args: argparse.Namespace, config: "ModelConfig") -> None:

@@ -18,7 +18,8 @@ class EncoderConfig:
     residual_from: int | None = None  # layers from this one on add to what they hear; they begin as the identity
     kind: Literal["lstm"] = "lstm"
 
-    streams = True  # class attribute: a layer keeps a state and looks at no later step
+    streams = True  # class attributes: a layer keeps a state and looks at no later step,
+    prenorm = False  # and normalises what it puts out
 
     @property
     def frames_per_step(self) -> int:
@@ -44,7 +45,8 @@ class ConformerConfig:
     dropout: float = 0.1
     kind: Literal["conformer"] = "conformer"
 
-    streams = False  # class attribute: attention needs the whole utterance
+    streams = False  # class attributes: attention needs the whole utterance,
+    prenorm = False  # and each layer normalises what it puts out
 
     @property
     def frames_per_step(self) -> int:
@@ -72,6 +74,7 @@ class TransformerConfig:
     kind: Literal["transformer"] = "transformer"
 
     streams = False  # class attributes: attention needs the whole utterance,
+    prenorm = True  # each layer normalises its input, the last one also what it puts out,
     stack_frames = 1  # and the front end has stacked the frames
     frames_per_step = 1
 

@@ -113,6 +113,19 @@ PRESETS = {
         edge_samples=1_600,
         learning_rate=1e-4,
     ),
+    # its encoder alone, that can be left after two and four of six layers: words and pairs of words, up to three seconds
+    "english_exits": ModelConfig(
+        name="english_exits",
+        features=StemConfig(units=288),
+        encoder=TransformerConfig(layers=6, units=288, feed_forward=1152, dropout=0.1),
+        prediction=None,
+        joint_units=0,
+        sizes=SizeConfig(batch=1, max_frames=132, max_tokens=32, stream_frames=24, beam=4),
+        exits=(1, 3),
+        tail_frames=0,
+        edge_samples=1_600,
+        learning_rate=1e-4,
+    ),
     # the sizes of Wright et al. 2023: 31 M parameters; here with characters, on up to four seconds
     "wright2023": ModelConfig(
         name="wright2023",

@@ -5,29 +5,40 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from tflite_asr.ops.elementary import layer_norm
 from tflite_asr.ops.product import dense
 
 
 class CTCHead(keras.layers.Layer):
-    """A projection of the encoder's output to the labels, 0 being blank (Graves et al. 2006, section 3)."""
+    """A projection of the encoder's output to the labels, 0 being blank (Graves et al. 2006, section 3).
 
-    def __init__(self, vocabulary_size: int, **kwargs: Any):
+    Args:
+        vocabulary_size: of the labels.
+        normalizes: whether the input is normalised first: between the layers of a pre-norm encoder it is not.
+    """
+
+    def __init__(self, vocabulary_size: int, *, normalizes: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
+        self.normalizes = normalizes
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Create the weights."""
         shape = [input_shape[-1], self.vocabulary_size]
+        if self.normalizes:
+            self.gain = self.add_weight("gain", [input_shape[-1]], initializer="ones")
         self.kernel = self.add_weight("kernel", shape, initializer="glorot_uniform")
         self.bias = self.add_weight("bias", [self.vocabulary_size], initializer="zeros")
 
     def call(self, encoded: tf.Tensor) -> tf.Tensor:
         """encoded [batch, time, d] -> logits [batch, time, vocabulary]."""
-        return dense(encoded, self.kernel, self.bias)
+        return dense(layer_norm(encoded, self.gain) if self.normalizes else encoded, self.kernel, self.bias)
 
     def activation_elements(self, steps: int) -> int:
-        """Kept for backward, per utterance of `steps` encoder steps: its input and log probabilities."""
-        return steps * (self.kernel.shape[0] + self.vocabulary_size)
+        """Kept for backward, per utterance of `steps` encoder steps: its input, also normalised, and log
+        probabilities.
+        """
+        return steps * ((1 + self.normalizes) * self.kernel.shape[0] + self.vocabulary_size)
 
 
 def best_path(logits: tf.Tensor, lengths: tf.Tensor, max_tokens: int) -> tuple[tf.Tensor, tf.Tensor]:

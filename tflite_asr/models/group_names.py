@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from tflite_asr.errors import InputError
 
 
-def select_groups(wanted: str, groups: Sequence[str]) -> list[str]:
+def select_groups(wanted: str, groups: Sequence[str], option: str = "--trainable") -> list[str]:
     """The groups that a user names, in the order of the model.
 
     Args:
         wanted: "all", "none", or comma-separated names or numbers.
         groups: names of all groups of the model.
+        option: what the user wrote them behind.
 
     Raises:
         InputError: a name or number that the model does not have.
@@ -22,7 +23,7 @@ def select_groups(wanted: str, groups: Sequence[str]) -> list[str]:
     unknown = [name for name in given if name not in numbered]
     if unknown:
         raise InputError(
-            f"--trainable {wanted}: no layer group {unknown[0]!r}; expected all, none, or names or "
+            f"{option} {wanted}: no layer group {unknown[0]!r}; expected all, none, or names or "
             f"numbers of " + ", ".join(f"{index} {name}" for index, name in enumerate(groups))
         )
     chosen = {numbered[name] for name in given}

@@ -42,8 +42,11 @@ class SpeechModel(keras.Model):
         self.front_end = make_front_end(config.features)
         self.fixed = [self.front_end]  # layers whose weights never train on the device
         self.groups = encoder_groups(config)
-        names = [*(f"exit_{group}" for group in config.exits), *([] if config.is_transducer else ["ctc"])]
-        self.heads = [CTCHead(config.vocabulary_size, name=name) for name in names]
+        prenorm = config.encoder.prenorm
+        self.heads = [
+            CTCHead(config.vocabulary_size, normalizes=prenorm, name=f"exit_{group}") for group in config.exits
+        ]
+        self.heads += [] if config.is_transducer else [CTCHead(config.vocabulary_size, name="ctc")]
         starts = [0, *(group + 1 for group in config.exits), len(self.groups)]
         self.stages = [self.groups[start:end] for start, end in itertools.pairwise(starts)]
         self.grids: dict[str, Grid] = {}  # of weights that were imported as int8, by tree path

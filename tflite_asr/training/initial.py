@@ -6,28 +6,38 @@ from typing import Any
 
 import numpy as np
 
+from signatures.spec import group_of
 from tflite_asr.config import Encoder, ModelConfig, RescorerConfig
 from tflite_asr.errors import InputError
+from tflite_asr.models.group_names import select_groups
 from tflite_asr.models.storage import read_config, read_model
 from tflite_asr.runtime.artifact import Artifact, find, read_artifact
 from tflite_asr.runtime.recognizer import Recognizer
 
 
-def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) -> dict[str, np.ndarray]:
+def initial_weights(
+    source: str, config: ModelConfig, *, whole: bool = False, groups: str | None = None
+) -> dict[str, np.ndarray]:
     """Weights by tree path, of the layer groups that a model of `config` has too.
 
-    The two may differ in exits, in the number of encoder groups, in the rescorer, in dropout and in sizes; with `whole`
-    in exits alone, so that no group of the model is without weights.
+    The two may differ in exits, in the number of encoder groups, in the rescorer, in dropout and in sizes, and the model
+    may do without the decoder of the source; with `whole` they differ in exits alone, so that no group of the model is
+    without weights.
 
     Args:
         source: a folder that `train` wrote, or an exported model, by path or by the name of a shipped one.
         config: of the model that is to be trained.
+        groups: take these layer groups alone, by number or name in the source, or "none"; weights of the front end,
+            which does not train, come along.
     """
     found, values = read_model(Path(source)) if Path(source).is_dir() else exported_weights(source)
     same = dataclasses.replace(found, name=config.name, exits=config.exits, exit_weighting=config.exit_weighting)
     if not whole and type(found.encoder) is type(config.encoder):
         encoder = _with_layers_of(found.encoder, config.encoder)
-        same = dataclasses.replace(same, encoder=encoder, rescorer=config.rescorer, sizes=config.sizes)
+        decoder = found.decoder if config.decoder else None
+        same = dataclasses.replace(
+            same, encoder=encoder, rescorer=config.rescorer, decoder=decoder, sizes=config.sizes
+        )
     if same != config:
         may = "its exits" if whole else "its exits, encoder groups, rescorer and sizes"
         other = [
@@ -41,7 +51,13 @@ def initial_weights(source: str, config: ModelConfig, *, whole: bool = False) ->
     gone = {f"exit_{group}" for group in found.exits if group not in config.exits}
     gone |= {f"encoder_{group}" for group in range(config.encoder.layers, found.encoder.layers)}
     gone |= {"rescorer"} if _shape(found.rescorer) != _shape(config.rescorer) else set()
-    return {name: value for name, value in values.items() if name.split("/")[0] not in gone}
+    names = list(dict.fromkeys(group_of(name) for name in values if not name.startswith("stem/")))
+    gone |= {name for name in names if found.decoder and not config.decoder and name.startswith("decoder")}
+    gone |= set(names).difference(select_groups(groups or "all", names, "--initial-groups"))
+    # the last layer of a transformer, and no other, normalises what it puts out
+    if found.encoder.kind == "transformer" and found.encoder.layers < config.encoder.layers:
+        values.pop(f"encoder_{found.encoder.layers - 1}/gain", None)
+    return {name: value for name, value in values.items() if group_of(name) not in gone}
 
 
 def with_origin(config: ModelConfig, source: str) -> ModelConfig:
