@@ -151,10 +151,11 @@ commands: $(VENV)/installed
 # Early exits: trained together, each depth alone, added to a trained model; their tables go to runs/exits/base_test and
 # runs/exits/all_unseen, the second over every speaker of commands/ that was not trained on.
 EXITS := runs/exits
-EXITS_TRAIN = $(ASR) train commands_exits --words $(WORDS) --connect 2 --batch 16 --epochs 12 --seed 1 \
+EXITS_SPEECH = --words $(WORDS) --connect 2 --batch 16 --seed 1 \
 	--manifest "$(DATA)/commands/manifest.jsonl" --where split=base_train \
 	--manifest "$(DATA)/speech/manifest.jsonl" --where split=base_train,corpus=fsdd \
 	--manifest $(VOICES)/words/manifest.jsonl --where ""
+EXITS_TRAIN = $(ASR) train commands_exits $(EXITS_SPEECH) --epochs 12
 EXITS_MODELS := groups_2 groups_4 groups_6 joint sandwich added tuned
 
 .PHONY: exits
@@ -175,6 +176,28 @@ exits: $(VENV)/installed
 		--manifest "$(DATA)/speech/manifest.jsonl" --where split=base_test,corpus=fsdd
 	$(ASR) exits $(EXITS_MODELS:%=$(EXITS)/%.tflite) --out $(EXITS)/all_unseen \
 		--manifest "$(DATA)/commands/manifest.jsonl" --where "split=base_dev|base_test|pers_adapt|pers_test"
+
+# Early exits on the public encoder, its weights trained on, against the same layers from scratch behind the same front end and
+# against the encoder cut at each exit; on the speech of `exits`. SOURCE is what `import moonshine` takes.
+ENGLISH_EXITS := runs/exits_english
+ENGLISH_EXITS_TRAIN = $(ASR) train english_exits $(EXITS_SPEECH) --epochs 4 --learning-rate 3e-4 --initial $(ENGLISH)/moonshine
+ENGLISH_EXITS_MODELS := public scratch cut_2 cut_4 cut_6
+
+.PHONY: exits-english
+exits-english: $(VENV)/installed
+	test -n "$(DATA)" -a -n "$(SOURCE)" || { echo "make exits-english DATA=FOLDER SOURCE=installed|WHEEL"; exit 2; }
+	test -d $(VOICES)/words || $(ASR) synthesize --words $(WORDS) --speakers 60 --seed 1 --out $(VOICES)/words
+	test -d $(ENGLISH)/moonshine || $(ASR) import moonshine "$(SOURCE)" --out $(ENGLISH)/moonshine
+	$(ENGLISH_EXITS_TRAIN) --out $(ENGLISH_EXITS)/public
+	$(ENGLISH_EXITS_TRAIN) --initial-groups none --learning-rate 1e-3 --out $(ENGLISH_EXITS)/scratch
+	$(ENGLISH_EXITS_TRAIN) --layers 2 --exits none --out $(ENGLISH_EXITS)/cut_2
+	$(ENGLISH_EXITS_TRAIN) --layers 4 --exits none --out $(ENGLISH_EXITS)/cut_4
+	$(ENGLISH_EXITS_TRAIN) --exits none --out $(ENGLISH_EXITS)/cut_6
+	for model in $(ENGLISH_EXITS_MODELS); do test -f $(ENGLISH_EXITS)/$$model.tflite || \
+		$(ASR) export $(ENGLISH_EXITS)/$$model --out $(ENGLISH_EXITS)/$$model.tflite || exit; done
+	$(ASR) exits $(ENGLISH_EXITS_MODELS:%=$(ENGLISH_EXITS)/%.tflite) --out $(ENGLISH_EXITS)/base_test \
+		--manifest "$(DATA)/commands/manifest.jsonl" --where split=base_test \
+		--manifest "$(DATA)/speech/manifest.jsonl" --where split=base_test,corpus=fsdd
 
 # Two passes, compressed: the teacher, the student alone, from the teacher in three stages, and fine-tuned for int8; their
 # table goes to runs/twopass/table.md. The teacher is shipped, `make teacher` trains it on; the lone student starts from

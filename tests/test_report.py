@@ -122,7 +122,11 @@ def test_the_page_says_on_what_epochs_were_measured(tmp_path, result):
     assert "of the training utterances by epoch" in few and "none is held out" in few
     views = {"rounds": [], "utterances": 9, "learned": True, "validated_by": "agreement of views"}
     alone = result | {"validation_utterances": 0, "unlabelled": views}
-    assert "of the validation utterances by epoch" in write_report(tmp_path, alone).read_text(encoding="utf-8")
+    page = write_report(tmp_path, alone).read_text(encoding="utf-8")
+    assert "Views of held-out speech that are heard with another text" in page
+    assert "Loss of the training utterances by round" in page and "validation utterances" not in page
+    both = result | {"unlabelled": views | {"validated_by": "transcripts"}}
+    assert "of the validation utterances by epoch" in write_report(tmp_path, both).read_text(encoding="utf-8")
 
 
 def test_a_rise_is_not_told_as_a_fall(tmp_path, result):

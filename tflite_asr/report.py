@@ -1,6 +1,7 @@
 """The report of a personalisation: an HTML file and its plots."""
 
 import functools
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tflite_asr.report_plots import (
     draw_memory,
     draw_ram,
     draw_rounds,
+    draw_views,
     draw_wer,
     figure_element,
 )
@@ -60,20 +62,8 @@ def write_report(folder: Path, result: dict) -> Path:
     Returns:
         The path of `report.html`.
     """
-    rounds = "rounds" in result
-    measured_on = "validation" if result["validation_utterances"] or "unlabelled" in result else "training"
-    plots = [
-        (
-            "wer",
-            f"Word error rate of the {measured_on} utterances by epoch"
-            + ("" if measured_on == "validation" else ", with varied copies; there are few, so none is held out"),
-            functools.partial(draw_rounds if rounds else draw_wer, measured_on=measured_on),
-            result["history"],
-        ),
-        ("loss", "Loss of the training and validation utterances by epoch", draw_loss, result["history"]),
-        ("memory", "Memory of the process over time", draw_memory, result["memory"]),
-    ]
-    if rounds:
+    plots = [*_learning(result), ("memory", "Memory of the process over time", draw_memory, result["memory"])]
+    if "rounds" in result:
         plots += [
             ("ram", "Available memory of the device over time", draw_ram, result["resources"]),
             ("battery", "Battery of the device over time", draw_battery, result["resources"]),
@@ -90,6 +80,27 @@ def write_report(folder: Path, result: dict) -> Path:
     except OSError as error:
         raise InputError(f"{folder}: could not write the report ({error})") from error
     return folder / "report.html"
+
+
+def _learning(result: dict) -> list[tuple[str, str, Callable[..., None], list[dict]]]:
+    """Name, caption, drawing and points of the plots of what validates and of the loss."""
+    history = result["history"]
+    if result.get("unlabelled", {}).get("validated_by") == "agreement of views":
+        views = "Views of held-out speech that are heard with another text than the recording, by round"
+        loss = (
+            "loss",
+            "Loss of the training utterances by round",
+            functools.partial(draw_loss, validation=False),
+            history,
+        )
+        return [("wer", views, draw_views, history), loss]
+    measured_on = "validation" if result["validation_utterances"] else "training"
+    few = "" if result["validation_utterances"] else ", with varied copies; there are few, so none is held out"
+    draw = functools.partial(draw_rounds if "rounds" in result else draw_wer, measured_on=measured_on)
+    return [
+        ("wer", f"Word error rate of the {measured_on} utterances by epoch{few}", draw, history),
+        ("loss", "Loss of the training and validation utterances by epoch", draw_loss, history),
+    ]
 
 
 def _page(result: dict, plots: list[str]) -> str:

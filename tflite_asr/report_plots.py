@@ -38,11 +38,21 @@ def figure_element(
 
 def draw_wer(axes: "Axes", colours: dict[str, str], history: list[dict], measured_on: str = "validation") -> None:
     """Word error rate of the utterances that validate by epoch, and the epoch that is kept."""
+    _draw_kept(axes, colours, history, measured_on)
+    axes.set(title=f"Word error rate, {measured_on}", xlabel="epoch (0: before training)", ylabel="word error rate (%)")
+
+
+def draw_views(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
+    """By round the share of the views of held-out speech with another text than the recording, and the round kept."""
+    _draw_kept(axes, colours, history, "held-out speech")
+    axes.set(title="Views that disagree", xlabel="round (0: before training)", ylabel="views with another text (%)")
+
+
+def _draw_kept(axes: "Axes", colours: dict[str, str], history: list[dict], measured_on: str) -> None:
     _line(axes, history, "epoch", "validation_wer", 100, color=colours["first"], marker="o", label=measured_on)
     kept = [entry for entry in history if entry["best"]][-1:]
     star = {"marker": "*", "markersize": 17, "linestyle": "none", "label": "kept"}
     _line(axes, kept, "epoch", "validation_wer", 100, color=colours["second"], **star)
-    axes.set(title=f"Word error rate, {measured_on}", xlabel="epoch (0: before training)", ylabel="word error rate (%)")
     _tick_whole_numbers(axes)
 
 
@@ -81,10 +91,11 @@ def draw_battery(axes: "Axes", colours: dict[str, str], readings: list[dict]) ->
     axes.set(title="Battery", xlabel="time (s)", ylabel="battery (%)")
 
 
-def draw_loss(axes: "Axes", colours: dict[str, str], history: list[dict]) -> None:
-    """Training and validation loss by epoch."""
+def draw_loss(axes: "Axes", colours: dict[str, str], history: list[dict], *, validation: bool = True) -> None:
+    """Training loss by epoch, and that of validation where it is one."""
     _line(axes, history, "epoch", "train_loss", color=colours["second"], marker="s", linestyle="--", label="training")
-    _line(axes, history, "epoch", "validation_loss", color=colours["first"], marker="o", label="validation")
+    if validation:
+        _line(axes, history, "epoch", "validation_loss", color=colours["first"], marker="o", label="validation")
     axes.set(title="Loss", xlabel="epoch (0: before training)", ylabel="loss (nats)")
     _tick_whole_numbers(axes)
 
