@@ -37,7 +37,9 @@ def examples():
     random = np.random.default_rng(5)
     width = CONFIG.features.width
     return [
-        Example(random.standard_normal([n, width]).astype(np.float32), random.integers(1, 29, [6]).astype(np.int32), "x")
+        Example(
+            random.standard_normal([n, width]).astype(np.float32), random.integers(1, 29, [6]).astype(np.int32), "x"
+        )
         for n in (50, 31)
     ]
 

@@ -113,7 +113,7 @@ PRESETS = {
         edge_samples=1_600,
         learning_rate=1e-4,
     ),
-    # its encoder alone, that can be left after two and four of six layers: words and pairs of words, up to three seconds
+    # its encoder alone, with exits after two and four of six layers: words and pairs of words, up to three seconds
     "english_exits": ModelConfig(
         name="english_exits",
         features=StemConfig(units=288),

@@ -20,9 +20,9 @@ def initial_weights(
 ) -> dict[str, np.ndarray]:
     """Weights by tree path, of the layer groups that a model of `config` has too.
 
-    The two may differ in exits, in the number of encoder groups, in the rescorer, in dropout and in sizes, and the model
-    may do without the decoder of the source; with `whole` they differ in exits alone, so that no group of the model is
-    without weights.
+    The two may differ in exits, in the number of encoder groups, in the rescorer, in dropout and in sizes, and the
+    model may do without the decoder of the source; with `whole` they differ in exits alone, so that no group of the
+    model is without weights.
 
     Args:
         source: a folder that `train` wrote, or an exported model, by path or by the name of a shipped one.
@@ -35,9 +35,7 @@ def initial_weights(
     if not whole and type(found.encoder) is type(config.encoder):
         encoder = _with_layers_of(found.encoder, config.encoder)
         decoder = found.decoder if config.decoder else None
-        same = dataclasses.replace(
-            same, encoder=encoder, rescorer=config.rescorer, decoder=decoder, sizes=config.sizes
-        )
+        same = dataclasses.replace(same, encoder=encoder, rescorer=config.rescorer, decoder=decoder, sizes=config.sizes)
     if same != config:
         may = "its exits" if whole else "its exits, encoder groups, rescorer and sizes"
         other = [
