@@ -180,7 +180,7 @@ exits: $(VENV)/installed
 # Early exits on the public encoder, its weights trained on, against the same layers from scratch behind the same front end and
 # against the encoder cut at each exit; on the speech of `exits`. SOURCE is what `import moonshine` takes.
 ENGLISH_EXITS := runs/exits_english
-ENGLISH_EXITS_TRAIN = $(ASR) train english_exits $(EXITS_SPEECH) --epochs 4 --learning-rate 3e-4 --initial $(ENGLISH)/moonshine
+ENGLISH_EXITS_TRAIN = $(ASR) train english_exits $(EXITS_SPEECH) --epochs 4 --learning-rate 1e-3 --initial $(ENGLISH)/moonshine
 ENGLISH_EXITS_MODELS := public scratch cut_2 cut_4 cut_6
 
 .PHONY: exits-english
@@ -189,7 +189,7 @@ exits-english: $(VENV)/installed
 	test -d $(VOICES)/words || $(ASR) synthesize --words $(WORDS) --speakers 60 --seed 1 --out $(VOICES)/words
 	test -d $(ENGLISH)/moonshine || $(ASR) import moonshine "$(SOURCE)" --out $(ENGLISH)/moonshine
 	$(ENGLISH_EXITS_TRAIN) --out $(ENGLISH_EXITS)/public
-	$(ENGLISH_EXITS_TRAIN) --initial-groups none --learning-rate 1e-3 --out $(ENGLISH_EXITS)/scratch
+	$(ENGLISH_EXITS_TRAIN) --initial-groups none --out $(ENGLISH_EXITS)/scratch
 	$(ENGLISH_EXITS_TRAIN) --layers 2 --exits none --out $(ENGLISH_EXITS)/cut_2
 	$(ENGLISH_EXITS_TRAIN) --layers 4 --exits none --out $(ENGLISH_EXITS)/cut_4
 	$(ENGLISH_EXITS_TRAIN) --exits none --out $(ENGLISH_EXITS)/cut_6

@@ -174,3 +174,11 @@ def test_quantisation_aware_training_of_what_it_cannot_start_from(speech, teache
     assert "neither --freeze nor --ctc-weight" in refused(capsys, *aware, "--ctc-weight", 0.5)
     assert f"{teacher}: expected a model that differs from tiny_two_pass in its exits alone" in refused(capsys, *aware)
     assert not (speech / "aware").exists()
+
+
+def test_evaluate_says_that_users_hear_both_passes_where_one_is_measured(speech, model, capsys):
+    manifest = ["--manifest", str(speech / "m.jsonl"), "--threads", "1"]
+    assert main(["evaluate", "english", *manifest]) == 0
+    assert "of the first pass alone; Recognizer.transcribe runs both: --two-pass" in capsys.readouterr().out
+    assert main(["evaluate", str(model), *manifest]) == 0  # its second pass does not decode by itself
+    assert "--two-pass" not in capsys.readouterr().out

@@ -99,6 +99,7 @@ def run(args: argparse.Namespace) -> dict:
         **dataclasses.asdict(result.rates),
         "too_long": len(corpus.too_long),
         "normalized": recognizer.normalize,
+        "first_pass_alone": bool(recognizer.subwords) and rescoring is None,
         "too_short": len(corpus.too_short),
         "owner_utterances": result.owner_utterances,
         **judgements,
@@ -132,11 +133,14 @@ def describe(result: dict) -> str:
     left_out = f"; {result['too_long']} recordings longer than the model takes left out" if result["too_long"] else ""
     left_out += f"; {result['too_short']} recordings too short for a word left out" if result["too_short"] else ""
     left_out += _describe_hotwords(result)
+    alone = (
+        "\nof the first pass alone; Recognizer.transcribe runs both: --two-pass" if result["first_pass_alone"] else ""
+    )
     return (
         f"WER {result['wer']:.2%}, CER {result['cer']:.2%} on {result['utterances']} utterances, {result['words']} "
         f"words "
         f"({result['substitutions']} substituted, {result['deletions']} deleted, {result['insertions']} "
-        f"inserted){left_out}{_of_words(result)}"
+        f"inserted){left_out}{alone}{_of_words(result)}"
     )
 
 
