@@ -27,7 +27,7 @@ def initial_weights(
     Args:
         source: a folder that `train` wrote, or an exported model, by path or by the name of a shipped one.
         config: of the model that is to be trained.
-        groups: take these layer groups alone, by number or name in the source, or "none"; weights of the front end,
+        groups: take these layer groups of the source alone, by name, or "none"; weights of the front end,
             which does not train, come along.
     """
     found, values = read_model(Path(source)) if Path(source).is_dir() else exported_weights(source)
