@@ -36,8 +36,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--initial-groups",
         metavar="GROUPS",
-        help="take only these layer groups from --initial, by name, or none: then the front end alone "
-        "(default: all)",
+        help="take only these layer groups from --initial, by name, or none: then the front end alone (default: all)",
     )
     parser.add_argument(
         "--trainable",
