@@ -23,6 +23,7 @@ echo " $TFLITE_2_14_PYTHON" >> calls
         ("demo", "<-m><tflite_asr><demo>"),
         ("commands", "<--manifest><{data}/speech/manifest.jsonl>"),
         ("exits", "<--manifest><{data}/commands/manifest.jsonl>"),
+        ("exits-english", "<--initial><runs/english/moonshine>"),
         ("teacher", "<--development><{data}/speech/manifest.jsonl>"),
         ("study", "<-m><tflite_asr><simulate>"),
     ],
@@ -39,7 +40,7 @@ def test_in_a_folder_with_a_space(tmp_path, target, call):
     (folder / "docs" / "study.toml").write_text('manifest = "DATA/m"\nother = "VOICES/m"\ntrace = "TRACE"\n')
     (folder / "python").write_text(PYTHON)
     (folder / "python").chmod(0o755)
-    command = ["make", target, "PYTHON=./python", "OLD_PYTHON=./python", f"DATA={data}"]
+    command = ["make", target, "PYTHON=./python", "OLD_PYTHON=./python", f"DATA={data}", "SOURCE=wheel"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     calls = (folder / "calls").read_text()

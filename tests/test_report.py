@@ -165,10 +165,11 @@ def test_case_and_punctuation_are_not_marked_where_texts_are_normalized(tmp_path
     assert plain.count("<mark title") == 4 and "<mark title" not in normalized
 
 
-def test_weights_that_went_on_are_named(tmp_path, result):
+def test_extrapolated_weights_are_named(tmp_path, result):
     page = write_report(tmp_path, result).read_text()
-    assert "weights moved on, to</th><td>1.4 times the distance of the kept epoch; WER 18.0%, loss 7.25</td>" in page
-    assert "weights moved on" not in write_report(tmp_path, result | {"stretched": None}).read_text()
+    told = "weights extrapolated to</th><td>1.4 times the change up to the kept epoch; WER 18.0%, loss 7.25</td>"
+    assert told in page
+    assert "extrapolated" not in write_report(tmp_path, result | {"stretched": None}).read_text()
 
 
 def test_every_text_is_escaped(tmp_path, result):

@@ -150,11 +150,11 @@ def _page(result: dict, plots: list[str]) -> str:
 
 
 def _stretched(stretched: dict | None) -> dict[str, str]:
-    """A row about weights that went on after the last epoch, which the history does not have."""
+    """A row about extrapolated weights, which the history does not have."""
     if not stretched:
         return {}
     rates = f"WER {stretched['validation_wer']:.1%}, loss {stretched['validation_loss']:.2f}"
-    return {"weights moved on, to": f"{stretched['factor']:g} times the distance of the kept epoch; {rates}"}
+    return {"weights extrapolated to": f"{stretched['factor']:g} times the change up to the kept epoch; {rates}"}
 
 
 def _learned_otherwise(result: dict) -> dict[str, str]:

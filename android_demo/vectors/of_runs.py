@@ -127,6 +127,7 @@ def few() -> dict:
             for count in COUNTS
         ],
         "history": _rows(outcome.history),
+        "stretched": outcome.stretched,
         "steps": outcome.steps,
         "distances": {name: row["distance"] for name, row in recognizer.parameters().items()},
     }

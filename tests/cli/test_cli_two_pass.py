@@ -179,6 +179,6 @@ def test_quantisation_aware_training_of_what_it_cannot_start_from(speech, teache
 def test_evaluate_says_that_users_hear_both_passes_where_one_is_measured(speech, model, capsys):
     manifest = ["--manifest", str(speech / "m.jsonl"), "--threads", "1"]
     assert main(["evaluate", "english", *manifest]) == 0
-    assert "of the first pass alone; Recognizer.transcribe runs both: --two-pass" in capsys.readouterr().out
+    assert "This is the first pass alone. Transcription uses both passes" in capsys.readouterr().out
     assert main(["evaluate", str(model), *manifest]) == 0  # its second pass does not decode by itself
     assert "--two-pass" not in capsys.readouterr().out

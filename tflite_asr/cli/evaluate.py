@@ -134,7 +134,9 @@ def describe(result: dict) -> str:
     left_out += f"; {result['too_short']} recordings too short for a word left out" if result["too_short"] else ""
     left_out += _describe_hotwords(result)
     alone = (
-        "\nof the first pass alone; Recognizer.transcribe runs both: --two-pass" if result["first_pass_alone"] else ""
+        "\nThis is the first pass alone. Transcription uses both passes; measure them with --two-pass"
+        if result["first_pass_alone"]
+        else ""
     )
     return (
         f"WER {result['wer']:.2%}, CER {result['cer']:.2%} on {result['utterances']} utterances, {result['words']} "

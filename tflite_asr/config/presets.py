@@ -1,5 +1,7 @@
 """The named configurations."""
 
+import dataclasses
+
 from tflite_asr.config.encoders import ConformerConfig, EncoderConfig, TransformerConfig
 from tflite_asr.config.front_ends import FeatureConfig, StemConfig
 from tflite_asr.config.heads import DecoderConfig, PredictionConfig, RescorerConfig
@@ -113,19 +115,6 @@ PRESETS = {
         edge_samples=1_600,
         learning_rate=1e-4,
     ),
-    # its encoder alone, with exits after two and four of six layers: words and pairs of words, up to three seconds
-    "english_exits": ModelConfig(
-        name="english_exits",
-        features=StemConfig(units=288),
-        encoder=TransformerConfig(layers=6, units=288, feed_forward=1152, dropout=0.1),
-        prediction=None,
-        joint_units=0,
-        sizes=SizeConfig(batch=1, max_frames=132, max_tokens=32, stream_frames=24, beam=4),
-        exits=(1, 3),
-        tail_frames=0,
-        edge_samples=1_600,
-        learning_rate=1e-4,
-    ),
     # the sizes of Wright et al. 2023: 31 M parameters; here with characters, on up to four seconds
     "wright2023": ModelConfig(
         name="wright2023",
@@ -136,6 +125,15 @@ PRESETS = {
         features=FeatureConfig(mel_bands=80, max_hz=7_600.0),
     ),
 }
+
+# the encoder of `english` alone, with exits after two and four of six layers: pairs of words, up to three seconds
+PRESETS["english_exits"] = dataclasses.replace(
+    PRESETS["english"],
+    name="english_exits",
+    decoder=None,
+    exits=(1, 3),
+    sizes=dataclasses.replace(PRESETS["english"].sizes, max_frames=132, max_tokens=32),
+)
 
 
 def preset(name: str) -> ModelConfig:

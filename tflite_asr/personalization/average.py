@@ -49,7 +49,7 @@ class Outcome:
     seconds: float
     stopped_because: str
     interrupted: bool = False  # whether it had to stop in the middle of an epoch
-    stretched: dict[str, float] | None = None  # factor and validation of the weights that went on; None: they did not
+    stretched: dict[str, float] | None = None  # factor and validation of extrapolated weights, if kept
 
 
 class KeptAverage:
@@ -123,14 +123,14 @@ class KeptAverage:
         return best
 
     def stretch(self, validation: Sequence[Example]) -> dict[str, float] | None:
-        """Move the best weights on, to `settings.stretch` times the distance from the first ones, unless they then make
-        more errors on what validates, by a word or more.
+        """Extrapolate the best weights, to `settings.stretch` times their change from the first ones, unless they then
+        make more errors on what validates, by a word or more.
 
         A pull, and an average over the epochs, keep weights closer to the first ones than is best for speech that was
         not trained on.
 
         Returns:
-            `factor`, `validation_wer` and `validation_loss` of the moved weights; None where they stay.
+            `factor`, `validation_wer` and `validation_loss` of the extrapolated weights; None where they are not kept.
         """
         first, factor = self.first_state, self.settings.stretch
         if factor is None or factor == 1 or self.best_state is first:

@@ -50,7 +50,11 @@ class Outcome(
     val seconds: Double,
     val stoppedBecause: StopReason,
     val interrupted: Boolean = false,
+    val stretched: Stretched? = null,
 )
+
+/** Extrapolated weights that are kept in place of the best epoch's, and their validation. */
+class Stretched(val factor: Double, val validationWer: Double, val validationLoss: Double)
 
 /**
  * A moving average of the weights over the epochs (Izmailov et al. 2018, arXiv 1803.05407), the best one kept.
@@ -117,20 +121,22 @@ open class KeptAverage(
     }
 
     /**
-     * Move the best weights on, to `settings.stretch` times the distance from the first ones, unless they then make more errors on
+     * Extrapolate the best weights, to `settings.stretch` times their change from the first ones, unless they then make more errors on
      * what validates, by a word or more. A pull, and an average over the epochs, keep weights closer to the first ones than is best
-     * for speech that was not trained on.
+     * for speech that was not trained on. Null where the best epoch's weights stay.
      */
-    fun stretch(validation: List<Example>) {
+    fun stretch(validation: List<Example>): Stretched? {
         val factor = settings.stretch ?: 1.0
-        if (factor == 1.0 || bestState === firstState) return
+        if (factor == 1.0 || bestState === firstState) return null
         val weights = recognizer.artifact.trainable.map { it.name }.toSet()
         val stretched = bestState.mapValues { (name, value) ->
             if (name in weights) moved(firstState.getValue(name), value, factor) else value
         }
         recognizer.setState(stretched)
         val now = measured(validation)
-        if (now.loss.isFinite() && now.wer < history.last { it.best }.validationWer + tie) bestState = stretched
+        if (!now.loss.isFinite() || now.wer >= history.last { it.best }.validationWer + tie) return null
+        bestState = stretched
+        return Stretched(factor, now.wer, now.loss)
     }
 
     private fun keptOn(validation: List<Example>): Measured {

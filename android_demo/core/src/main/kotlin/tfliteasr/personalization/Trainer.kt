@@ -150,9 +150,9 @@ class Epochs(
                 break
             }
         }
-        if (!interrupted) kept.stretch(validation)
+        val stretched = if (interrupted) null else kept.stretch(validation)
         recognizer.setState(kept.bestState)
-        return Outcome(kept.history, step, kept.seconds, stopped, interrupted)
+        return Outcome(kept.history, step, kept.seconds, stopped, interrupted, stretched)
     }
 
     private fun take(steps: Steps, batches: List<List<Row>>, rate: Double, mustStop: () -> StopReason?): Taken {

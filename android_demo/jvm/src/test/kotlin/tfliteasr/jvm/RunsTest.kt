@@ -91,6 +91,8 @@ class RunsTest {
         val speech = Shipped.speech(recognizer)
         val outcome = personalize(recognizer, speech.corpus, speech.utterances, few, readReplay(recognizer.artifact))
         assertSameHistory(expected.list("history"), outcome.history, TOLERANCE)
+        val stretched = listOf("factor", "validation_wer", "validation_loss").map { expected.at("stretched").double(it) }
+        assertClose(stretched, outcome.stretched!!.let { listOf(it.factor, it.validationWer, it.validationLoss) }, TOLERANCE)
         assertEquals(expected.int("steps"), outcome.steps)
         val distances = recognizer.model.run("parameters").getValue("distance").floats()
         assertClose(recognizer.groups.map { expected.at("distances").double(it) }, distances.map { it.toDouble() }, TOLERANCE)
