@@ -7,7 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from tflite_asr.export.compaction import compact
-from tflite_asr.export.graphs import packed
+from tflite_asr.export.packing import packed
 from tflite_asr.export.static_shapes import dynamic_operators
 from tflite_asr.ops.loops import Chunk
 from tflite_asr.runtime.artifact import read_artifact

@@ -9,7 +9,8 @@ signatures have their own, and variables go by the names of their handles.
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tflite_asr.export.graphs import code_of, packed
+from tflite_asr.export.graphs import code_of
+from tflite_asr.export.packing import packed
 from tflite_asr.export.static_shapes import make_scalars_static
 
 SMALLEST_BYTES = 1024  # below it the op weighs as much as the constant

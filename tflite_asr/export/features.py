@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tflite_asr.export.graphs import packed
+from tflite_asr.export.packing import packed
 
 
 def restore_floats(content: bytes, signature: str, matrices: Sequence[np.ndarray]) -> bytes:

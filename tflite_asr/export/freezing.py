@@ -11,7 +11,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflite_asr.export.frozen_weights import FrozenWeights
-from tflite_asr.export.graphs import code_of, drop_handles, drop_signature, graphs_of, packed, variables_of
+from tflite_asr.export.graphs import code_of, drop_handles, drop_signature, graphs_of, variables_of
+from tflite_asr.export.packing import packed
 from tflite_asr.models.grids import Grid
 
 OP = schema.BuiltinOperator

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator
 
-import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 OP = schema.BuiltinOperator
@@ -14,13 +13,6 @@ def code_of(model: schema.ModelT, operator: schema.OperatorT) -> int:
     """The builtin that an operator is."""
     entry = model.operatorCodes[operator.opcodeIndex]
     return max(entry.builtinCode, entry.deprecatedBuiltinCode)
-
-
-def packed(model: schema.ModelT, like: bytes) -> bytes:
-    """The bytes of a model, about as many as those of `like`."""
-    builder = flatbuffers.Builder(len(like))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def graphs_of(model: schema.ModelT, signatures: Collection[str]) -> set[int]:
