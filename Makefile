@@ -297,4 +297,5 @@ english: $(VENV)/installed
 	test -d $(ENGLISH)/both || $(ASR) average $(ENGLISH)/first $(ENGLISH)/second --share 0.75 --out $(ENGLISH)/both
 	$(ASR) export $(ENGLISH)/both --quantize grid --trainable decoder_encoder_0,decoder_encoder_1,decoder --bias-only \
 		--learning-rate 5e-4 --lengths 4,10,16,30 --part-sizes 4,2 --out tflite_asr/assets/english.tflite
-	$(ASR) tune-rescoring english --manifest "$(DATA)/speech/manifest.jsonl" --where split=base_dev,corpus=speechocean762
+	$(ASR) tune-rescoring english --manifest "$(DATA)/read/manifest.jsonl" --where split=base_dev \
+		--manifest "$(DATA)/speech/manifest.jsonl" --where split=base_dev,corpus=speechocean762

@@ -11,6 +11,7 @@ from tflite_asr.runtime.decoder import Hypothesis
 from tflite_asr.runtime.hotwords import Spellings, TokenBonus, token_bonus
 from tflite_asr.runtime.prefix_beam import prefix_beam_search
 from tflite_asr.runtime.recognizer import Recognizer
+from tflite_asr.runtime.second_pass import Candidate
 from tflite_asr.text.phrase_automaton import PhraseAutomaton
 from tflite_asr.text.phrases import as_phrases
 from tflite_asr.text.subwords import BYTES, SPACE, SPECIAL, SubwordTokenizer
@@ -71,6 +72,14 @@ def _nbest(hypotheses: list[Hypothesis]) -> dict:
     }
 
 
+def _decoder_nbest(candidates: list[Candidate]) -> dict:
+    return {
+        "tokens": [list(candidate.tokens) for candidate in candidates],
+        "second": [candidate.second for candidate in candidates],
+        "bonuses": [candidate.bonus for candidate in candidates],
+    }
+
+
 def _bonuses(text: str) -> dict:
     """The bonus of every prefix of a text, as it may go on and as it ends."""
     automaton = PhraseAutomaton(PHRASES)
@@ -124,9 +133,9 @@ def _decoded(recognizer: Recognizer, weight: float) -> dict:
     """Of tones: the first pass's texts, the second one's n-best, and what both choose."""
     listed = recognizer.hotwords(DECODED, weight)
     frames = [recognizer.features(of_second_pass.tone(length)) for length in of_second_pass.LENGTHS]
-    found = [recognizer.decode(x, listed) for x in frames]
+    found = [recognizer.candidates(x, listed) for x in frames]
     return {
         "beam": [recognizer.transcribe_frames(x, beam=True, hotwords=listed) for x in frames],
-        "nbest": [_nbest(hypotheses) for hypotheses in found],
+        "nbest": [_decoder_nbest(candidates) for candidates in found],
         "two_pass": [recognizer.transcribe_two_pass(x, hotwords=listed) for x in frames],
     }

@@ -17,6 +17,7 @@ TEXTS = ("Dr. B", "3 tea", "it's 21.")  # which the first pass spells as they ar
 SPEEDS = (0.9, 1.1)
 BATCHES = [[0, 1], [2], [1, 2]]
 STEPS, LEARNING_RATE, CLIP_NORM = 20, 0.02, 5.0
+JOINT_WEIGHT = 0.5
 
 
 def write_model() -> None:
@@ -72,7 +73,8 @@ def second_pass() -> dict:
         "greedy": [recognizer.transcribe_frames(x) for x in frames],
         "beam": [recognizer.transcribe_frames(x, beam=True) for x in frames],
         "nbest": [nbest(recognizer, x) for x in frames],
-        "first": [[c.first for c in recognizer.candidates(x)] for x in frames],
+        "joint": [nbest(recognizer, x, Rescoring(JOINT_WEIGHT)) for x in frames],
+        "joint_weight": JOINT_WEIGHT,
         "by_first": [recognizer.transcribe_two_pass(x, Rescoring(0.0, per_label=True)) for x in frames],
         "two_pass": [recognizer.transcribe_two_pass(x) for x in frames],
         "batches": BATCHES,
@@ -94,10 +96,14 @@ def powers(frames: np.ndarray) -> dict:
     return {"by_frame": np.sqrt(squares.mean(axis=1)).tolist(), "by_unit": np.sqrt(squares.mean(axis=0)).tolist()}
 
 
-def nbest(recognizer: Recognizer, frames: np.ndarray) -> dict:
-    """The second pass's hypotheses for frames [time, width]."""
-    found = recognizer.decode(frames)
-    return {"tokens": [list(h.tokens) for h in found], "log_probabilities": [h.log_probability for h in found]}
+def nbest(recognizer: Recognizer, frames: np.ndarray, rescoring: Rescoring | None = None) -> dict:
+    """The second pass's hypotheses for frames [time, width], and what both passes say of them."""
+    found = recognizer.candidates(frames, rescoring=rescoring)
+    return {
+        "tokens": [list(c.tokens) for c in found],
+        "first": [c.first for c in found],
+        "second": [c.second for c in found],
+    }
 
 
 def _steps(plan: str) -> dict:

@@ -19,7 +19,7 @@ from tflite_asr.personalization.window import Window
 from tflite_asr.runtime.batch import Example
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.second_pass import Rescoring
-from tflite_asr.runtime.tuning import WEIGHTS, try_rescorings
+from tflite_asr.runtime.tuning import SEARCH_WEIGHTS, try_rescorings
 from tflite_asr.text.normalization import normalized
 
 PIECES = ("<unk>", "<s>", "</s>", "\u2581", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abcdefghij")
@@ -71,7 +71,7 @@ def test_frames_and_encoder_are_keras(model, recognizer, encoded):
 
 
 def test_hypotheses_have_the_score_that_the_decoder_gives_them_at_once(model, recognizer, encoded):
-    found = recognizer.decode(recognizer.features(SAMPLES))
+    found = recognizer.candidates(recognizer.features(SAMPLES))
     assert 1 <= len(found) <= recognizer.config.sizes.beam and len({h.tokens for h in found}) == len(found)
     lengths = tf.constant(encoded["encoded_lengths"])
     x = model.decoder_input(tf.constant(encoded["encoded"]), lengths)
@@ -82,8 +82,8 @@ def test_hypotheses_have_the_score_that_the_decoder_gives_them_at_once(model, re
         expected = scores[np.arange(tokens.shape[1]), tokens[0]].sum()
         if tokens.shape[1] < _longest(recognizer, encoded):  # it came to its end
             expected += scores[-1, model.config.decoder.end]
-        assert hypothesis.log_probability == pytest.approx(expected, rel=1e-3, abs=1e-3)
-    a_token = [h.log_probability / (len(h.tokens) + 1) for h in found]
+        assert hypothesis.second == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    a_token = [h.second / (len(h.tokens) + 1) for h in found]
     assert a_token == sorted(a_token, reverse=True)
 
 
@@ -114,13 +114,13 @@ def _longest(recognizer, encoded):
 
 def test_beam_search_finds_the_likeliest_short_sequence(model, recognizer, encoded):
     """Against every sequence of up to two subwords: none of them is likelier a token than the best that was found."""
-    best = recognizer.decode(recognizer.features(SAMPLES))[0]
+    best = recognizer.candidates(recognizer.features(SAMPLES))[0]
     vocabulary = len(PIECES)
     pairs = np.asarray([(a, b) for a in range(vocabulary) for b in range(vocabulary)], np.int32)
     x, lengths = tf.constant(encoded["encoded"]), tf.constant(encoded["encoded_lengths"])
     singles = model.rescore(x, lengths, tf.constant(pairs[::vocabulary]), tf.ones([vocabulary], tf.int32)).numpy() / 2
     doubles = model.rescore(x, lengths, tf.constant(pairs), tf.fill([len(pairs)], 2)).numpy() / 3
-    found = best.log_probability / (len(best.tokens) + 1)
+    found = best.second / (len(best.tokens) + 1)
     assert found >= max(singles.max(), doubles.max()) - 1e-3
 
 
@@ -135,7 +135,6 @@ def test_both_passes_write_text_with_case(recognizer):
 def test_candidates_have_both_passes_scores_and_a_weight_decides(model, recognizer, encoded):
     frames = recognizer.features(SAMPLES)
     found = recognizer.candidates(frames)
-    assert [(c.tokens, c.second) for c in found] == [(h.tokens, h.log_probability) for h in recognizer.decode(frames)]
     steps = int(encoded["encoded_lengths"][0])
     logits = tf.constant(np.exp(encoded["log_probabilities"][:, :steps]))
     for candidate in found:
@@ -147,14 +146,16 @@ def test_candidates_have_both_passes_scores_and_a_weight_decides(model, recogniz
         assert candidate.first == pytest.approx(float(expected[0]), rel=1e-4)
     texts = [recognizer.subwords.decode(candidate.tokens) for candidate in found]
     assert recognizer.transcribe_two_pass(frames) == texts[0]  # untuned, the decoder decides
-    by_first = max(range(len(found)), key=lambda n: found[n].first / (len(found[n].tokens) + 1))
-    assert recognizer.transcribe_two_pass(frames, Rescoring(0.0, per_label=True)) == texts[by_first]
+    by_first = Rescoring(0.0, per_label=True)
+    found = recognizer.candidates(frames, rescoring=by_first)
+    assert found == sorted(found, key=lambda candidate: -candidate.first / (len(candidate.tokens) + 1))
+    assert recognizer.transcribe_two_pass(frames, by_first) == recognizer.subwords.decode(found[0].tokens)
 
 
-def test_tuning_tries_scores_divided_by_the_length_and_whole(recognizer):
+def test_tuning_searches_with_every_weight_and_with_scores_divided_by_the_length(recognizer):
     tried = [one.rescoring for one in try_rescorings(recognizer, [recognizer.example(SAMPLES, "BAD CAB", "noise")])]
     assert len(set(tried)) == len(tried) and tried[0] == Rescoring(0.0)
-    assert set(tried[1:]) == {Rescoring(weight, way) for weight in WEIGHTS[1:] for way in (False, True)}
+    assert set(tried[1:]) == {*map(Rescoring, SEARCH_WEIGHTS), Rescoring(1.0, per_label=True)}
 
 
 def test_where_the_first_pass_hears_nothing_the_decoder_is_not_asked(recognizer):

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from tflite_asr.runtime.attention_decoder import AttentionDecoder
+from tflite_asr.runtime.first_pass_scores import FirstPassScores
 from tflite_asr.runtime.hotwords import Spellings, TokenBonus
+from tflite_asr.runtime.second_pass import Rescoring
 from tflite_asr.text.phrase_automaton import PhraseAutomaton
+from tflite_asr.text.tokenizer import CharacterTokenizer
 
 END, LONGEST = 2, 4
 TEXTS = ("", "", "", " a", "b", " ab")  # of the tokens; 1 is the start
@@ -38,12 +41,25 @@ class SmallDecoder:
         return {"log_probabilities": rows, "keys": made, "values": made}
 
 
-def search(seed, beam, hotwords=None):
+DECODER_ALONE = Rescoring(1.0, per_label=True)
+LETTERS = CharacterTokenizer(" AB")
+
+
+def first_pass(seed, steps=9):
+    """The scores of a CTC head over letters that is unsure."""
+    logits = 2.0 * np.random.default_rng([seed, 9]).standard_normal([steps, LETTERS.vocabulary_size])
+    log_probabilities = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    subwords = SimpleNamespace(decode=lambda tokens: "".join(TEXTS[token] for token in tokens).strip())
+    return FirstPassScores(log_probabilities, LETTERS, subwords)
+
+
+def search(seed, beam, hotwords=None, rescoring=DECODER_ALONE):
     decoder = SimpleNamespace(layers=1, heads=1, head_size=2, start=1, end=END)
     sizes = SimpleNamespace(beam=beam, suffix="")
     config = SimpleNamespace(decoder=decoder, sizes=sizes, max_subwords=LONGEST, most_subwords=lambda steps: LONGEST)
     model = SmallDecoder(seed)
-    return model, AttentionDecoder(model, config).nbest(np.zeros([1, 9, 2], np.float32), 9, hotwords)
+    encoded = np.zeros([1, 9, 2], np.float32)
+    return model, AttentionDecoder(model, config).nbest(encoded, 9, rescoring, first_pass(seed), hotwords)
 
 
 def enumerated(model):
@@ -72,11 +88,40 @@ def test_what_ended_has_its_whole_score_and_the_best_is_the_best_of_all_so_long(
     expected = enumerated(model)
     scores = {tokens: score + bonus_of(tokens, phrases or []) for tokens, score in expected.items()}
     for hypothesis in nbest:
-        assert hypothesis.log_probability == pytest.approx(expected[hypothesis.tokens], abs=1e-4)
-        assert hypothesis.score == pytest.approx(scores[hypothesis.tokens], abs=1e-4)
+        assert hypothesis.second == pytest.approx(expected[hypothesis.tokens], abs=1e-4)
+        assert hypothesis.second + hypothesis.bonus == pytest.approx(scores[hypothesis.tokens], abs=1e-4)
     most = max(len(hypothesis.tokens) for hypothesis in nbest)
     by_token = {tokens: score / (len(tokens) + 1) for tokens, score in scores.items() if len(tokens) <= most}
     assert nbest[0].tokens == max(by_token, key=by_token.get)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("weight", [0.3, 0.7, 0.95])
+@pytest.mark.parametrize("phrases", [None, PHRASES])
+def test_the_best_by_both_passes_is_found(seed, weight, phrases):
+    hotwords = TokenBonus(PhraseAutomaton(phrases), Spellings(TEXTS)) if phrases else None
+    model, nbest = search(seed, 700, hotwords, Rescoring(weight))
+    first = first_pass(seed)
+    scores = {
+        tokens: weight * second + (1 - weight) * first.whole(tokens) + bonus_of(tokens, phrases or [])
+        for tokens, second in enumerated(model).items()
+    }
+    assert nbest[0].tokens == max(scores, key=scores.get)
+    for hypothesis in nbest:
+        assert Rescoring(weight).score(hypothesis) == pytest.approx(scores[hypothesis.tokens], abs=1e-4)
+
+
+def test_a_small_beam_keeps_what_the_first_pass_heard():
+    """With two hypotheses kept, searching by both passes loses less than choosing by both at the end."""
+    both = Rescoring(0.5)
+    lost = {"while searching": 0.0, "at the end": 0.0}
+    for seed in range(40):
+        first = first_pass(seed)
+        model, found = search(seed, 2, rescoring=both)
+        best = max(0.5 * second + 0.5 * first.whole(tokens) for tokens, second in enumerated(model).items())
+        lost["while searching"] += best - both.score(found[0])
+        lost["at the end"] += best - max(map(both.score, search(seed, 2, rescoring=Rescoring(1.0))[1]))
+    assert 0 <= lost["while searching"] < 0.5 * lost["at the end"]
 
 
 def test_hotwords_count_before_a_small_beam_is_pruned():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tflite_asr.runtime.hotwords import Spellings, TokenBonus
-from tflite_asr.runtime.prefix_beam import label_log_probability, prefix_beam_search
+from tflite_asr.runtime.prefix_beam import prefix_beam_search
 from tflite_asr.text.phrase_automaton import PhraseAutomaton
 
 
@@ -32,14 +32,6 @@ def test_a_wide_beam_finds_every_sequence_with_its_whole_probability(steps, voca
     assert likely == pytest.approx(expected)
     scores = [hypothesis.log_probability for hypothesis in found]
     assert scores == sorted(scores, reverse=True)
-
-
-@pytest.mark.parametrize("steps, vocabulary", [(1, 3), (4, 3), (6, 2), (5, 4)])
-def test_the_probability_of_given_labels_is_that_of_all_their_paths(steps, vocabulary):
-    log_probabilities = normalised(steps, vocabulary, steps)
-    for labels, expected in enumerated(log_probabilities).items():
-        assert label_log_probability(log_probabilities, labels) == pytest.approx(expected)
-    assert label_log_probability(log_probabilities, (1,) * steps if steps > 1 else (1, 2)) == -np.inf  # no room
 
 
 def test_a_narrow_beam_finds_what_the_best_path_misses():

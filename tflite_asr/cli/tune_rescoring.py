@@ -4,14 +4,15 @@
 
 Weights of the second pass from 0 to 1 are tried on the n-best that the first pass finds; the lowest word error rate
 wins, then the lowest character error rate, then the weight nearest to 0. With --per-label scores are divided by the
-length, which favours longer transcripts. Where the second pass decodes by itself, the weights are tried on its own
-n-best, of which the first pass says how likely their letters are, with scores divided by the length and without.
+length, which favours longer transcripts. Where the second pass decodes by itself, it searches anew with each weight
+from 0.5 on, the first pass saying how likely the letters so far are, and also alone with its scores divided by the
+length.
 `transcribe --two-pass` and `evaluate --two-pass` use what was found.
 """
 
 import argparse
 
-from tflite_asr.cli.arguments import add_connect, add_model, add_nbest, add_seed, add_threads
+from tflite_asr.cli.arguments import add_connect, add_manifests, add_model, add_nbest, add_seed, add_threads
 
 SUMMARY = "find how much the second pass should count"
 
@@ -19,8 +20,7 @@ SUMMARY = "find how much the second pass should count"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_model(parser)
-    parser.add_argument("--manifest", required=True, metavar="M", help="development speech")
-    parser.add_argument("--where", metavar="F=V", help="rows to keep, such as split=dev")
+    add_manifests(parser, "development speech")
     add_nbest(parser)
     parser.add_argument("--per-label", action="store_true", help="divide scores by the number of labels")
     add_connect(parser)
@@ -32,8 +32,7 @@ def run(args: argparse.Namespace) -> dict:
     """Run the command; returns its result, as `--json` prints it."""
     import dataclasses
 
-    from tflite_asr.cli.arguments import check_least, check_nbest, load_clips
-    from tflite_asr.data.manifest import read_manifest
+    from tflite_asr.cli.arguments import check_least, check_nbest, load_clips, read_manifests
     from tflite_asr.runtime.artifact import write_description
     from tflite_asr.runtime.evaluation import examples_of
     from tflite_asr.runtime.recognizer import Recognizer
@@ -42,7 +41,8 @@ def run(args: argparse.Namespace) -> dict:
     check_least(args, connect=1, threads=1)
     recognizer = Recognizer.load(args.model, threads=args.threads)
     check_nbest(args.nbest, recognizer)
-    corpus, clips = load_clips(read_manifest(args.manifest, args.where), recognizer.config, args.connect, args.seed)
+    utterances = read_manifests(args.manifest, args.where)
+    corpus, clips = load_clips(utterances, recognizer.config, args.connect, args.seed)
     tried = try_rescorings(recognizer, examples_of(recognizer, corpus, clips), args.nbest, args.per_label)
     first, best = tried[0].rates, best_of(tried)
     kept = dataclasses.asdict(best.rescoring)

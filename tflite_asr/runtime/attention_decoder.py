@@ -5,9 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tflite_asr.config import ModelConfig, required
-from tflite_asr.runtime.decoder import Hypothesis
+from tflite_asr.runtime.first_pass_scores import FirstPassScores
 from tflite_asr.runtime.hotwords import TokenBonus
 from tflite_asr.runtime.interpreter import Signatures
+from tflite_asr.runtime.second_pass import Candidate, Rescoring
+
+TRIED = 3  # times the beam: next tokens of which the first pass is asked
 
 
 @dataclass(frozen=True)
@@ -44,28 +47,41 @@ class AttentionDecoder:
         self.config = config
         self.decoder = required(config.decoder, "decoder")
 
-    def nbest(self, encoded: np.ndarray, steps: int, hotwords: TokenBonus | None = None) -> list[Hypothesis]:
-        """The likeliest subword sequences, best first by log probability a token, the end included.
+    def nbest(
+        self,
+        encoded: np.ndarray,
+        steps: int,
+        rescoring: Rescoring,
+        first: FirstPassScores,
+        hotwords: TokenBonus | None = None,
+    ) -> list[Candidate]:
+        """The best subword sequences, by the scores of both passes together.
+
+        The likeliest next tokens by the decoder are found first. The first pass scores those alone, and the sum decides
+        which of them are kept (Watanabe et al. 2017, doi 10.1109/JSTSP.2017.2763455, section IV-B).
 
         Args:
             encoded: [1, time, units] float32, as `encode` puts it out.
             steps: of it that are the utterance's.
+            rescoring: how the scores of the passes become one.
+            first: of the first pass; a weight of 1 for the decoder leaves it out of the search.
             hotwords: whose bonus counts at every step, over the decoder's tokens.
 
         Returns:
-            at most `sizes.beam` hypotheses, with log P(subwords, end | utterance), an unfinished one's without the end.
+            at most `sizes.beam` hypotheses, best first. Their `second` is log P(subwords, end | utterance), of an
+            unfinished one without the end.
         """
         decoder, beam = self.decoder, self.config.sizes.beam
-        longest = self.config.most_subwords(steps)
         lengths = np.asarray([steps], np.int32)
         suffix = self.config.sizes.suffix
         cross = self.model.run(f"decode_start{suffix}", {"encoded": encoded, "encoded_lengths": lengths})
         shape = [decoder.layers, beam, decoder.heads, self.config.max_subwords, decoder.head_size]
         cache = _Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
-        open_hypotheses, ended = [Hypothesis((), 0.0)], []
+        open_hypotheses, ended = [Candidate((), 0.0, 0.0)], []
         states = [hotwords.start] if hotwords else []  # of the open hypotheses
         tokens = np.full([beam], decoder.start, np.int32)
-        for position in range(longest):
+        begun = first.begun if rescoring.weight < 1 else _nothing
+        for position in range(self.config.most_subwords(steps)):
             result = self.model.run(
                 f"decode_step{suffix}",
                 {
@@ -78,34 +94,36 @@ class AttentionDecoder:
                 },
             )
             cache.write(position, result)
-            likelihoods = np.asarray([[h.log_probability] for h in open_hypotheses])
-            likelihoods = likelihoods + result["log_probabilities"][: len(open_hypotheses)].astype(np.float64)
-            bonuses = self._bonuses(open_hypotheses, states, hotwords) if hotwords else np.zeros_like(likelihoods)
-            scores = likelihoods + bonuses
-            count = min(beam + len(open_hypotheses), scores.size)  # of which each hypothesis may end once
-            best = np.argpartition(-scores, count - 1, axis=None)[:count]
-            grown, rows = [], []
-            for rank, index in enumerate(sorted(best, key=lambda index: -scores.flat[index])):
-                row, token = divmod(int(index), scores.shape[1])
-                before, likelihood = open_hypotheses[row].tokens, float(likelihoods.flat[index])
-                bonus = float(bonuses.flat[index])
-                if token != decoder.end and len(grown) < beam:
-                    grown.append(Hypothesis((*before, token), likelihood, bonus))
-                    rows.append(row)
-                elif token == decoder.end and rank < beam:
-                    ended.append(Hypothesis(before, likelihood, bonus))
-            if not grown or self._settled(ended, grown):
+            second = np.asarray([[h.second] for h in open_hypotheses])
+            second = second + result["log_probabilities"][: len(open_hypotheses)].astype(np.float64)
+            bonuses = self._bonuses(open_hypotheses, states, hotwords) if hotwords else np.zeros_like(second)
+            before = (1 - rescoring.weight) * np.asarray([[h.first] for h in open_hypotheses])
+            tried: list[tuple[int, bool, Candidate]] = []  # the row that it continues, whether it ends there
+            for index in _highest(rescoring.weight * second + before + bonuses, TRIED * beam + len(open_hypotheses)):
+                row, token = divmod(index, second.shape[1])
+                said, ends = open_hypotheses[row].tokens, token == decoder.end
+                said = said if ends else (*said, token)
+                heard = first.whole(said) if ends else begun(said)
+                tried.append((row, ends, Candidate(said, heard, float(second.flat[index]), float(bonuses.flat[index]))))
+            tried.sort(key=lambda one: rescoring.total(one[2]), reverse=True)
+            ended += [candidate for _, ends, candidate in tried[:beam] if ends]
+            grown = [(row, candidate) for row, ends, candidate in tried if not ends][:beam]
+            if not grown or _settled(ended, [candidate for _, candidate in grown], rescoring):
                 break
+            rows, open_hypotheses = map(list, zip(*grown))
             cache.take(rows)
-            open_hypotheses = grown
             if hotwords:
-                states = [hotwords.step(states[row], h.tokens[-1])[0] for row, h in zip(rows, grown)]
-            tokens[: len(grown)] = [hypothesis.tokens[-1] for hypothesis in grown]
-        if hotwords and not ended:
-            ended = [replace(h, bonus=h.bonus + hotwords.final(state)) for h, state in zip(open_hypotheses, states)]
-        return sorted(ended or open_hypotheses, key=_a_token, reverse=True)[:beam]
+                states = [hotwords.step(states[row], h.tokens[-1])[0] for row, h in zip(rows, open_hypotheses)]
+            tokens[: len(rows)] = [hypothesis.tokens[-1] for hypothesis in open_hypotheses]
+        if not ended:
+            finals = [hotwords.final(state) if hotwords else 0.0 for state in states or open_hypotheses]
+            ended = [
+                replace(h, first=first.whole(h.tokens), bonus=h.bonus + final)
+                for h, final in zip(open_hypotheses, finals)
+            ]
+        return sorted(ended, key=rescoring.score, reverse=True)[:beam]
 
-    def _bonuses(self, hypotheses: list[Hypothesis], states: list[int], hotwords: TokenBonus) -> np.ndarray:
+    def _bonuses(self, hypotheses: list[Candidate], states: list[int], hotwords: TokenBonus) -> np.ndarray:
         """The bonus of each hypothesis with each next token, the end among them, [hypotheses, vocabulary]."""
         gains = np.stack([hotwords.gains(state) for state in states])
         gains[:, self.decoder.end] = [hotwords.final(state) for state in states]
@@ -136,10 +154,18 @@ class AttentionDecoder:
             rows.append(result["log_probabilities"][0].copy())
         return np.stack(rows) if rows else np.zeros([0, decoder.vocabulary_size], np.float32)
 
-    def _settled(self, ended: list[Hypothesis], grown: list[Hypothesis]) -> bool:
-        """Whether no open hypothesis is still likelier a token than the best that ended."""
-        return bool(ended) and max(map(_a_token, ended)) > max(map(_a_token, grown))
+
+def _highest(scores: np.ndarray, count: int) -> list[int]:
+    """The flat indices of the highest scores, highest first."""
+    count = min(count, scores.size)
+    found = np.argpartition(-scores, count - 1, axis=None)[:count]
+    return sorted(map(int, found), key=lambda index: -scores.flat[index])
 
 
-def _a_token(hypothesis: Hypothesis) -> float:
-    return hypothesis.score / (len(hypothesis.tokens) + 1)
+def _settled(ended: list[Candidate], grown: list[Candidate], rescoring: Rescoring) -> bool:
+    """Whether no open hypothesis is better than the best that ended: longer it will be less likely."""
+    return bool(ended) and max(map(rescoring.score, ended)) > max(map(rescoring.score, grown))
+
+
+def _nothing(tokens: tuple[int, ...]) -> float:
+    return 0.0

@@ -1,6 +1,4 @@
-"""Beam search over the label probabilities of a CTC head, and what they say of a given text."""
-
-from collections.abc import Sequence
+"""Beam search over the label probabilities of a CTC head."""
 
 import numpy as np
 
@@ -72,28 +70,6 @@ def best_path(log_probabilities: np.ndarray) -> list[int]:
     """The best label of each step [steps, vocabulary], repeats joined, then blanks dropped."""
     path = np.argmax(log_probabilities, axis=1).tolist()
     return [label for label, before in zip(path, [0, *path]) if label not in (before, 0)]
-
-
-def label_log_probability(log_probabilities: np.ndarray, tokens: Sequence[int] | np.ndarray) -> float:
-    """log P(tokens | utterance), in nats: the sum over all CTC paths that spell them (Graves et al. 2006, section 4.1);
-    minus infinity where no path has room for them.
-
-    Args:
-        log_probabilities: [steps, vocabulary] of one utterance, label 0 being blank.
-        tokens: labels, none of them blank.
-    """
-    extended = np.zeros([2 * len(tokens) + 1], np.int64)  # a blank before, between and after the labels
-    extended[1::2] = tokens
-    skips = np.zeros([len(extended)], bool)  # from the label before, over the blank between: not to the same label
-    skips[1::2] = extended[1::2] != np.append(0, extended[1:-2:2])
-    ends = np.full([len(extended) + 2], -np.inf)
-    ends[1] = 0.0  # before the first step: in front of the first blank
-    for row in log_probabilities.astype(np.float64):
-        stays, next_one = ends[2:], ends[1:-1]
-        skipped = np.where(skips, ends[:-2], -np.inf)
-        ends[2:] = np.logaddexp(np.logaddexp(stays, next_one), skipped) + row[extended]
-        ends[:2] = -np.inf
-    return float(np.logaddexp.reduce(ends[-2:] if len(tokens) else ends[-1:]))
 
 
 def _add(found: dict[tuple[int, ...], tuple[float, float]], tokens: tuple[int, ...], blank: float, last: float) -> None:

@@ -48,14 +48,17 @@ class Rescoring:
                 f"rescoring: expected an n-best of 2 or more, got {self.nbest}: there would be nothing to choose from"
             )
 
+    def total(self, candidate: Candidate) -> float:
+        """The scores of both passes and the bonus in one, in nats."""
+        return self.weight * candidate.second + (1 - self.weight) * candidate.first + candidate.bonus
+
+    def score(self, candidate: Candidate) -> float:
+        """The score by which hypotheses are compared: the total, or the total by label."""
+        return self.total(candidate) / (len(candidate.tokens) + 1 if self.per_label else 1)
+
     def best(self, candidates: Sequence[Candidate]) -> Candidate:
         """The candidate of the highest score among the n-best."""
-
-        def score(candidate: Candidate) -> float:
-            both = self.weight * candidate.second + (1 - self.weight) * candidate.first + candidate.bonus
-            return both / (len(candidate.tokens) + 1) if self.per_label else both
-
-        return max(candidates[: self.nbest], key=score)
+        return max(candidates[: self.nbest], key=self.score)
 
 
 class TwoPasses:

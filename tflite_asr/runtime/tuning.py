@@ -1,6 +1,6 @@
 """Tunes the weight of the second pass on development speech."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tflite_asr.metrics import ErrorRates, error_rates
@@ -9,6 +9,8 @@ from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.second_pass import Rescoring
 
 WEIGHTS = tuple(step / 20 for step in range(21))
+# of a decoder, which searches anew for each; below them its beam holds little that the first pass would choose
+SEARCH_WEIGHTS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 
 
 @dataclass(frozen=True)
@@ -22,24 +24,33 @@ class Tried:
 def try_rescorings(
     recognizer: Recognizer, examples: Sequence[Example], nbest: int | None = None, per_label: bool = False
 ) -> list[Tried]:
-    """The first pass's scores alone, then every weight of the second pass's up to 1, on the n-best.
+    """The first pass alone, then weights of the second pass's scores up to 1.
 
-    Scores are divided by the length with `per_label`; for a second pass that decodes, every weight is tried with and
-    without.
+    An n-best of the first pass is rescored by every weight, with scores divided by the length if `per_label`. A second
+    pass that decodes searches with each weight, and alone also with its scores divided by the length.
     """
     from tqdm import tqdm
 
-    shown = tqdm(examples, desc="recognising", unit="utterance", disable=None, leave=False)
-    found = [recognizer.candidates(example.frames) for example in shown]
     references = [example.text for example in examples]
 
-    def tried(rescoring: Rescoring) -> Tried:
-        texts = [recognizer.text_of(candidates, rescoring) for candidates in found]
+    def tried(rescoring: Rescoring, texts: Sequence[str]) -> Tried:
         return Tried(rescoring, error_rates(references, texts, normalize=recognizer.normalize))
 
-    ways = (False, True) if recognizer.config.decoder else (per_label,)
-    both = [tried(Rescoring(weight, way, nbest)) for way in ways for weight in WEIGHTS[1:]]
-    return [tried(Rescoring(WEIGHTS[0], False, nbest)), *both]
+    def shown(what: str) -> Iterable[Example]:
+        return tqdm(examples, desc=what, unit="utterance", disable=None, leave=False)
+
+    if recognizer.config.decoder:
+        first = [recognizer.transcribe_frames(example.frames, beam=True) for example in shown("first pass")]
+        found = [tried(Rescoring(0.0), first)]
+        for rescoring in (*map(Rescoring, SEARCH_WEIGHTS), Rescoring(1.0, per_label=True)):
+            examples_shown = shown(f"weight {rescoring.weight:.2f}")
+            texts = [recognizer.transcribe_two_pass(example.frames, rescoring) for example in examples_shown]
+            found.append(tried(rescoring, texts))
+        return found
+    candidates = [recognizer.candidates(example.frames) for example in shown("recognising")]
+    rescorings = [Rescoring(weight, per_label, nbest) for weight in WEIGHTS]
+    rescorings[0] = Rescoring(0.0, False, nbest)
+    return [tried(one, [recognizer.text_of(each, one) for each in candidates]) for one in rescorings]
 
 
 def best_of(tried: Sequence[Tried]) -> Tried:

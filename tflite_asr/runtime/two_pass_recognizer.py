@@ -7,17 +7,15 @@ import numpy as np
 from tflite_asr.config import ModelConfig
 from tflite_asr.errors import InputError
 from tflite_asr.runtime.attention_decoder import AttentionDecoder
-from tflite_asr.runtime.decoder import Hypothesis
 from tflite_asr.runtime.first_pass_recognizer import FirstPassRecognizer
+from tflite_asr.runtime.first_pass_scores import FirstPassScores
 from tflite_asr.runtime.hotwords import Hotwords
 from tflite_asr.runtime.interpreter import Signatures
-from tflite_asr.runtime.prefix_beam import best_path, label_log_probability
+from tflite_asr.runtime.prefix_beam import best_path
 from tflite_asr.runtime.second_pass import Candidate, Rescoring, TwoPasses
 from tflite_asr.runtime.streaming import stream_results
 from tflite_asr.runtime.word_extents import fitted_words
 from tflite_asr.runtime.words import AlignedWord, Calibration, Word, WordAligner, timed
-
-UNLIKELY = -1e4  # nats: the log probability of a text that a pass cannot spell
 
 
 class TwoPassRecognizer(FirstPassRecognizer):
@@ -56,7 +54,8 @@ class TwoPassRecognizer(FirstPassRecognizer):
         self, frames: np.ndarray, rescoring: Rescoring | None = None, *, hotwords: Hotwords | None = None
     ) -> str:
         """Transcribe frames [time, width] by both passes; `rescoring` None: that of the artifact."""
-        return self.text_of(self.candidates(frames, hotwords), rescoring or self.rescoring)
+        rescoring = rescoring or self.rescoring
+        return self.text_of(self.candidates(frames, hotwords, rescoring), rescoring)
 
     def stream_two_pass(
         self, chunks: Iterable[np.ndarray], rescoring: Rescoring | None = None, *, hotwords: Hotwords | None = None
@@ -86,36 +85,37 @@ class TwoPassRecognizer(FirstPassRecognizer):
         untuned = {"weight": 1.0, "per_label": True} if self.config.decoder else {}
         return Rescoring(**self.artifact.rescoring or untuned)
 
-    def decode(self, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
-        """Decode frames [time, width] by a second pass that decodes by itself.
-
-        Returns:
-            Hypotheses in subwords, best first, see `AttentionDecoder.nbest`. None where the first pass finds no label:
-            a decoder would invent words.
-        """
-        with self.model.lock:
-            model = self._model_for(frames)
-            return self._decode(model, frames, self._run_utterance(model, "encode", frames), hotwords)
-
-    def candidates(self, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Candidate]:
+    def candidates(
+        self, frames: np.ndarray, hotwords: Hotwords | None = None, rescoring: Rescoring | None = None
+    ) -> list[Candidate]:
         """The hypotheses for frames [time, width] with the log probabilities of both passes.
 
-        They come from the first pass's beam search; where the second pass decodes by itself, from that, in subwords.
+        They come from the first pass's beam search; where the second pass decodes by itself, from its own, in subwords,
+        best first, see `AttentionDecoder.nbest`. There are none where the first pass then finds no label: a decoder
+        would invent words.
+
+        Args:
+            hotwords: see `hotwords`.
+            rescoring: by which a second pass that decodes compares hypotheses; None: as the artifact says.
         """
         with self.model.lock:
-            if self.config.decoder:
-                model = self._model_for(frames)
-                result = self._run_utterance(model, "encode", frames)
-                steps = self._label_log_probabilities(result)
-                found = self._decode(model, frames, result, hotwords)
-                return [
-                    Candidate(h.tokens, self._first_pass_log_probability(steps, h), h.log_probability, h.bonus)
-                    for h in found
-                ]
-            model = self._model_for(frames)
-            search = self._two_passes(model, self.config.shortest(len(frames)), hotwords)
-            search.advance(self._run_utterance(model, "encode", frames))
-            return search.candidates()
+            model, config = self._model_for(frames), self.config.shortest(len(frames))
+            result = self._run_utterance(model, "encode", frames)
+            if not self.config.decoder:
+                search = self._two_passes(model, config, hotwords)
+                search.advance(result)
+                return search.candidates()
+            labels = self._label_log_probabilities(result)
+            if not best_path(labels):
+                return []
+            hotwords = hotwords or self._learned_hotwords
+            return AttentionDecoder(model, config).nbest(
+                result["encoded"],
+                len(labels),
+                rescoring or self.rescoring,
+                FirstPassScores(labels, self.tokenizer, self._subword_tokenizer),
+                hotwords.second if hotwords else None,
+            )
 
     def text_of(self, candidates: Sequence[Candidate], rescoring: Rescoring) -> str:
         """The text of the best candidate; empty without candidates."""
@@ -164,30 +164,6 @@ class TwoPassRecognizer(FirstPassRecognizer):
     def calibration(self) -> Calibration:
         """The correction of times and confidences of words, as `calibrate` found it."""
         return Calibration(**self.artifact.calibration or {})
-
-    def _decode(
-        self, model: Signatures, frames: np.ndarray, result: dict[str, np.ndarray], hotwords: Hotwords | None
-    ) -> list[Hypothesis]:
-        """`decode`, given the outputs of `encode` for frames [time, width]."""
-        if not best_path(self._label_log_probabilities(result)):
-            return []
-        decoder = AttentionDecoder(model, self.config.shortest(len(frames)))
-        hotwords = hotwords or self._learned_hotwords
-        bonus = hotwords.second if hotwords else None
-        return decoder.nbest(result["encoded"], int(result["encoded_lengths"][0]), bonus)
-
-    def _first_pass_log_probability(self, steps: np.ndarray, hypothesis: Hypothesis) -> float:
-        """The first pass's log probability of a hypothesis of the second pass, in nats.
-
-        Args:
-            steps: the first pass's log probabilities [steps, vocabulary].
-            hypothesis: in subwords.
-        """
-        try:
-            tokens = self.tokenizer.encode(self._subword_tokenizer.decode(hypothesis.tokens))
-        except InputError:  # nothing, or characters that the first pass does not have
-            return UNLIKELY
-        return max(UNLIKELY, label_log_probability(steps, tokens))
 
     def _two_passes(self, model: Signatures, config: ModelConfig, hotwords: Hotwords | None) -> TwoPasses:
         """A search whose n-best the second pass rescores; InputError for an artifact without such a second pass."""

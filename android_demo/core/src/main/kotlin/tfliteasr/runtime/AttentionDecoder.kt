@@ -31,10 +31,11 @@ private class Cache(private val shape: IntArray) {
     }
 }
 
-/** One more token for the hypothesis of a row. */
-private class Grown(val row: Int, val token: Int, val logProbability: Double, val bonus: Double) {
-    val score: Double get() = logProbability + bonus
-}
+/** One more token for the hypothesis of a row, with its score before the first pass was asked of it. */
+private class Grown(val row: Int, val token: Int, val second: Double, val bonus: Double, val score: Double)
+
+/** How many times the beam: next tokens of which the first pass is asked. */
+private const val TRIED = 3
 
 /**
  * The second pass that decodes by itself: beam search over the signatures `decode_start` and `decode_step`, one token a
@@ -52,42 +53,59 @@ class AttentionDecoder(
     private val beam = config.sizes.beam
 
     /**
-     * The likeliest subword sequences, best first by log probability a token, the end included.
+     * The best subword sequences, by the scores of both passes together. The likeliest next tokens by the decoder are found
+     * first; what the first pass says of those alone decides with it which of them are kept (Watanabe et al. 2017, doi
+     * 10.1109/JSTSP.2017.2763455, section IV-B).
      *
      * @param encoded [1, time, units] float32, as `encode` puts it out.
      * @param steps of it that are the utterance's.
+     * @param rescoring how the scores of the passes become one.
+     * @param first of the first pass; a weight of 1 for the decoder leaves it out of the search.
      * @param hotwords whose bonus counts at every step, over the decoder's tokens.
-     * @return at most `sizes.beam` hypotheses, with log P(subwords, end | utterance), of an unfinished one without the
-     *     end.
+     * @return at most `sizes.beam` hypotheses, best first. Their `second` is log P(subwords, end | utterance), of an unfinished
+     *     one without the end.
      */
-    fun nbest(encoded: Tensor, steps: Int, hotwords: TokenBonus? = null): List<Hypothesis> {
+    fun nbest(
+        encoded: Tensor,
+        steps: Int,
+        rescoring: Rescoring,
+        first: FirstPassScores,
+        hotwords: TokenBonus? = null,
+    ): List<Candidate> {
         val lengths = mapOf("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
         val given = model.run("decode_start${config.sizes.suffix}", lengths + ("encoded" to encoded)) + lengths
         val cache = Cache(intArrayOf(decoder.layers, beam, decoder.heads, config.maxSubwords, decoder.headSize))
         val tokens = Tensor.ints(beam).put(0, IntArray(beam) { decoder.start })
-        var open = listOf(Hypothesis(emptyList(), 0.0))
+        var open = listOf(Candidate(emptyList(), 0.0, 0.0))
         var states = listOf(hotwords?.start ?: 0) // of the open hypotheses
-        val ended = ArrayList<Hypothesis>()
+        val ended = ArrayList<Candidate>()
         for (position in 0 until config.mostSubwords(steps)) {
             val at = mapOf("tokens" to tokens, "position" to Tensor.ints(1).put(0, intArrayOf(position)))
             val result = model.run("decode_step${config.sizes.suffix}", given + at + cache.tensors)
             cache.write(position, result)
             val gains = hotwords?.let { states.map { state -> gains(it, state) } }
-            val best = likeliest(open, result.getValue("log_probabilities"), gains)
-            val ends = best.take(beam).filter { it.token == decoder.end }
-            ends.mapTo(ended) { Hypothesis(open[it.row].tokens, it.logProbability, it.bonus) }
-            val grown = best.filter { it.token != decoder.end }.take(beam)
-            val next = grown.map { Hypothesis(open[it.row].tokens + it.token, it.logProbability, it.bonus) }
-            if (next.isEmpty() || isSettled(ended, next)) break
-            cache.take(grown.map { it.row })
-            tokens.put(0, IntArray(next.size) { grown[it].token })
+            val tried = likeliest(open, result.getValue("log_probabilities"), gains, rescoring.weight).map {
+                val said = open[it.row].tokens
+                it to if (it.token == decoder.end) {
+                    Candidate(said, first.whole(said), it.second, it.bonus)
+                } else {
+                    val longer = said + it.token
+                    Candidate(longer, if (rescoring.weight < 1) first.begun(longer) else 0.0, it.second, it.bonus)
+                }
+            }.sortedByDescending { (_, candidate) -> rescoring.total(candidate) }
+            ended += tried.take(beam).filter { (one, _) -> one.token == decoder.end }.map { (_, candidate) -> candidate }
+            val grown = tried.filter { (one, _) -> one.token != decoder.end }.take(beam)
+            val next = grown.map { (_, candidate) -> candidate }
+            if (next.isEmpty() || isSettled(ended, next, rescoring)) break
+            cache.take(grown.map { (one, _) -> one.row })
+            tokens.put(0, IntArray(next.size) { next[it].tokens.last() })
             open = next
-            hotwords?.let { states = grown.map { one -> it.step(states[one.row], one.token).state } }
+            hotwords?.let { states = grown.map { (one, _) -> it.step(states[one.row], one.token).state } }
         }
         val unfinished = open.mapIndexed { row, it ->
-            Hypothesis(it.tokens, it.logProbability, it.bonus + (hotwords?.final(states[row]) ?: 0.0))
+            it.copy(first = first.whole(it.tokens), bonus = it.bonus + (hotwords?.final(states[row]) ?: 0.0))
         }
-        return ended.ifEmpty { unfinished }.sortedByDescending { it.aToken }.take(beam)
+        return ended.ifEmpty { unfinished }.sortedByDescending(rescoring::score).take(beam)
     }
 
     /** The bonus for each next token behind a state, the end among them. */
@@ -113,25 +131,29 @@ class AttentionDecoder(
         }
     }
 
-    /** The best next tokens of all open hypotheses together, best first: as many as may grow, and each may end once. */
-    private fun likeliest(open: List<Hypothesis>, logProbabilities: Tensor, gains: List<DoubleArray>?): List<Grown> {
-        val (count, vocabulary) = beam + open.size to logProbabilities.shape.last()
+    /** The best next tokens of all open hypotheses together, best first. */
+    private fun likeliest(
+        open: List<Candidate>,
+        logProbabilities: Tensor,
+        gains: List<DoubleArray>?,
+        weight: Double,
+    ): List<Grown> {
+        val (count, vocabulary) = TRIED * beam + open.size to logProbabilities.shape.last()
         val kept = PriorityQueue<Grown>(count, compareBy { it.score }) // the worst of them in front
         open.forEachIndexed { row, hypothesis ->
+            val before = (1 - weight) * hypothesis.first
             logProbabilities.floats(row * vocabulary, vocabulary).forEachIndexed { token, added ->
                 val bonus = hypothesis.bonus + (gains?.get(row)?.get(token) ?: 0.0)
-                val score = hypothesis.logProbability + added + bonus
+                val second = hypothesis.second + added
+                val score = weight * second + before + bonus
                 if (kept.size == count && score > kept.peek().score) kept.poll()
-                if (kept.size < count) kept.add(Grown(row, token, hypothesis.logProbability + added, bonus))
+                if (kept.size < count) kept.add(Grown(row, token, second, bonus, score))
             }
         }
         return kept.sortedByDescending { it.score }
     }
 
-    /** Whether no open hypothesis is still likelier a token than the best that ended. */
-    private fun isSettled(ended: List<Hypothesis>, open: List<Hypothesis>): Boolean =
-        ended.isNotEmpty() && ended.maxOf { it.aToken } > open.maxOf { it.aToken }
+    /** Whether no open hypothesis is better than the best that ended: longer it will be less likely. */
+    private fun isSettled(ended: List<Candidate>, open: List<Candidate>, rescoring: Rescoring): Boolean =
+        ended.isNotEmpty() && ended.maxOf(rescoring::score) > open.maxOf(rescoring::score)
 }
-
-/** Score a token, the end included. */
-private val Hypothesis.aToken: Double get() = score / (tokens.size + 1)

@@ -63,31 +63,6 @@ fun bestPath(logProbabilities: List<FloatArray>): List<Int> {
     return path.filterIndexed { step, label -> label != 0 && (step == 0 || label != path[step - 1]) }
 }
 
-/**
- * log P([tokens] | utterance), in nats: the sum over all CTC paths that spell them (Graves et al. 2006, section 4.1);
- * minus infinity where no path has room for them.
- *
- * @param logProbabilities of the labels, one row a step of one utterance, label 0 being blank.
- * @param tokens labels, none of them blank.
- */
-fun labelLogProbability(logProbabilities: List<FloatArray>, tokens: IntArray): Double {
-    val size = 2 * tokens.size + 1 // a blank before, between and after the labels
-    val label = IntArray(size) { if (it % 2 == 1) tokens[it / 2] else 0 }
-    var ends = DoubleArray(size + 2) { NEVER } // of the places from 2 on; before the first step in front of the first blank
-    ends[1] = 0.0
-    for (row in logProbabilities) {
-        val next = DoubleArray(size + 2) { NEVER }
-        for (place in 0 until size) {
-            // from the label before, over the blank between: not to the same label
-            val skips = place % 2 == 1 && (place == 1 || label[place] != label[place - 2])
-            val before = addedLogs(ends[place + 2], ends[place + 1])
-            next[place + 2] = (if (skips) addedLogs(before, ends[place]) else before) + row[label[place]]
-        }
-        ends = next
-    }
-    return if (tokens.isEmpty()) ends.last() else addedLogs(ends[size], ends[size + 1])
-}
-
 private fun add(found: MutableMap<List<Int>, Ends>, tokens: List<Int>, blank: Double, last: Double) {
     val known = found[tokens]
     found[tokens] = if (known == null) Ends(blank, last) else Ends(addedLogs(known.blank, blank), addedLogs(known.last, last))

@@ -26,7 +26,6 @@ class EarlyText(val text: String, val exit: Int)
 /** Log probabilities of the labels at an exit, one row a step, null at a transducer; and what decodes them. */
 class ExitResult(val logProbabilities: List<FloatArray>?, val text: () -> String)
 
-private const val UNLIKELY = -1e4 // nats: what a pass says of a text that it cannot spell
 private const val NO_ALIGNMENT = 1e25f // nats; the file's losses are of the order of 1e30 where there is no alignment at all
 
 /**
@@ -319,45 +318,34 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         prefixBeamSearch(steps, config.sizes.beam, config.sizes.maxTokens, first(hotwords))
 
     /**
-     * The n-best of a second pass that decodes by itself, best first: subwords, see [AttentionDecoder.nbest]. Nothing
-     * where the first pass hears nothing: a decoder would invent words.
+     * The hypotheses with what both passes say of them: the first pass's n-best; of a second pass that decodes its own, best
+     * first, see [AttentionDecoder.nbest], and nothing where the first pass then hears nothing: a decoder would invent words.
+     *
+     * @param rescoring by which a second pass that decodes compares hypotheses.
      */
-    fun decode(frames: Frames, hotwords: Hotwords? = null): List<Hypothesis> = decoded(frames, hotwords).second
-
-    /** Log probabilities of the first pass's labels at each step, and the n-best of the second pass. */
-    private fun decoded(frames: Frames, hotwords: Hotwords?): Pair<List<FloatArray>, List<Hypothesis>> = synchronized(model) {
-        val decoder = config.decoder
-            ?: throw InputError("${artifact.path}: expected a second pass that decodes, got none; use transcribeFrames")
+    fun candidates(
+        frames: Frames,
+        hotwords: Hotwords? = null,
+        rescoring: Rescoring = artifact.rescoring,
+    ): List<Candidate> = synchronized(model) {
+        if (config.decoder == null && !rescores) {
+            throw InputError("${artifact.path}: expected a second pass, got none; use transcribeFrames")
+        }
         val model = modelFor(frames)
         val result = run(model, "encode", frames)
+        val decoder = config.decoder ?: return rescored(model, frames, result, hotwords)
         val labels = rows(result, "log_probabilities")
-        if (bestPath(labels).isEmpty()) return labels to emptyList()
+        if (bestPath(labels).isEmpty()) return emptyList()
         val steps = result.getValue("encoded_lengths").int(0)
-        val search = AttentionDecoder(model, config.shortest(frames.length), decoder)
-        labels to search.nbest(result.getValue("encoded"), steps, (hotwords ?: learnedHotwords)?.second)
+        val scores = FirstPassScores(labels, tokenizer, checkNotNull(subwords))
+        AttentionDecoder(model, config.shortest(frames.length), decoder)
+            .nbest(result.getValue("encoded"), steps, rescoring, scores, (hotwords ?: learnedHotwords)?.second)
     }
 
-    /**
-     * The first pass's n-best with what the second pass says of them; of a second pass that decodes its own n-best, best first by
-     * it alone, with what the first pass says of their letters.
-     */
-    fun candidates(frames: Frames, hotwords: Hotwords? = null): List<Candidate> {
-        if (rescores) return rescored(frames, hotwords)
-        val (labels, hypotheses) = decoded(frames, hotwords)
-        return hypotheses.map { Candidate(it.tokens, firstPass(labels, it), it.logProbability, it.bonus) }
-    }
-
-    private fun rescored(frames: Frames, hotwords: Hotwords?): List<Candidate> = synchronized(model) {
-        val model = modelFor(frames)
+    private fun rescored(model: SignatureModel, frames: Frames, result: Map<String, Tensor>, hotwords: Hotwords?): List<Candidate> {
         val passes = TwoPasses(model, artifact, config.shortest(frames.length), first(hotwords))
-        passes.advance(run(model, "encode", frames))
-        passes.candidates()
-    }
-
-    private fun firstPass(labels: List<FloatArray>, hypothesis: Hypothesis): Double = try {
-        maxOf(UNLIKELY, labelLogProbability(labels, tokenizer.encode(textOf(hypothesis.tokens))))
-    } catch (_: InputError) { // nothing, or characters that the first pass does not have
-        UNLIKELY
+        passes.advance(result)
+        return passes.candidates()
     }
 
     /** Whether there is a second pass over the first one's n-best. */
@@ -368,7 +356,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
 
     /** What is said, by both passes: with case and punctuation where the second one decodes by itself. */
     fun transcribeTwoPass(frames: Frames, rescoring: Rescoring = artifact.rescoring, hotwords: Hotwords? = null): String =
-        rescoring.best(candidates(frames, hotwords))?.let { textOf(it.tokens) } ?: ""
+        rescoring.best(candidates(frames, hotwords, rescoring))?.let { textOf(it.tokens) } ?: ""
 
     /**
      * The words of samples as [transcribe] writes them, with times and confidences; empty where nothing is said.

@@ -26,11 +26,15 @@ data class Rescoring(val weight: Double = 0.3, val perLabel: Boolean = false, va
         }
     }
 
+    /** The scores of both passes and the bonus in one, in nats. */
+    fun total(candidate: Candidate): Double =
+        weight * candidate.second + (1 - weight) * candidate.first + candidate.bonus
+
+    /** The score by which hypotheses are compared: the total, or the total by label. */
+    fun score(candidate: Candidate): Double = total(candidate) / if (perLabel) candidate.tokens.size + 1 else 1
+
     /** The candidate of the highest score; null of none. */
-    fun best(candidates: List<Candidate>): Candidate? = candidates.take(nbest ?: candidates.size).maxByOrNull {
-        val both = weight * it.second + (1 - weight) * it.first + it.bonus
-        if (perLabel) both / (it.tokens.size + 1) else both
-    }
+    fun best(candidates: List<Candidate>): Candidate? = candidates.take(nbest ?: candidates.size).maxByOrNull(::score)
 
     companion object {
         /** Until it is tuned, a second pass that decodes decides alone, by log probability a token. */

@@ -5,6 +5,8 @@ import kotlin.math.ln
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import tfliteasr.text.CharacterTokenizer
+import tfliteasr.text.SubwordTokenizer
 
 private const val END = 2
 private const val VOCABULARY = 5
@@ -46,8 +48,20 @@ class AttentionDecoderTest {
         override fun close() {}
     }
 
-    private fun nbest(model: Model, config: ModelConfig = config(), steps: Int = 50) =
-        AttentionDecoder(model, config, config.decoder!!).nbest(Tensor.floats(1, 50, 4), steps)
+    /** What a first pass over the letters of tokens 3 and 4 says that is as sure of A at its first step as given. */
+    private fun first(ofA: Float = 0.4f): FirstPassScores {
+        val rows = listOf(floatArrayOf(0.2f, ofA, 0.8f - ofA), floatArrayOf(0.8f, 0.1f, 0.1f))
+        val labels = rows.map { row -> FloatArray(3) { ln(row[it]) } }
+        return FirstPassScores(labels, CharacterTokenizer("AB"), SubwordTokenizer(listOf("<unk>", "<s>", "</s>", "a", "b")))
+    }
+
+    private fun nbest(
+        model: Model,
+        config: ModelConfig = config(),
+        steps: Int = 50,
+        rescoring: Rescoring = Rescoring(1.0, perLabel = true),
+        first: FirstPassScores = first(),
+    ) = AttentionDecoder(model, config, config.decoder!!).nbest(Tensor.floats(1, 50, 4), steps, rescoring, first)
 
     /** Another distribution after each history. */
     private fun varied(history: List<Int>): List<Double> {
@@ -65,9 +79,9 @@ class AttentionDecoderTest {
             val expected = (hypothesis.tokens + END).withIndex().sumOf { (place, token) ->
                 ln(varied(hypothesis.tokens.take(place))[token])
             }
-            assertEquals(expected, hypothesis.logProbability, 1e-5)
+            assertEquals(expected, hypothesis.second, 1e-5)
         }
-        val tokenScores = found.map { it.logProbability / (it.tokens.size + 1) }
+        val tokenScores = found.map { it.second / (it.tokens.size + 1) }
         assertEquals(tokenScores.sortedDescending(), tokenScores)
     }
 
@@ -77,8 +91,23 @@ class AttentionDecoderTest {
         val model = Model { history -> if (history == listOf(3)) ends else goesOn }
         val found = nbest(model)
         assertEquals(listOf(3), found[0].tokens)
-        assertEquals(0.9 * 0.95, exp(found[0].logProbability), 1e-6)
+        assertEquals(0.9 * 0.95, exp(found[0].second), 1e-6)
         assertEquals(2, model.asked.size)
+    }
+
+    @Test
+    fun `the first pass decides where the decoder is unsure`() {
+        val unsure = listOf(0.01, 0.01, 0.02, 0.5, 0.46)
+        val ends = listOf(0.01, 0.01, 0.96, 0.01, 0.01)
+        val model = Model { history -> if (history.isEmpty()) unsure else ends }
+        val both = Rescoring(0.7)
+        assertEquals(listOf(3), nbest(model)[0].tokens)
+        assertEquals(listOf(3), nbest(model, rescoring = both, first = first(0.7f))[0].tokens)
+        val found = nbest(model, rescoring = both, first = first(0.1f))
+        assertEquals(listOf(4), found[0].tokens)
+        // B at the first step and a blank or B again, or a blank and then B
+        assertEquals(ln(0.7 * 0.9 + 0.2 * 0.1), found[0].first, 1e-6)
+        assertEquals(found.map(both::score).sortedDescending(), found.map(both::score))
     }
 
     @Test
@@ -86,7 +115,7 @@ class AttentionDecoderTest {
         val model = Model { listOf(0.1, 0.1, 1e-9, 0.5, 0.3) }
         val found = nbest(model)
         assertEquals(listOf(8, 8, 8), found.map { it.tokens.size }) // 1.23 s of 6.5
-        assertEquals(8 * ln(0.5), found[0].logProbability, 1e-5) // without the end
+        assertEquals(8 * ln(0.5), found[0].second, 1e-5) // without the end
         assertEquals(1, nbest(model, steps = 1)[0].tokens.size) // 0.06 s
         assertEquals(3, nbest(model, config(9.0), steps = 13)[0].tokens.size) // 0.34 s of 9
     }

@@ -16,13 +16,19 @@ class ExitsTest {
     private val sure = listOf(0, 1, 0, 2, 2, 0).map { said -> FloatArray(5) { ln(if (it == said) 0.968f else 0.008f) } }
 
     @Test
-    fun `the beam search finds what Python's finds`() {
+    fun `the beam search and the scores of prefixes are Python's`() {
         for (case in vectors("exits").list("searches")) {
             val rows = case.matrix("log_probabilities").map { row -> row.map { it.toFloat() }.toFloatArray() }
             val found = prefixBeamSearch(rows, case.int("beam"), case.int("max_tokens"))
             assertEquals(case.matrix("tokens").map { row -> row.map { it.toInt() } }, found.map { it.tokens })
             assertClose(case.numbers("scores"), found.map { it.logProbability }, 1e-6)
             assertEquals(case.shape("best_path").toList(), bestPath(rows))
+            val prefixes = CtcPrefixes(rows)
+            for (row in case.list("prefixes")) {
+                val labels = row.shape("labels").toList()
+                assertEquals(row.double("begun"), prefixes.prefix(labels), 1e-6)
+                assertEquals(row.double("whole"), prefixes.whole(labels), 1e-6)
+            }
         }
     }
 

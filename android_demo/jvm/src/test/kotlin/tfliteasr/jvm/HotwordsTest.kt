@@ -11,7 +11,6 @@ import org.junit.jupiter.api.Test
 import tfliteasr.InputError
 import tfliteasr.runtime.Artifact
 import tfliteasr.runtime.Frames
-import tfliteasr.runtime.Hypothesis
 import tfliteasr.runtime.Recognizer
 import tfliteasr.text.Phrase
 
@@ -54,11 +53,11 @@ class HotwordsTest {
             val hotwords = recognizer.hotwords(phrases("decoded"), weight)
             val heard = frames.map { recognizer.transcribeFrames(it, beam = true, hotwords = hotwords) }
             assertEquals(expected.strings("beam"), heard, "$weight")
-            for ((row, hypotheses) in expected.list("nbest").zip(frames.map { recognizer.decode(it, hotwords) })) {
-                assertEquals(row.matrix("tokens").map { tokens -> tokens.map { it.toInt() } }, hypotheses.map { it.tokens })
-                assertClose(row.numbers("log_probabilities"), hypotheses.map { it.logProbability }, 1e-4)
-                assertClose(row.numbers("bonuses"), hypotheses.map(Hypothesis::bonus), 1e-4)
-                gained += hypotheses.count { it.bonus > 0 }
+            for ((row, candidates) in expected.list("nbest").zip(frames.map { recognizer.candidates(it, hotwords) })) {
+                assertEquals(row.matrix("tokens").map { tokens -> tokens.map { it.toInt() } }, candidates.map { it.tokens })
+                assertClose(row.numbers("second"), candidates.map { it.second }, 1e-4)
+                assertClose(row.numbers("bonuses"), candidates.map { it.bonus }, 1e-4)
+                gained += candidates.count { it.bonus > 0 }
             }
             assertEquals(expected.strings("two_pass"), frames.map { recognizer.transcribeTwoPass(it, hotwords = hotwords) })
         }

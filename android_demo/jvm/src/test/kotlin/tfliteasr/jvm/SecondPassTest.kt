@@ -16,7 +16,7 @@ import tfliteasr.data.inTime
 import tfliteasr.data.joined
 import tfliteasr.runtime.Artifact
 import tfliteasr.runtime.Frames
-import tfliteasr.runtime.Hypothesis
+import tfliteasr.runtime.Candidate
 import tfliteasr.runtime.Recognizer
 import tfliteasr.runtime.Rescoring
 
@@ -41,10 +41,11 @@ class SecondPassTest {
     private fun whole(values: List<List<Double>>) = values.map { row -> row.map { it.toInt() } }
 
     /** The same hypotheses in the same order, of each utterance. */
-    private fun assertNbest(expected: List<JsonObject>, found: List<List<Hypothesis>>, relative: Double) {
-        for ((row, hypotheses) in expected.zip(found)) {
-            assertEquals(whole(row.matrix("tokens")), hypotheses.map { it.tokens })
-            assertClose(row.numbers("log_probabilities"), hypotheses.map { it.logProbability }, relative)
+    private fun assertNbest(expected: List<JsonObject>, found: List<List<Candidate>>, relative: Double) {
+        for ((row, candidates) in expected.zip(found)) {
+            assertEquals(whole(row.matrix("tokens")), candidates.map { it.tokens })
+            assertClose(row.numbers("first"), candidates.map { it.first }, relative)
+            assertClose(row.numbers("second"), candidates.map { it.second }, relative)
         }
     }
 
@@ -74,9 +75,9 @@ class SecondPassTest {
         val frames = tones.map(recognizer::features)
         assertEquals(vectors.strings("greedy"), frames.map { recognizer.transcribeFrames(it) })
         assertEquals(vectors.strings("beam"), frames.map { recognizer.transcribeFrames(it, beam = true) })
-        assertNbest(vectors.list("nbest"), frames.map(recognizer::decode), 1e-4)
-        val first = frames.map { recognizer.candidates(it).map { candidate -> candidate.first } }
-        for ((expected, found) in vectors.matrix("first").zip(first)) assertClose(expected, found, 1e-4)
+        assertNbest(vectors.list("nbest"), frames.map { recognizer.candidates(it) }, 1e-4)
+        val joint = Rescoring(vectors.double("joint_weight"))
+        assertNbest(vectors.list("joint"), frames.map { recognizer.candidates(it, rescoring = joint) }, 1e-4)
         assertEquals(vectors.strings("by_first"), frames.map { recognizer.transcribeTwoPass(it, Rescoring(0.0, perLabel = true)) })
         assertEquals(vectors.strings("two_pass"), frames.map { recognizer.transcribeTwoPass(it) })
         assertEquals(vectors.strings("two_pass"), tones.map { recognizer.transcribe(it) })
@@ -96,7 +97,7 @@ class SecondPassTest {
         assertClose(losses, steps.map { it.loss.toDouble() }, 1e-4)
         assertClose(expected.numbers("gradient_norms"), steps.map { it.gradientNorm.toDouble() }, 1e-3)
         assertClose(expected.numbers("losses_after"), recognizer.loss(examples).map { it.toDouble() }, 1e-4)
-        assertNbest(expected.list("nbest_after"), examples.map { recognizer.decode(it.frames) }, 1e-3)
+        assertNbest(expected.list("nbest_after"), examples.map { recognizer.candidates(it.frames) }, 1e-3)
     }
 
     @Test
@@ -116,7 +117,7 @@ class SecondPassTest {
         assertTrue("no signature stream" in told { recognizer.artifact.signature("stream") })
         val shipped = Shipped.recognizer()
         val silence = Frames(FloatArray(100 * 40) { -2f }, 40)
-        val expected = "expected a second pass that decodes, got none; use transcribeFrames"
+        val expected = "expected a second pass, got none; use transcribeFrames"
         assertTrue(expected in shipped.use { told { it.transcribeTwoPass(silence) } })
         assertTrue("expected frames of at most 50 x 16, got 100 x 40" in told { recognizer.transcribeTwoPass(silence) })
     }

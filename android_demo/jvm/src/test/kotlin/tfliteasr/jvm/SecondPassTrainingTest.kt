@@ -28,7 +28,7 @@ import tfliteasr.personalization.withHeardCase
 import tfliteasr.runtime.Artifact
 import tfliteasr.runtime.Example
 import tfliteasr.runtime.Frames
-import tfliteasr.runtime.Hypothesis
+import tfliteasr.runtime.Candidate
 import tfliteasr.runtime.Recognizer
 import tfliteasr.runtime.SignatureModel
 import tfliteasr.runtime.Tensor
@@ -90,10 +90,11 @@ class SecondPassTrainingTest {
     }
 
     /** The same hypotheses in the same order, of each utterance. */
-    private fun assertNbest(expected: List<JsonObject>, found: List<List<Hypothesis>>, relative: Double) {
-        for ((row, hypotheses) in expected.zip(found)) {
-            assertEquals(whole(row.matrix("tokens")), hypotheses.map { it.tokens })
-            assertClose(row.numbers("log_probabilities"), hypotheses.map { it.logProbability }, relative)
+    private fun assertNbest(expected: List<JsonObject>, found: List<List<Candidate>>, relative: Double) {
+        for ((row, candidates) in expected.zip(found)) {
+            assertEquals(whole(row.matrix("tokens")), candidates.map { it.tokens })
+            assertClose(row.numbers("first"), candidates.map { it.first }, relative)
+            assertClose(row.numbers("second"), candidates.map { it.second }, relative)
         }
     }
 
@@ -122,7 +123,7 @@ class SecondPassTrainingTest {
         for ((expected, found) in vectors.list("frames").zip(frames)) assertPowers(expected, found)
         assertEquals(vectors.strings("greedy"), frames.map { recognizer.transcribeFrames(it) })
         assertEquals(vectors.strings("beam"), frames.map { recognizer.transcribeFrames(it, beam = true) })
-        assertNbest(vectors.list("nbest"), frames.map(recognizer::decode), 1e-4)
+        assertNbest(vectors.list("nbest"), frames.map { recognizer.candidates(it) }, 1e-4)
         assertEquals(vectors.strings("two_pass"), frames.map { recognizer.transcribeTwoPass(it) })
         assertEquals(vectors.strings("two_pass"), tones.map { recognizer.transcribe(it) })
     }
@@ -143,7 +144,7 @@ class SecondPassTrainingTest {
         assertClose(losses, steps.map { it.loss.toDouble() }, 1e-4)
         assertClose(expected.numbers("gradient_norms"), steps.map { it.gradientNorm.toDouble() }, 1e-3)
         assertClose(expected.numbers("losses_after"), recognizer.loss(examples).map { it.toDouble() }, 1e-4)
-        assertNbest(expected.list("nbest_after"), examples.map { recognizer.decode(it.frames) }, 1e-3)
+        assertNbest(expected.list("nbest_after"), examples.map { recognizer.candidates(it.frames) }, 1e-3)
     }
 
     @Test
