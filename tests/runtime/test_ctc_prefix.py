@@ -45,3 +45,13 @@ def test_long_utterances_are_scored_in_any_order():
     scores = [CTCPrefixes(log_probabilities).prefix(labels[:count]) for count in (300, 20, 100)]
     assert scores == [prefixes.prefix(labels[:count]) for count in (300, 20, 100)]
     assert sorted(scores) == [scores[0], scores[2], scores[1]]
+
+
+def test_what_was_dropped_is_computed_again():
+    log_probabilities = normalised(200, 5, 3)
+    labels = tuple(np.random.default_rng(2).integers(1, 5, 90).tolist())
+    prefixes = CTCPrefixes(log_probabilities)
+    expected = [prefixes.prefix(labels[:count]) for count in range(91)]
+    prefixes.keep([labels[:80], labels[:70]])
+    assert len(prefixes._known) == 52  # the last 41 of each, of which 31 are the same, and the empty one
+    assert [prefixes.prefix(labels[:count]) for count in range(91)] == expected

@@ -23,15 +23,15 @@ def packed(model: schema.ModelT, like: bytes) -> bytes:
 class _Shared:
     """A table that is written when it is first referred to."""
 
-    def __init__(self, table):
+    def __init__(self, table: Any):
         self.table = table
         self.offset: int | None = None
 
     def Pack(self, builder: flatbuffers.Builder) -> int:
         """Where the table stands; the name is that of the schema's tables."""
-        if self.offset is None:
-            self.offset = self.table.Pack(builder)
-        return self.offset
+        offset = self.table.Pack(builder) if self.offset is None else self.offset
+        self.offset = offset
+        return offset
 
 
 def _with_shared_tables(model: schema.ModelT) -> schema.ModelT:

@@ -112,11 +112,13 @@ class AttentionDecoder:
                 break
             rows, open_hypotheses = map(list, zip(*grown))
             cache.take(rows)
+            if rescoring.weight < 1:
+                first.keep(hypothesis.tokens for hypothesis in open_hypotheses)
             if hotwords:
                 states = [hotwords.step(states[row], h.tokens[-1])[0] for row, h in zip(rows, open_hypotheses)]
             tokens[: len(rows)] = [hypothesis.tokens[-1] for hypothesis in open_hypotheses]
         if not ended:
-            finals = [hotwords.final(state) if hotwords else 0.0 for state in states or open_hypotheses]
+            finals = [hotwords.final(state) for state in states] if hotwords else [0.0] * len(open_hypotheses)
             ended = [
                 replace(h, first=first.whole(h.tokens), bonus=h.bonus + final)
                 for h, final in zip(open_hypotheses, finals)

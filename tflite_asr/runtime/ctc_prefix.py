@@ -1,6 +1,11 @@
 """What a CTC head says of the beginning of a text, for a search over the tokens of another pass."""
 
+from collections.abc import Iterable
+
 import numpy as np
+
+KEPT = 40  # labels at the end of a sequence; a text that grows may change there: "2" is spelled TWO, "21" TWENTY ONE
+_Paths = tuple[np.ndarray, np.ndarray, float]
 
 
 class CTCPrefixes:
@@ -21,7 +26,7 @@ class CTCPrefixes:
         nothing = np.full([len(self._labels) + 1], -np.inf)
         # of each prefix: log probabilities [steps + 1] of the paths that spell it within the first steps, those that
         # end in its last label and those that end in a blank, and that of the prefix
-        self._known = {(): (nothing, self._blanks, 0.0)}
+        self._known: dict[tuple[int, ...], _Paths] = {(): (nothing, self._blanks, 0.0)}
 
     def prefix(self, labels: tuple[int, ...]) -> float:
         """The log probability of all label sequences that begin with this one, in nats."""
@@ -32,13 +37,19 @@ class CTCPrefixes:
         last, blank, _ = self._of(labels)
         return float(np.logaddexp(last[-1], blank[-1]))
 
-    def _of(self, labels: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, float]:
+    def keep(self, sequences: Iterable[tuple[int, ...]]) -> None:
+        """Drop what was computed of all prefixes but the last ones of these sequences; it is computed again if need
+        be."""
+        last = {labels[:count] for labels in sequences for count in range(max(0, len(labels) - KEPT), len(labels) + 1)}
+        self._known = {labels: self._known[labels] for labels in {(), *last} if labels in self._known}
+
+    def _of(self, labels: tuple[int, ...]) -> _Paths:
         known = next(count for count in range(len(labels), -1, -1) if labels[:count] in self._known)
         for count in range(known + 1, len(labels) + 1):
             self._known[labels[:count]] = self._continued(labels[: count - 1], labels[count - 1])
         return self._known[labels]
 
-    def _continued(self, before: tuple[int, ...], label: int) -> tuple[np.ndarray, np.ndarray, float]:
+    def _continued(self, before: tuple[int, ...], label: int) -> _Paths:
         """The values of a prefix with one more label.
 
         With y the probabilities of the labels by step, the paths that end in the label are g[t] = y[t] (g[t - 1] +

@@ -1,6 +1,6 @@
 """What a CTC first pass says of the decoder's hypotheses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -29,17 +29,24 @@ class FirstPassScores:
 
     def begun(self, tokens: Sequence[int]) -> float:
         """log P(the utterance begins with these subwords), in nats."""
-        text = self._subwords.decode(tokens)
-        if not any(map(str.isalnum, text)):  # nothing but punctuation so far
-            return 0.0
-        return self._score(self._prefixes.prefix, text)
+        labels = self._labels(tokens)
+        return UNLIKELY if labels is None else max(UNLIKELY, self._prefixes.prefix(labels))
 
     def whole(self, tokens: Sequence[int]) -> float:
         """log P(these subwords | utterance), in nats; that nothing is said counts as what cannot be spelled."""
-        return self._score(self._prefixes.whole, self._subwords.decode(tokens))
+        labels = self._labels(tokens)
+        return max(UNLIKELY, self._prefixes.whole(labels)) if labels else UNLIKELY
 
-    def _score(self, of: Callable[[tuple[int, ...]], float], text: str) -> float:
+    def keep(self, sequences: Iterable[Sequence[int]]) -> None:
+        """Drop what was computed of other subword sequences than these and their continuations."""
+        self._prefixes.keep(labels for labels in map(self._labels, sequences) if labels is not None)
+
+    def _labels(self, tokens: Sequence[int]) -> tuple[int, ...] | None:
+        """The labels that spell subwords; none of nothing but punctuation, None of what they do not have."""
+        text = self._subwords.decode(tokens)
+        if not any(map(str.isalnum, text)):
+            return ()
         try:
-            return max(UNLIKELY, of(tuple(self._tokenizer.encode(text).tolist())))
-        except InputError:  # nothing, or characters that the first pass does not have
-            return UNLIKELY
+            return tuple(self._tokenizer.encode(text).tolist())
+        except InputError:
+            return None

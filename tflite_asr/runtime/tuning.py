@@ -33,7 +33,7 @@ def try_rescorings(
 
     references = [example.text for example in examples]
 
-    def tried(rescoring: Rescoring, texts: Sequence[str]) -> Tried:
+    def tried(rescoring: Rescoring, texts: list[str]) -> Tried:
         return Tried(rescoring, error_rates(references, texts, normalize=recognizer.normalize))
 
     def shown(what: str) -> Iterable[Example]:

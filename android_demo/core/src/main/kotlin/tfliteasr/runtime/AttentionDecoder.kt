@@ -98,6 +98,7 @@ class AttentionDecoder(
             val next = grown.map { (_, candidate) -> candidate }
             if (next.isEmpty() || isSettled(ended, next, rescoring)) break
             cache.take(grown.map { (one, _) -> one.row })
+            if (rescoring.weight < 1) first.keep(next.map { it.tokens })
             tokens.put(0, IntArray(next.size) { next[it].tokens.last() })
             open = next
             hotwords?.let { states = grown.map { (one, _) -> it.step(states[one.row], one.token).state } }

@@ -1,5 +1,8 @@
 package tfliteasr.runtime
 
+/** Labels at the end of a sequence; a text that grows may change there: "2" is spelled TWO, "21" TWENTY ONE. */
+private const val KEPT = 40
+
 /** Log probabilities of the paths that spell a prefix within the first steps, by where they end, and that of the prefix. */
 private class Paths(val last: DoubleArray, val blank: DoubleArray, val begun: Double)
 
@@ -25,6 +28,14 @@ class CtcPrefixes(private val labels: List<FloatArray>) {
 
     /** The log probability of just this label sequence, in nats. */
     fun whole(labels: List<Int>): Double = paths(labels).let { addedLogs(it.last.last(), it.blank.last()) }
+
+    /** Drop what was computed of all prefixes but the last ones of these sequences; it is computed again if need be. */
+    fun keep(sequences: List<List<Int>>) {
+        val last = sequences.flatMapTo(hashSetOf(emptyList<Int>())) { labels ->
+            (maxOf(0, labels.size - KEPT)..labels.size).map { labels.take(it) }
+        }
+        known.keys.retainAll(last)
+    }
 
     private fun paths(labels: List<Int>): Paths = known[labels] ?: continued(labels).also { known[labels] = it }
 

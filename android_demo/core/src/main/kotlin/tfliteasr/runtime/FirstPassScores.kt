@@ -18,17 +18,22 @@ class FirstPassScores(labels: List<FloatArray>, private val tokenizer: Tokenizer
     private val prefixes = CtcPrefixes(labels)
 
     /** log P(the utterance begins with these subwords), in nats. */
-    fun begun(tokens: List<Int>): Double {
-        val text = subwords.decode(tokens)
-        return if (text.any(Char::isLetterOrDigit)) score(text, prefixes::prefix) else 0.0 // so far nothing but punctuation
-    }
+    fun begun(tokens: List<Int>): Double = labels(tokens)?.let { maxOf(UNLIKELY, prefixes.prefix(it)) } ?: UNLIKELY
 
     /** log P(these subwords | utterance), in nats; that nothing is said counts as what cannot be spelled. */
-    fun whole(tokens: List<Int>): Double = score(subwords.decode(tokens), prefixes::whole)
+    fun whole(tokens: List<Int>): Double =
+        labels(tokens)?.ifEmpty { null }?.let { maxOf(UNLIKELY, prefixes.whole(it)) } ?: UNLIKELY
 
-    private fun score(text: String, of: (List<Int>) -> Double): Double = try {
-        maxOf(UNLIKELY, of(tokenizer.encode(text).asList()))
-    } catch (_: InputError) { // nothing, or characters that the first pass does not have
-        UNLIKELY
+    /** Drop what was computed of other subword sequences than these and their continuations. */
+    fun keep(sequences: List<List<Int>>) = prefixes.keep(sequences.mapNotNull(::labels))
+
+    /** The labels that spell subwords; none of nothing but punctuation, null of what they do not have. */
+    private fun labels(tokens: List<Int>): List<Int>? {
+        val text = subwords.decode(tokens)
+        return try {
+            if (text.any(Char::isLetterOrDigit)) tokenizer.encode(text).asList() else emptyList()
+        } catch (_: InputError) {
+            null
+        }
     }
 }
