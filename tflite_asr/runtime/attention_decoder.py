@@ -72,40 +72,14 @@ class AttentionDecoder:
             unfinished one without the end.
         """
         decoder, beam = self.decoder, self.config.sizes.beam
-        lengths = np.asarray([steps], np.int32)
-        suffix = self.config.sizes.suffix
-        cross = self.model.run(f"decode_start{suffix}", {"encoded": encoded, "encoded_lengths": lengths})
-        shape = [decoder.layers, beam, decoder.heads, self.config.max_subwords, decoder.head_size]
-        cache = _Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+        given, cache = self._start(encoded, steps)
         open_hypotheses, ended = [Candidate((), 0.0, 0.0)], []
         states = [hotwords.start] if hotwords else []  # of the open hypotheses
         tokens = np.full([beam], decoder.start, np.int32)
-        begun = first.begun if rescoring.weight < 1 else _nothing
         for position in range(self.config.most_subwords(steps)):
-            result = self.model.run(
-                f"decode_step{suffix}",
-                {
-                    "tokens": tokens,
-                    "position": np.asarray([position], np.int32),
-                    "keys": cache.keys,
-                    "values": cache.values,
-                    **cross,
-                    "encoded_lengths": lengths,
-                },
-            )
-            cache.write(position, result)
-            second = np.asarray([[h.second] for h in open_hypotheses])
-            second = second + result["log_probabilities"][: len(open_hypotheses)].astype(np.float64)
-            bonuses = self._bonuses(open_hypotheses, states, hotwords) if hotwords else np.zeros_like(second)
-            before = (1 - rescoring.weight) * np.asarray([[h.first] for h in open_hypotheses])
-            tried: list[tuple[int, bool, Candidate]] = []  # the row that it continues, whether it ends there
-            for index in _highest(rescoring.weight * second + before + bonuses, TRIED * beam + len(open_hypotheses)):
-                row, token = divmod(index, second.shape[1])
-                said, ends = open_hypotheses[row].tokens, token == decoder.end
-                said = said if ends else (*said, token)
-                heard = first.whole(said) if ends else begun(said)
-                tried.append((row, ends, Candidate(said, heard, float(second.flat[index]), float(bonuses.flat[index]))))
-            tried.sort(key=lambda one: rescoring.total(one[2]), reverse=True)
+            log_probabilities = self._step(given, cache, position, tokens)
+            bonuses = self._bonuses(open_hypotheses, states, hotwords) if hotwords else 0.0
+            tried = self._continued(open_hypotheses, log_probabilities, bonuses, rescoring, first)
             ended += [candidate for _, ends, candidate in tried[:beam] if ends]
             grown = [(row, candidate) for row, ends, candidate in tried if not ends][:beam]
             if not grown or _settled(ended, [candidate for _, candidate in grown], rescoring):
@@ -125,6 +99,35 @@ class AttentionDecoder:
             ]
         return sorted(ended, key=rescoring.score, reverse=True)[:beam]
 
+    def _continued(
+        self,
+        hypotheses: list[Candidate],
+        log_probabilities: np.ndarray,
+        bonuses: np.ndarray | float,
+        rescoring: Rescoring,
+        first: FirstPassScores,
+    ) -> list[tuple[int, bool, Candidate]]:
+        """The best continuations of the hypotheses by one token, best first by both passes: the row that each
+        continues, whether it ends there, and the longer hypothesis.
+
+        Args:
+            log_probabilities: of the next tokens, [beam, vocabulary], a row for each hypothesis.
+            bonuses: of hotwords, [hypotheses, vocabulary].
+        """
+        begun = first.begun if rescoring.weight < 1 else _nothing
+        second = np.asarray([[h.second] for h in hypotheses]) + log_probabilities[: len(hypotheses)].astype(np.float64)
+        bonuses = np.broadcast_to(bonuses, second.shape)
+        scores = rescoring.weight * second + bonuses
+        scores += (1 - rescoring.weight) * np.asarray([[h.first] for h in hypotheses])
+        tried = []
+        for index in _highest(scores, TRIED * self.config.sizes.beam + len(hypotheses)):
+            row, token = divmod(index, second.shape[1])
+            said, ends = hypotheses[row].tokens, token == self.decoder.end
+            said = said if ends else (*said, token)
+            heard = first.whole(said) if ends else begun(said)
+            tried.append((row, ends, Candidate(said, heard, float(second[row, token]), float(bonuses[row, token]))))
+        return sorted(tried, key=lambda one: rescoring.total(one[2]), reverse=True)
+
     def _bonuses(self, hypotheses: list[Candidate], states: list[int], hotwords: TokenBonus) -> np.ndarray:
         """The bonus of each hypothesis with each next token, the end among them, [hypotheses, vocabulary]."""
         gains = np.stack([hotwords.gains(state) for state in states])
@@ -143,18 +146,27 @@ class AttentionDecoder:
             [tokens, vocabulary] float32.
         """
         decoder, beam = self.decoder, self.config.sizes.beam
-        suffix, lengths = self.config.sizes.suffix, np.asarray([steps], np.int32)
-        cross = self.model.run(f"decode_start{suffix}", {"encoded": encoded, "encoded_lengths": lengths})
-        shape = [decoder.layers, beam, decoder.heads, self.config.max_subwords, decoder.head_size]
-        cache = _Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+        given, cache = self._start(encoded, steps)
         rows = []
         for position, before in enumerate([decoder.start, *tokens[:-1]] if len(tokens) else []):
-            inputs = {"tokens": np.full([beam], before, np.int32), "position": np.asarray([position], np.int32)}
-            cached = {"keys": cache.keys, "values": cache.values, "encoded_lengths": lengths}
-            result = self.model.run(f"decode_step{suffix}", {**inputs, **cached, **cross})
-            cache.write(position, result)
-            rows.append(result["log_probabilities"][0].copy())
+            rows.append(self._step(given, cache, position, np.full([beam], before, np.int32))[0].copy())
         return np.stack(rows) if rows else np.zeros([0, decoder.vocabulary_size], np.float32)
+
+    def _start(self, encoded: np.ndarray, steps: int) -> tuple[dict[str, np.ndarray], _Cache]:
+        """What every step of an utterance is given, and an empty cache."""
+        decoder, sizes = self.decoder, self.config.sizes
+        lengths = {"encoded_lengths": np.asarray([steps], np.int32)}
+        cross = self.model.run(f"decode_start{sizes.suffix}", {"encoded": encoded, **lengths})
+        shape = [decoder.layers, sizes.beam, decoder.heads, self.config.max_subwords, decoder.head_size]
+        return {**cross, **lengths}, _Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+    def _step(self, given: dict[str, np.ndarray], cache: _Cache, position: int, tokens: np.ndarray) -> np.ndarray:
+        """Log probabilities [beam, vocabulary] of what follows the tokens [beam] at a position."""
+        at = {"tokens": tokens, "position": np.asarray([position], np.int32)}
+        cached = {"keys": cache.keys, "values": cache.values}
+        result = self.model.run(f"decode_step{self.config.sizes.suffix}", {**at, **cached, **given})
+        cache.write(position, result)
+        return result["log_probabilities"]
 
 
 def _highest(scores: np.ndarray, count: int) -> list[int]:
