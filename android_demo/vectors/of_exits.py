@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_asr.runtime.ctc_prefix import CTCPrefixes
+from tflite_asr.runtime.ctc_prefix import CTCPrefixScores
 from tflite_asr.runtime.exits import ExitPolicy, confidence, entropy
 from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
 from tflite_asr.runtime.recognizer import Recognizer
@@ -92,7 +92,7 @@ def _search(seed: int) -> dict:
     logits = 1.5 * np.random.default_rng(seed).standard_normal([9, 5])
     rows = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32)
     found = prefix_beam_search(rows, beam=6, max_tokens=4)
-    prefixes = CTCPrefixes(rows)
+    prefixes = CTCPrefixScores(rows)
     return {
         "log_probabilities": rows.tolist(),
         "beam": 6,
@@ -101,7 +101,7 @@ def _search(seed: int) -> dict:
         "scores": [hypothesis.log_probability for hypothesis in found],
         "best_path": best_path(rows),
         "prefixes": [
-            {"labels": labels, "begun": prefixes.prefix(tuple(labels)), "whole": prefixes.whole(tuple(labels))}
+            {"labels": labels, "prefix": prefixes.prefix(tuple(labels)), "whole": prefixes.whole(tuple(labels))}
             for labels in PREFIXES
         ],
     }

@@ -92,6 +92,12 @@ def test_rescoring_that_cannot_be(speech, model, capsys, options, message):
     assert message in refused(capsys, "transcribe", model, speech / "0.wav", *options)
 
 
+@pytest.mark.parametrize("command", [["tune-rescoring"], ["evaluate", "--two-pass"]])
+def test_a_decoder_has_no_nbest_to_rescore(speech, capsys, command):
+    problem = refused(capsys, *command[:1], "english", *command[1:], "--manifest", speech / "m.jsonl", "--nbest", 2)
+    assert "--nbest: expected none, got 2" in problem and "decodes by itself" in problem
+
+
 def test_a_file_without_second_pass_is_not_tuned(speech, tiny_tflite, capsys):
     problem = refused(capsys, "tune-rescoring", tiny_tflite, "--manifest", speech / "m.jsonl")
     assert "has no second pass" in problem

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.runtime.test_prefix_beam import enumerated, normalised
-from tflite_asr.runtime.ctc_prefix import CTCPrefixes
+from tflite_asr.runtime.ctc_prefix import CTCPrefixScores
 
 
 def whole_by_recursion(log_probabilities, labels):
@@ -23,7 +23,7 @@ def whole_by_recursion(log_probabilities, labels):
 def test_a_prefix_has_the_probability_of_all_sequences_that_begin_with_it(steps, vocabulary):
     log_probabilities = normalised(steps, vocabulary, steps)
     whole = enumerated(log_probabilities)
-    prefixes = CTCPrefixes(log_probabilities)
+    prefixes = CTCPrefixScores(log_probabilities)
     for labels, expected in whole.items():
         begun = [score for other, score in whole.items() if other[: len(labels)] == labels]
         assert prefixes.prefix(labels) == pytest.approx(np.logaddexp.reduce(begun))
@@ -31,7 +31,7 @@ def test_a_prefix_has_the_probability_of_all_sequences_that_begin_with_it(steps,
 
 
 def test_what_there_is_no_room_for_is_impossible():
-    prefixes = CTCPrefixes(normalised(3, 4, 0))
+    prefixes = CTCPrefixScores(normalised(3, 4, 0))
     assert prefixes.whole((1, 1, 1)) == prefixes.prefix((1, 2, 3, 1)) == -np.inf
 
 
@@ -40,9 +40,9 @@ def test_long_utterances_are_scored_in_any_order():
     log_probabilities = 8 * np.random.default_rng(0).standard_normal([1250, 29])
     log_probabilities -= np.logaddexp.reduce(log_probabilities, axis=1, keepdims=True)
     labels = tuple(np.random.default_rng(1).integers(1, 29, 300).tolist())
-    prefixes = CTCPrefixes(log_probabilities)
+    prefixes = CTCPrefixScores(log_probabilities)
     assert prefixes.whole(labels) == pytest.approx(whole_by_recursion(log_probabilities, labels), abs=1e-6)
-    scores = [CTCPrefixes(log_probabilities).prefix(labels[:count]) for count in (300, 20, 100)]
+    scores = [CTCPrefixScores(log_probabilities).prefix(labels[:count]) for count in (300, 20, 100)]
     assert scores == [prefixes.prefix(labels[:count]) for count in (300, 20, 100)]
     assert sorted(scores) == [scores[0], scores[2], scores[1]]
 
@@ -50,7 +50,7 @@ def test_long_utterances_are_scored_in_any_order():
 def test_what_was_dropped_is_computed_again():
     log_probabilities = normalised(200, 5, 3)
     labels = tuple(np.random.default_rng(2).integers(1, 5, 90).tolist())
-    prefixes = CTCPrefixes(log_probabilities)
+    prefixes = CTCPrefixScores(log_probabilities)
     expected = [prefixes.prefix(labels[:count]) for count in range(91)]
     prefixes.keep([labels[:80], labels[:70]])
     assert len(prefixes._known) == 52  # the last 41 of each, of which 31 are the same, and the empty one

@@ -84,6 +84,11 @@ def add_nbest(parser: argparse.ArgumentParser) -> None:
 def check_nbest(nbest: int | None, recognizer: "Recognizer") -> None:
     """InputError unless the second pass can choose among that many hypotheses of the first."""
     most = recognizer.config.sizes.beam
+    if nbest is not None and recognizer.config.decoder:
+        raise InputError(
+            f"--nbest: expected none, got {nbest}; the second pass of {recognizer.artifact.path} decodes by itself, "
+            "there is no n-best of the first to rescore"
+        )
     if nbest is not None and not 2 <= nbest <= most:
         raise InputError(
             f"--nbest: expected 2 to {most}, the hypotheses that {recognizer.artifact.path} takes, got {nbest}"

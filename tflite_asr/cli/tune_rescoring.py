@@ -4,9 +4,9 @@
 
 Weights of the second pass from 0 to 1 are tried on the n-best that the first pass finds; the lowest word error rate
 wins, then the lowest character error rate, then the weight nearest to 0. With --per-label scores are divided by the
-length, which favours longer transcripts. Where the second pass decodes by itself, it searches anew with each weight
-from 0.5 on, the first pass saying how likely the letters so far are, and also alone with its scores divided by the
-length.
+length, which favours longer transcripts. Where the second pass decodes by itself, there is no
+n-best of the first: the command searches by both passes with each weight from 0.5 to 1, and with the second pass alone
+also with scores divided by the length.
 `transcribe --two-pass` and `evaluate --two-pass` use what was found.
 """
 

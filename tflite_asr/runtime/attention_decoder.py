@@ -10,7 +10,7 @@ from tflite_asr.runtime.hotwords import TokenBonus
 from tflite_asr.runtime.interpreter import Signatures
 from tflite_asr.runtime.second_pass import Candidate, Rescoring
 
-TRIED = 3  # times the beam: next tokens of which the first pass is asked
+PRE_BEAM = 3  # times the beam: next tokens that the first pass scores
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class AttentionDecoder:
             encoded: [1, time, units] float32, as `encode` puts it out.
             steps: of it that are the utterance's.
             rescoring: how the scores of the passes become one.
-            first: of the first pass; a weight of 1 for the decoder leaves it out of the search.
+            first: scores by the first pass; with a weight of 1 for the decoder the search does not use them.
             hotwords: whose bonus counts at every step, over the decoder's tokens.
 
         Returns:
@@ -114,18 +114,19 @@ class AttentionDecoder:
             log_probabilities: of the next tokens, [beam, vocabulary], a row for each hypothesis.
             bonuses: of hotwords, [hypotheses, vocabulary].
         """
-        begun = first.begun if rescoring.weight < 1 else _nothing
+        prefix_score = first.prefix if rescoring.weight < 1 else lambda tokens: 0.0
         second = np.asarray([[h.second] for h in hypotheses]) + log_probabilities[: len(hypotheses)].astype(np.float64)
         bonuses = np.broadcast_to(bonuses, second.shape)
         scores = rescoring.weight * second + bonuses
         scores += (1 - rescoring.weight) * np.asarray([[h.first] for h in hypotheses])
         tried = []
-        for index in _highest(scores, TRIED * self.config.sizes.beam + len(hypotheses)):
+        for index in _highest(scores, PRE_BEAM * self.config.sizes.beam + len(hypotheses)):
             row, token = divmod(index, second.shape[1])
             said, ends = hypotheses[row].tokens, token == self.decoder.end
             said = said if ends else (*said, token)
-            heard = first.whole(said) if ends else begun(said)
-            tried.append((row, ends, Candidate(said, heard, float(second[row, token]), float(bonuses[row, token]))))
+            first_score = first.whole(said) if ends else prefix_score(said)
+            scored = Candidate(said, first_score, float(second[row, token]), float(bonuses[row, token]))
+            tried.append((row, ends, scored))
         return sorted(tried, key=lambda one: rescoring.total(one[2]), reverse=True)
 
     def _bonuses(self, hypotheses: list[Candidate], states: list[int], hotwords: TokenBonus) -> np.ndarray:
@@ -177,9 +178,5 @@ def _highest(scores: np.ndarray, count: int) -> list[int]:
 
 
 def _settled(ended: list[Candidate], grown: list[Candidate], rescoring: Rescoring) -> bool:
-    """Whether no open hypothesis is better than the best that ended: longer it will be less likely."""
+    """Whether the best that ended is better than every open hypothesis, whose log probability can only fall."""
     return bool(ended) and max(map(rescoring.score, ended)) > max(map(rescoring.score, grown))
-
-
-def _nothing(tokens: tuple[int, ...]) -> float:
-    return 0.0

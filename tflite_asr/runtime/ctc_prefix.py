@@ -1,4 +1,4 @@
-"""What a CTC head says of the beginning of a text, for a search over the tokens of another pass."""
+"""Prefix scores of a CTC head, for a joint search with a decoder."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ KEPT = 40  # labels at the end of a sequence; a text that grows may change there
 _Paths = tuple[np.ndarray, np.ndarray, float]
 
 
-class CTCPrefixes:
+class CTCPrefixScores:
     """log P(the utterance's labels begin with a prefix), for prefixes that grow label by label (Watanabe et al. 2017,
     doi 10.1109/JSTSP.2017.2763455, section IV-B; Graves 2008, section 7.5).
 

@@ -1,11 +1,12 @@
-"""What a CTC first pass says of the decoder's hypotheses."""
+"""Scores of a decoder's hypotheses by a CTC first pass."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from tflite_asr.errors import InputError
-from tflite_asr.runtime.ctc_prefix import CTCPrefixes
+from tflite_asr.runtime.ctc_prefix import CTCPrefixScores
+from tflite_asr.text.normalization import normalized
 from tflite_asr.text.subwords import SubwordTokenizer
 from tflite_asr.text.tokenizer import Tokenizer
 
@@ -23,30 +24,28 @@ class FirstPassScores:
     """
 
     def __init__(self, log_probabilities: np.ndarray, tokenizer: Tokenizer, subwords: SubwordTokenizer):
-        self._prefixes = CTCPrefixes(log_probabilities)
+        self._scores = CTCPrefixScores(log_probabilities)
         self._tokenizer = tokenizer
         self._subwords = subwords
 
-    def begun(self, tokens: Sequence[int]) -> float:
+    def prefix(self, tokens: Sequence[int]) -> float:
         """log P(the utterance begins with these subwords), in nats."""
         labels = self._labels(tokens)
-        return UNLIKELY if labels is None else max(UNLIKELY, self._prefixes.prefix(labels))
+        return UNLIKELY if labels is None else max(UNLIKELY, self._scores.prefix(labels))
 
     def whole(self, tokens: Sequence[int]) -> float:
-        """log P(these subwords | utterance), in nats; that nothing is said counts as what cannot be spelled."""
+        """log P(these subwords | utterance), in nats; `UNLIKELY` if they have no letters."""
         labels = self._labels(tokens)
-        return max(UNLIKELY, self._prefixes.whole(labels)) if labels else UNLIKELY
+        return max(UNLIKELY, self._scores.whole(labels)) if labels else UNLIKELY
 
     def keep(self, sequences: Iterable[Sequence[int]]) -> None:
-        """Drop what was computed of other subword sequences than these and their continuations."""
-        self._prefixes.keep(labels for labels in map(self._labels, sequences) if labels is not None)
+        """Keep the scores that continuations of these subword sequences need, and drop the others."""
+        self._scores.keep(labels for labels in map(self._labels, sequences) if labels is not None)
 
     def _labels(self, tokens: Sequence[int]) -> tuple[int, ...] | None:
-        """The labels that spell subwords; none of nothing but punctuation, None of what they do not have."""
+        """The labels that spell subwords: none for punctuation alone; None if a character has no label."""
         text = self._subwords.decode(tokens)
-        if not any(map(str.isalnum, text)):
-            return ()
         try:
             return tuple(self._tokenizer.encode(text).tolist())
         except InputError:
-            return None
+            return None if normalized(text) else ()

@@ -9,7 +9,7 @@ from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.runtime.second_pass import Rescoring
 
 WEIGHTS = tuple(step / 20 for step in range(21))
-# of a decoder, which searches anew for each; below them its beam holds little that the first pass would choose
+# for a decoder, which searches anew with each
 SEARCH_WEIGHTS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 
 
@@ -48,8 +48,7 @@ def try_rescorings(
             found.append(tried(rescoring, texts))
         return found
     candidates = [recognizer.candidates(example.frames) for example in shown("recognising")]
-    rescorings = [Rescoring(weight, per_label, nbest) for weight in WEIGHTS]
-    rescorings[0] = Rescoring(0.0, False, nbest)
+    rescorings = [Rescoring(0.0, False, nbest), *(Rescoring(weight, per_label, nbest) for weight in WEIGHTS[1:])]
     return [tried(one, [recognizer.text_of(each, one) for each in candidates]) for one in rescorings]
 
 

@@ -91,8 +91,8 @@ class TwoPassRecognizer(FirstPassRecognizer):
         """The hypotheses for frames [time, width] with the log probabilities of both passes.
 
         They come from the first pass's beam search; where the second pass decodes by itself, from its own, in subwords,
-        best first, see `AttentionDecoder.nbest`. There are none where the first pass then finds no label: a decoder
-        would invent words.
+        best first, see `AttentionDecoder.nbest`; there are then none where the first pass finds no label, since a
+        decoder would invent words.
 
         Args:
             hotwords: see `hotwords`.
@@ -100,11 +100,11 @@ class TwoPassRecognizer(FirstPassRecognizer):
         """
         with self.model.lock:
             model, config = self._model_for(frames), self.config.shortest(len(frames))
-            result = self._run_utterance(model, "encode", frames)
             if not self.config.decoder:
                 search = self._two_passes(model, config, hotwords)
-                search.advance(result)
+                search.advance(self._run_utterance(model, "encode", frames))
                 return search.candidates()
+            result = self._run_utterance(model, "encode", frames)
             labels = self._label_log_probabilities(result)
             if not best_path(labels):
                 return []

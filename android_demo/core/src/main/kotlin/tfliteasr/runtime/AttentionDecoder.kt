@@ -31,11 +31,11 @@ private class Cache(private val shape: IntArray) {
     }
 }
 
-/** One more token for the hypothesis of a row, with its score before the first pass was asked of it. */
+/** One more token for the hypothesis of a row, with its score before the first pass scores it. */
 private class Grown(val row: Int, val token: Int, val second: Double, val bonus: Double, val score: Double)
 
-/** How many times the beam: next tokens of which the first pass is asked. */
-private const val TRIED = 3
+/** Times the beam: next tokens that the first pass scores. */
+private const val PRE_BEAM = 3
 
 /**
  * The second pass that decodes by itself: beam search over the signatures `decode_start` and `decode_step`, one token a
@@ -54,13 +54,13 @@ class AttentionDecoder(
 
     /**
      * The best subword sequences, by the scores of both passes together. The likeliest next tokens by the decoder are found
-     * first; what the first pass says of those alone decides with it which of them are kept (Watanabe et al. 2017, doi
+     * first. The first pass scores those alone, and the sum decides which of them are kept (Watanabe et al. 2017, doi
      * 10.1109/JSTSP.2017.2763455, section IV-B).
      *
      * @param encoded [1, time, units] float32, as `encode` puts it out.
      * @param steps of it that are the utterance's.
      * @param rescoring how the scores of the passes become one.
-     * @param first of the first pass; a weight of 1 for the decoder leaves it out of the search.
+     * @param first scores by the first pass; with a weight of 1 for the decoder the search does not use them.
      * @param hotwords whose bonus counts at every step, over the decoder's tokens.
      * @return at most `sizes.beam` hypotheses, best first. Their `second` is log P(subwords, end | utterance), of an unfinished
      *     one without the end.
@@ -72,25 +72,22 @@ class AttentionDecoder(
         first: FirstPassScores,
         hotwords: TokenBonus? = null,
     ): List<Candidate> {
-        val lengths = mapOf("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
-        val given = model.run("decode_start${config.sizes.suffix}", lengths + ("encoded" to encoded)) + lengths
-        val cache = Cache(intArrayOf(decoder.layers, beam, decoder.heads, config.maxSubwords, decoder.headSize))
+        val given = start(encoded, steps)
+        val cache = emptyCache()
         val tokens = Tensor.ints(beam).put(0, IntArray(beam) { decoder.start })
         var open = listOf(Candidate(emptyList(), 0.0, 0.0))
         var states = listOf(hotwords?.start ?: 0) // of the open hypotheses
         val ended = ArrayList<Candidate>()
         for (position in 0 until config.mostSubwords(steps)) {
-            val at = mapOf("tokens" to tokens, "position" to Tensor.ints(1).put(0, intArrayOf(position)))
-            val result = model.run("decode_step${config.sizes.suffix}", given + at + cache.tensors)
-            cache.write(position, result)
+            val logProbabilities = step(given, cache, position, tokens)
             val gains = hotwords?.let { states.map { state -> gains(it, state) } }
-            val tried = likeliest(open, result.getValue("log_probabilities"), gains, rescoring.weight).map {
+            val tried = likeliest(open, logProbabilities, gains, rescoring.weight).map {
                 val said = open[it.row].tokens
                 it to if (it.token == decoder.end) {
                     Candidate(said, first.whole(said), it.second, it.bonus)
                 } else {
                     val longer = said + it.token
-                    Candidate(longer, if (rescoring.weight < 1) first.begun(longer) else 0.0, it.second, it.bonus)
+                    Candidate(longer, if (rescoring.weight < 1) first.prefix(longer) else 0.0, it.second, it.bonus)
                 }
             }.sortedByDescending { (_, candidate) -> rescoring.total(candidate) }
             ended += tried.take(beam).filter { (one, _) -> one.token == decoder.end }.map { (_, candidate) -> candidate }
@@ -120,16 +117,28 @@ class AttentionDecoder(
      * @param steps of it that are the utterance's.
      */
     fun distributions(encoded: Tensor, steps: Int, tokens: List<Int>): List<FloatArray> {
-        val lengths = mapOf("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
-        val given = model.run("decode_start${config.sizes.suffix}", lengths + ("encoded" to encoded)) + lengths
-        val cache = Cache(intArrayOf(decoder.layers, beam, decoder.heads, config.maxSubwords, decoder.headSize))
+        val given = start(encoded, steps)
+        val cache = emptyCache()
         return (listOf(decoder.start) + tokens).take(tokens.size).mapIndexed { position, before ->
             val row = Tensor.ints(beam).put(0, IntArray(beam) { before })
-            val at = mapOf("tokens" to row, "position" to Tensor.ints(1).put(0, intArrayOf(position)))
-            val result = model.run("decode_step${config.sizes.suffix}", given + at + cache.tensors)
-            cache.write(position, result)
-            result.getValue("log_probabilities").let { it.floats(0, it.shape.last()) }
+            step(given, cache, position, row).let { it.floats(0, it.shape.last()) }
         }
+    }
+
+    /** What every step of an utterance is given. */
+    private fun start(encoded: Tensor, steps: Int): Map<String, Tensor> {
+        val lengths = mapOf("encoded_lengths" to Tensor.ints(1).put(0, intArrayOf(steps)))
+        return model.run("decode_start${config.sizes.suffix}", lengths + ("encoded" to encoded)) + lengths
+    }
+
+    private fun emptyCache() = Cache(intArrayOf(decoder.layers, beam, decoder.heads, config.maxSubwords, decoder.headSize))
+
+    /** Log probabilities [beam, vocabulary] of what follows the tokens [beam] at a position. */
+    private fun step(given: Map<String, Tensor>, cache: Cache, position: Int, tokens: Tensor): Tensor {
+        val at = mapOf("tokens" to tokens, "position" to Tensor.ints(1).put(0, intArrayOf(position)))
+        val result = model.run("decode_step${config.sizes.suffix}", given + at + cache.tensors)
+        cache.write(position, result)
+        return result.getValue("log_probabilities")
     }
 
     /** The best next tokens of all open hypotheses together, best first. */
@@ -139,7 +148,7 @@ class AttentionDecoder(
         gains: List<DoubleArray>?,
         weight: Double,
     ): List<Grown> {
-        val (count, vocabulary) = TRIED * beam + open.size to logProbabilities.shape.last()
+        val (count, vocabulary) = PRE_BEAM * beam + open.size to logProbabilities.shape.last()
         val kept = PriorityQueue<Grown>(count, compareBy { it.score }) // the worst of them in front
         open.forEachIndexed { row, hypothesis ->
             val before = (1 - weight) * hypothesis.first
@@ -154,7 +163,7 @@ class AttentionDecoder(
         return kept.sortedByDescending { it.score }
     }
 
-    /** Whether no open hypothesis is better than the best that ended: longer it will be less likely. */
+    /** Whether the best that ended is better than every open hypothesis, whose log probability can only fall. */
     private fun isSettled(ended: List<Candidate>, open: List<Candidate>, rescoring: Rescoring): Boolean =
         ended.isNotEmpty() && ended.maxOf(rescoring::score) > open.maxOf(rescoring::score)
 }

@@ -3,6 +3,7 @@ package tfliteasr.runtime
 import tfliteasr.InputError
 import tfliteasr.text.SubwordTokenizer
 import tfliteasr.text.Tokenizer
+import tfliteasr.text.normalized
 
 private const val UNLIKELY = -1e4 // nats: what a pass says of a text that it cannot spell
 
@@ -15,25 +16,25 @@ private const val UNLIKELY = -1e4 // nats: what a pass says of a text that it ca
  * @param subwords of the decoder.
  */
 class FirstPassScores(labels: List<FloatArray>, private val tokenizer: Tokenizer, private val subwords: SubwordTokenizer) {
-    private val prefixes = CtcPrefixes(labels)
+    private val scores = CtcPrefixScores(labels)
 
     /** log P(the utterance begins with these subwords), in nats. */
-    fun begun(tokens: List<Int>): Double = labels(tokens)?.let { maxOf(UNLIKELY, prefixes.prefix(it)) } ?: UNLIKELY
+    fun prefix(tokens: List<Int>): Double = labels(tokens)?.let { maxOf(UNLIKELY, scores.prefix(it)) } ?: UNLIKELY
 
-    /** log P(these subwords | utterance), in nats; that nothing is said counts as what cannot be spelled. */
+    /** log P(these subwords | utterance), in nats; [UNLIKELY] if they have no letters. */
     fun whole(tokens: List<Int>): Double =
-        labels(tokens)?.ifEmpty { null }?.let { maxOf(UNLIKELY, prefixes.whole(it)) } ?: UNLIKELY
+        labels(tokens)?.ifEmpty { null }?.let { maxOf(UNLIKELY, scores.whole(it)) } ?: UNLIKELY
 
-    /** Drop what was computed of other subword sequences than these and their continuations. */
-    fun keep(sequences: List<List<Int>>) = prefixes.keep(sequences.mapNotNull(::labels))
+    /** Keep the scores that continuations of these subword sequences need, and drop the others. */
+    fun keep(sequences: List<List<Int>>) = scores.keep(sequences.mapNotNull(::labels))
 
-    /** The labels that spell subwords; none of nothing but punctuation, null of what they do not have. */
+    /** The labels that spell subwords: none for punctuation alone; null if a character has no label. */
     private fun labels(tokens: List<Int>): List<Int>? {
         val text = subwords.decode(tokens)
         return try {
-            if (text.any(Char::isLetterOrDigit)) tokenizer.encode(text).asList() else emptyList()
+            tokenizer.encode(text).asList()
         } catch (_: InputError) {
-            null
+            if (normalized(text).isEmpty()) emptyList() else null
         }
     }
 }

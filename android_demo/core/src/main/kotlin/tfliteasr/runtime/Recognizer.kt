@@ -328,24 +328,20 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
         hotwords: Hotwords? = null,
         rescoring: Rescoring = artifact.rescoring,
     ): List<Candidate> = synchronized(model) {
-        if (config.decoder == null && !rescores) {
-            throw InputError("${artifact.path}: expected a second pass, got none; use transcribeFrames")
-        }
         val model = modelFor(frames)
+        val shortest = config.shortest(frames.length)
+        val decoder = config.decoder
+        if (decoder == null) {
+            val passes = TwoPasses(model, artifact, shortest, first(hotwords))
+            passes.advance(run(model, "encode", frames))
+            return passes.candidates()
+        }
         val result = run(model, "encode", frames)
-        val decoder = config.decoder ?: return rescored(model, frames, result, hotwords)
         val labels = rows(result, "log_probabilities")
         if (bestPath(labels).isEmpty()) return emptyList()
-        val steps = result.getValue("encoded_lengths").int(0)
         val scores = FirstPassScores(labels, tokenizer, checkNotNull(subwords))
-        AttentionDecoder(model, config.shortest(frames.length), decoder)
-            .nbest(result.getValue("encoded"), steps, rescoring, scores, (hotwords ?: learnedHotwords)?.second)
-    }
-
-    private fun rescored(model: SignatureModel, frames: Frames, result: Map<String, Tensor>, hotwords: Hotwords?): List<Candidate> {
-        val passes = TwoPasses(model, artifact, config.shortest(frames.length), first(hotwords))
-        passes.advance(result)
-        return passes.candidates()
+        AttentionDecoder(model, shortest, decoder)
+            .nbest(result.getValue("encoded"), labels.size, rescoring, scores, (hotwords ?: learnedHotwords)?.second)
     }
 
     /** Whether there is a second pass over the first one's n-best. */

@@ -23,10 +23,10 @@ class ExitsTest {
             assertEquals(case.matrix("tokens").map { row -> row.map { it.toInt() } }, found.map { it.tokens })
             assertClose(case.numbers("scores"), found.map { it.logProbability }, 1e-6)
             assertEquals(case.shape("best_path").toList(), bestPath(rows))
-            val prefixes = CtcPrefixes(rows)
+            val prefixes = CtcPrefixScores(rows)
             for (row in case.list("prefixes")) {
                 val labels = row.shape("labels").toList()
-                assertEquals(row.double("begun"), prefixes.prefix(labels), 1e-6)
+                assertEquals(row.double("prefix"), prefixes.prefix(labels), 1e-6)
                 assertEquals(row.double("whole"), prefixes.whole(labels), 1e-6)
             }
         }

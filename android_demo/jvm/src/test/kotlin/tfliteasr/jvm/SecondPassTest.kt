@@ -15,8 +15,8 @@ import tfliteasr.JsonObject
 import tfliteasr.data.inTime
 import tfliteasr.data.joined
 import tfliteasr.runtime.Artifact
-import tfliteasr.runtime.Frames
 import tfliteasr.runtime.Candidate
+import tfliteasr.runtime.Frames
 import tfliteasr.runtime.Recognizer
 import tfliteasr.runtime.Rescoring
 
@@ -117,7 +117,7 @@ class SecondPassTest {
         assertTrue("no signature stream" in told { recognizer.artifact.signature("stream") })
         val shipped = Shipped.recognizer()
         val silence = Frames(FloatArray(100 * 40) { -2f }, 40)
-        val expected = "expected a second pass, got none; use transcribeFrames"
+        val expected = "expected a second pass over the n-best, got none; use stream or transcribeFrames"
         assertTrue(expected in shipped.use { told { it.transcribeTwoPass(silence) } })
         assertTrue("expected frames of at most 50 x 16, got 100 x 40" in told { recognizer.transcribeTwoPass(silence) })
     }

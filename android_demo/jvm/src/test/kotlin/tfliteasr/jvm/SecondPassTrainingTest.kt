@@ -26,9 +26,9 @@ import tfliteasr.personalization.personalize
 import tfliteasr.personalization.split
 import tfliteasr.personalization.withHeardCase
 import tfliteasr.runtime.Artifact
+import tfliteasr.runtime.Candidate
 import tfliteasr.runtime.Example
 import tfliteasr.runtime.Frames
-import tfliteasr.runtime.Candidate
 import tfliteasr.runtime.Recognizer
 import tfliteasr.runtime.SignatureModel
 import tfliteasr.runtime.Tensor

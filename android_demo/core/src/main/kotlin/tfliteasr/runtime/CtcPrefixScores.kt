@@ -4,7 +4,7 @@ package tfliteasr.runtime
 private const val KEPT = 40
 
 /** Log probabilities of the paths that spell a prefix within the first steps, by where they end, and that of the prefix. */
-private class Paths(val last: DoubleArray, val blank: DoubleArray, val begun: Double)
+private class Paths(val last: DoubleArray, val blank: DoubleArray, val prefix: Double)
 
 /**
  * log P(the utterance's labels begin with a prefix), for prefixes that grow label by label (Watanabe et al. 2017, doi
@@ -13,7 +13,7 @@ private class Paths(val last: DoubleArray, val blank: DoubleArray, val begun: Do
  *
  * @param labels log probabilities, one row a step of one utterance, label 0 being blank.
  */
-class CtcPrefixes(private val labels: List<FloatArray>) {
+class CtcPrefixScores(private val labels: List<FloatArray>) {
     private val never = Double.NEGATIVE_INFINITY
     private val known = HashMap<List<Int>, Paths>()
 
@@ -24,7 +24,7 @@ class CtcPrefixes(private val labels: List<FloatArray>) {
     }
 
     /** The log probability of all label sequences that begin with this one, in nats. */
-    fun prefix(labels: List<Int>): Double = paths(labels).begun
+    fun prefix(labels: List<Int>): Double = paths(labels).prefix
 
     /** The log probability of just this label sequence, in nats. */
     fun whole(labels: List<Int>): Double = paths(labels).let { addedLogs(it.last.last(), it.blank.last()) }
@@ -46,13 +46,13 @@ class CtcPrefixes(private val labels: List<FloatArray>) {
         val again = prefix.size > 1 && prefix[prefix.size - 2] == label
         val last = DoubleArray(labels.size + 1) { never }
         val blank = DoubleArray(labels.size + 1) { never }
-        var begun = never
+        var sum = never
         labels.forEachIndexed { step, row ->
             val reached = if (again) before.blank[step] else addedLogs(before.last[step], before.blank[step])
-            begun = addedLogs(begun, reached + row[label])
+            sum = addedLogs(sum, reached + row[label])
             last[step + 1] = addedLogs(last[step], reached) + row[label]
             blank[step + 1] = addedLogs(blank[step], last[step]) + row[0]
         }
-        return Paths(last, blank, begun)
+        return Paths(last, blank, sum)
     }
 }
