@@ -146,7 +146,7 @@ commands: $(VENV)/installed
 		--manifest $(VOICES)/digits/manifest.jsonl --where "" \
 		--development "$(DATA)/commands/manifest.jsonl" --development-where split=base_dev \
 		--development "$(DATA)/speech/manifest.jsonl" --development-where split=base_dev
-	$(ASR) export runs/commands --parts 2 --out tflite_asr/assets/commands.tflite \
+	$(ASR) export runs/commands --parts 2 --owner-views --out tflite_asr/assets/commands.tflite \
 		--replay $(VOICES)/rehearse/manifest.jsonl --connect 5
 	$(ASR) inspect commands --markdown > docs/signatures.commands.md
 

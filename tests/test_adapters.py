@@ -13,7 +13,7 @@ from tflite_asr.config import preset
 from tflite_asr.errors import InputError
 from tflite_asr.export.graphs import code_of
 from tflite_asr.personalization.replay import read_replay, write_replay
-from tflite_asr.runtime.artifact import read_artifact
+from tflite_asr.runtime.artifact import read_artifact, write_description
 from tflite_asr.runtime.recognizer import Recognizer
 from tflite_asr.study.plan import Mobile, Speech, Study
 from tflite_asr.study.run import run_study
@@ -28,7 +28,9 @@ def adapted(tiny_tflite, utterances, tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapted")
     for suffix in (".tflite", ".json"):
         (folder / f"tiny{suffix}").write_bytes(tiny_tflite.with_suffix(suffix).read_bytes())
-    write_replay(read_artifact(folder / "tiny.tflite"), utterances(2, 9))
+    source = read_artifact(folder / "tiny.tflite")
+    write_replay(source, utterances(2, 9))
+    write_description(dataclasses.replace(source, owner_views=True))
     out = folder / "adapted.tflite"
     options = ["--adapters", "3", "--parts", "2", "--optimizer", "sgd", "--out", str(out)]
     assert main(["export", str(folder / "tiny.tflite"), *options]) == 0
@@ -38,6 +40,7 @@ def adapted(tiny_tflite, utterances, tmp_path_factory):
 @pytest.mark.slow
 def test_only_adapters_learn_and_at_first_they_change_nothing(adapted, recognizer, utterances):
     own = Recognizer.load(adapted)
+    assert own.artifact.owner_views and not recognizer.artifact.owner_views
     assert list(dict.fromkeys(row["group"] for row in own.artifact.trainable)) == ADAPTERS
     assert set(own.state()) == {f"{name}_{part}" for name in ADAPTERS for part in PARTS} | {"step"}
     examples = utterances(2, 1)

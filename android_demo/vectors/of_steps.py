@@ -130,6 +130,7 @@ def voice(replay: Sequence[Example]) -> dict:
         "scores": [recognizer.owner.score(example.frames) for example in heard],
         "owners": [int(recognizer.hears_owner(example.frames)) for example in heard],
         "heard": [recognizer.transcribe_frames(example.frames) for example in heard],
+        "by_beam": [recognizer.transcribe_frames(example.frames, beam=True) for example in heard],
     }
 
 

@@ -8,6 +8,7 @@ import soundfile
 
 from tflite_asr.cli.main import main
 from tflite_asr.config import preset
+from tflite_asr.runtime.artifact import read_artifact
 
 RATE = 16000
 
@@ -157,7 +158,9 @@ def test_train_goes_on_and_its_export_learns(speech, capsys):
     assert history[0]["loss_per_token"] == first["loss_per_token"]
 
     out = speech / "new.tflite"
-    exported = result_of(["export", speech / "model", "--out", out, "--replay", speech / "m.jsonl", "--json"])
+    options = ["--out", out, "--replay", speech / "m.jsonl", "--owner-views"]
+    exported = result_of(["export", speech / "model", *options, "--json"])
+    assert read_artifact(out).owner_views
     assert exported["bytes"] == out.stat().st_size and exported["parameters"] > 20_000
     assert "train" in exported["signatures"] and exported["replay"] == str(speech / "new.replay.safetensors")
     result = result_of(

@@ -21,8 +21,7 @@ from tflite_asr.export.quantization import MIN_RUNTIMES, MODES, Quantization
 
 if TYPE_CHECKING:
     from tflite_asr.models.speech import SpeechModel
-    from tflite_asr.runtime.batch import Example
-    from tflite_asr.runtime.voice import Mixture
+    from tflite_asr.runtime.artifact import Artifact
 
 LORA_RATE = 0.005  # of low-rank updates alone, five times that of whole kernels
 SUMMARY = "write a trained model as a .tflite that keeps learning"
@@ -64,6 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_split(parser)
     add_connect(parser)
     add_seed(parser)
+    parser.add_argument(
+        "--owner-views",
+        action="store_true",
+        help="recognise the owner slower, faster, lower and higher too, and take the likeliest text: up to five "
+        "searches where the first is unsure; for short commands (default: as the exported model)",
+    )
     parser.add_argument(
         "--allow-flex", action="store_true", help="allow ops that need the TensorFlow library on the device"
     )
@@ -120,7 +125,8 @@ def run(args: argparse.Namespace) -> dict:
     from tflite_asr.export import export
     from tflite_asr.models.storage import copy_licences, load_model
     from tflite_asr.names import check_utf8
-    from tflite_asr.personalization.replay import write_replay
+    from tflite_asr.personalization.replay import read_replay, write_replay
+    from tflite_asr.runtime.voice import Mixture
     from tflite_asr.training.voices import read_voices
 
     check_utf8(args.out)
@@ -128,13 +134,15 @@ def run(args: argparse.Namespace) -> dict:
     if args.learning_rate is not None:
         check_learning_rate(args)
     utterances = read_manifests(args.replay, [])
-    rehearsed = []  # what was shipped with an exported model
+    rehearsed, owner_views = [], args.owner_views  # or what was shipped with an exported model
     if args.preset is not None:
         model, voices = _random_model(args.preset, args.seed), None
     elif Path(args.model).is_dir():
         model, voices = load_model(Path(args.model)), read_voices(Path(args.model))
     else:
-        model, voices, rehearsed = _exported_model(args.model)
+        model, source = _exported_model(args.model)
+        voices = Mixture.from_json(source.voices) if source.voices else None
+        rehearsed, owner_views = read_replay(source), owner_views or source.owner_views
     model, trainable = _as_asked(model, args)
     # before the export, so that bad speech leaves the former files alone
     corpus, clips = load_clips(utterances, model.config, args.connect, args.seed, measuring=False)
@@ -144,6 +152,7 @@ def run(args: argparse.Namespace) -> dict:
         optimizer=args.optimizer,
         split=split_options(args),
         voices=voices,
+        owner_views=owner_views,
         quantization=Quantization(args.quantize, trainable, args.min_runtime, args.bias_only, args.lora),
         allow_flex=args.allow_flex,
         progress=_show_stage,
@@ -214,20 +223,17 @@ def _random_model(name: str, seed: int) -> "SpeechModel":
     return build_model(config)
 
 
-def _exported_model(source: str) -> "tuple[SpeechModel, Mixture | None, list[Example]]":
-    """The model that an artifact was shipped with, its background of voices, and its rehearsal utterances."""
+def _exported_model(source: str) -> "tuple[SpeechModel, Artifact]":
+    """The model that an artifact was shipped with, and the artifact."""
     from tflite_asr.models.build import build_model
-    from tflite_asr.personalization.replay import read_replay
     from tflite_asr.runtime.artifact import read_artifact
-    from tflite_asr.runtime.voice import Mixture
     from tflite_asr.training.initial import exported_weights
 
     config, values = exported_weights(source)
     model = build_model(config)
     for name, weight in model.named_weights().items():
         weight.assign(values[name])
-    artifact = read_artifact(source)
-    return model, Mixture.from_json(artifact.voices) if artifact.voices else None, read_replay(artifact)
+    return model, read_artifact(source)
 
 
 def describe(result: dict) -> str:

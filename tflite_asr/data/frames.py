@@ -70,14 +70,17 @@ def vary_frames(frames: np.ndarray, config: FeatureConfig | StemConfig, random: 
 
 def played_faster(frames: np.ndarray, speed: float, config: FeatureConfig) -> np.ndarray:
     """[time, mel_bands] -> [time / speed, mel_bands]: every frequency, and so every band, `speed` times as high."""
-    if speed == 1.0:
-        return frames
+    return frames if speed == 1.0 else in_time(moved_bands(frames, speed, config), speed)
+
+
+def moved_bands(frames: np.ndarray, factor: float, config: FeatureConfig) -> np.ndarray:
+    """[time, mel_bands] -> the same shape: every frequency `factor` times as high, the speed as it was."""
     centres = _band_centres_hz(config)
-    source = np.interp(centres / speed, centres, np.arange(config.mel_bands))  # the band that is heard in each
+    source = np.interp(centres / factor, centres, np.arange(config.mel_bands))  # the band that is heard in each
     low = np.floor(source).astype(int)
     share = (source - low).astype(np.float32)
     high = np.minimum(low + 1, config.mel_bands - 1)
-    return in_time(frames[:, low] * (1 - share) + frames[:, high] * share, speed)
+    return frames[:, low] * (1 - share) + frames[:, high] * share
 
 
 def in_time(frames: np.ndarray, speed: float) -> np.ndarray:

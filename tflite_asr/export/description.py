@@ -30,6 +30,7 @@ class Exported:
     functions: Mapping[str, tf.types.experimental.ConcreteFunction]  # the signatures, traced, by name
     steps: Sequence[Sequence[Steps]]  # for each length of utterances, the longest first
     voices: Mixture | None
+    owner_views: bool
     allow_flex: bool
 
 
@@ -68,6 +69,7 @@ def describe(exported: Exported, written: Path, out: Path) -> Artifact:
         plan_exits={name: one.exit for one in longest for name in one.plans()},
         shorter_plans=plans_of([one for sized in shorter for one in sized]),
         path=out,
+        owner_views=exported.owner_views,
         voices=exported.voices.to_json() if exported.voices else None,
         licences=model.config.licences,
     )

@@ -27,6 +27,7 @@ def export(
     optimizer: str = "adam",
     split: SplitOptions = SplitOptions(),
     voices: Mixture | None = None,
+    owner_views: bool = False,
     quantization: Quantization = Quantization(),
     inference: bool = True,
     pull: bool = True,
@@ -41,6 +42,7 @@ def export(
         optimizer: sgd, momentum or adam; its slots are variables of the file.
         split: how the training step is cut into parts.
         voices: a mixture of many voices, from which the runtime tells the owner's.
+        owner_views: whether the runtime recognises the owner in several views, see `runtime.views`.
         quantization: which groups train on the device, and how the weights of the others are stored.
         inference: whether the file can recognise, besides training.
         pull: whether training can draw the weights back to the shipped ones. A model of hundreds of MB has to do
@@ -64,7 +66,7 @@ def export(
     live, frozen = divide_weights(model, trainable, quantization)
     state = State(live, OPTIMIZERS[optimizer], pull)
     progress("1/3 tracing the signatures")
-    exported = _trace(model, trainable, state, split, inference, voices, allow_flex)
+    exported = _trace(model, trainable, state, split, inference, voices, owner_views, allow_flex)
     progress(f"2/3 converting {len(exported.signatures)} signatures, which takes most of the time")
     content = convert(
         exported.functions,
@@ -74,12 +76,16 @@ def export(
         quantization=quantization,
         grids=model.grids,
     )
-    # every device and every file computes the same features
-    features = model.config.features
-    if quantization.mode == "dynamic" and inference and features.kind == "log_mel":
-        content = restore_floats(content, "features", log_mel_matrices(features))
+    if quantization.mode == "dynamic" and inference:
+        content = _with_float_features(content, model)
     progress(f"3/3 writing {out}")
     return _write(exported, content, out, quantization)
+
+
+def _with_float_features(content: bytes, model: SpeechModel) -> bytes:
+    """The file with its log-mel matrices in floats: every device and every file computes the same features."""
+    features = model.config.features
+    return restore_floats(content, "features", log_mel_matrices(features)) if features.kind == "log_mel" else content
 
 
 def _trace(
@@ -89,6 +95,7 @@ def _trace(
     split: SplitOptions,
     inference: bool,
     voices: Mixture | None,
+    owner_views: bool,
     allow_flex: bool,
 ) -> Exported:
     """Build and trace the signatures for every length of utterances."""
@@ -99,7 +106,7 @@ def _trace(
     for sized, its_learner, its_steps in zip(lengths[1:], learners[1:], steps[1:]):
         signatures += signatures_at_length(sized, its_learner, its_steps, signatures, inference)
     functions = {signature.name: signature.concrete() for signature in signatures}
-    return Exported(model, learners[0], state, signatures, functions, steps, voices, allow_flex)
+    return Exported(model, learners[0], state, signatures, functions, steps, voices, owner_views, allow_flex)
 
 
 def _write(exported: Exported, content: bytes, out: Path, quantization: Quantization) -> Artifact:

@@ -44,6 +44,7 @@ class Artifact:
     plan_exits: dict[str, int] = field(default_factory=dict)  # up to which exit, from 0, a plan trains
     rescoring: dict | None = None  # how two passes become one: fields of `runtime.second_pass.Rescoring`
     hotwords: dict | None = None  # weight: nats a letter of a hotword, as `tune-hotwords` found it
+    owner_views: bool = False  # whether the owner is recognised in several views, see `runtime.views`
     voices: dict | None = None  # weights, means, variances of many voices' mixture: what `runtime.voice` compares with
     calibration: dict | None = None  # of times and confidences of words: fields of `runtime.words.Calibration`
     licences: Sequence[dict] = ()  # of weights that others trained: what, licence, holder, source

@@ -48,6 +48,7 @@ _SCHEMA = {  # a list holds one kind of item; {str: x} any names; ? marks what m
     "plan_exits?": {str: int},
     "rescoring?": ({"weight?": float, "per_label?": bool, "nbest?": (int, None)}, None),
     "hotwords?": ({"weight": float}, None),
+    "owner_views?": bool,
     "calibration?": (
         {
             "measure?": str,

@@ -14,6 +14,7 @@ from tflite_asr.runtime.hotwords import Hotwords
 from tflite_asr.runtime.interpreter import Signatures
 from tflite_asr.runtime.prefix_beam import best_path, prefix_beam_search
 from tflite_asr.runtime.streaming import stream_results
+from tflite_asr.runtime.views import likeliest, views
 
 
 class FirstPassRecognizer(HotwordModel):
@@ -23,10 +24,9 @@ class FirstPassRecognizer(HotwordModel):
         """Transcribe frames [time, width] by the first pass alone: greedily, or by beam search."""
         _check_beam(beam, hotwords)
         with self.model.lock:
-            model = self._model_for(frames)
             if beam:
-                return self.tokenizer.decode(self._nbest(model, frames, hotwords)[0].tokens)
-            return self._infer(model, frames, len(self.artifact.exits) - 1)
+                return self.tokenizer.decode(self._best(frames, hotwords).tokens)
+            return self._infer(self._model_for(frames), frames, len(self.artifact.exits) - 1)
 
     def transcribe_early(
         self, frames: np.ndarray, policy: ExitPolicy, *, beam: bool = False, hotwords: Hotwords | None = None
@@ -103,6 +103,13 @@ class FirstPassRecognizer(HotwordModel):
     def _greedy_text(self, result: dict[str, np.ndarray]) -> str:
         """The text of the tokens that `infer` or a stage returned."""
         return self.tokenizer.decode(result["tokens"][0, : result["token_lengths"][0]])
+
+    def _best(self, frames: np.ndarray, hotwords: Hotwords | None) -> Hypothesis:
+        """The best hypothesis for frames [time, width]; with `owner_views`, of the owner's over their views."""
+        model = self._model_for(frames)
+        if not self.artifact.owner_views or self.owner is None or model is not self.model:
+            return self._nbest(model, frames, hotwords)[0]
+        return likeliest(self._nbest(model, view, hotwords)[0] for view in views(frames, self.config))
 
     def _nbest(self, model: Signatures, frames: np.ndarray, hotwords: Hotwords | None = None) -> list[Hypothesis]:
         """The hypotheses of a beam search over frames [time, width], best first."""

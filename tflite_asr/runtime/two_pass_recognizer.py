@@ -30,7 +30,7 @@ class TwoPassRecognizer(FirstPassRecognizer):
         hotword_weight: float | None = None,
     ) -> str:
         """Transcribe an utterance. When the owner's voice is known, other voices are recognised with the shipped
-        weights.
+        weights, and the owner, in a model with `owner_views`, in several views.
 
         Args:
             samples: [n] float in [-1, 1] at the model's sample rate.

@@ -53,6 +53,7 @@ class Artifact(
     val licences: List<Licence> = emptyList(), // of weights that others trained; an app shows them
     val rescoring: Rescoring = Rescoring.untuned(config), // how two passes become one
     val hotwordWeight: Double = UNTUNED_HOTWORD_WEIGHT, // nats a letter of a hotword
+    val ownerViews: Boolean = false, // whether the owner is recognised in several views, see [views]
     val calibration: Calibration = Calibration(), // of times and confidences of words
     val shorterPlans: Map<String, Plan> = emptyMap(), // `plans` for utterances of `sizes.lengths`
 ) {
@@ -152,6 +153,7 @@ class Artifact(
                 licences = if ("licences" in values) values.list("licences").map(::licence) else emptyList(),
                 rescoring = if ("rescoring" in values) Rescoring.fromJson(values.at("rescoring")) else Rescoring.untuned(config),
                 hotwordWeight = if ("hotwords" in values) values.at("hotwords").double("weight") else UNTUNED_HOTWORD_WEIGHT,
+                ownerViews = "owner_views" in values && values.boolean("owner_views"),
                 calibration = if ("calibration" in values) Calibration.fromJson(values.at("calibration")) else Calibration(),
                 shorterPlans = if ("shorter_plans" in values) plans(values.at("shorter_plans"), signatures) else emptyMap(),
             )

@@ -233,8 +233,7 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
     /** The same for frames, by the first pass alone. */
     fun transcribeFrames(frames: Frames, beam: Boolean = false, hotwords: Hotwords? = null): String = synchronized(model) {
         checkBeam(beam, hotwords)
-        val model = modelFor(frames)
-        if (beam) tokenizer.decode(nbest(model, frames, hotwords)[0].tokens) else infer(model, frames, lastExit)
+        if (beam) tokenizer.decode(best(frames, hotwords).tokens) else infer(modelFor(frames), frames, lastExit)
     }
 
     private fun checkBeam(beam: Boolean, hotwords: Hotwords?) {
@@ -248,6 +247,13 @@ class Recognizer(val artifact: Artifact, model: SignatureModel) : AutoCloseable 
 
     private fun decoded(result: Map<String, Tensor>): String =
         tokenizer.decode(result.getValue("tokens").ints().take(result.getValue("token_lengths").int(0)))
+
+    /** The best hypothesis for frames; of the owner's, in a model with [Artifact.ownerViews], over their views. */
+    private fun best(frames: Frames, hotwords: Hotwords?): Hypothesis {
+        val model = modelFor(frames)
+        val alone = !artifact.ownerViews || owner == null || model !== this.model
+        return if (alone) nbest(model, frames, hotwords)[0] else likeliest(views(frames, config).map { nbest(model, it, hotwords)[0] })
+    }
 
     private fun nbest(model: SignatureModel, frames: Frames, hotwords: Hotwords?): List<Hypothesis> {
         if (config.prediction != null) return BeamSearch(model, config.shortest(frames.length), first(hotwords)).best(frames)

@@ -139,6 +139,7 @@ class ParityTest {
         assertClose(expected.numbers("scores"), heard.map(owner::score), 1e-3)
         assertEquals(expected.shape("owners").map { it == 1 }, heard.map(recognizer::hearsOwner))
         assertEquals(expected.strings("heard"), heard.map { recognizer.transcribeFrames(it) })
+        assertEquals(expected.strings("by_beam"), heard.map { recognizer.transcribeFrames(it, beam = true) })
         val (learned, shipped) = heard.map { recognizer.apply { this.owner = null }.transcribeFrames(it) } to vectors.strings("greedy")
         assertTrue(learned.takeLast(some.size) != shipped) { "both weights hear the same, so this says nothing" }
         // for tests/android/test_android_core.py, which restores it on the Python side
