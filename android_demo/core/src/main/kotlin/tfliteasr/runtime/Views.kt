@@ -4,7 +4,7 @@ import tfliteasr.data.inTime
 import tfliteasr.data.movedBands
 
 /*
- * Recognises an utterance of the owner in several views.
+ * Views of an utterance of the owner, and the likeliest hypothesis over them.
  *
  * Weights that were trained on few recordings know the owner at few speeds, which shows as a low probability of what is
  * recognised. Another view of the utterance may then have a likelier hypothesis.
